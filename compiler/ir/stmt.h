@@ -1,0 +1,126 @@
+// Stmt and Program: loop programs, what lowering makes of a scheduled workload and what code
+// generators read. Immutable like Expr. A program has two entries at most: `prepare` (run once,
+// computes everything that depends on constants alone) and `run`.
+//
+// Semantics
+//  * A Block runs its statements in order. `let` binds a name for the statements after it in the
+//    same block; names are unique in a function.
+//  * `allocate` makes a buffer for the statements after it in the same block. Contents are
+//    undefined until stored. Scope says where: see Scope.
+//  * A parallel loop's iterations are independent; it is the outermost loop of its nest, so that
+//  its
+//    body needs only the kernel's arguments and its own variable. Buffers allocated inside it are
+//    one a worker; those allocated outside are shared.
+//  * After lowering every buffer access has one index (flat, in elements); a vector access has a
+//    ramp of stride 1, or any vector index for gather and scatter.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "compiler/ir/expr.h"
+
+namespace hone {
+
+enum class Scope : uint8_t {
+  kArgument,  // given by the caller; see BufferRole
+  kScratch,   // memory from the kernel's scratch argument
+  kRegister,  // vector registers: indexed by constants only, never addressable
+  // Declared for matrix units and GPUs; no generator in this tree accepts them yet.
+  kTile,
+  kFragment,
+  kShared,
+};
+
+enum class BufferRole : uint8_t {
+  kNone,      // local
+  kInput,     // differs in every run
+  kConstant,  // known when the model is compiled (weights)
+  kPrepared,  // written by `prepare` from constants, read by `run`
+  kOutput,
+};
+
+// A buffer in a loop program: named storage with a physical shape.
+struct Buffer {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<Expr> shape;  // physical; constants or expressions over parameters
+  Scope scope = Scope::kScratch;
+  BufferRole role = BufferRole::kNone;
+};
+
+// A run-time int64 parameter of a kernel and the range it is right for.
+struct Param {
+  std::string name;
+  int64_t min = 0;
+  int64_t max = 0;
+  friend bool operator==(const Param&, const Param&) = default;
+};
+
+enum class StmtKind : uint8_t { kFor, kStore, kLet, kIf, kBlock, kAllocate, kPrefetch };
+enum class LoopKind : uint8_t { kSerial, kParallel, kVector, kUnroll };
+
+class Stmt;
+
+struct StmtNode {
+  StmtKind kind;
+  LoopKind loop_kind{};        // kFor
+  bool straight_line = false;  // kFor: the body is a micro-kernel block, kept as one basic block
+  std::string name;            // kFor: variable; kStore, kPrefetch: buffer; kLet: name
+  Expr extent;                 // kFor: the variable runs over [0, extent)
+  Expr value;                  // kStore, kLet; kIf: condition
+  std::vector<Expr> indices;   // kStore, kPrefetch
+  std::vector<Stmt> body;      // kBlock: all; kFor: one; kIf: then, and else if there is one
+  Buffer buffer;               // kAllocate
+};
+
+class Stmt {
+ public:
+  Stmt() = default;
+  explicit Stmt(StmtNode node);
+  explicit operator bool() const { return node_ != nullptr; }
+  const StmtNode& operator*() const { return *node_; }
+  const StmtNode* operator->() const { return node_.get(); }
+  StmtKind kind() const { return node_->kind; }
+
+ private:
+  std::shared_ptr<const StmtNode> node_;
+};
+
+Stmt For(absl::string_view var, Expr extent, LoopKind kind, Stmt body, bool straight_line = false);
+Stmt Store(absl::string_view buffer, std::vector<Expr> indices, Expr value);
+Stmt Let(absl::string_view name, Expr value);
+Stmt If(Expr condition, Stmt then_body, Stmt else_body = {});
+Stmt Block(std::vector<Stmt> statements);  // flattens nested blocks that hold no let or allocate
+Stmt Allocate(Buffer buffer);
+Stmt Prefetch(absl::string_view buffer, std::vector<Expr> indices);
+
+// One kernel: its arguments and its one or two functions.
+struct Program {
+  std::vector<Param> params;
+  std::vector<Buffer> buffers;  // the arguments, in the order the kernel takes them
+  Stmt prepare;                 // empty when nothing depends on constants alone
+  Stmt run;
+
+  const Buffer* FindBuffer(absl::string_view name) const;  // null if there is none
+};
+
+// --- Looking and rewriting -----------------------------------------------------------------------
+// Calls on every statement, and on every expression (whole, not each node), outermost first.
+void Visit(const Stmt& s, const std::function<void(const Stmt&)>& on_stmt,
+           const std::function<void(const Expr&)>& on_expr = nullptr);
+// Rebuilds bottom-up: expressions through `on_expr` (may be null), then the statement through
+// `on_stmt`; an empty result keeps the statement.
+Stmt Rewrite(const Stmt& s, const std::function<Stmt(const Stmt&)>& on_stmt,
+             const std::function<Expr(const Expr&)>& on_expr = nullptr);
+Stmt Substitute(const Stmt& s, const std::map<std::string, Expr>& values);
+bool Equal(const Stmt& a, const Stmt& b);
+
+absl::string_view ScopeName(Scope scope);
+absl::string_view RoleName(BufferRole role);
+absl::string_view LoopKindName(LoopKind kind);
+
+}  // namespace hone

@@ -1,0 +1,42 @@
+# hone's three kinds of target. Sources are listed, never globbed; dependencies are named.
+
+add_library(hone_flags INTERFACE)
+target_compile_options(hone_flags INTERFACE -Wall -Wextra -Werror=return-type -Wno-unused-parameter
+  -Wno-missing-field-initializers)
+target_include_directories(hone_flags INTERFACE ${CMAKE_SOURCE_DIR})
+if(HONE_SANITIZE)
+  target_compile_options(hone_flags INTERFACE -fsanitize=${HONE_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(hone_flags INTERFACE -fsanitize=${HONE_SANITIZE})
+endif()
+
+# hone_library(name SRCS a.cc ... DEPS public ... PRIVATE_DEPS hidden ...)
+function(hone_library name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS;PRIVATE_DEPS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SRCS})
+  target_link_libraries(${name} PUBLIC hone_flags ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+endfunction()
+
+# hone_program(name SRCS main.cc ... DEPS ...): into build/<preset>/bin
+function(hone_program name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  target_link_libraries(${name} PRIVATE hone_flags ${ARG_DEPS})
+endfunction()
+
+# hone_test(name SRCS x_test.cc ... DEPS ... [LABELS slow] [TIMEOUT_S 60] [ENVIRONMENT K=V ...])
+# One program, one CTest entry. Label "slow" keeps a test for `make check-more`.
+function(hone_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT_S" "SRCS;DEPS;LABELS;ENVIRONMENT" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  target_link_libraries(${name} PRIVATE hone_flags ${ARG_DEPS} GTest::gmock_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT ARG_TIMEOUT_S)
+    set(ARG_TIMEOUT_S 120)
+  endif()
+  set_tests_properties(${name} PROPERTIES
+    TIMEOUT ${ARG_TIMEOUT_S} LABELS "${ARG_LABELS}"
+    SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]"
+    ENVIRONMENT "HONE_SOURCE_DIR=${CMAKE_SOURCE_DIR};HONE_BIN_DIR=${CMAKE_BINARY_DIR}/bin;${ARG_ENVIRONMENT}")
+endfunction()
