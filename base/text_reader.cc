@@ -115,7 +115,8 @@ size_t TextReader::NumberLength() const {
         (previous == 'p' || previous == 'P' || (!hex && (previous == 'e' || previous == 'E')));
     const bool digit = hex ? std::isxdigit(static_cast<unsigned char>(c)) || c == 'p' || c == 'P'
                            : std::isdigit(static_cast<unsigned char>(c)) || c == 'e' || c == 'E';
-    if (digit || c == '.' || exponent_sign) {
+    const bool point = c == '.' && at(end + 1) != '.';  // "1..8" is a range
+    if (digit || point || exponent_sign) {
       ++end;
     } else {
       break;
