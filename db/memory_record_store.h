@@ -1,0 +1,45 @@
+// MemoryRecordStore: a RecordStore and FarmJournal that forgets everything with the process. For
+// tests, simulations and tuning without a database. The plainest reading of the interfaces: the
+// conformance suite holds the other stores to the same answers.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "db/farm_journal.h"
+#include "db/record_store.h"
+
+namespace hone {
+
+class MemoryRecordStore : public RecordStore, public FarmJournal {
+ public:
+  Status Append(absl::Span<const pb::Record> records) override;
+  StatusOr<std::optional<pb::Record>> Best(
+      const RecordKey& key,
+      const std::optional<std::string>& layouts = std::nullopt) const override;
+  StatusOr<std::vector<pb::Record>> BestPerLayouts(const RecordKey& key) const override;
+  StatusOr<std::vector<pb::Record>> History(const RecordKey& key) const override;
+  StatusOr<std::vector<pb::Record>> AllForTarget(absl::string_view target,
+                                                 int64_t limit) const override;
+  StatusOr<std::vector<pb::Record>> Query(const RecordFilter& filter) const override;
+  StatusOr<std::vector<RecordSummary>> Summarize() const override;
+
+  StatusOr<std::map<std::string, uint64_t>> LoadEpochs() const override;
+  Status SaveEpoch(absl::string_view device, uint64_t epoch) override;
+  Status CommitBatch(const pb::BatchResult& result, absl::Span<const pb::Record> records) override;
+  StatusOr<std::optional<pb::BatchResult>> FindBatchResult(
+      absl::string_view batch_id) const override;
+
+ private:
+  Status AppendLocked(absl::Span<const pb::Record> records) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  mutable absl::Mutex mutex_;
+  std::vector<pb::Record> records_ ABSL_GUARDED_BY(mutex_);  // by id
+  std::map<std::string, uint64_t> epochs_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, pb::BatchResult> results_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace hone

@@ -1,0 +1,63 @@
+// SqliteRecordStore: the database of records as one SQLite file, in WAL mode with full syncs. One
+// process writes (the tracker), any number read beside it. It says what is wrong with a file it
+// cannot use, and never overwrites or repairs one.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "db/farm_journal.h"
+#include "db/record_store.h"
+
+namespace hone {
+
+struct SqliteOpenOptions {
+  enum class Mode {
+    kRead,   // the file must exist
+    kWrite,  // made if missing, migrated if older; one writer a file, held by a lock beside it
+  };
+  std::string path;
+  Mode mode = Mode::kRead;
+  // For whom a writer holds the file, told to whoever is refused: "hone tune model.onnx (process
+  // 123)". When empty: this process and its command line.
+  std::string holder;
+  // Largest size of the database; ResourceExhausted beyond. 0: as large as the disk.
+  int64_t max_bytes = 0;
+};
+
+class SqliteRecordStore : public RecordStore, public FarmJournal {
+ public:
+  // NotFound: no such file (reading), or no such directory. FailedPrecondition: the lock is held
+  // (names the holder), a newer version of hone wrote the file, or it lies on a network file
+  // system. PermissionDenied: not readable, or not writable. DataLoss: not a database, or a damaged
+  // one.
+  static StatusOr<std::unique_ptr<SqliteRecordStore>> Open(const SqliteOpenOptions& options);
+  ~SqliteRecordStore() override;
+
+  Status Append(absl::Span<const pb::Record> records) override;
+  StatusOr<std::optional<pb::Record>> Best(
+      const RecordKey& key,
+      const std::optional<std::string>& layouts = std::nullopt) const override;
+  StatusOr<std::vector<pb::Record>> BestPerLayouts(const RecordKey& key) const override;
+  StatusOr<std::vector<pb::Record>> History(const RecordKey& key) const override;
+  StatusOr<std::vector<pb::Record>> AllForTarget(absl::string_view target,
+                                                 int64_t limit) const override;
+  StatusOr<std::vector<pb::Record>> Query(const RecordFilter& filter) const override;
+  StatusOr<std::vector<RecordSummary>> Summarize() const override;
+
+  StatusOr<std::map<std::string, uint64_t>> LoadEpochs() const override;
+  Status SaveEpoch(absl::string_view device, uint64_t epoch) override;
+  Status CommitBatch(const pb::BatchResult& result, absl::Span<const pb::Record> records) override;
+  StatusOr<std::optional<pb::BatchResult>> FindBatchResult(
+      absl::string_view batch_id) const override;
+
+ private:
+  class Impl;
+  explicit SqliteRecordStore(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hone

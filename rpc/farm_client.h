@@ -1,0 +1,61 @@
+// FarmClient: a tuner's connection to a tracker. Submits batches, hands out what came of them and
+// lists devices; used by tuner/measure and the command line. It keeps every batch until its result
+// is here, so a tracker that is started anew costs the caller nothing but time. Never measures,
+// and never starts a tracker: see tuner/measure/local_farm.h.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/status.h"
+#include "proto/batch.pb.h"
+#include "proto/device.pb.h"
+
+namespace hone {
+
+struct FarmClientOptions {
+  std::string tracker;  // "unix:/path" or "host:port"
+  absl::Duration connect_timeout = absl::Seconds(5);
+};
+
+struct FarmStatus {
+  std::vector<pb::DeviceInfo> devices;
+  int64_t queued_batches = 0;  // waiting for a device
+  int64_t running_batches = 0;
+};
+
+// Calls may come from any thread; WaitForResults from one at a time.
+class FarmClient {
+ public:
+  // Unavailable, with the way out, if no tracker answers within the connect timeout.
+  static StatusOr<std::unique_ptr<FarmClient>> Connect(const FarmClientOptions& options);
+  ~FarmClient();
+
+  // Queues a batch and returns its id. Many may be outstanding.
+  StatusOr<std::string> Submit(const pb::Batch& batch);
+
+  // Waits until at least one outstanding batch is finished and returns all that are, each exactly
+  // once; empty when `timeout` passed first, or nothing is outstanding. `batch_id` says which.
+  // A batch that could not be measured at all has `error` set and no measurements.
+  // Unavailable when the tracker could not be reached for the whole of `timeout`.
+  StatusOr<std::vector<pb::BatchResult>> WaitForResults(absl::Duration timeout);
+
+  // Cancelled batches come back from WaitForResults with `error` set, or with their results if
+  // they were finished already.
+  Status Cancel(const std::vector<std::string>& batch_ids);
+
+  // Batches submitted whose results were not handed out yet.
+  int outstanding() const;
+
+  StatusOr<FarmStatus> ListDevices();
+
+ private:
+  class Impl;
+  explicit FarmClient(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hone
