@@ -1,0 +1,53 @@
+// Schedule, one of the five nouns: how a workload is computed, as a list of small immutable steps.
+// Search, storage, replay and debugging all use this one value and its text form. Applying it to a
+// workload gives a LoopNest, or says which step is illegal and why. It never computes anything.
+//
+//   schedule/1
+//   layout x 0,1/8,2,3,1%8     memory of a boundary buffer or a stage's tensor
+//   cache w c                  stage w@c copies what stage c reads of w
+//   prepare w@c                computed once, from constants
+//   tile y o 16 by 8           loops o.0 and o.1
+//   tile y w 6
+//   reorder y o.0 h w.0 w.1 o.1
+//   unroll y w.1
+//   vectorize y o.1
+//   at c y w.0                 stage c computed inside y's loop w.0
+//   tile c i 8
+//   reorder c i.0 p q i.1 w o
+//   microkernel c i.1          from loop i.1 inwards one straight-line block on registers
+//   fuse y n o.0               loop n_o.0
+//   parallel y n_o.0
+//   inline s                   stage s written into its readers
+//
+// One file a step, each with its picture; `steps.h` lists them.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/text_reader.h"
+#include "compiler/schedule/loop_nest.h"
+#include "compiler/schedule/steps.h"
+
+namespace hone {
+
+struct Schedule {
+  std::vector<Step> steps;
+
+  std::string ToString() const;
+  // An unknown step gives Unimplemented (a record of a newer hone), any other fault
+  // InvalidArgument; both with line and column. `what` names the text in errors.
+  static StatusOr<Schedule> Parse(absl::string_view text, absl::string_view what = "schedule");
+  // The layout steps of the workload's own buffers, one text per buffer "" where there is none.
+  std::vector<std::string> BoundaryLayouts(const Workload& workload) const;
+  // The same as the database keeps it: "x 0,1/8,2,3,1%8;y 0,1/8,2,3,1%8".
+  std::string BoundaryLayoutText(const Workload& workload) const;
+
+  friend bool operator==(const Schedule&, const Schedule&) = default;
+};
+
+// Applies the steps in order. Errors are "step 3 (tile y z 6): stage y has no loop z; ...".
+StatusOr<LoopNest> ApplySchedule(const Schedule& schedule, const Workload& workload);
+
+}  // namespace hone

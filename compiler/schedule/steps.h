@@ -1,0 +1,135 @@
+// The kinds of schedule step: one struct and three functions each (print, parse what follows the
+// verb, apply), each in a file of its own. Schedule holds them; the table of verbs is in
+// schedule.cc.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/text_reader.h"
+#include "compiler/schedule/loop_nest.h"
+
+namespace hone {
+
+// layout.cc:  layout BUFFER LAYOUT
+struct LayoutStep {
+  std::string buffer;
+  Layout layout;
+  friend bool operator==(const LayoutStep&, const LayoutStep&) = default;
+};
+
+// cache.cc:  cache BUFFER STAGE
+struct CacheStep {
+  std::string buffer;
+  std::string stage;
+  friend bool operator==(const CacheStep&, const CacheStep&) = default;
+};
+
+// compute_at.cc:  prepare STAGE | at STAGE HOST LOOP | inline STAGE
+struct PrepareStep {
+  std::string stage;
+  friend bool operator==(const PrepareStep&, const PrepareStep&) = default;
+};
+struct AtStep {
+  std::string stage;
+  std::string host;
+  std::string loop;
+  friend bool operator==(const AtStep&, const AtStep&) = default;
+};
+struct InlineStep {
+  std::string stage;
+  friend bool operator==(const InlineStep&, const InlineStep&) = default;
+};
+
+// tile.cc:  tile STAGE LOOP SIZE [by MULTIPLE]
+struct TileStep {
+  std::string stage;
+  std::string loop;
+  int64_t size = 1;
+  int64_t multiple = 0;
+  friend bool operator==(const TileStep&, const TileStep&) = default;
+};
+
+// fuse.cc:  fuse STAGE OUTER INNER
+struct FuseStep {
+  std::string stage;
+  std::string outer;
+  std::string inner;
+  friend bool operator==(const FuseStep&, const FuseStep&) = default;
+};
+
+// reorder.cc:  reorder STAGE LOOP...
+struct ReorderStep {
+  std::string stage;
+  std::vector<std::string> loops;
+  friend bool operator==(const ReorderStep&, const ReorderStep&) = default;
+};
+
+// annotate.cc:  vectorize|unroll|parallel STAGE LOOP
+struct AnnotateStep {
+  LoopKind kind = LoopKind::kUnroll;
+  std::string stage;
+  std::string loop;
+  friend bool operator==(const AnnotateStep&, const AnnotateStep&) = default;
+};
+
+// microkernel.cc:  microkernel STAGE LOOP
+struct MicrokernelStep {
+  std::string stage;
+  std::string loop;
+  friend bool operator==(const MicrokernelStep&, const MicrokernelStep&) = default;
+};
+
+// split_reduce.cc:  split_reduce STAGE LOOP
+struct SplitReduceStep {
+  std::string stage;
+  std::string loop;
+  friend bool operator==(const SplitReduceStep&, const SplitReduceStep&) = default;
+};
+
+using Step = std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep,
+                          FuseStep, ReorderStep, AnnotateStep, MicrokernelStep, SplitReduceStep>;
+
+std::string ToString(const LayoutStep& step);
+std::string ToString(const CacheStep& step);
+std::string ToString(const PrepareStep& step);
+std::string ToString(const AtStep& step);
+std::string ToString(const InlineStep& step);
+std::string ToString(const TileStep& step);
+std::string ToString(const FuseStep& step);
+std::string ToString(const ReorderStep& step);
+std::string ToString(const AnnotateStep& step);
+std::string ToString(const MicrokernelStep& step);
+std::string ToString(const SplitReduceStep& step);
+std::string ToString(const Step& step);
+
+StatusOr<Step> ParseLayout(TextReader& reader);
+StatusOr<Step> ParseCache(TextReader& reader);
+StatusOr<Step> ParsePrepare(TextReader& reader);
+StatusOr<Step> ParseAt(TextReader& reader);
+StatusOr<Step> ParseInline(TextReader& reader);
+StatusOr<Step> ParseTile(TextReader& reader);
+StatusOr<Step> ParseFuse(TextReader& reader);
+StatusOr<Step> ParseReorder(TextReader& reader);
+StatusOr<Step> ParseVectorize(TextReader& reader);
+StatusOr<Step> ParseUnroll(TextReader& reader);
+StatusOr<Step> ParseParallel(TextReader& reader);
+StatusOr<Step> ParseMicrokernel(TextReader& reader);
+StatusOr<Step> ParseSplitReduce(TextReader& reader);
+
+// Each checks that the step is legal on the nest as it is and changes it, or says why not and
+// leaves it as it was.
+Status Apply(const LayoutStep& step, LoopNest& nest);
+Status Apply(const CacheStep& step, LoopNest& nest);
+Status Apply(const PrepareStep& step, LoopNest& nest);
+Status Apply(const AtStep& step, LoopNest& nest);
+Status Apply(const InlineStep& step, LoopNest& nest);
+Status Apply(const TileStep& step, LoopNest& nest);
+Status Apply(const FuseStep& step, LoopNest& nest);
+Status Apply(const ReorderStep& step, LoopNest& nest);
+Status Apply(const AnnotateStep& step, LoopNest& nest);
+Status Apply(const MicrokernelStep& step, LoopNest& nest);
+Status Apply(const SplitReduceStep& step, LoopNest& nest);
+
+}  // namespace hone
