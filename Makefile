@@ -1,0 +1,39 @@
+# The front door. Every target installs what is missing (Debian packages) and builds what it needs.
+#   make build | demo | check | check-more | bench | tidy | format | help
+RELEASE := build/release
+JOBS ?= $(shell nproc)
+# What the sanitizers go over in `make check-more`: the folders of tests/ that cover compiler and db.
+SANITIZED := base ir graph operators import schedule lower codegen package db
+
+.PHONY: help build demo check check-more bench tidy format deps
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
+
+deps:  ## install the packages that building takes (does nothing when they are there)
+	@deploy/install-deps.sh
+
+build: deps  ## the programs, into build/release/bin
+	@mkdir -p build
+	@cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@cmake --build $(RELEASE) -j $(JOBS) --target hone_programs
+	@echo "built: $$(ls $(RELEASE)/bin | tr '\n' ' ')in $(RELEASE)/bin; next: $(RELEASE)/bin/hone --help"
+
+demo: build  ## tune, compile and check a ResNet-18 on this machine, and show what it gained
+	@deploy/demo.sh
+
+check: deps  ## build everything, run the unit and golden tests (at most 15 minutes from nothing)
+	@deploy/check.sh fast
+
+check-more: deps  ## slower tests: sanitizers, real models, conformance, fuzz in short
+	@SANITIZED="$(SANITIZED)" deploy/check.sh more
+
+bench: deps  ## every benchmark, with its aims in one table at the end
+	@bench/run
+
+tidy: deps  ## clang-tidy over the sources
+	@deploy/tidy.sh
+
+format: deps  ## clang-format over the sources
+	@git ls-files -co --exclude-standard '*.h' '*.cc' '*.c' | xargs clang-format-19 -i

@@ -1,0 +1,141 @@
+#include "cli/machine_facts.h"
+
+#include <sched.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <system_error>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+
+namespace hone {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The programs that hone starts as children, or that stand beside it.
+constexpr const char* kPrograms[] = {"hone-tracker", "hone-agent"};
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream in(path);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+std::string FirstLine(const std::string& path) {
+  std::ifstream in(path);
+  std::string line;
+  std::getline(in, line);
+  return line;
+}
+
+void ReadCpu(MachineFacts* facts) {
+  for (absl::string_view line : absl::StrSplit(ReadFile("/proc/cpuinfo"), '\n')) {
+    std::pair<absl::string_view, absl::string_view> field =
+        absl::StrSplit(line, absl::MaxSplits(':', 1));
+    absl::string_view key = absl::StripAsciiWhitespace(field.first);
+    absl::string_view value = absl::StripAsciiWhitespace(field.second);
+    if (key == "model name" && facts->cpu_model.empty()) facts->cpu_model = std::string(value);
+    if ((key == "flags" || key == "Features") && facts->cpu_flags.empty()) {
+      facts->cpu_flags = absl::StrSplit(value, ' ');
+    }
+  }
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) facts->cores = CPU_COUNT(&allowed);
+  utsname name{};
+  if (uname(&name) == 0) facts->arch = name.machine;
+}
+
+int64_t MemoryAvailable() {
+  for (absl::string_view line : absl::StrSplit(ReadFile("/proc/meminfo"), '\n')) {
+    if (!absl::ConsumePrefix(&line, "MemAvailable:")) continue;
+    absl::ConsumeSuffix(&line, "kB");
+    int64_t kib = 0;
+    if (absl::SimpleAtoi(absl::StripAsciiWhitespace(line), &kib)) return kib * 1024;
+  }
+  return 0;
+}
+
+int64_t FreeBytes(const std::string& path) {
+  struct statvfs info{};
+  if (statvfs(path.c_str(), &info) != 0) return 0;
+  return static_cast<int64_t>(info.f_bavail) * static_cast<int64_t>(info.f_frsize);
+}
+
+// The nearest folder on the way to `path` that exists: the others can be made in it.
+fs::path NearestFolder(const fs::path& path) {
+  std::error_code ignored;
+  fs::path folder = fs::absolute(path, ignored).parent_path();
+  while (!folder.empty() && !fs::exists(folder, ignored) && folder != folder.parent_path()) {
+    folder = folder.parent_path();
+  }
+  return folder;
+}
+
+void ReadDatabase(MachineFacts* facts) {
+  const fs::path folder = NearestFolder(facts->database_path);
+  facts->database_free_bytes = FreeBytes(folder.string());
+  std::error_code ignored;
+  if (fs::exists(facts->database_path, ignored) &&
+      access(facts->database_path.c_str(), R_OK | W_OK) != 0) {
+    facts->database_problem = std::strerror(errno);
+  } else if (access(folder.c_str(), W_OK | X_OK) != 0) {
+    facts->database_problem = absl::StrCat(folder.string(), ": ", std::strerror(errno));
+  }
+}
+
+// Beside hone itself first, then on the path.
+std::string FindProgram(const std::string& program, const std::string& program_dir) {
+  std::vector<std::string> folders = {program_dir};
+  if (const char* path = std::getenv("PATH")) {
+    for (absl::string_view folder : absl::StrSplit(path, ':', absl::SkipEmpty())) {
+      folders.emplace_back(folder);
+    }
+  }
+  for (const std::string& folder : folders) {
+    std::string candidate = absl::StrCat(folder, "/", program);
+    if (access(candidate.c_str(), X_OK) == 0) return candidate;
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string ChosenWord(absl::string_view choices) {
+  size_t begin = choices.find('[');
+  size_t end = choices.find(']');
+  if (begin == absl::string_view::npos || end == absl::string_view::npos || end < begin) return "";
+  return std::string(choices.substr(begin + 1, end - begin - 1));
+}
+
+MachineFacts ReadMachineFacts(const std::string& database_path, const std::string& program_dir) {
+  MachineFacts facts;
+  ReadCpu(&facts);
+  std::istringstream(FirstLine("/proc/loadavg")) >> facts.load;
+  facts.governor = FirstLine("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+  facts.huge_pages = ChosenWord(FirstLine("/sys/kernel/mm/transparent_hugepage/enabled"));
+  facts.memory_available_bytes = MemoryAvailable();
+  facts.database_path = database_path;
+  ReadDatabase(&facts);
+  facts.shm_writable = access("/dev/shm", W_OK | X_OK) == 0;
+  facts.shm_free_bytes = FreeBytes("/dev/shm");
+  int namespaces = 0;
+  if (absl::SimpleAtoi(FirstLine("/proc/sys/user/max_user_namespaces"), &namespaces)) {
+    facts.user_namespaces_max = namespaces;
+  }
+  for (const char* program : kPrograms) {
+    facts.programs[program] = FindProgram(program, program_dir);
+  }
+  return facts;
+}
+
+}  // namespace hone

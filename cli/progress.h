@@ -1,0 +1,68 @@
+// How tuning looks while it runs. RenderProgress is a pure function from a state to lines, tested
+// with golden text; ProgressDisplay puts the lines on a terminal that redraws itself, or into a
+// pipe as plain lines now and then. Knows nothing of how tuning works.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "cli/console.h"
+
+namespace hone {
+
+struct KernelProgress {
+  enum class State { kWaiting, kTuning, kDone };
+  std::string name;  // "conv3x3_64x56x56"
+  State state = State::kWaiting;
+  int64_t trials = 0;     // measured, those of earlier runs included
+  int64_t failures = 0;   // of them
+  int calls = 1;          // how often the model runs it
+  double flops = 0;       // of one call; 0: share of peak has no meaning
+  double default_ns = 0;  // of the default schedule; 0 until measured
+  double best_ns = 0;     // 0 until measured
+};
+
+struct TuningProgress {
+  std::vector<KernelProgress> kernels;
+  int64_t trials = 0;      // of this run
+  int64_t trials_max = 0;  // 0: no limit
+  double elapsed_s = 0;
+  double elapsed_max_s = 0;  // 0: no limit
+  double peak_gflops = 0;    // fp32 peak of the threads that kernels use; 0 until known
+  bool finished = false;
+};
+
+// Sums over kernels and calls; 0 until every kernel has been measured.
+double ModelDefaultNanos(const TuningProgress& progress);
+double ModelBestNanos(const TuningProgress& progress);
+
+// One overall line, then one line a kernel: those being tuned first, then those with most time to
+// lose. At most `rows` lines of at most `width` columns; what does not fit is counted in the last.
+std::vector<std::string> RenderProgress(const TuningProgress& progress, int width, int rows);
+
+// The overall line alone: "412/2000 trials, 38.2/s, 12.3 ms -> 5.02 ms (2.45x), 0:42 left"
+std::string RenderOverall(const TuningProgress& progress);
+
+class ProgressDisplay {
+ public:
+  // Both must outlive the display. Draws on console.err.
+  ProgressDisplay(const Console& console, const Clock& clock);
+  ~ProgressDisplay();
+
+  // Call as often as there is news: draws at most every 100 ms on a terminal, every 5 s in a pipe,
+  // and always when finished.
+  void Update(const TuningProgress& progress);
+  // Leaves what is drawn standing; the next output begins below it.
+  void End();
+
+ private:
+  const Console& console_;
+  const Clock& clock_;
+  int64_t last_drawn_ns_ = 0;
+  size_t lines_drawn_ = 0;
+  bool drawn_ = false;
+};
+
+}  // namespace hone

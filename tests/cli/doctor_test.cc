@@ -1,0 +1,78 @@
+#include "cli/doctor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace hone {
+namespace {
+
+MachineFacts GoodMachine() {
+  MachineFacts facts;
+  facts.arch = "x86_64";
+  facts.cpu_model = "Some CPU";
+  facts.cpu_flags = {"avx2", "fma"};
+  facts.cores = 4;
+  facts.governor = "performance";
+  facts.huge_pages = "madvise";
+  facts.memory_available_bytes = int64_t{8} << 30;
+  facts.database_path = "/data/records.db";
+  facts.database_free_bytes = int64_t{8} << 30;
+  facts.shm_writable = true;
+  facts.shm_free_bytes = int64_t{1} << 30;
+  facts.programs = {{"hone-agent", "/bin/hone-agent"}};
+  return facts;
+}
+
+const Finding& Find(const std::vector<Finding>& findings, absl::string_view subject) {
+  auto found = std::find_if(findings.begin(), findings.end(),
+                            [&](const Finding& finding) { return finding.subject == subject; });
+  EXPECT_NE(found, findings.end()) << subject;
+  return *found;
+}
+
+TEST(DoctorTest, FindsNothingOnAGoodMachine) {
+  std::string text = RenderFindings(Diagnose(GoodMachine()));
+  EXPECT_THAT(text, testing::Not(testing::HasSubstr("warn")));
+  EXPECT_THAT(text, testing::Not(testing::HasSubstr("FAIL")));
+  EXPECT_THAT(text, testing::HasSubstr("This machine lacks nothing."));
+}
+
+TEST(DoctorTest, WarnsOfWhatMakesTimesScatter) {
+  MachineFacts facts = GoodMachine();
+  facts.governor = "powersave";
+  facts.load = 4;
+  std::vector<Finding> findings = Diagnose(facts);
+  EXPECT_EQ(Find(findings, "governor").verdict, Verdict::kWarn);
+  EXPECT_EQ(Find(findings, "load").verdict, Verdict::kWarn);
+}
+
+TEST(DoctorTest, FailsWhenTheDatabaseCannotBeWritten) {
+  MachineFacts facts = GoodMachine();
+  facts.database_problem = "Permission denied";
+  std::vector<Finding> findings = Diagnose(facts);
+  EXPECT_EQ(Find(findings, "database").verdict, Verdict::kFail);
+  EXPECT_THAT(Find(findings, "database").remedy, testing::HasSubstr("--db"));
+}
+
+TEST(DoctorTest, FailsWhenAProgramIsMissing) {
+  MachineFacts facts = GoodMachine();
+  facts.programs["hone-agent"] = "";
+  EXPECT_EQ(Find(Diagnose(facts), "hone-agent").verdict, Verdict::kFail);
+}
+
+TEST(DoctorTest, SaysWhyATrackerDoesNotAnswer) {
+  MachineFacts facts = GoodMachine();
+  facts.tracker = "farm:4860";
+  facts.tracker_problem = "connection refused";
+  EXPECT_THAT(Find(Diagnose(facts), "tracker").what, testing::HasSubstr("connection refused"));
+}
+
+TEST(MachineFactsTest, ReadsTheChosenWordOfAKernelSetting) {
+  EXPECT_EQ(ChosenWord("always [madvise] never"), "madvise");
+  EXPECT_EQ(ChosenWord("never"), "");
+}
+
+}  // namespace
+}  // namespace hone
