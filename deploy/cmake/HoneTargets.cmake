@@ -1,4 +1,4 @@
-# hone's kinds of target. Sources are listed, never globbed; dependencies are named.
+# hone's four kinds of target. Sources are listed, never globbed; dependencies are named.
 
 add_custom_target(hone_programs)    # what `make build` builds
 add_custom_target(hone_benchmarks)  # what `make bench` builds
@@ -38,33 +38,6 @@ function(hone_bench name)
   add_dependencies(hone_benchmarks ${name})
 endfunction()
 
-# hone_static_program(name SRCS main.cc ... DEPS hone's own libraries ...)
-# A program that needs no shared library. CMake's packages name the shared libraries of protobuf and
-# absl, so this links the archives beside them; DEPS are all libraries of hone that it uses, also
-# indirectly. With sanitizers it is an ordinary program: they have no static form.
-function(hone_static_program name)
-  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
-  if(HONE_SANITIZE)
-    hone_program(${name} SRCS ${ARG_SRCS} DEPS ${ARG_DEPS})
-    return()
-  endif()
-  find_library(PROTOBUF_ARCHIVE libprotobuf.a REQUIRED)
-  get_filename_component(archive_dir ${PROTOBUF_ARCHIVE} DIRECTORY)
-  file(GLOB absl_archives ${archive_dir}/libabsl_*.a)
-  add_executable(${name} ${ARG_SRCS})
-  set(archives "")
-  foreach(dep ${ARG_DEPS})
-    list(APPEND archives $<TARGET_FILE:${dep}>)
-    target_include_directories(${name} SYSTEM PRIVATE
-      $<TARGET_PROPERTY:${dep},INTERFACE_INCLUDE_DIRECTORIES>)
-    add_dependencies(${name} ${dep})
-  endforeach()
-  target_link_libraries(${name} PRIVATE hone_flags -static
-    -Wl,--start-group ${archives} ${PROTOBUF_ARCHIVE} ${absl_archives} -Wl,--end-group)
-  set_target_properties(${name} PROPERTIES LINK_DEPENDS "${archives}")
-  add_dependencies(hone_programs ${name})
-endfunction()
-
 # hone_test(name SRCS x_test.cc ... DEPS ... [LABELS slow] [TIMEOUT_S 60] [ENVIRONMENT K=V ...])
 # One program, one CTest entry, labelled with its folder. Label "slow" keeps a test for `make
 # check-more`. Each program leaves its cases' results as XML in build/<preset>/results, from which
@@ -94,4 +67,18 @@ function(hone_test name)
   endif()
   set_tests_properties(${name} PROPERTIES
     TIMEOUT ${ARG_TIMEOUT_S} LABELS "${ARG_LABELS};${folder}" ENVIRONMENT "${environment}")
+endfunction()
+
+# hone_test_kernel(name source.c): a kernel written by hand in C, built as code generation builds
+# them (runtime/kernel.h): no library, no sanitizer. Becomes tests/kernels/<name>.so in the build
+# folder; tests find that folder in HONE_TEST_KERNELS_DIR.
+set(HONE_TEST_KERNELS_DIR ${CMAKE_BINARY_DIR}/tests/kernels)
+function(hone_test_kernel name source)
+  add_library(kernel_${name} MODULE ${source})
+  target_include_directories(kernel_${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_compile_options(kernel_${name} PRIVATE -O2 -ffreestanding -fno-builtin -fvisibility=hidden
+    -fno-stack-protector -fno-asynchronous-unwind-tables)
+  target_link_options(kernel_${name} PRIVATE -nostdlib -Wl,-z,now,-z,relro,--hash-style=both)
+  set_target_properties(kernel_${name} PROPERTIES
+    PREFIX "" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${HONE_TEST_KERNELS_DIR})
 endfunction()

@@ -1,0 +1,31 @@
+/* A compiled model's bytes, mapped and checked: after opening, every offset, name and operand in
+ * it may be used without further checks. Used by the executor (model.c) alone. */
+#ifndef HONE_RUNTIME_MODEL_IMAGE_H_
+#define HONE_RUNTIME_MODEL_IMAGE_H_
+
+#include <stddef.h>
+
+#include "runtime/error.h"
+#include "runtime/model_format.h"
+
+typedef struct hone_model_image {
+  const hone_model_header* header;
+  const hone_model_tensor* inputs;
+  const hone_model_tensor* outputs;
+  const hone_model_kernel* kernels;
+  const hone_model_instruction* instructions;
+  const hone_model_operand* operands;
+  const int64_t* params;
+  const char* strings;
+  void* mapping; /* null when the bytes are someone else's */
+  size_t mapping_bytes;
+} hone_model_image;
+
+/* Maps a file made by `hone compile`. */
+hone_error_code hone_model_image_open(hone_model_image* image, const char* path, hone_error* error);
+/* Uses bytes that are mapped already; believes the header's total_bytes. */
+hone_error_code hone_model_image_use(hone_model_image* image, const void* header,
+                                     hone_error* error);
+void hone_model_image_close(hone_model_image* image);
+
+#endif /* HONE_RUNTIME_MODEL_IMAGE_H_ */

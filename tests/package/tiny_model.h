@@ -1,0 +1,26 @@
+// A whole model of hand-written kernels, for tests of what makes, loads and runs packages:
+//
+//   t0 = scale(x, w0)   t1 = scale(x, w1)   t2 = t0 + t1   y = t2 + t2
+//
+// Outputs: y; "flat", t2 seen as [32]; and x itself. With x = i and w0 = 1, w1 = 2:
+// t2 = 6 i, y = 12 i.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/target.h"
+#include "compiler/graph/model_plan.h"
+#include "proto/artifact.pb.h"
+
+namespace hone {
+
+ModelPlan TinyPlan();
+std::vector<pb::Artifact> TinyArtifacts();
+Target TinyTarget();
+// model.so; the test fails when it cannot be made.
+std::string TinyModel();
+// Writes bytes to a new file in the test's temporary folder and returns its path.
+std::string WriteTemporary(const std::string& name, const std::string& bytes);
+
+}  // namespace hone
