@@ -1,0 +1,493 @@
+// A stage's loops are opened from the outside in. While they are, each axis (a dimension, a part of
+// a tile, a fusion) has a range: one value where its loops are open, all it can have where not. The
+// region of an attached stage is what its readers' index maps make of these ranges.
+#include "compiler/lower/build_loops.h"
+
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "compiler/ir/expr_text.h"
+#include "compiler/lower/loop_ranges.h"
+
+namespace hone {
+namespace {
+
+// [base, base + extent)
+struct Span {
+  Expr base;
+  Expr extent;
+};
+
+// A stage whose loops are being opened.
+struct OpenStage {
+  const StageNest* nest = nullptr;
+  std::map<std::string, Expr> base;           // of each dimension
+  std::map<std::string, Expr> extent;         // of each dimension
+  std::map<std::string, TileStretch> chosen;  // by tiled axis
+  std::map<std::string, Expr> value;          // of each open loop
+};
+
+class LoopBuilder {
+ public:
+  explicit LoopBuilder(const LoopNest& nest) : nest_(nest), ranges_(ParamRanges(nest.params)) {}
+
+  StatusOr<BuiltLoops> Build() {
+    Program& program = built_.program;
+    program.params = nest_.params;
+    program.buffers = nest_.buffers;
+    for (const Buffer& buffer : nest_.buffers) built_.layouts[buffer.name] = LayoutOf(buffer.name);
+    std::vector<Stmt> prepare;
+    std::vector<Stmt> run;
+    for (const StageNest& stage : nest_.stages) {
+      if (stage.placement == Placement::kAt) continue;
+      const std::string& name = stage.stage.name;
+      if (nest_.FindBuffer(name) == nullptr) {
+        // A copy for padded reads covers more than what is copied.
+        HONE_ASSIGN_OR_RETURN(std::vector<Span> region, RegionOf(stage));
+        Buffer buffer{name, stage.stage.dtype};
+        for (const Span& span : region) buffer.shape.push_back(span.extent);
+        if (stage.placement == Placement::kPrepare) {
+          buffer.scope = Scope::kArgument;
+          buffer.role = BufferRole::kPrepared;
+          program.buffers.push_back(buffer);
+        } else {
+          run.push_back(Allocate(buffer));
+        }
+        built_.layouts[name] = LayoutOf(name);
+        instances_[name] = {name, region};
+        HONE_ASSIGN_OR_RETURN(Stmt loops, BuildStage(stage, region));
+        (stage.placement == Placement::kPrepare ? prepare : run).push_back(loops);
+        continue;
+      }
+      std::vector<Span> whole;
+      for (const Dim& dim : stage.stage.dims) whole.push_back({Int(0), dim.extent});
+      instances_[name] = {name, whole};
+      HONE_ASSIGN_OR_RETURN(Stmt loops, BuildStage(stage, whole));
+      run.push_back(loops);
+    }
+    if (!prepare.empty()) program.prepare = Block(std::move(prepare));
+    program.run = Block(std::move(run));
+    return std::move(built_);
+  }
+
+ private:
+  // Where a stage's values lie: the buffer, and which part of the stage's domain it holds.
+  struct Instance {
+    std::string buffer;
+    std::vector<Span> region;
+  };
+
+  Status Illegal(const StageNest& stage, const std::string& what) const {
+    return absl::InvalidArgumentError(absl::StrCat("stage '", stage.stage.name, "': ", what));
+  }
+
+  Layout LayoutOf(const std::string& name) const {
+    auto found = nest_.layouts.find(name);
+    if (found != nest_.layouts.end()) return found->second;
+    return Layout::Identity(static_cast<int>(nest_.ShapeOf(name).size()));
+  }
+
+  std::string Unique(const std::string& name) {
+    const int count = ++name_counts_[name];
+    return count == 1 ? name : absl::StrCat(name, "@", count);
+  }
+
+  Expr Simple(const Expr& e) const { return Simplify(e, ranges_); }
+
+  // --- Axes ------------------------------------------------------------------------------------
+
+  static const TileSplit* TileOf(const StageNest& nest, const std::string& axis) {
+    for (const TileSplit& tile : nest.tiles) {
+      if (tile.axis == axis) return &tile;
+    }
+    return nullptr;
+  }
+
+  static const Fusion* FusionOf(const StageNest& nest, const std::string& part) {
+    for (const Fusion& fusion : nest.fusions) {
+      if (fusion.outer == part || fusion.inner == part) return &fusion;
+    }
+    return nullptr;
+  }
+
+  // The stretch of a tiled axis, if the choice is made or there is only one.
+  StatusOr<TileStretch> StretchOf(OpenStage& s, const TileSplit& tile) {
+    auto chosen = s.chosen.find(tile.axis);
+    if (chosen != s.chosen.end()) return chosen->second;
+    HONE_ASSIGN_OR_RETURN(Expr extent, ExtentOf(s, tile.axis));
+    std::vector<TileStretch> stretches = TileStretches(extent, tile.size, tile.multiple);
+    if (stretches.size() == 1) return s.chosen[tile.axis] = stretches[0];
+    return Illegal(
+        *s.nest, absl::StrCat("the tiles of '", tile.axis, "' are not all of one size; loop '",
+                              tile.axis, ".0' must be outside '", tile.axis, ".1' and not fused"));
+  }
+
+  StatusOr<Expr> ExtentOf(OpenStage& s, const std::string& axis) {
+    auto dim = s.extent.find(axis);
+    if (dim != s.extent.end()) return dim->second;
+    for (const Fusion& fusion : s.nest->fusions) {
+      if (fusion.name != axis) continue;
+      HONE_ASSIGN_OR_RETURN(Expr outer, ExtentOf(s, fusion.outer));
+      HONE_ASSIGN_OR_RETURN(Expr inner, ExtentOf(s, fusion.inner));
+      return Simple(outer * inner);
+    }
+    for (const TileSplit& tile : s.nest->tiles) {
+      if (axis == tile.axis + ".0") {
+        HONE_ASSIGN_OR_RETURN(TileStretch stretch, StretchOf(s, tile));
+        return stretch.count;
+      }
+      if (axis == tile.axis + ".1") {
+        HONE_ASSIGN_OR_RETURN(TileStretch stretch, StretchOf(s, tile));
+        return Int(stretch.size);
+      }
+    }
+    HONE_CHECK(false) << "no axis " << axis;
+    return Expr();
+  }
+
+  // Whether any loop of the axis is open.
+  bool IsOpen(const OpenStage& s, const std::string& axis) const {
+    if (s.value.count(axis)) return true;
+    if (TileOf(*s.nest, axis)) return IsOpen(s, axis + ".0") || IsOpen(s, axis + ".1");
+    if (const Fusion* fusion = FusionOf(*s.nest, axis)) return IsOpen(s, fusion->name);
+    return false;
+  }
+
+  // What the axis ranges over, given the loops that are open.
+  StatusOr<Span> RangeOf(OpenStage& s, const std::string& axis) {
+    auto open = s.value.find(axis);
+    if (open != s.value.end()) return Span{open->second, Int(1)};
+    if (!IsOpen(s, axis)) {
+      HONE_ASSIGN_OR_RETURN(Expr extent, ExtentOf(s, axis));
+      return Span{Int(0), extent};
+    }
+    if (const TileSplit* tile = TileOf(*s.nest, axis)) {
+      HONE_ASSIGN_OR_RETURN(TileStretch stretch, StretchOf(s, *tile));
+      HONE_ASSIGN_OR_RETURN(Span outer, RangeOf(s, axis + ".0"));
+      HONE_ASSIGN_OR_RETURN(Span inner, RangeOf(s, axis + ".1"));
+      return Span{Simple(stretch.offset + outer.base * stretch.size + inner.base),
+                  Simple((outer.extent - 1) * stretch.size + inner.extent)};
+    }
+    const Fusion* fusion = FusionOf(*s.nest, axis);
+    HONE_CHECK(fusion != nullptr) << "axis " << axis << " is open and has no loop";
+    HONE_ASSIGN_OR_RETURN(Span fused, RangeOf(s, fusion->name));
+    if (!fused.extent.IsInt(1)) {
+      return Illegal(*s.nest, absl::StrCat("a stage is computed inside a part of the fused loop '",
+                                           fusion->name, "'; compute it inside all of it"));
+    }
+    HONE_ASSIGN_OR_RETURN(Expr inner, ExtentOf(s, fusion->inner));
+    const bool is_outer = fusion->outer == axis;
+    if (inner.IsInt()) {
+      const int64_t size = inner->int_value;
+      return Span{Simple(is_outer ? FloorDiv(fused.base, size) : FloorMod(fused.base, size)),
+                  Int(1)};
+    }
+    const BinaryOp op = is_outer ? BinaryOp::kFloorDiv : BinaryOp::kFloorMod;
+    return Span{Binary(op, fused.base, inner), Int(1)};
+  }
+
+  // --- Regions ---------------------------------------------------------------------------------
+
+  // What every dimension of `reader` ranges over at this point of the program.
+  StatusOr<std::map<std::string, Span>> DimRanges(const StageNest& reader) {
+    std::map<std::string, Span> ranges;
+    for (OpenStage* s : open_) {
+      if (s->nest != &reader) continue;
+      for (const std::vector<Dim>* dims : {&reader.stage.dims, &reader.stage.reduce}) {
+        for (const Dim& dim : *dims) {
+          HONE_ASSIGN_OR_RETURN(Span span, RangeOf(*s, dim.name));
+          ranges[dim.name] = {Simple(s->base[dim.name] + span.base), span.extent};
+        }
+      }
+      return ranges;
+    }
+    for (const Dim& dim : reader.stage.reduce) ranges[dim.name] = {Int(0), dim.extent};
+    if (reader.placement == Placement::kAt ||
+        (nest_.FindBuffer(reader.stage.name) == nullptr && reader.placement == Placement::kRoot)) {
+      HONE_ASSIGN_OR_RETURN(std::vector<Span> region, RegionOf(reader));
+      for (size_t d = 0; d < region.size(); ++d) ranges[reader.stage.dims[d].name] = region[d];
+    } else {
+      for (const Dim& dim : reader.stage.dims) ranges[dim.name] = {Int(0), dim.extent};
+    }
+    return ranges;
+  }
+
+  // The span of an index over the ranges of the dimensions in it; empty if it is not linear.
+  std::optional<Span> IndexSpan(const Expr& index, const std::map<std::string, Span>& dims) const {
+    LinearForm form = Linearize(index, {});
+    Expr base = Int(form.constant);
+    Expr extent = Int(1);
+    for (const LinearForm::Term& term : form.terms) {
+      if (term.atom.kind() != ExprKind::kVar) return std::nullopt;
+      auto dim = dims.find(term.atom->name);
+      if (dim == dims.end()) {
+        base = base + term.atom * term.coefficient;  // a parameter
+        continue;
+      }
+      const Span& span = dim->second;
+      const Expr first = term.coefficient > 0 ? span.base : span.base + span.extent - 1;
+      base = base + first * term.coefficient;
+      extent = extent + (span.extent - 1) * std::abs(term.coefficient);
+    }
+    return Span{Simple(base), Simple(extent)};
+  }
+
+  // The part of the stage that its readers need at this point of the program.
+  StatusOr<std::vector<Span>> RegionOf(const StageNest& stage) {
+    const size_t rank = stage.stage.dims.size();
+    std::vector<Span> region(rank);
+    for (const std::string& consumer : nest_.ConsumersOf(stage.stage.name)) {
+      const StageNest& reader = *nest_.FindStage(consumer);
+      HONE_ASSIGN_OR_RETURN(auto dims, DimRanges(reader));
+      std::vector<Expr> loads;
+      Visit(reader.stage.body, [&](const Expr& e) {
+        if (e.kind() == ExprKind::kLoad && e->name == stage.stage.name) loads.push_back(e);
+      });
+      for (const Expr& load : loads) {
+        const std::vector<Expr> indices = Indices(load);
+        for (size_t d = 0; d < rank; ++d) {
+          std::optional<Span> span = IndexSpan(indices[d], dims);
+          // Not linear, or padded: all of the dimension.
+          if (!span || load->has_otherwise) span = Span{Int(0), stage.stage.dims[d].extent};
+          HONE_RETURN_IF_ERROR(Extend(stage, *span, &region[d]));
+        }
+      }
+    }
+    for (size_t d = 0; d < rank; ++d) {
+      if (!region[d].base) region[d] = {Int(0), stage.stage.dims[d].extent};
+    }
+    return region;
+  }
+
+  Status Extend(const StageNest& stage, const Span& span, Span* region) const {
+    if (!region->base) {
+      *region = span;
+      return absl::OkStatus();
+    }
+    int64_t shift = 0;
+    if (!ConstantDifference(span.base, region->base, ranges_, &shift)) {
+      return Illegal(stage,
+                     "its readers need regions that no one box holds here; compute it further out");
+    }
+    Expr end = Simple(Max(region->extent, span.extent + shift));
+    if (shift < 0) {
+      region->base = span.base;
+      end = Simple(end - shift);
+    }
+    region->extent = end;
+    return absl::OkStatus();
+  }
+
+  // --- Loops -----------------------------------------------------------------------------------
+
+  StatusOr<Stmt> BuildStage(const StageNest& stage, const std::vector<Span>& region) {
+    OpenStage s;
+    s.nest = &stage;
+    for (size_t d = 0; d < region.size(); ++d) {
+      s.base[stage.stage.dims[d].name] = region[d].base;
+      s.extent[stage.stage.dims[d].name] = region[d].extent;
+    }
+    for (const Dim& dim : stage.stage.reduce) {
+      s.base[dim.name] = Int(0);
+      s.extent[dim.name] = dim.extent;
+    }
+    open_.push_back(&s);
+    auto loops = BuildLevel(s, 0, /*init=*/false);
+    open_.pop_back();
+    return loops;
+  }
+
+  // The loops from position `level` of the stage's order inwards. With `init`, only the loops that
+  // do not reduce, around the store of the neutral value.
+  StatusOr<Stmt> BuildLevel(OpenStage& s, size_t level, bool init) {
+    const StageNest& nest = *s.nest;
+    if (level == nest.order.size()) return init ? StoreNeutral(s) : StoreValue(s);
+    const std::string& loop = nest.order[level];
+    if (init && nest.IsReduceLoop(loop)) return BuildLevel(s, level + 1, init);
+    std::vector<Stmt> parts;
+    if (!init && nest.IsReduceLoop(loop) && IsFirstReduceLoop(nest, level)) {
+      OpenStage copy = s;
+      open_.back() = &copy;
+      auto neutral = BuildLevel(copy, level, /*init=*/true);
+      open_.back() = &s;
+      HONE_RETURN_IF_ERROR(neutral.status());
+      parts.push_back(nest.microkernel.empty() ? *neutral : MarkStraightLine(*neutral));
+    }
+    HONE_ASSIGN_OR_RETURN(Stmt body, BuildLoop(s, level, init));
+    parts.push_back(nest.microkernel == loop && !init ? MarkStraightLine(body) : body);
+    return Block(std::move(parts));
+  }
+
+  static bool IsFirstReduceLoop(const StageNest& nest, size_t level) {
+    for (size_t i = 0; i < level; ++i) {
+      if (nest.IsReduceLoop(nest.order[i])) return false;
+    }
+    return true;
+  }
+
+  static Stmt MarkStraightLine(const Stmt& s) {
+    StmtNode node = *s;
+    if (s.kind() == StmtKind::kBlock) {
+      for (Stmt& child : node.body) child = MarkStraightLine(child);
+    } else if (s.kind() == StmtKind::kFor) {
+      node.straight_line = true;
+    } else {
+      return s;
+    }
+    return Stmt(std::move(node));
+  }
+
+  StatusOr<Stmt> BuildLoop(OpenStage& s, size_t level, bool init) {
+    const std::string& loop = s.nest->order[level];
+    const TileSplit* outer_of = nullptr;
+    for (const TileSplit& tile : s.nest->tiles) {
+      if (loop == tile.axis + ".0") outer_of = &tile;
+    }
+    if (outer_of == nullptr || s.chosen.count(outer_of->axis)) {
+      HONE_ASSIGN_OR_RETURN(Expr extent, ExtentOf(s, loop));
+      return BuildFor(s, level, extent, init);
+    }
+    HONE_ASSIGN_OR_RETURN(Expr extent, ExtentOf(s, outer_of->axis));
+    std::vector<Stmt> stretches;
+    for (const TileStretch& stretch : TileStretches(extent, outer_of->size, outer_of->multiple)) {
+      s.chosen[outer_of->axis] = stretch;
+      HONE_ASSIGN_OR_RETURN(Stmt body, BuildFor(s, level, Simple(stretch.count), init));
+      stretches.push_back(body);
+      s.chosen.erase(outer_of->axis);
+    }
+    return Block(std::move(stretches));
+  }
+
+  StatusOr<Stmt> BuildFor(OpenStage& s, size_t level, const Expr& extent, bool init) {
+    const std::string& loop = s.nest->order[level];
+    const std::string var = Unique(absl::StrCat(s.nest->stage.name, ".", loop));
+    const bool single = extent.IsInt(1);
+    ScopedRange range(ranges_, var, extent);
+    s.value[loop] = single ? Int(0) : Var(var);
+    // Choices made inside concern this loop's iterations only.
+    const std::map<std::string, TileStretch> chosen = s.chosen;
+    auto body = BuildInside(s, level, init);
+    s.chosen = chosen;
+    s.value.erase(loop);
+    HONE_RETURN_IF_ERROR(body.status());
+    if (single) return body;
+    auto kind = s.nest->kinds.find(loop);
+    return For(var, extent, kind == s.nest->kinds.end() ? LoopKind::kSerial : kind->second, *body);
+  }
+
+  // The body of an opened loop: the stages computed in it, then the next loop.
+  StatusOr<Stmt> BuildInside(OpenStage& s, size_t level, bool init) {
+    std::vector<Stmt> parts;
+    if (!init) {
+      for (const StageNest& stage : nest_.stages) {
+        if (stage.placement != Placement::kAt || stage.host != s.nest->stage.name ||
+            stage.host_loop != s.nest->order[level]) {
+          continue;
+        }
+        HONE_RETURN_IF_ERROR(BuildAttached(stage, &parts));
+      }
+    }
+    HONE_ASSIGN_OR_RETURN(Stmt inner, BuildLevel(s, level + 1, init));
+    parts.push_back(inner);
+    return Block(std::move(parts));
+  }
+
+  Status BuildAttached(const StageNest& stage, std::vector<Stmt>* parts) {
+    const std::string& name = stage.stage.name;
+    HONE_ASSIGN_OR_RETURN(std::vector<Span> region, RegionOf(stage));
+    Buffer buffer{Unique(name), stage.stage.dtype};
+    for (const Span& span : region) buffer.shape.push_back(span.extent);
+    Layout layout = LayoutOf(name);
+    if (!stage.microkernel.empty()) {
+      buffer.scope = Scope::kRegister;
+      layout = RegisterLayout(stage);
+      for (const Span& span : region) {
+        if (!span.extent.IsInt()) return Illegal(stage, "its register tile has no fixed size");
+      }
+    }
+    built_.layouts[buffer.name] = layout;
+    parts->push_back(Allocate(buffer));
+    instances_[name] = {buffer.name, region};
+    HONE_ASSIGN_OR_RETURN(Stmt loops, BuildStage(stage, region));
+    parts->push_back(loops);
+    return absl::OkStatus();
+  }
+
+  // Registers hold neighbours along the vectorised dimension.
+  Layout RegisterLayout(const StageNest& stage) const {
+    Layout layout = Layout::Identity(static_cast<int>(stage.stage.dims.size()));
+    for (size_t d = 0; d < stage.stage.dims.size(); ++d) {
+      for (const auto& [loop, kind] : stage.kinds) {
+        const std::string& dim = stage.stage.dims[d].name;
+        if (kind != LoopKind::kVector || (loop != dim && loop.rfind(dim + ".", 0) != 0)) continue;
+        std::swap(layout.dims[d], layout.dims.back());
+        return layout;
+      }
+    }
+    return layout;
+  }
+
+  // --- Bodies ----------------------------------------------------------------------------------
+
+  // The value of every dimension at this point: its base and its place in the region.
+  StatusOr<std::map<std::string, Expr>> DimValues(OpenStage& s, bool with_base, bool init) {
+    std::map<std::string, Expr> values;
+    for (const auto& [dim, base] : s.base) {
+      bool reduces = false;
+      for (const Dim& d : s.nest->stage.reduce) reduces |= d.name == dim;
+      if (init && reduces) continue;
+      HONE_ASSIGN_OR_RETURN(Span span, RangeOf(s, dim));
+      HONE_CHECK(span.extent.IsInt(1)) << "dimension " << dim << " is not open";
+      values[dim] = Simple(with_base ? base + span.base : span.base);
+    }
+    return values;
+  }
+
+  StatusOr<std::vector<Expr>> OwnIndices(OpenStage& s, bool init) {
+    HONE_ASSIGN_OR_RETURN(auto places, DimValues(s, /*with_base=*/false, init));
+    std::vector<Expr> indices;
+    for (const Dim& dim : s.nest->stage.dims) indices.push_back(places[dim.name]);
+    return indices;
+  }
+
+  StatusOr<Stmt> StoreNeutral(OpenStage& s) {
+    HONE_ASSIGN_OR_RETURN(std::vector<Expr> indices, OwnIndices(s, /*init=*/true));
+    const Stage& stage = s.nest->stage;
+    return Store(instances_[stage.name].buffer, indices, NeutralValue(stage.combiner, stage.dtype));
+  }
+
+  StatusOr<Stmt> StoreValue(OpenStage& s) {
+    const Stage& stage = s.nest->stage;
+    HONE_ASSIGN_OR_RETURN(auto values, DimValues(s, /*with_base=*/true, /*init=*/false));
+    HONE_ASSIGN_OR_RETURN(std::vector<Expr> indices, OwnIndices(s, /*init=*/false));
+    Expr value = Rewrite(Substitute(stage.body, values), [&](const Expr& e) {
+      if (e.kind() != ExprKind::kLoad) return Expr();
+      auto instance = instances_.find(e->name);
+      if (instance == instances_.end()) return Expr();
+      std::vector<Expr> at = Indices(e);
+      for (size_t d = 0; d < at.size(); ++d) {
+        at[d] = Simple(at[d] - instance->second.region[d].base);
+      }
+      return Load(instance->second.buffer, e.type().dtype, std::move(at), Otherwise(e));
+    });
+    const std::string& buffer = instances_[stage.name].buffer;
+    if (stage.combiner != Combiner::kNone) {
+      value = Combine(stage.combiner, Load(buffer, stage.dtype, indices), value);
+    }
+    return Store(buffer, indices, value);
+  }
+
+  const LoopNest& nest_;
+  Ranges ranges_;
+  BuiltLoops built_;
+  std::vector<OpenStage*> open_;
+  std::map<std::string, Instance> instances_;
+  std::map<std::string, int> name_counts_;
+};
+
+}  // namespace
+
+StatusOr<BuiltLoops> BuildLoops(const LoopNest& nest) { return LoopBuilder(nest).Build(); }
+
+}  // namespace hone

@@ -1,0 +1,88 @@
+#include "compiler/lower/lower.h"
+
+#include "compiler/lower/build_loops.h"
+#include "compiler/lower/contract.h"
+#include "compiler/lower/expand_microkernel.h"
+#include "compiler/lower/flatten_buffers.h"
+#include "compiler/lower/loop_ranges.h"
+#include "compiler/lower/lower_padding.h"
+#include "compiler/lower/partition_loops.h"
+#include "compiler/lower/unroll_loops.h"
+#include "compiler/lower/vectorize_loops.h"
+
+namespace hone {
+namespace {
+
+// Runs passes over both functions of a program.
+class Pipeline {
+ public:
+  Pipeline(Program& program, const LowerOptions& options) : program_(program), options_(options) {}
+
+  template <typename Pass>
+  Status Run(absl::string_view name, Pass pass) {
+    for (Stmt* s : {&program_.prepare, &program_.run}) {
+      if (!*s) continue;
+      HONE_ASSIGN_OR_RETURN(*s, StatusOr<Stmt>(pass(*s)));
+    }
+    if (options_.after_pass) options_.after_pass(name, program_);
+    return absl::OkStatus();
+  }
+
+ private:
+  Program& program_;
+  const LowerOptions& options_;
+};
+
+std::map<std::string, std::vector<Expr>> LogicalShapes(const Program& program) {
+  std::map<std::string, std::vector<Expr>> shapes;
+  for (const Buffer& buffer : program.buffers) shapes[buffer.name] = buffer.shape;
+  for (const Stmt* s : {&program.prepare, &program.run}) {
+    if (!*s) continue;
+    Visit(*s, [&](const Stmt& node) {
+      if (node.kind() == StmtKind::kAllocate) shapes[node->buffer.name] = node->buffer.shape;
+    });
+  }
+  return shapes;
+}
+
+bool HasMultiplyAdd(const Target& target) {
+  return target.arch != "x86_64" || target.HasFeature("fma") || target.HasFeature("avx512f");
+}
+
+}  // namespace
+
+StatusOr<Program> Lower(const LoopNest& nest, const Target& target, const LowerOptions& options) {
+  HONE_ASSIGN_OR_RETURN(BuiltLoops built, BuildLoops(nest));
+  Ranges ranges = ParamRanges(nest.params);
+  const int bits = target.VectorBits();
+  {
+    // Padding speaks of logical indices, so it goes before these become positions. Cutting loops
+    // right after it leaves few conditions for the passes below.
+    const auto shapes = LogicalShapes(built.program);
+    Pipeline logical(built.program, options);
+    HONE_RETURN_IF_ERROR(logical.Run(
+        "lower_padding", [&](const Stmt& s) { return LowerPadding(s, shapes, ranges); }));
+    HONE_RETURN_IF_ERROR(
+        logical.Run("partition_loops", [&](const Stmt& s) { return PartitionLoops(s, ranges); }));
+  }
+  Program program = FlattenBuffers(built);
+  Pipeline flat(program, options);
+  HONE_RETURN_IF_ERROR(
+      flat.Run("simplify", [&](const Stmt& s) { return SimplifyStmt(s, ranges); }));
+  // Before anything is written out, while there is one of each expression.
+  if (HasMultiplyAdd(target)) {
+    HONE_RETURN_IF_ERROR(flat.Run("contract_multiply_add", ContractMultiplyAdd));
+  }
+  // Micro-kernels first: their vector and unrolled loops mean the register tile, not loops at
+  // large.
+  HONE_RETURN_IF_ERROR(flat.Run("expand_microkernel",
+                                [&](const Stmt& s) { return ExpandMicrokernel(s, bits, ranges); }));
+  HONE_RETURN_IF_ERROR(
+      flat.Run("vectorize_loops", [&](const Stmt& s) { return VectorizeLoops(s, bits, ranges); }));
+  HONE_RETURN_IF_ERROR(flat.Run("unroll_loops", UnrollLoops));
+  HONE_RETURN_IF_ERROR(
+      flat.Run("simplify", [&](const Stmt& s) { return SimplifyStmt(s, ranges); }));
+  return program;
+}
+
+}  // namespace hone

@@ -1,0 +1,75 @@
+#include "compiler/lower/partition_loops.h"
+
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "compiler/lower/loop_ranges.h"
+#include "compiler/lower/rename.h"
+
+namespace hone {
+namespace {
+
+constexpr size_t kCutsMax = 4;
+
+int64_t FloorDivide(int64_t a, int64_t b) { return a / b - ((a % b != 0 && (a ^ b) < 0) ? 1 : 0); }
+
+// Collects the values of `var` at which a comparison inside select conditions changes, where no
+// other variable has a say in it.
+void CollectCuts(const Expr& e, const std::string& var, const Ranges& ranges,
+                 std::set<int64_t>* cuts) {
+  Visit(e, [&](const Expr& node) {
+    if (node.kind() != ExprKind::kBinary || node.arg(0).type() != Type{}) return;
+    if (node->binary != BinaryOp::kLess && node->binary != BinaryOp::kLessEqual) return;
+    // a < b  is  a - b + 1 <= 0;  with a - b = c*v + k the truth changes at one v.
+    LinearForm form = Linearize(node.arg(0) - node.arg(1), ranges);
+    if (form.terms.size() != 1 || !form.terms[0].atom.IsVar(var)) return;
+    const int64_t c = form.terms[0].coefficient;
+    const int64_t k = form.constant + (node->binary == BinaryOp::kLess ? 1 : 0);
+    // c > 0: true while v <= floor(-k / c).  c < 0: true from v = ceil(-k / c) on.
+    cuts->insert(c > 0 ? FloorDivide(-k, c) + 1 : -FloorDivide(-k, -c));
+  });
+}
+
+}  // namespace
+
+Stmt PartitionLoops(const Stmt& s, Ranges& ranges) {
+  StmtNode node = *s;
+  if (s.kind() != StmtKind::kFor) {
+    for (Stmt& child : node.body) child = PartitionLoops(child, ranges);
+    if (node.kind == StmtKind::kBlock) return Block(std::move(node.body));
+    return Stmt(std::move(node));
+  }
+  if (node.straight_line) return s;
+  std::set<int64_t> cuts;
+  if (node.extent.IsInt() && node.loop_kind != LoopKind::kParallel) {
+    Visit(node.body[0], nullptr, [&](const Expr& e) { CollectCuts(e, node.name, ranges, &cuts); });
+    cuts.erase(cuts.begin(), cuts.upper_bound(0));
+    cuts.erase(cuts.lower_bound(node.extent->int_value), cuts.end());
+  }
+  if (cuts.empty() || cuts.size() > kCutsMax) {
+    ScopedRange range(ranges, node.name, node.extent);
+    node.body[0] = PartitionLoops(node.body[0], ranges);
+    return Stmt(std::move(node));
+  }
+  cuts.insert(node.extent->int_value);
+  std::vector<Stmt> parts;
+  int64_t begin = 0;
+  for (int64_t end : cuts) {
+    const size_t part = parts.size();
+    const std::string suffix = part == 0 ? "" : absl::StrCat("@p", part);
+    const std::string var = node.name + suffix;
+    Stmt body = part == 0 ? node.body[0] : CopyWithSuffix(node.body[0], suffix);
+    body = Substitute(body, {{node.name, Var(var) + begin}});
+    const Expr extent = Int(end - begin);
+    {
+      ScopedRange range(ranges, var, extent);
+      body = SimplifyStmt(body, ranges);
+      body = PartitionLoops(body, ranges);
+    }
+    parts.push_back(For(var, extent, node.loop_kind, body));
+    begin = end;
+  }
+  return Block(std::move(parts));
+}
+
+}  // namespace hone

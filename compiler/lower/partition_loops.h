@@ -1,0 +1,17 @@
+// A loop whose variable alone decides a condition is cut where the condition changes, so that the
+// condition is gone from the parts.
+//
+//   for w in 0..58: x@c[w] = select(1 <= w and w < 57, x[..], 0)
+//     ->   for w in 0..1: x@c[w] = 0;  for w in 0..56: x@c[w+1] = x[..];  for w in 0..1: x@c[57] =
+//     0
+#pragma once
+
+#include "compiler/ir/simplify.h"
+#include "compiler/ir/stmt.h"
+
+namespace hone {
+
+// Cuts at most four times a loop. Straight-line blocks stay whole.
+Stmt PartitionLoops(const Stmt& s, Ranges& ranges);
+
+}  // namespace hone
