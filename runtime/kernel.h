@@ -2,8 +2,8 @@
  * generation emits it, the agent's worker and the model executor call it. Plain C, no library.
  *
  * A kernel is a shared object without undefined symbols, dynamic relocations or writable data. It
- * exports `hone_run` and, if anything depends on constants alone, `hone_prepare`, both hone_kernel_fn.
- * What each buffer means is in the kernel's manifest (proto/artifact.proto). */
+ * exports `hone_run` and, if anything depends on constants alone, `hone_prepare`, both
+ * hone_kernel_fn. What each buffer means is in the kernel's manifest (proto/artifact.proto). */
 #ifndef HONE_RUNTIME_KERNEL_H_
 #define HONE_RUNTIME_KERNEL_H_
 

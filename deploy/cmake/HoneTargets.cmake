@@ -1,4 +1,4 @@
-# hone's four kinds of target. Sources are listed, never globbed; dependencies are named.
+# hone's kinds of target. Sources are listed, never globbed; dependencies are named.
 
 add_custom_target(hone_programs)    # what `make build` builds
 add_custom_target(hone_benchmarks)  # what `make bench` builds
@@ -36,6 +36,33 @@ function(hone_bench name)
   target_link_libraries(${name} PRIVATE hone_flags ${ARG_DEPS})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
   add_dependencies(hone_benchmarks ${name})
+endfunction()
+
+# hone_static_program(name SRCS main.cc ... DEPS hone's own libraries ...)
+# A program that needs no shared library. CMake's packages name the shared libraries of protobuf and
+# absl, so this links the archives beside them; DEPS are all libraries of hone that it uses, also
+# indirectly. With sanitizers it is an ordinary program: they have no static form.
+function(hone_static_program name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  if(HONE_SANITIZE)
+    hone_program(${name} SRCS ${ARG_SRCS} DEPS ${ARG_DEPS})
+    return()
+  endif()
+  find_library(PROTOBUF_ARCHIVE libprotobuf.a REQUIRED)
+  get_filename_component(archive_dir ${PROTOBUF_ARCHIVE} DIRECTORY)
+  file(GLOB absl_archives ${archive_dir}/libabsl_*.a)
+  add_executable(${name} ${ARG_SRCS})
+  set(archives "")
+  foreach(dep ${ARG_DEPS})
+    list(APPEND archives $<TARGET_FILE:${dep}>)
+    target_include_directories(${name} SYSTEM PRIVATE
+      $<TARGET_PROPERTY:${dep},INTERFACE_INCLUDE_DIRECTORIES>)
+    add_dependencies(${name} ${dep})
+  endforeach()
+  target_link_libraries(${name} PRIVATE hone_flags -static
+    -Wl,--start-group ${archives} ${PROTOBUF_ARCHIVE} ${absl_archives} -Wl,--end-group)
+  set_target_properties(${name} PROPERTIES LINK_DEPENDS "${archives}")
+  add_dependencies(hone_programs ${name})
 endfunction()
 
 # hone_test(name SRCS x_test.cc ... DEPS ... [LABELS slow] [TIMEOUT_S 60] [ENVIRONMENT K=V ...])

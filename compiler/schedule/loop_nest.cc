@@ -1,0 +1,132 @@
+#include "compiler/schedule/loop_nest.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/check.h"
+
+namespace hone {
+
+bool StageNest::HasLoop(absl::string_view loop) const { return LoopIndex(loop) < order.size(); }
+
+size_t StageNest::LoopIndex(absl::string_view loop) const {
+  return std::find(order.begin(), order.end(), loop) - order.begin();
+}
+
+bool StageNest::IsReduceLoop(absl::string_view loop) const {
+  for (const Fusion& fusion : fusions) {
+    if (fusion.name == loop) return IsReduceLoop(fusion.outer);
+  }
+  for (const TileSplit& tile : tiles) {
+    if (loop == tile.axis + ".0" || loop == tile.axis + ".1") return IsReduceLoop(tile.axis);
+  }
+  for (const Dim& dim : stage.reduce) {
+    if (dim.name == loop) return true;
+  }
+  return false;
+}
+
+LoopNest::LoopNest(const Workload& workload) : params(workload.params), buffers(workload.buffers) {
+  for (const Stage& stage : workload.stages) {
+    StageNest nest;
+    nest.stage = stage;
+    for (const Dim& dim : stage.dims) nest.order.push_back(dim.name);
+    for (const Dim& dim : stage.reduce) nest.order.push_back(dim.name);
+    stages.push_back(std::move(nest));
+  }
+}
+
+StageNest* LoopNest::FindStage(absl::string_view name) {
+  for (StageNest& nest : stages) {
+    if (nest.stage.name == name) return &nest;
+  }
+  return nullptr;
+}
+
+const StageNest* LoopNest::FindStage(absl::string_view name) const {
+  return const_cast<LoopNest*>(this)->FindStage(name);
+}
+
+const Buffer* LoopNest::FindBuffer(absl::string_view name) const {
+  for (const Buffer& buffer : buffers) {
+    if (buffer.name == name) return &buffer;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> LoopNest::ConsumersOf(absl::string_view name) const {
+  std::vector<std::string> consumers;
+  for (const StageNest& nest : stages) {
+    bool reads = false;
+    Visit(nest.stage.body,
+          [&](const Expr& e) { reads |= e.kind() == ExprKind::kLoad && e->name == name; });
+    if (reads) consumers.push_back(nest.stage.name);
+  }
+  return consumers;
+}
+
+std::vector<Expr> LoopNest::ShapeOf(absl::string_view name) const {
+  if (const Buffer* buffer = FindBuffer(name)) return buffer->shape;
+  const StageNest* nest = FindStage(name);
+  HONE_CHECK(nest != nullptr) << "no buffer or stage " << name;
+  std::vector<Expr> shape;
+  for (const Dim& dim : nest->stage.dims) shape.push_back(dim.extent);
+  return shape;
+}
+
+DType LoopNest::DTypeOf(absl::string_view name) const {
+  if (const Buffer* buffer = FindBuffer(name)) return buffer->dtype;
+  const StageNest* nest = FindStage(name);
+  HONE_CHECK(nest != nullptr) << "no buffer or stage " << name;
+  return nest->stage.dtype;
+}
+
+StatusOr<StageNest*> LoopNest::StageOrError(absl::string_view name) {
+  if (StageNest* nest = FindStage(name)) return nest;
+  std::vector<std::string> names;
+  for (const StageNest& nest : stages) names.push_back(nest.stage.name);
+  return absl::InvalidArgumentError(
+      absl::StrCat("there is no stage '", name, "'; the stages are ", absl::StrJoin(names, ", ")));
+}
+
+StatusOr<size_t> LoopNest::LoopOrError(const StageNest& nest, absl::string_view loop) const {
+  const size_t index = nest.LoopIndex(loop);
+  if (index < nest.order.size()) return index;
+  return absl::InvalidArgumentError(absl::StrCat("stage '", nest.stage.name, "' has no loop '",
+                                                 loop, "'; its loops are ",
+                                                 absl::StrJoin(nest.order, ", ")));
+}
+
+std::vector<TileStretch> TileStretches(const Expr& extent, int64_t size, int64_t multiple) {
+  std::vector<TileStretch> stretches;
+  if (!extent.IsInt()) {
+    Expr full = FloorDiv(extent, size);
+    stretches.push_back({Int(0), full, size});
+    if (size > 1) stretches.push_back({full * size, FloorMod(extent, size), 1});
+    return stretches;
+  }
+  const int64_t total = extent->int_value;
+  int64_t done = 0;
+  auto add = [&](int64_t count, int64_t tile) {
+    if (count <= 0) return;
+    stretches.push_back({Int(done), Int(count), tile});
+    done += count * tile;
+  };
+  if (multiple == 0) {
+    const int64_t tiles = (total + size - 1) / size;
+    if (tiles == 0) return stretches;
+    const int64_t smaller = total / tiles;
+    const int64_t larger_count = total % tiles;
+    add(larger_count, smaller + 1);
+    add(tiles - larger_count, smaller);
+  } else {
+    add(total / size, size);
+    const int64_t rest = total - done;
+    if (rest >= multiple) add(1, rest / multiple * multiple);
+    add(total - done, 1);
+  }
+  return stretches;
+}
+
+}  // namespace hone

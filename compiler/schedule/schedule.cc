@@ -1,0 +1,104 @@
+#include "compiler/schedule/schedule.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace hone {
+namespace {
+
+// Every verb and the parser of what follows it.
+struct Verb {
+  const char* name;
+  StatusOr<Step> (*parse)(TextReader&);
+};
+constexpr Verb kVerbs[] = {
+    {"at", ParseAt},
+    {"cache", ParseCache},
+    {"fuse", ParseFuse},
+    {"inline", ParseInline},
+    {"layout", ParseLayout},
+    {"microkernel", ParseMicrokernel},
+    {"parallel", ParseParallel},
+    {"prepare", ParsePrepare},
+    {"reorder", ParseReorder},
+    {"split_reduce", ParseSplitReduce},
+    {"tile", ParseTile},
+    {"unroll", ParseUnroll},
+    {"vectorize", ParseVectorize},
+};
+
+StatusOr<Step> ParseStep(TextReader& reader) {
+  const Status unknown = reader.Error("");
+  HONE_ASSIGN_OR_RETURN(std::string word, reader.Word("a step, such as 'tile y w 6'"));
+  for (const Verb& verb : kVerbs) {
+    if (word == verb.name) return verb.parse(reader);
+  }
+  std::string verbs;
+  for (const Verb& verb : kVerbs) absl::StrAppend(&verbs, verbs.empty() ? "" : ", ", verb.name);
+  return absl::UnimplementedError(absl::StrCat(std::string(unknown.message()), "'", word,
+                                               "' is no schedule step; the steps are ", verbs));
+}
+
+}  // namespace
+
+std::string ToString(const Step& step) {
+  return std::visit([](const auto& s) { return ToString(s); }, step);
+}
+
+std::string Schedule::ToString() const {
+  std::string text = "schedule/1\n";
+  for (const Step& step : steps) absl::StrAppend(&text, hone::ToString(step), "\n");
+  return text;
+}
+
+StatusOr<Schedule> Schedule::Parse(absl::string_view text, absl::string_view what) {
+  TextReader reader(text, what);
+  reader.AtEnd();
+  if (!reader.TryWord("schedule") || !reader.TryMark("/1")) {
+    return reader.Error("expected 'schedule/1'; is this from a newer hone?");
+  }
+  HONE_RETURN_IF_ERROR(reader.EndLine());
+  Schedule schedule;
+  while (!reader.AtEnd()) {
+    HONE_ASSIGN_OR_RETURN(Step step, ParseStep(reader));
+    HONE_RETURN_IF_ERROR(reader.EndLine());
+    schedule.steps.push_back(std::move(step));
+  }
+  return schedule;
+}
+
+std::vector<std::string> Schedule::BoundaryLayouts(const Workload& workload) const {
+  std::vector<std::string> layouts(workload.buffers.size());
+  for (const Step& step : steps) {
+    const auto* layout = std::get_if<LayoutStep>(&step);
+    if (layout == nullptr) continue;
+    for (size_t b = 0; b < workload.buffers.size(); ++b) {
+      if (workload.buffers[b].name == layout->buffer) layouts[b] = layout->layout.ToString();
+    }
+  }
+  return layouts;
+}
+
+std::string Schedule::BoundaryLayoutText(const Workload& workload) const {
+  std::string text;
+  std::vector<std::string> layouts = BoundaryLayouts(workload);
+  for (size_t b = 0; b < layouts.size(); ++b) {
+    if (layouts[b].empty()) continue;
+    absl::StrAppend(&text, text.empty() ? "" : ";", workload.buffers[b].name, " ", layouts[b]);
+  }
+  return text;
+}
+
+StatusOr<LoopNest> ApplySchedule(const Schedule& schedule, const Workload& workload) {
+  LoopNest nest(workload);
+  for (size_t i = 0; i < schedule.steps.size(); ++i) {
+    const Step& step = schedule.steps[i];
+    Status status = std::visit([&](const auto& s) { return Apply(s, nest); }, step);
+    if (!status.ok()) {
+      return Status(status.code(), absl::StrCat("step ", i + 1, " (", ToString(step),
+                                                "): ", std::string(status.message())));
+    }
+  }
+  return nest;
+}
+
+}  // namespace hone

@@ -1,0 +1,48 @@
+// tile STAGE LOOP SIZE [by MULTIPLE]: a loop becomes two.
+//
+//   for w in 0..56   ->   for w.0 in 0..10, w.1 in 0..6 or 5      tile y w 6 (balanced tails)
+//   for o in 0..24   ->   o.0 in 0..1, o.1 in 0..16; then o.1 in 0..8    tile y o 16 by 8
+#include "absl/strings/str_cat.h"
+#include "compiler/schedule/steps.h"
+
+namespace hone {
+
+std::string ToString(const TileStep& step) {
+  std::string text = absl::StrCat("tile ", step.stage, " ", step.loop, " ", step.size);
+  if (step.multiple != 0) absl::StrAppend(&text, " by ", step.multiple);
+  return text;
+}
+
+StatusOr<Step> ParseTile(TextReader& reader) {
+  TileStep step;
+  HONE_ASSIGN_OR_RETURN(step.stage, reader.Word("a stage"));
+  HONE_ASSIGN_OR_RETURN(step.loop, reader.Word("a loop"));
+  HONE_ASSIGN_OR_RETURN(step.size, reader.Integer());
+  if (reader.TryWord("by")) {
+    HONE_ASSIGN_OR_RETURN(step.multiple, reader.Integer());
+    if (step.multiple < 1) return reader.Error("the multiple is at least 1");
+  }
+  return step;
+}
+
+Status Apply(const TileStep& step, LoopNest& nest) {
+  HONE_ASSIGN_OR_RETURN(StageNest * stage, nest.StageOrError(step.stage));
+  HONE_ASSIGN_OR_RETURN(size_t at, nest.LoopOrError(*stage, step.loop));
+  if (step.size < 1 || step.size > (int64_t{1} << 30)) {
+    return absl::InvalidArgumentError("a tile has 1 to 2^30 points");
+  }
+  if (step.multiple != 0 && step.size % step.multiple != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a tile of ", step.size, " is no multiple of ", step.multiple));
+  }
+  if (stage->kinds.count(step.loop)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("loop '", step.loop, "' has its kind already; tile first"));
+  }
+  stage->tiles.push_back({step.loop, step.size, step.multiple});
+  stage->order[at] = step.loop + ".0";
+  stage->order.insert(stage->order.begin() + at + 1, step.loop + ".1");
+  return absl::OkStatus();
+}
+
+}  // namespace hone

@@ -1,0 +1,167 @@
+#include "db/memory_record_store.h"
+
+#include <algorithm>
+#include <functional>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "db/record_rules.h"
+
+namespace hone {
+namespace {
+
+bool HasKey(const pb::Record& record, const RecordKey& key) {
+  return record.workload_key() == key.workload_key && record.target() == key.target &&
+         record.numerics() == key.numerics && record.codegen_epoch() == key.codegen_epoch;
+}
+
+bool IsOk(const pb::Record& record) { return record.measurement().failure() == pb::OK; }
+
+bool Passes(const pb::Record& record, const RecordFilter& filter) {
+  const auto is = [](const auto& wanted, const auto& got) { return !wanted || *wanted == got; };
+  return is(filter.workload_key, record.workload_key()) && is(filter.target, record.target()) &&
+         is(filter.numerics, record.numerics()) &&
+         is(filter.codegen_epoch, record.codegen_epoch()) &&
+         is(filter.failure, record.measurement().failure()) &&
+         is(filter.device, record.measurement().device());
+}
+
+}  // namespace
+
+Status MemoryRecordStore::Append(absl::Span<const pb::Record> records) {
+  absl::MutexLock lock(&mutex_);
+  return AppendLocked(records);
+}
+
+Status MemoryRecordStore::AppendLocked(absl::Span<const pb::Record> records) {
+  for (const pb::Record& record : records) HONE_RETURN_IF_ERROR(CheckRecord(record));
+  for (const pb::Record& record : records) {
+    const bool known =
+        !record.batch_id().empty() &&
+        std::any_of(records_.begin(), records_.end(), [&](const pb::Record& r) {
+          return r.batch_id() == record.batch_id() && r.candidate() == record.candidate();
+        });
+    if (known) continue;
+    records_.push_back(record);
+    records_.back().set_id(static_cast<int64_t>(records_.size()));
+  }
+  return absl::OkStatus();
+}
+
+StatusOr<std::optional<pb::Record>> MemoryRecordStore::Best(
+    const RecordKey& key, const std::optional<std::string>& layouts) const {
+  absl::MutexLock lock(&mutex_);
+  const pb::Record* best = nullptr;
+  for (const pb::Record& record : records_) {
+    if (!HasKey(record, key) || !IsOk(record)) continue;
+    if (layouts && *layouts != record.layouts()) continue;
+    if (best == nullptr || IsBetterRecord(record, *best)) best = &record;
+  }
+  if (best == nullptr) return std::optional<pb::Record>();
+  return std::optional<pb::Record>(*best);
+}
+
+StatusOr<std::vector<pb::Record>> MemoryRecordStore::BestPerLayouts(const RecordKey& key) const {
+  absl::MutexLock lock(&mutex_);
+  std::map<std::string, const pb::Record*> best;
+  for (const pb::Record& record : records_) {
+    if (!HasKey(record, key) || !IsOk(record)) continue;
+    const pb::Record*& place = best[record.layouts()];
+    if (place == nullptr || IsBetterRecord(record, *place)) place = &record;
+  }
+  std::vector<pb::Record> result;
+  for (const auto& [layouts, record] : best) result.push_back(*record);
+  return result;
+}
+
+StatusOr<std::vector<pb::Record>> MemoryRecordStore::History(const RecordKey& key) const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<pb::Record> result;
+  for (const pb::Record& record : records_) {
+    if (HasKey(record, key)) result.push_back(record);
+  }
+  return result;
+}
+
+StatusOr<std::vector<pb::Record>> MemoryRecordStore::AllForTarget(absl::string_view target,
+                                                                  int64_t limit) const {
+  return Query(
+      {.target = std::string(target), .failure = pb::OK, .newest_first = true, .limit = limit});
+}
+
+StatusOr<std::vector<pb::Record>> MemoryRecordStore::Query(const RecordFilter& filter) const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<pb::Record> result;
+  for (size_t i = 0; i < records_.size(); ++i) {
+    const size_t index = filter.newest_first ? records_.size() - 1 - i : i;
+    if (!Passes(records_[index], filter)) continue;
+    if (filter.limit > 0 && static_cast<int64_t>(result.size()) == filter.limit) break;
+    result.push_back(records_[index]);
+  }
+  return result;
+}
+
+StatusOr<std::vector<RecordSummary>> MemoryRecordStore::Summarize() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<RecordSummary> result;
+  std::map<std::tuple<std::string, std::string, std::string, int>, size_t> places;
+  for (const pb::Record& record : records_) {
+    const auto [place, added] = places.try_emplace(
+        {record.workload_key(), record.target(), record.numerics(), record.codegen_epoch()},
+        result.size());
+    if (added) {
+      result.push_back({.key = {record.workload_key(), record.target(), record.numerics(),
+                                record.codegen_epoch()},
+                        .workload = record.workload()});
+    }
+    RecordSummary& summary = result[place->second];
+    ++summary.records;
+    summary.latest_unix_ms = std::max(summary.latest_unix_ms, record.measurement().unix_ms());
+    if (!IsOk(record)) {
+      ++summary.failures;
+    } else if (!summary.best_cost_ns || record.measurement().cost_ns() < *summary.best_cost_ns) {
+      summary.best_cost_ns = record.measurement().cost_ns();
+    }
+  }
+  return result;
+}
+
+StatusOr<std::map<std::string, uint64_t>> MemoryRecordStore::LoadEpochs() const {
+  absl::MutexLock lock(&mutex_);
+  return epochs_;
+}
+
+Status MemoryRecordStore::SaveEpoch(absl::string_view device, uint64_t epoch) {
+  absl::MutexLock lock(&mutex_);
+  uint64_t& saved = epochs_[std::string(device)];
+  if (saved >= epoch) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("epoch ", epoch, " of device ", device, " is not above ", saved));
+  }
+  saved = epoch;
+  return absl::OkStatus();
+}
+
+Status MemoryRecordStore::CommitBatch(const pb::BatchResult& result,
+                                      absl::Span<const pb::Record> records) {
+  HONE_RETURN_IF_ERROR(CheckBatchResult(result));
+  absl::MutexLock lock(&mutex_);
+  if (results_.contains(result.batch_id())) {
+    return absl::AlreadyExistsError(absl::StrCat("batch ", result.batch_id(), " is finished"));
+  }
+  HONE_RETURN_IF_ERROR(AppendLocked(records));
+  results_[result.batch_id()] = result;
+  return absl::OkStatus();
+}
+
+StatusOr<std::optional<pb::BatchResult>> MemoryRecordStore::FindBatchResult(
+    absl::string_view batch_id) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = results_.find(std::string(batch_id));
+  if (found == results_.end()) return std::optional<pb::BatchResult>();
+  return std::optional<pb::BatchResult>(found->second);
+}
+
+}  // namespace hone

@@ -1,0 +1,419 @@
+#include "db/sqlite_record_store.h"
+
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/synchronization/mutex.h"
+#include "base/check.h"
+#include "db/record_rules.h"
+#include "db/sqlite_connection.h"
+#include "db/sqlite_file.h"
+
+namespace hone {
+namespace {
+
+constexpr int64_t kBatchResultAgeMaxS = int64_t{7} * 24 * 3600;
+
+// What ReadRecord reads, in its order.
+constexpr absl::string_view kRecordColumns =
+    "SELECT r.id, w.key, w.text, t.text, r.message FROM record r "
+    "JOIN workload w ON w.id = r.workload_id JOIN target t ON t.id = r.target_id ";
+constexpr absl::string_view kOfKey =
+    "WHERE w.key = ?1 AND t.text = ?2 AND r.numerics = ?3 AND r.codegen_epoch = ?4 ";
+constexpr absl::string_view kBestFirst = "ORDER BY r.finalist DESC, r.cost_ns, r.id ";
+
+StatusOr<pb::Record> ReadRecord(const SqliteStatement& row) {
+  pb::Record record;
+  if (!record.ParseFromString(row.Blob(4))) {
+    return absl::DataLossError(
+        absl::StrCat("record ", row.Integer(0), " of the database cannot be read"));
+  }
+  record.set_id(row.Integer(0));
+  record.set_workload_key(row.Text(1));
+  record.set_workload(row.Text(2));
+  record.set_target(row.Text(3));
+  return record;
+}
+
+StatusOr<std::vector<pb::Record>> ReadRecords(SqliteStatement& statement) {
+  std::vector<pb::Record> records;
+  while (true) {
+    HONE_ASSIGN_OR_RETURN(const bool row, statement.Step());
+    if (!row) break;
+    HONE_ASSIGN_OR_RETURN(pb::Record record, ReadRecord(statement));
+    records.push_back(std::move(record));
+  }
+  statement.Reset();
+  return records;
+}
+
+void BindKey(SqliteStatement& statement, const RecordKey& key) {
+  statement.BindText(1, key.workload_key);
+  statement.BindText(2, key.target);
+  statement.BindText(3, key.numerics);
+  statement.BindInteger(4, key.codegen_epoch);
+}
+
+// Builds "WHERE a = ? AND b = ?" and binds in the same order.
+class Conditions {
+ public:
+  template <typename T>
+  void Add(absl::string_view column, const std::optional<T>& value) {
+    if (!value) return;
+    texts_.push_back(absl::StrCat(column, " = ?", texts_.size() + 1));
+    if constexpr (std::is_same_v<T, std::string>) {
+      values_.push_back({.text = *value});
+    } else {
+      values_.push_back({.number = static_cast<int64_t>(*value)});
+    }
+  }
+  std::string Sql() const {
+    return texts_.empty() ? "" : absl::StrCat("WHERE ", absl::StrJoin(texts_, " AND "), " ");
+  }
+  void Bind(SqliteStatement& statement) const {
+    for (size_t i = 0; i < values_.size(); ++i) {
+      const int place = static_cast<int>(i) + 1;
+      if (values_[i].text) {
+        statement.BindText(place, *values_[i].text);
+      } else {
+        statement.BindInteger(place, values_[i].number);
+      }
+    }
+  }
+
+ private:
+  struct Value {
+    std::optional<std::string> text;
+    int64_t number = 0;
+  };
+  std::vector<std::string> texts_;
+  std::vector<Value> values_;
+};
+
+}  // namespace
+
+class SqliteRecordStore::Impl {
+ public:
+  explicit Impl(SqliteFile file) : file_(std::move(file)) {}
+
+  Status PrepareAll() ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    // Readers look up the best record of every kernel of a model, in microseconds each: prepared.
+    HONE_RETURN_IF_ERROR(Prepare(
+        best_, absl::StrCat(kRecordColumns, kOfKey, "AND r.failure = 0 ", kBestFirst, "LIMIT 1")));
+    HONE_RETURN_IF_ERROR(
+        Prepare(best_of_layouts_,
+                absl::StrCat(kRecordColumns, kOfKey, "AND r.failure = 0 AND r.layouts = ?5 ",
+                             kBestFirst, "LIMIT 1")));
+    if (file_.lock == nullptr) return absl::OkStatus();
+    HONE_RETURN_IF_ERROR(Prepare(
+        insert_record_,
+        "INSERT INTO record (workload_id, target_id, numerics, codegen_epoch, schedule, layouts, "
+        "failure, finalist, cost_ns, device, unix_ms, batch_id, candidate, message) "
+        "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14) ON CONFLICT DO NOTHING"));
+    HONE_RETURN_IF_ERROR(
+        Prepare(insert_workload_,
+                "INSERT INTO workload (key, text) VALUES (?1, ?2) ON CONFLICT DO NOTHING"));
+    HONE_RETURN_IF_ERROR(Prepare(find_workload_, "SELECT id FROM workload WHERE key = ?1"));
+    HONE_RETURN_IF_ERROR(
+        Prepare(insert_target_, "INSERT INTO target (text) VALUES (?1) ON CONFLICT DO NOTHING"));
+    return Prepare(find_target_, "SELECT id FROM target WHERE text = ?1");
+  }
+
+  Status Append(absl::Span<const pb::Record> records) ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    HONE_RETURN_IF_ERROR(CheckWritable());
+    HONE_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*file_.connection));
+    HONE_RETURN_IF_ERROR(InsertRecords(records));
+    return transaction->Commit();
+  }
+
+  Status CommitBatch(const pb::BatchResult& result, absl::Span<const pb::Record> records)
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    HONE_RETURN_IF_ERROR(CheckBatchResult(result));
+    absl::MutexLock lock(&mutex_);
+    HONE_RETURN_IF_ERROR(CheckWritable());
+    HONE_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*file_.connection));
+    HONE_ASSIGN_OR_RETURN(
+        SqliteStatement insert,
+        file_.connection->Prepare("INSERT INTO batch_result (batch_id, unix_ms, message) "
+                                  "VALUES (?1, unixepoch() * 1000, ?2) "
+                                  "ON CONFLICT DO NOTHING RETURNING 1"));
+    insert.BindText(1, result.batch_id());
+    insert.BindBlob(2, result.SerializeAsString());
+    HONE_ASSIGN_OR_RETURN(const bool inserted, insert.Step());
+    insert.Reset();
+    if (!inserted) {
+      return absl::AlreadyExistsError(absl::StrCat("batch ", result.batch_id(), " is finished"));
+    }
+    HONE_RETURN_IF_ERROR(InsertRecords(records));
+    HONE_RETURN_IF_ERROR(file_.connection->Run(
+        absl::StrCat("DELETE FROM batch_result WHERE unix_ms < (unixepoch() - ",
+                     kBatchResultAgeMaxS, ") * 1000")));
+    return transaction->Commit();
+  }
+
+  StatusOr<std::optional<pb::Record>> Best(const RecordKey& key,
+                                           const std::optional<std::string>& layouts)
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    SqliteStatement& statement = layouts ? best_of_layouts_ : best_;
+    BindKey(statement, key);
+    if (layouts) statement.BindText(5, *layouts);
+    HONE_ASSIGN_OR_RETURN(std::vector<pb::Record> records, ReadRecords(statement));
+    if (records.empty()) return std::optional<pb::Record>();
+    return std::optional<pb::Record>(std::move(records.front()));
+  }
+
+  StatusOr<std::vector<pb::Record>> OfKey(const RecordKey& key, absl::string_view rest)
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    HONE_ASSIGN_OR_RETURN(SqliteStatement statement,
+                          file_.connection->Prepare(absl::StrCat(kRecordColumns, kOfKey, rest)));
+    BindKey(statement, key);
+    return ReadRecords(statement);
+  }
+
+  StatusOr<std::vector<pb::Record>> Query(const RecordFilter& filter) ABSL_LOCKS_EXCLUDED(mutex_) {
+    Conditions conditions;
+    conditions.Add("w.key", filter.workload_key);
+    conditions.Add("t.text", filter.target);
+    conditions.Add("r.numerics", filter.numerics);
+    conditions.Add("r.codegen_epoch", filter.codegen_epoch);
+    conditions.Add("r.failure", filter.failure);
+    conditions.Add("r.device", filter.device);
+    std::string sql = absl::StrCat(kRecordColumns, conditions.Sql(), "ORDER BY r.id",
+                                   filter.newest_first ? " DESC" : "");
+    if (filter.limit > 0) absl::StrAppend(&sql, " LIMIT ", filter.limit);
+    absl::MutexLock lock(&mutex_);
+    HONE_ASSIGN_OR_RETURN(SqliteStatement statement, file_.connection->Prepare(sql));
+    conditions.Bind(statement);
+    return ReadRecords(statement);
+  }
+
+  StatusOr<std::vector<RecordSummary>> Summarize() ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    HONE_ASSIGN_OR_RETURN(
+        SqliteStatement statement,
+        file_.connection->Prepare(
+            "SELECT w.key, w.text, t.text, r.numerics, r.codegen_epoch, count(*), "
+            "sum(r.failure != 0), min(CASE WHEN r.failure = 0 THEN r.cost_ns END), max(r.unix_ms) "
+            "FROM record r JOIN workload w ON w.id = r.workload_id "
+            "JOIN target t ON t.id = r.target_id "
+            "GROUP BY r.workload_id, r.target_id, r.numerics, r.codegen_epoch ORDER BY min(r.id)"));
+    std::vector<RecordSummary> result;
+    while (true) {
+      HONE_ASSIGN_OR_RETURN(const bool row, statement.Step());
+      if (!row) break;
+      RecordSummary& summary = result.emplace_back();
+      summary.key = {.workload_key = statement.Text(0),
+                     .target = statement.Text(2),
+                     .numerics = statement.Text(3),
+                     .codegen_epoch = static_cast<int>(statement.Integer(4))};
+      summary.workload = statement.Text(1);
+      summary.records = statement.Integer(5);
+      summary.failures = statement.Integer(6);
+      if (!statement.IsNull(7)) summary.best_cost_ns = statement.Real(7);
+      summary.latest_unix_ms = statement.Integer(8);
+    }
+    return result;
+  }
+
+  StatusOr<std::map<std::string, uint64_t>> LoadEpochs() ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    HONE_ASSIGN_OR_RETURN(SqliteStatement statement,
+                          file_.connection->Prepare("SELECT device, epoch FROM device_epoch"));
+    std::map<std::string, uint64_t> epochs;
+    while (true) {
+      HONE_ASSIGN_OR_RETURN(const bool row, statement.Step());
+      if (!row) break;
+      epochs[statement.Text(0)] = static_cast<uint64_t>(statement.Integer(1));
+    }
+    return epochs;
+  }
+
+  Status SaveEpoch(absl::string_view device, uint64_t epoch) ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    HONE_RETURN_IF_ERROR(CheckWritable());
+    HONE_ASSIGN_OR_RETURN(
+        SqliteStatement statement,
+        file_.connection->Prepare("INSERT INTO device_epoch (device, epoch) VALUES (?1, ?2) "
+                                  "ON CONFLICT (device) DO UPDATE SET epoch = excluded.epoch "
+                                  "WHERE excluded.epoch > epoch RETURNING 1"));
+    statement.BindText(1, device);
+    statement.BindInteger(2, static_cast<int64_t>(epoch));
+    HONE_ASSIGN_OR_RETURN(const bool saved, statement.Step());
+    if (!saved) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("epoch ", epoch, " of device ", device, " is not above the one saved"));
+    }
+    // The commit, and what can go wrong with it, comes with the last step.
+    return statement.Step().status();
+  }
+
+  StatusOr<std::optional<pb::BatchResult>> FindBatchResult(absl::string_view batch_id)
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    HONE_ASSIGN_OR_RETURN(
+        SqliteStatement statement,
+        file_.connection->Prepare("SELECT message FROM batch_result WHERE batch_id = ?1"));
+    statement.BindText(1, batch_id);
+    HONE_ASSIGN_OR_RETURN(const bool row, statement.Step());
+    if (!row) return std::optional<pb::BatchResult>();
+    pb::BatchResult result;
+    if (!result.ParseFromString(statement.Blob(0))) {
+      return absl::DataLossError(
+          absl::StrCat("the result of batch ", batch_id, " in the database cannot be read"));
+    }
+    return std::optional<pb::BatchResult>(std::move(result));
+  }
+
+ private:
+  Status CheckWritable() const {
+    if (file_.lock != nullptr) return absl::OkStatus();
+    return absl::FailedPreconditionError("the database was opened for reading only");
+  }
+
+  Status Prepare(SqliteStatement& statement, absl::string_view sql) {
+    HONE_ASSIGN_OR_RETURN(statement, file_.connection->Prepare(sql));
+    return absl::OkStatus();
+  }
+
+  // The id of a text in a side table, which takes it in if it is new.
+  StatusOr<int64_t> Intern(SqliteStatement& insert, SqliteStatement& find, absl::string_view key,
+                           std::optional<absl::string_view> text)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    insert.BindText(1, key);
+    if (text) insert.BindText(2, *text);
+    HONE_RETURN_IF_ERROR(insert.Run());
+    find.BindText(1, key);
+    HONE_ASSIGN_OR_RETURN(const bool row, find.Step());
+    HONE_CHECK(row) << "a text that was just inserted is not there";
+    const int64_t id = find.Integer(0);
+    find.Reset();
+    return id;
+  }
+
+  // Within the caller's transaction.
+  Status InsertRecords(absl::Span<const pb::Record> records) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    for (const pb::Record& record : records) {
+      HONE_RETURN_IF_ERROR(CheckRecord(record));
+      HONE_ASSIGN_OR_RETURN(
+          const int64_t workload_id,
+          Intern(insert_workload_, find_workload_, record.workload_key(), record.workload()));
+      HONE_ASSIGN_OR_RETURN(const int64_t target_id,
+                            Intern(insert_target_, find_target_, record.target(), std::nullopt));
+      pb::Record message = record;
+      message.clear_id();
+      message.clear_workload();
+      message.clear_workload_key();
+      message.clear_target();
+      const pb::Measurement& m = record.measurement();
+      SqliteStatement& s = insert_record_;
+      s.BindInteger(1, workload_id);
+      s.BindInteger(2, target_id);
+      s.BindText(3, record.numerics());
+      s.BindInteger(4, record.codegen_epoch());
+      s.BindText(5, record.schedule());
+      s.BindText(6, record.layouts());
+      s.BindInteger(7, m.failure());
+      s.BindInteger(8, m.finalist());
+      s.BindReal(9, m.cost_ns());
+      s.BindText(10, m.device());
+      s.BindInteger(11, m.unix_ms());
+      if (record.batch_id().empty()) {
+        s.BindNull(12);
+      } else {
+        s.BindText(12, record.batch_id());
+      }
+      s.BindInteger(13, record.candidate());
+      s.BindBlob(14, message.SerializeAsString());
+      HONE_RETURN_IF_ERROR(s.Run());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Mutex mutex_;
+  // Statements after the connection that they belong to: they are destroyed before it.
+  SqliteFile file_ ABSL_GUARDED_BY(mutex_);
+  SqliteStatement best_ ABSL_GUARDED_BY(mutex_);
+  SqliteStatement best_of_layouts_ ABSL_GUARDED_BY(mutex_);
+  SqliteStatement insert_record_ ABSL_GUARDED_BY(mutex_);
+  SqliteStatement insert_workload_ ABSL_GUARDED_BY(mutex_);
+  SqliteStatement find_workload_ ABSL_GUARDED_BY(mutex_);
+  SqliteStatement insert_target_ ABSL_GUARDED_BY(mutex_);
+  SqliteStatement find_target_ ABSL_GUARDED_BY(mutex_);
+};
+
+SqliteRecordStore::SqliteRecordStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SqliteRecordStore::~SqliteRecordStore() = default;
+
+StatusOr<std::unique_ptr<SqliteRecordStore>> SqliteRecordStore::Open(
+    const SqliteOpenOptions& options) {
+  HONE_ASSIGN_OR_RETURN(SqliteFile file, OpenSqliteFile(options));
+  auto impl = std::make_unique<Impl>(std::move(file));
+  HONE_RETURN_IF_ERROR(impl->PrepareAll());
+  return std::unique_ptr<SqliteRecordStore>(new SqliteRecordStore(std::move(impl)));
+}
+
+Status SqliteRecordStore::Append(absl::Span<const pb::Record> records) {
+  return impl_->Append(records);
+}
+
+StatusOr<std::optional<pb::Record>> SqliteRecordStore::Best(
+    const RecordKey& key, const std::optional<std::string>& layouts) const {
+  return impl_->Best(key, layouts);
+}
+
+StatusOr<std::vector<pb::Record>> SqliteRecordStore::BestPerLayouts(const RecordKey& key) const {
+  HONE_ASSIGN_OR_RETURN(std::vector<pb::Record> records,
+                        impl_->OfKey(key,
+                                     "AND r.failure = 0 "
+                                     "ORDER BY r.layouts, r.finalist DESC, r.cost_ns, r.id"));
+  std::vector<pb::Record> best;
+  for (pb::Record& record : records) {
+    if (best.empty() || best.back().layouts() != record.layouts())
+      best.push_back(std::move(record));
+  }
+  return best;
+}
+
+StatusOr<std::vector<pb::Record>> SqliteRecordStore::History(const RecordKey& key) const {
+  return impl_->OfKey(key, "ORDER BY r.id");
+}
+
+StatusOr<std::vector<pb::Record>> SqliteRecordStore::AllForTarget(absl::string_view target,
+                                                                  int64_t limit) const {
+  return impl_->Query(
+      {.target = std::string(target), .failure = pb::OK, .newest_first = true, .limit = limit});
+}
+
+StatusOr<std::vector<pb::Record>> SqliteRecordStore::Query(const RecordFilter& filter) const {
+  return impl_->Query(filter);
+}
+
+StatusOr<std::vector<RecordSummary>> SqliteRecordStore::Summarize() const {
+  return impl_->Summarize();
+}
+
+StatusOr<std::map<std::string, uint64_t>> SqliteRecordStore::LoadEpochs() const {
+  return impl_->LoadEpochs();
+}
+
+Status SqliteRecordStore::SaveEpoch(absl::string_view device, uint64_t epoch) {
+  return impl_->SaveEpoch(device, epoch);
+}
+
+Status SqliteRecordStore::CommitBatch(const pb::BatchResult& result,
+                                      absl::Span<const pb::Record> records) {
+  return impl_->CommitBatch(result, records);
+}
+
+StatusOr<std::optional<pb::BatchResult>> SqliteRecordStore::FindBatchResult(
+    absl::string_view batch_id) const {
+  return impl_->FindBatchResult(batch_id);
+}
+
+}  // namespace hone

@@ -1,0 +1,137 @@
+#define _GNU_SOURCE
+#include "device_agent/measure/calibration.h"
+
+#include <stdint.h>
+#include <time.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+/* Each loop keeps enough independent accumulators in registers to cover the latency of a
+ * multiply-add (4 to 5 cycles, two a cycle): a = a * m + b with m = 0.5, b = 1, which stays near 2.
+ * The empty asm makes the compiler keep every accumulator in a register, unreduced. */
+
+typedef double (*FlopLoop)(int64_t iterations); /* returns the operations done */
+
+#if defined(__x86_64__)
+
+__attribute__((target("avx512f"))) static double LoopAvx512(int64_t iterations) {
+  const __m512 m = _mm512_set1_ps(0.5f), b = _mm512_set1_ps(1.0f);
+  __m512 a[16];
+  for (int i = 0; i < 16; ++i) a[i] = _mm512_set1_ps((float)i);
+  for (int64_t n = 0; n < iterations; ++n) {
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; ++i) a[i] = _mm512_fmadd_ps(a[i], m, b);
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; ++i) __asm__ volatile("" : "+v"(a[i]));
+  }
+  return (double)iterations * 16 * 16 * 2;
+}
+
+__attribute__((target("avx2,fma"))) static double LoopAvx2(int64_t iterations) {
+  const __m256 m = _mm256_set1_ps(0.5f), b = _mm256_set1_ps(1.0f);
+  __m256 a[12];
+  for (int i = 0; i < 12; ++i) a[i] = _mm256_set1_ps((float)i);
+  for (int64_t n = 0; n < iterations; ++n) {
+#pragma GCC unroll 12
+    for (int i = 0; i < 12; ++i) a[i] = _mm256_fmadd_ps(a[i], m, b);
+#pragma GCC unroll 12
+    for (int i = 0; i < 12; ++i) __asm__ volatile("" : "+x"(a[i]));
+  }
+  return (double)iterations * 12 * 8 * 2;
+}
+
+/* Multiplications and additions apart: what a core without FMA does at best. */
+static double LoopBaseline(int64_t iterations) {
+  const __m128 m = _mm_set1_ps(0.5f), b = _mm_set1_ps(1.0f);
+  __m128 a[12];
+  for (int i = 0; i < 12; ++i) a[i] = _mm_set1_ps((float)i);
+  for (int64_t n = 0; n < iterations; ++n) {
+#pragma GCC unroll 12
+    for (int i = 0; i < 12; ++i) a[i] = i % 2 ? _mm_mul_ps(a[i], m) : _mm_add_ps(a[i], b);
+#pragma GCC unroll 12
+    for (int i = 0; i < 12; ++i) __asm__ volatile("" : "+x"(a[i]));
+    /* The products would sink into denormals. */
+    if (n % 64 == 63) {
+      for (int i = 1; i < 12; i += 2) a[i] = b;
+    }
+  }
+  return (double)iterations * 12 * 4;
+}
+
+static FlopLoop ChooseLoop(int64_t* iterations) {
+  if (__builtin_cpu_supports("avx512f")) {
+    *iterations = 4000;
+    return LoopAvx512;
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    *iterations = 5600;
+    return LoopAvx2;
+  }
+  *iterations = 5000;
+  return LoopBaseline;
+}
+
+#elif defined(__aarch64__)
+
+static double LoopNeon(int64_t iterations) {
+  const float32x4_t m = vdupq_n_f32(0.5f);
+  float32x4_t a[20];
+  for (int i = 0; i < 20; ++i) a[i] = vdupq_n_f32((float)i);
+  for (int64_t n = 0; n < iterations; ++n) {
+#pragma GCC unroll 20
+    for (int i = 0; i < 20; ++i) a[i] = vfmaq_f32(a[i], m, m);
+#pragma GCC unroll 20
+    for (int i = 0; i < 20; ++i) __asm__ volatile("" : "+w"(a[i]));
+    if (n % 1024 == 1023) {
+      for (int i = 0; i < 20; ++i) a[i] = m;
+    }
+  }
+  return (double)iterations * 20 * 4 * 2;
+}
+
+static FlopLoop ChooseLoop(int64_t* iterations) {
+  *iterations = 2000;
+  return LoopNeon;
+}
+
+#else
+
+static double LoopScalar(int64_t iterations) {
+  float a[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+  for (int64_t n = 0; n < iterations; ++n) {
+    for (int i = 0; i < 8; ++i) a[i] = a[i] * 0.5f + 1.0f;
+    __asm__ volatile("" : : "r"(a) : "memory");
+  }
+  return (double)iterations * 8 * 2;
+}
+
+static FlopLoop ChooseLoop(int64_t* iterations) {
+  *iterations = 1000;
+  return LoopScalar;
+}
+
+#endif
+
+static int64_t NowNs(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC_RAW, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+double hone_fma_gflops(void) {
+  int64_t iterations;
+  const FlopLoop loop = ChooseLoop(&iterations);
+  double best = 0;
+  for (int i = 0; i < 2; ++i) {
+    const int64_t start = NowNs();
+    const double flops = loop(iterations);
+    const int64_t elapsed = NowNs() - start;
+    const double gflops = flops / (double)(elapsed > 0 ? elapsed : 1);
+    if (gflops > best) best = gflops;
+  }
+  return best;
+}

@@ -1,0 +1,48 @@
+// From timed runs to the numbers of a Measurement. A candidate is timed in visits, apart in time
+// and interleaved with the other candidates; neighbours and the clock only ever make a run slower,
+// so the cost is the minimum over all visits, and visits during which the core was demonstrably
+// slow are dropped. Pure arithmetic for the worker's timer loop; reads no clock.
+#pragma once
+
+#include <vector>
+
+#include "proto/measurement.pb.h"
+
+namespace hone {
+
+// Some consecutive runs of one candidate, with the core's multiply-add rate beside them.
+struct Visit {
+  std::vector<double> run_ns;
+  double gflops_before = 0;
+  double gflops_after = 0;
+};
+
+// Whether the core did as well around the visit as it can: the two calibrations within 2 % of each
+// other, and neither below 0.97 of the best one seen, `gflops_max`.
+bool IsQuiet(const Visit& visit, double gflops_max);
+
+class Estimator {
+ public:
+  void Add(Visit visit, bool quiet);
+
+  // The minimum over what counts; infinity before the first visit.
+  double cost_ns() const;
+  int visits() const { return static_cast<int>(Counted().size()); }
+  bool has_quiet_visit() const { return !quiet_.empty(); }
+
+  // Fills cost, median, spread, visits, runs and peak_gflops: the better calibration of the visit
+  // that had the fastest run. Needs at least one visit.
+  void Describe(pb::Measurement& measurement) const;
+
+ private:
+  // The quiet visits; all others while there is none.
+  const std::vector<Visit>& Counted() const { return quiet_.empty() ? disturbed_ : quiet_; }
+
+  std::vector<Visit> quiet_;
+  std::vector<Visit> disturbed_;
+};
+
+// Of a non-empty list; the mean of the two middle values when their number is even.
+double Median(std::vector<double> values);
+
+}  // namespace hone

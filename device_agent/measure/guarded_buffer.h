@@ -1,0 +1,42 @@
+// Memory for a kernel's buffers in which a write outside is noticed: an inaccessible page follows
+// the last 64-byte line, another lies before, and the bytes between are canaries. Used by the
+// agent's worker for everything a candidate touches.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/status.h"
+
+namespace hone {
+
+class GuardedBuffer {
+ public:
+  // `bytes` (0 is fine) at a multiple of 64, in huge pages where the system has them. Zeroed, and
+  // present: touching it later faults no page. RESOURCE_EXHAUSTED when there is no memory.
+  static StatusOr<GuardedBuffer> Allocate(int64_t bytes);
+
+  GuardedBuffer() = default;
+  GuardedBuffer(GuardedBuffer&& other) noexcept;
+  GuardedBuffer& operator=(GuardedBuffer&& other) noexcept;
+  ~GuardedBuffer();
+
+  void* data() const { return data_; }
+  int64_t bytes() const { return bytes_; }
+
+  // From now on a write is a SIGSEGV.
+  void MakeReadOnly();
+  // Overwrites all of it with `byte`.
+  void Fill(unsigned char byte);
+  // False when something was written just before or just after the buffer.
+  bool CanariesIntact() const;
+
+ private:
+  // [mapping_: guard page][canaries][data_: bytes_][canaries, < 64][guard page]
+  char* mapping_ = nullptr;
+  size_t mapping_bytes_ = 0;
+  char* data_ = nullptr;
+  int64_t bytes_ = 0;
+};
+
+}  // namespace hone

@@ -1,0 +1,25 @@
+// Times runs of a loaded candidate. The clock is CLOCK_MONOTONIC_RAW: read without a system call,
+// not slewed by NTP, and the same on every architecture; its reading costs some 25 ns, which
+// samples of 10 us and more make negligible. Runs of 1 ms and more on one thread count the thread's
+// CPU time instead, so that being preempted does not look like being slow. Used by the batch
+// runner; decides nothing.
+#pragma once
+
+#include "device_agent/measure/estimator.h"
+#include "device_agent/measure/loaded_candidate.h"
+#include "device_agent/measure/racing.h"
+#include "device_agent/measure/watch_page.h"
+
+namespace hone {
+
+struct KernelTimer {
+  WatchPage& watch;  // gets a beat for every sample
+  int threads = 1;   // that the kernel may use
+
+  // Mean time of one of `runs` runs, in ns. `estimate_ns` decides which clock counts.
+  double Sample(LoadedCandidate& candidate, int runs, double estimate_ns) const;
+  // Calibration, samples, calibration.
+  Visit TimeVisit(LoadedCandidate& candidate, const VisitPlan& plan, double estimate_ns) const;
+};
+
+}  // namespace hone

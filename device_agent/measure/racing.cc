@@ -1,0 +1,75 @@
+#include "device_agent/measure/racing.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace hone {
+namespace {
+
+constexpr double kSampleMinNs = 10e3;
+constexpr double kVisitNs = 600e3;
+constexpr double kSingleSampleFromNs = 20e6;
+constexpr int kRunsPerSampleMax = 10000;
+constexpr double kClearlySlower = 1.6;
+constexpr double kHopelessInRung1 = 1.25;
+constexpr double kHopelessInRung2 = 1.1;
+constexpr size_t kRung2Survivors = 3;
+
+std::vector<int> BestOf(const std::vector<double>& costs_ns, size_t keep, double limit_ns) {
+  std::vector<int> order;
+  for (size_t i = 0; i < costs_ns.size(); ++i) {
+    if (std::isfinite(costs_ns[i]) && (limit_ns <= 0 || costs_ns[i] <= limit_ns))
+      order.push_back(static_cast<int>(i));
+  }
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int a, int b) { return costs_ns[a] < costs_ns[b]; });
+  if (order.size() > keep) order.resize(keep);
+  return order;
+}
+
+}  // namespace
+
+VisitPlan PlanVisit(double estimate_ns) {
+  VisitPlan plan;
+  const double estimate = std::max(estimate_ns, 1.0);
+  if (estimate >= kSingleSampleFromNs) return plan;
+  plan.runs_per_sample = static_cast<int>(
+      std::clamp(std::ceil(kSampleMinNs / estimate), 1.0, double{kRunsPerSampleMax}));
+  plan.samples =
+      static_cast<int>(std::clamp(kVisitNs / (estimate * plan.runs_per_sample), 2.0, 8.0));
+  return plan;
+}
+
+VisitPlan PlanFirstVisit(double estimate_ns) {
+  VisitPlan plan = PlanVisit(estimate_ns);
+  plan.samples = std::min(plan.samples, 3);
+  return plan;
+}
+
+int VisitsInRung1(double estimate_ns) { return estimate_ns < kSingleSampleFromNs ? 2 : 1; }
+
+int VisitsInRung2(double estimate_ns) {
+  if (estimate_ns < 5e6) return 6;
+  return estimate_ns < 50e6 ? 3 : 1;
+}
+
+int VisitsOfFinalist(double estimate_ns) {
+  if (estimate_ns < 5e6) return 9;
+  return estimate_ns < 50e6 ? 6 : 3;
+}
+
+bool IsClearlySlower(double run_ns, double best_ns) {
+  return best_ns > 0 && run_ns > kClearlySlower * best_ns;
+}
+
+std::vector<int> SurvivorsForRung1(const std::vector<double>& costs_ns, double best_known_ns) {
+  const auto racing = std::count_if(costs_ns.begin(), costs_ns.end(),
+                                    [](double cost_ns) { return std::isfinite(cost_ns); });
+  return BestOf(costs_ns, (racing + 2) / 3, kHopelessInRung1 * best_known_ns);
+}
+
+std::vector<int> SurvivorsForRung2(const std::vector<double>& costs_ns, double best_known_ns) {
+  return BestOf(costs_ns, kRung2Survivors, kHopelessInRung2 * best_known_ns);
+}
+
+}  // namespace hone

@@ -1,0 +1,36 @@
+// How much time each candidate of a batch is worth. All get one short visit (rung 0), the better
+// third two more (rung 1), the best three up to six more (rung 2); who is clearly slower than the
+// best known stops at once. A batch of finalists is not raced: each gets every visit. Pure
+// decisions for the worker's timer loop; times nothing.
+#pragma once
+
+#include <vector>
+
+namespace hone {
+
+// How to time one visit of a candidate whose run takes about `estimate_ns`.
+struct VisitPlan {
+  int samples = 1;          // timed samples
+  int runs_per_sample = 1;  // more than one for kernels too short for the clock
+};
+// A sample lasts at least 10 us and a visit about 0.6 ms, of 2 to 8 samples; one sample for kernels
+// of 20 ms and more.
+VisitPlan PlanVisit(double estimate_ns);
+// Rung 0: at most three samples.
+VisitPlan PlanFirstVisit(double estimate_ns);
+
+// Visits that a survivor gets in rung 1 and in rung 2, and a finalist altogether.
+int VisitsInRung1(double estimate_ns);
+int VisitsInRung2(double estimate_ns);
+int VisitsOfFinalist(double estimate_ns);
+
+// Whether a run says that going on is useless: 1.6 times the best. `best_ns` <= 0: none known.
+bool IsClearlySlower(double run_ns, double best_ns);
+
+// Who goes on, best first, as indices into `costs_ns` (infinity: out of the race).
+// Rung 1: the better third, rounded up. Rung 2: three. Of these, nobody who is 1.25 (rung 1) or 1.1
+// (rung 2) times slower than `best_known_ns`, the best of earlier batches; <= 0: none known.
+std::vector<int> SurvivorsForRung1(const std::vector<double>& costs_ns, double best_known_ns);
+std::vector<int> SurvivorsForRung2(const std::vector<double>& costs_ns, double best_known_ns);
+
+}  // namespace hone

@@ -1,0 +1,137 @@
+#include "device_agent/measure/zygote.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "device_agent/measure/batch_child.h"
+#include "device_agent/measure/watch_page.h"
+#include "rpc/frame.h"
+
+namespace hone {
+namespace {
+
+using Kind = BatchChildEnd::Kind;
+
+// One batch on its way: which candidates still lack a result.
+class BatchSupervisor {
+ public:
+  BatchSupervisor(const pb::Batch& batch, int own_socket,
+                  const std::function<void(const pb::MeasureReply&)>& reply)
+      : batch_(batch), own_socket_(own_socket), reply_(reply), best_ns_(batch.best_ns()) {}
+
+  void Run() {
+    for (int i = 0; i < batch_.candidates_size(); ++i) {
+      if (batch_.candidates(i).artifact().code().empty()) {
+        ReportUncompiled(i);
+      } else {
+        pending_.push_back(i);
+      }
+    }
+    // All together; after a mishap, each alone: a candidate that went wrong may have spoiled the
+    // memory of the others, and may not even be the one that was at work when it showed.
+    if (!pending_.empty()) RunChild(pending_);
+    while (!pending_.empty() && done_.error().empty()) {
+      const int candidate = pending_.front();
+      RunChild({candidate});
+      if (!pending_.empty() && pending_.front() == candidate && done_.error().empty())
+        Fail(candidate, pb::INFRA, "the worker ended without a result for this candidate");
+    }
+    for (int candidate : std::vector<int>(pending_)) Fail(candidate, pb::INFRA, done_.error());
+    pb::MeasureReply reply;
+    *reply.mutable_done() = std::move(done_);
+    reply_(reply);
+  }
+
+ private:
+  void RunChild(const std::vector<int> indices) {
+    const auto relay = [this](const pb::MeasureReply& reply) {
+      if (reply.has_done()) {
+        done_ = reply.done();
+      } else {
+        Settle(reply);
+      }
+    };
+    const StatusOr<BatchChildEnd> end =
+        RunBatchInChild(batch_, indices, {own_socket_, best_ns_}, relay);
+    if (!end.ok()) {
+      done_.set_error(std::string(end.status().message()));
+      return;
+    }
+    if (end->kind == Kind::kDone || end->kind == Kind::kMemorySpoiled) return;
+    if (end->candidate < 0) {
+      done_.set_error("the batch's reference failed: " + end->message);
+      return;
+    }
+    const pb::FailureKind failure = end->kind == Kind::kTimeout    ? pb::TIMEOUT
+                                    : end->kind == Kind::kNoMemory ? pb::OUT_OF_MEMORY
+                                                                   : pb::CRASH;
+    // A crash among others is not proof: whoever was at work is tried alone like the rest. A hang
+    // is charged at once, because trying again would cost the whole timeout again.
+    if (failure == pb::TIMEOUT || indices.size() == 1) Fail(end->candidate, failure, end->message);
+  }
+
+  void ReportUncompiled(int index) {
+    pb::MeasureReply reply;
+    reply.mutable_candidate()->set_index(index);
+    pb::Measurement& measurement = *reply.mutable_candidate()->mutable_measurement();
+    measurement = batch_.candidates(index).measurement();
+    if (measurement.failure() == pb::OK) {
+      measurement.set_failure(pb::COMPILE_ERROR);
+      measurement.set_message("the batch has no code for this candidate");
+    }
+    reply_(reply);
+  }
+
+  void Fail(int index, pb::FailureKind failure, const std::string& message) {
+    pb::MeasureReply reply;
+    reply.mutable_candidate()->set_index(index);
+    pb::Measurement& measurement = *reply.mutable_candidate()->mutable_measurement();
+    measurement.set_failure(failure);
+    measurement.set_message(message);
+    const pb::Artifact& artifact = batch_.candidates(index).artifact();
+    measurement.set_compile_ns(artifact.compile_ns());
+    measurement.set_code_bytes(static_cast<int64_t>(artifact.code().size()));
+    Settle(reply);
+  }
+
+  // Passes a final result on, once.
+  void Settle(const pb::MeasureReply& reply) {
+    if (std::erase(pending_, reply.candidate().index()) == 0) return;
+    const pb::Measurement& measurement = reply.candidate().measurement();
+    if (measurement.failure() == pb::OK && (best_ns_ <= 0 || measurement.cost_ns() < best_ns_))
+      best_ns_ = measurement.cost_ns();
+    reply_(reply);
+  }
+
+  const pb::Batch& batch_;
+  const int own_socket_;
+  const std::function<void(const pb::MeasureReply&)>& reply_;
+  double best_ns_;
+  std::vector<int> pending_;
+  pb::MeasureDone done_;
+};
+
+}  // namespace
+
+void MeasureBatch(const pb::Batch& batch, int own_socket,
+                  const std::function<void(const pb::MeasureReply&)>& reply) {
+  BatchSupervisor(batch, own_socket, reply).Run();
+}
+
+Status ServeBatches(int socket) {
+  pb::MeasureRequest request;
+  Status written;
+  while (true) {
+    HONE_ASSIGN_OR_RETURN(const bool more, ReadFrame(socket, request));
+    if (!more) return absl::OkStatus();
+    MeasureBatch(request.batch(), socket, [&](const pb::MeasureReply& reply) {
+      if (written.ok()) written = WriteFrame(socket, reply);
+    });
+    HONE_RETURN_IF_ERROR(written);
+    request.Clear();
+  }
+}
+
+}  // namespace hone

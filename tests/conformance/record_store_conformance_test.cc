@@ -1,0 +1,286 @@
+// What every RecordStore and FarmJournal must answer, whatever it keeps its records in.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "db/memory_record_store.h"
+#include "db/sqlite_record_store.h"
+
+namespace hone {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+// A store under test, through both of its interfaces.
+struct Opened {
+  std::shared_ptr<void> owner;
+  RecordStore* records;
+  FarmJournal* journal;
+};
+
+template <typename Store>
+Opened Open(std::shared_ptr<Store> store) {
+  return {store, store.get(), store.get()};
+}
+
+struct Implementation {
+  std::string name;
+  std::function<Opened(const std::filesystem::path& directory)> open;
+};
+
+Opened OpenMemory(const std::filesystem::path& directory) {
+  return Open(std::make_shared<MemoryRecordStore>());
+}
+
+Opened OpenSqlite(const std::filesystem::path& directory) {
+  auto store = SqliteRecordStore::Open(
+      {.path = directory / "records.db", .mode = SqliteOpenOptions::Mode::kWrite});
+  EXPECT_TRUE(store.ok()) << store.status();
+  return Open(std::shared_ptr<SqliteRecordStore>(*std::move(store)));
+}
+
+pb::Record OkRecord(const std::string& schedule, double cost_ns) {
+  pb::Record record;
+  record.set_workload("workload/1 " + std::string("w"));
+  record.set_workload_key("key-w");
+  record.set_target("target/1 t");
+  record.set_numerics("fp32");
+  record.set_codegen_epoch(1);
+  record.set_schedule(schedule);
+  record.mutable_measurement()->set_cost_ns(cost_ns);
+  record.mutable_measurement()->set_device("board");
+  return record;
+}
+
+pb::Record FailedRecord(const std::string& schedule, pb::FailureKind kind) {
+  pb::Record record = OkRecord(schedule, 0);
+  record.mutable_measurement()->set_failure(kind);
+  return record;
+}
+
+const RecordKey kKey = {
+    .workload_key = "key-w", .target = "target/1 t", .numerics = "fp32", .codegen_epoch = 1};
+
+std::vector<std::string> Schedules(const StatusOr<std::vector<pb::Record>>& records) {
+  EXPECT_TRUE(records.ok()) << records.status();
+  std::vector<std::string> result;
+  if (records.ok()) {
+    for (const pb::Record& record : *records) result.push_back(record.schedule());
+  }
+  return result;
+}
+
+class RecordStoreTest : public ::testing::TestWithParam<Implementation> {
+ protected:
+  RecordStoreTest() {
+    std::random_device random;
+    directory_ = std::filesystem::temp_directory_path() / absl::StrCat("hone-store-", random());
+    std::filesystem::create_directory(directory_);
+    opened_ = GetParam().open(directory_);
+  }
+  ~RecordStoreTest() override {
+    opened_ = {};
+    std::filesystem::remove_all(directory_);
+  }
+
+  void Append(const std::vector<pb::Record>& records) {
+    const Status status = store().Append(records);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  std::string BestSchedule(const RecordKey& key,
+                           const std::optional<std::string>& layouts = std::nullopt) {
+    const auto best = store().Best(key, layouts);
+    EXPECT_TRUE(best.ok()) << best.status();
+    return best.ok() && best->has_value() ? (*best)->schedule() : "none";
+  }
+  RecordStore& store() { return *opened_.records; }
+  FarmJournal& journal() { return *opened_.journal; }
+
+ private:
+  std::filesystem::path directory_;
+  Opened opened_;
+};
+
+TEST_P(RecordStoreTest, GivesBackEveryFieldOfARecord) {
+  pb::Record record = OkRecord("tile m 6", 120);
+  record.set_layouts("layout x nchw8c");
+  (*record.mutable_params())["mc"] = 96;
+  record.set_predicted_ns(100);
+  record.set_origin("model");
+  record.set_client("me@host:1");
+  record.set_tool_version("0.1");
+  record.set_search_seed(7);
+  record.set_batch_id("b");
+  record.set_candidate(3);
+  (*record.mutable_environment())["governor"] = "performance";
+  record.mutable_measurement()->set_median_ns(125);
+  Append({record});
+  auto history = store().History(kKey);
+  ASSERT_TRUE(history.ok());
+  ASSERT_EQ(history->size(), 1);
+  EXPECT_GT(history->front().id(), 0);
+  history->front().clear_id();
+  EXPECT_EQ(history->front().DebugString(), record.DebugString());
+}
+
+TEST_P(RecordStoreTest, BestIsNoneInAnEmptyStore) { EXPECT_EQ(BestSchedule(kKey), "none"); }
+
+TEST_P(RecordStoreTest, BestHasTheLowestCost) {
+  Append({OkRecord("a", 30), OkRecord("b", 10), OkRecord("c", 20)});
+  EXPECT_EQ(BestSchedule(kKey), "b");
+}
+
+TEST_P(RecordStoreTest, BestIsTheOlderOfTwoEqualOnes) {
+  Append({OkRecord("a", 10), OkRecord("b", 10)});
+  EXPECT_EQ(BestSchedule(kKey), "a");
+}
+
+TEST_P(RecordStoreTest, BestPrefersFinalistsToFasterOthers) {
+  pb::Record finalist = OkRecord("final", 20);
+  finalist.mutable_measurement()->set_finalist(true);
+  Append({OkRecord("quick", 10), finalist});
+  EXPECT_EQ(BestSchedule(kKey), "final");
+}
+
+TEST_P(RecordStoreTest, BestIsNeverAFailure) {
+  Append({FailedRecord("crashes", pb::CRASH), FailedRecord("wrong", pb::INCORRECT)});
+  EXPECT_EQ(BestSchedule(kKey), "none");
+}
+
+TEST_P(RecordStoreTest, BestIsNeverOfAnotherKey) {
+  Append({OkRecord("a", 10)});
+  for (const auto& change : std::vector<std::function<void(RecordKey&)>>{
+           [](RecordKey& key) { key.workload_key = "other"; },
+           [](RecordKey& key) { key.target = "target/1 other"; },
+           [](RecordKey& key) { key.numerics = "strict"; },
+           [](RecordKey& key) { key.codegen_epoch = 2; }}) {
+    RecordKey key = kKey;
+    change(key);
+    EXPECT_EQ(BestSchedule(key), "none");
+  }
+}
+
+TEST_P(RecordStoreTest, BestCanBeAskedForLayouts) {
+  pb::Record blocked = OkRecord("blocked", 10);
+  blocked.set_layouts("layout x nchw8c");
+  Append({blocked, OkRecord("slower", 30), OkRecord("plain", 20)});
+  EXPECT_EQ(BestSchedule(kKey), "blocked");
+  EXPECT_EQ(BestSchedule(kKey, ""), "plain");
+  EXPECT_EQ(BestSchedule(kKey, "layout x nchw16c"), "none");
+  EXPECT_THAT(Schedules(store().BestPerLayouts(kKey)), ElementsAre("plain", "blocked"));
+}
+
+TEST_P(RecordStoreTest, HistoryHasFailuresTooAndIsOldestFirst) {
+  Append({OkRecord("a", 10), FailedRecord("b", pb::TIMEOUT)});
+  Append({OkRecord("c", 5)});
+  EXPECT_THAT(Schedules(store().History(kKey)), ElementsAre("a", "b", "c"));
+}
+
+TEST_P(RecordStoreTest, AllForTargetCrossesWorkloadsButNotTargets) {
+  pb::Record other_workload = OkRecord("b", 10);
+  other_workload.set_workload("workload/1 v");
+  other_workload.set_workload_key("key-v");
+  pb::Record other_target = OkRecord("c", 10);
+  other_target.set_target("target/1 u");
+  Append({OkRecord("a", 10), other_workload, other_target, FailedRecord("d", pb::CRASH)});
+  EXPECT_THAT(Schedules(store().AllForTarget("target/1 t", 0)), ElementsAre("b", "a"));
+  EXPECT_THAT(Schedules(store().AllForTarget("target/1 t", 1)), ElementsAre("b"));
+}
+
+TEST_P(RecordStoreTest, QueryRestrictsByWhatIsSet) {
+  pb::Record elsewhere = OkRecord("elsewhere", 10);
+  elsewhere.mutable_measurement()->set_device("other board");
+  Append({OkRecord("a", 10), elsewhere, FailedRecord("b", pb::CRASH)});
+  EXPECT_THAT(Schedules(store().Query({})), ElementsAre("a", "elsewhere", "b"));
+  EXPECT_THAT(Schedules(store().Query({.device = "board"})), ElementsAre("a", "b"));
+  EXPECT_THAT(Schedules(store().Query({.failure = pb::CRASH})), ElementsAre("b"));
+  EXPECT_THAT(Schedules(store().Query({.codegen_epoch = 9})), IsEmpty());
+  EXPECT_THAT(Schedules(store().Query({.newest_first = true, .limit = 2})),
+              ElementsAre("b", "elsewhere"));
+}
+
+TEST_P(RecordStoreTest, SummarizeHasOneEntryAKey) {
+  pb::Record strict = OkRecord("s", 50);
+  strict.set_numerics("strict");
+  strict.mutable_measurement()->set_unix_ms(2000);
+  Append({FailedRecord("a", pb::CRASH), OkRecord("b", 10), strict, OkRecord("c", 5)});
+  const auto summaries = store().Summarize();
+  ASSERT_TRUE(summaries.ok());
+  ASSERT_EQ(summaries->size(), 2);
+  EXPECT_EQ((*summaries)[0].records, 3);
+  EXPECT_EQ((*summaries)[0].failures, 1);
+  EXPECT_EQ((*summaries)[0].best_cost_ns, 5);
+  EXPECT_EQ((*summaries)[0].workload, "workload/1 w");
+  EXPECT_EQ((*summaries)[1].key.numerics, "strict");
+  EXPECT_EQ((*summaries)[1].latest_unix_ms, 2000);
+}
+
+TEST_P(RecordStoreTest, RefusesARecordWithoutProvenanceAndStoresNoneOfItsBatch) {
+  pb::Record nameless = OkRecord("b", 10);
+  nameless.clear_target();
+  EXPECT_EQ(store().Append({OkRecord("a", 10), nameless}).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(Schedules(store().Query({})), IsEmpty());
+}
+
+TEST_P(RecordStoreTest, RefusesAnOkRecordWithoutACost) {
+  EXPECT_EQ(store().Append({OkRecord("a", 0)}).code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_P(RecordStoreTest, SkipsARecordOfABatchItHas) {
+  pb::Record record = OkRecord("a", 10);
+  record.set_batch_id("b1");
+  Append({record});
+  Append({record});
+  record.set_candidate(1);
+  Append({record});
+  EXPECT_THAT(Schedules(store().Query({})), ElementsAre("a", "a"));
+}
+
+TEST_P(RecordStoreTest, KeepsEpochsAndNeverLowersThem) {
+  EXPECT_THAT(*journal().LoadEpochs(), IsEmpty());
+  EXPECT_TRUE(journal().SaveEpoch("board", 1).ok());
+  EXPECT_TRUE(journal().SaveEpoch("board", 4).ok());
+  EXPECT_EQ(journal().SaveEpoch("board", 4).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(journal().SaveEpoch("board", 3).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(journal().SaveEpoch("other", 2).ok());
+  EXPECT_THAT(*journal().LoadEpochs(),
+              ElementsAre(std::pair("board", uint64_t{4}), std::pair("other", uint64_t{2})));
+}
+
+TEST_P(RecordStoreTest, CommitsABatchOnce) {
+  pb::BatchResult result;
+  result.set_batch_id("b1");
+  result.add_measurements()->set_cost_ns(10);
+  pb::Record record = OkRecord("a", 10);
+  record.set_batch_id("b1");
+  EXPECT_TRUE(journal().CommitBatch(result, {record}).ok());
+  EXPECT_EQ(journal().CommitBatch(result, {record}).code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_THAT(Schedules(store().Query({})), ElementsAre("a"));
+  const auto found = journal().FindBatchResult("b1");
+  ASSERT_TRUE(found.ok() && found->has_value());
+  EXPECT_EQ((*found)->DebugString(), result.DebugString());
+  EXPECT_FALSE(journal().FindBatchResult("b2")->has_value());
+}
+
+TEST_P(RecordStoreTest, CommitsNothingOfABatchWithABadRecord) {
+  pb::BatchResult result;
+  result.set_batch_id("b1");
+  EXPECT_FALSE(journal().CommitBatch(result, {OkRecord("a", 0)}).ok());
+  EXPECT_FALSE(journal().FindBatchResult("b1")->has_value());
+}
+
+INSTANTIATE_TEST_SUITE_P(Stores, RecordStoreTest,
+                         ::testing::Values(Implementation{"Memory", OpenMemory},
+                                           Implementation{"Sqlite", OpenSqlite}),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace hone

@@ -1,0 +1,48 @@
+#include "device_agent/measure/estimator.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+namespace hone {
+namespace {
+
+TEST(EstimatorTest, CallsAVisitQuietWhenItsCalibrationsAgreeAndAreNearTheBest) {
+  EXPECT_TRUE(IsQuiet({{1}, 100, 99}, 101));
+  EXPECT_FALSE(IsQuiet({{1}, 100, 97.5}, 100)) << "they differ by more than 2 %";
+  EXPECT_FALSE(IsQuiet({{1}, 96, 96}, 100)) << "below 0.97 of the best";
+}
+
+TEST(EstimatorTest, CostIsTheMinimumOverVisits) {
+  Estimator estimator;
+  EXPECT_TRUE(std::isinf(estimator.cost_ns()));
+  estimator.Add({{12, 10, 11}, 100, 101}, true);
+  estimator.Add({{9, 30}, 103, 102}, true);
+  EXPECT_EQ(estimator.cost_ns(), 9);
+  pb::Measurement measurement;
+  estimator.Describe(measurement);
+  EXPECT_EQ(measurement.cost_ns(), 9);
+  EXPECT_EQ(measurement.median_ns(), 11);
+  EXPECT_DOUBLE_EQ(measurement.spread(), 1.0 / 11);  // of 1, 1, 0, 2, 19
+  EXPECT_EQ(measurement.visits(), 2);
+  EXPECT_EQ(measurement.runs(), 5);
+  EXPECT_EQ(measurement.peak_gflops(), 103) << "measured beside the fastest run";
+}
+
+TEST(EstimatorTest, DropsDisturbedVisitsOnceThereIsAQuietOne) {
+  Estimator estimator;
+  estimator.Add({{20}, 80, 90}, false);
+  EXPECT_EQ(estimator.cost_ns(), 20);
+  EXPECT_FALSE(estimator.has_quiet_visit());
+  estimator.Add({{25}, 100, 100}, true);
+  EXPECT_EQ(estimator.cost_ns(), 25);
+  EXPECT_EQ(estimator.visits(), 1);
+}
+
+TEST(EstimatorTest, MedianOfAnEvenNumberIsTheMiddle) {
+  EXPECT_EQ(Median({4, 1, 3, 2}), 2.5);
+  EXPECT_EQ(Median({5}), 5);
+}
+
+}  // namespace
+}  // namespace hone

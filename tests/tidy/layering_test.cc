@@ -1,0 +1,167 @@
+// The architecture, executable: which folder may include which, and where each third-party library
+// may be seen. The two tables below are the ones ARCHITECTURE.md draws; a change to one is a change
+// to both.
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "tests/tidy/source_tree.h"
+
+namespace hone {
+namespace {
+
+using Folders = std::vector<std::string>;
+
+// Folder -> the folders it may include besides itself. A folder's row also holds for folders below
+// it that have no row of their own, and naming a folder allows those below it.
+const std::map<std::string, Folders>& AllowedFolders() {
+  static const auto* const kAllowed = new std::map<std::string, Folders>{
+      {"base", {}},
+      {"proto", {}},
+      {"runtime", {}},
+      {"rpc", {"base", "proto"}},
+      {"db", {"base", "proto"}},
+      {"compiler/ir", {"base"}},
+      {"compiler/graph", {"base", "compiler/ir"}},
+      {"compiler/operators", {"base", "compiler/ir", "compiler/graph"}},
+      {"compiler/import", {"base", "compiler/ir", "compiler/graph"}},
+      {"compiler/schedule", {"base", "compiler/ir"}},
+      {"compiler/lower", {"base", "compiler/ir", "compiler/schedule"}},
+      {"compiler/codegen", {"base", "proto", "runtime/kernel.h", "compiler/ir"}},
+      // The front door and the package builder see the whole compiler, and the runtime's formats.
+      {"compiler", {"base", "proto", "runtime"}},
+      {"compiler/package", {"base", "proto", "runtime", "compiler"}},
+      {"tracker", {"base", "proto", "rpc", "db"}},
+      {"device_agent", {"base", "proto", "rpc", "runtime"}},
+      {"tuner", {"base", "proto", "rpc", "db", "compiler"}},
+      {"cli", {"base", "proto", "rpc", "db", "runtime", "compiler", "tuner"}},
+  };
+  return *kAllowed;
+}
+
+// How a third-party header begins -> the folders, or files (without extension), that may include
+// it.
+const std::map<std::string, Folders>& ThirdPartyHomes() {
+  static const auto* const kHomes = new std::map<std::string, Folders>{
+      {"absl/", {"base", "rpc", "db", "compiler", "tracker", "device_agent", "tuner", "cli"}},
+      {"google/protobuf/", {"rpc", "db", "compiler/import", "tracker", "device_agent", "tuner"}},
+      {"llvm/", {"compiler/codegen"}},
+      {"llvm-c/", {"compiler/codegen"}},
+      {"lld/", {"compiler/codegen"}},
+      {"onnx/", {"compiler/import"}},
+      {"sqlite3.h", {"db"}},
+      {"libpq", {"db"}},
+      {"xgboost/", {"tuner/cost_model"}},
+      {"grpc", {"rpc", "tracker", "tuner/service"}},
+      {"boost/", {"device_agent"}},
+      {"seccomp.h", {"device_agent"}},
+      {"openssl/", {"base/digest", "rpc"}},
+      {"CLI/", {"cli/command_line"}},
+      {"stb/", {"cli", "runtime"}},
+      {"stb_", {"cli", "runtime"}},
+      {"spdlog/", {"tracker", "device_agent"}},
+      {"nlohmann/", {"tuner/cost_model", "tracker"}},
+      {"cuda", {"runtime"}},
+      {"CL/", {"runtime"}},
+  };
+  return *kHomes;
+}
+
+bool IsUnder(const std::string& path, const std::string& folder) {
+  return path == folder || absl::StartsWith(path, folder + "/");
+}
+
+// The row of the innermost folder around `folder`.
+std::optional<std::string> RowFor(std::string folder) {
+  while (!folder.empty()) {
+    if (AllowedFolders().contains(folder)) return folder;
+    size_t slash = folder.rfind('/');
+    folder = slash == std::string::npos ? "" : folder.substr(0, slash);
+  }
+  return std::nullopt;
+}
+
+bool IsOurs(const std::string& include) {
+  const std::string top = include.substr(0, include.find('/'));
+  for (const auto& [folder, allowed] : AllowedFolders()) {
+    if (include.find('/') != std::string::npos && folder.substr(0, folder.find('/')) == top) {
+      return true;
+    }
+  }
+  return top == "tests" || top == "bench";
+}
+
+// C, C++ and Linux headers: no dot or only ".h", and none of the third-party beginnings.
+bool IsSystem(const std::string& include) {
+  static const auto* const kSystemFolders =
+      new std::set<std::string>{"arpa", "asm", "linux", "net", "netinet", "sys", "bits"};
+  size_t slash = include.find('/');
+  return slash == std::string::npos || kSystemFolders->contains(include.substr(0, slash));
+}
+
+std::string ThirdPartyPrefix(const std::string& include) {
+  for (const auto& [prefix, homes] : ThirdPartyHomes()) {
+    if (absl::StartsWith(include, prefix)) return prefix;
+  }
+  return "";
+}
+
+TEST(LayeringTest, FoldersIncludeOnlyWhatStandsBelowThem) {
+  for (const SourceFile& file : ReadSourceTree()) {
+    if (file.IsTest()) continue;
+    std::optional<std::string> row = RowFor(file.folder);
+    ASSERT_TRUE(row.has_value()) << file.path << ": its folder has no row in AllowedFolders()";
+    for (const std::string& include : file.Includes()) {
+      if (!IsOurs(include)) continue;
+      bool allowed = RowFor(include.substr(0, include.rfind('/'))) == row;
+      // The top of a row that has rows below it ("compiler") sees all of them.
+      allowed |= IsUnder(include, *row);
+      for (const std::string& folder : AllowedFolders().at(*row)) {
+        allowed |= IsUnder(include, folder);
+      }
+      EXPECT_TRUE(allowed) << file.path << " includes " << include << ", but " << *row
+                           << " may not: see ARCHITECTURE.md, \"Who may include whom\"";
+    }
+  }
+}
+
+TEST(LayeringTest, NothingIncludesTests) {
+  for (const SourceFile& file : ReadSourceTree()) {
+    if (file.IsTest()) continue;
+    for (const std::string& include : file.Includes()) {
+      EXPECT_FALSE(absl::StartsWith(include, "tests/") || absl::StartsWith(include, "bench/"))
+          << file.path << " includes " << include;
+    }
+  }
+}
+
+TEST(LayeringTest, EachThirdPartyLibraryIsSeenInItsFolderOnly) {
+  for (const SourceFile& file : ReadSourceTree()) {
+    if (file.IsTest()) continue;
+    const std::string stem = file.path.substr(0, file.path.rfind('.'));
+    for (const std::string& include : file.Includes()) {
+      if (IsOurs(include)) continue;
+      const std::string prefix = ThirdPartyPrefix(include);
+      if (prefix.empty()) {
+        EXPECT_TRUE(IsSystem(include))
+            << file.path << " includes " << include << ", which ThirdPartyHomes() does not know";
+        continue;
+      }
+      bool allowed = false;
+      for (const std::string& home : ThirdPartyHomes().at(prefix)) {
+        allowed |= IsUnder(file.folder, home) || stem == home;
+      }
+      EXPECT_TRUE(allowed) << file.path << " includes " << include
+                           << ", whose home is elsewhere: see ARCHITECTURE.md";
+    }
+  }
+}
+
+}  // namespace
+}  // namespace hone
