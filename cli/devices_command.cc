@@ -1,0 +1,50 @@
+#include "cli/devices_command.h"
+
+#include <cstdlib>
+#include <memory>
+
+#include "base/clock.h"
+#include "cli/default_paths.h"
+#include "cli/farm_report.h"
+#include "rpc/farm_client.h"
+
+namespace hone {
+namespace {
+
+struct DevicesOptions {
+  std::string tracker = DefaultTracker(std::getenv);
+};
+
+StatusOr<ExitCode> Run(const DevicesOptions& options, const Console& console) {
+  if (options.tracker.empty()) {
+    return absl::InvalidArgumentError(
+        "no tracker named; give --tracker ADDRESS or set HONE_TRACKER (hone tune needs none: "
+        "without one it measures on this machine)");
+  }
+  HONE_ASSIGN_OR_RETURN(auto client, FarmClient::Connect({.tracker = options.tracker}));
+  HONE_ASSIGN_OR_RETURN(FarmStatus status, client->ListDevices());
+  console.out << FarmReport(status, SystemClock().UnixMillis(),
+                            console.out_is_tty ? console.width : 0);
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+Command MakeDevicesCommand() {
+  auto options = std::make_shared<DevicesOptions>();
+  return {
+      .name = "devices",
+      .group = CommandGroup::kFarm,
+      .summary = "list the devices of a farm",
+      .description =
+          "Asks a tracker which devices it has, what each is, whether it is ready, busy, "
+          "quarantined or lost, and why, and how much work waits.",
+      .options = {{"--tracker", "ADDRESS", "host:port, or unix:/path; the default is $HONE_TRACKER",
+                   &options->tracker}},
+      .examples = {"hone devices --tracker farm.example.com:4860"},
+      .next = "hone tune MODEL.onnx --tracker ADDRESS measures on them.",
+      .run = [options](const Console& console) { return Run(*options, console); },
+  };
+}
+
+}  // namespace hone

@@ -1,0 +1,55 @@
+#include "cli/farm_report.h"
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "base/target.h"
+#include "cli/quantity.h"
+#include "cli/table.h"
+
+namespace hone {
+namespace {
+
+std::string Fact(const pb::DeviceInfo& device, const std::string& name) {
+  auto fact = device.facts().find(name);
+  return fact == device.facts().end() ? "" : fact->second;
+}
+
+// "READY", or "QUARANTINED: too noisy"
+std::string State(const pb::DeviceInfo& device) {
+  std::string state = absl::AsciiStrToLower(pb::DeviceState_Name(device.state()));
+  if (!device.reason().empty()) absl::StrAppend(&state, ": ", device.reason());
+  return state;
+}
+
+}  // namespace
+
+std::string FarmReport(const FarmStatus& status, int64_t now_unix_ms, int width) {
+  Table table({{"device"},
+               {"state"},
+               {"cpu"},
+               {"cores", Align::kRight},
+               {"vector", Align::kRight},
+               {"peak GFLOP/s", Align::kRight},
+               {"seen", Align::kRight},
+               {"os"}});
+  for (const pb::DeviceInfo& device : status.devices) {
+    StatusOr<Target> target = Target::Parse(device.target());
+    table.AddRow(
+        {device.name(), State(device), target.ok() ? target->cpu : "?",
+         target.ok() ? absl::StrCat(target->cores) : "?",
+         target.ok() ? absl::StrCat(target->VectorBits(), " bit") : "?",
+         FormatGflops(device.peak_gflops()),
+         FormatWait(static_cast<double>(now_unix_ms - device.last_seen_unix_ms()) / 1000) + " ago",
+         Fact(device, "os")});
+  }
+  std::string queue = absl::StrCat(status.queued_batches, " batches waiting, ",
+                                   status.running_batches, " running.");
+  if (status.devices.empty()) {
+    return absl::StrCat("no devices. ", queue,
+                        " Next: start hone-agent on a device and point it at this tracker\n");
+  }
+  return absl::StrCat(table.Render(width), "\n", queue,
+                      " Next: hone tune MODEL.onnx --tracker ADDRESS\n");
+}
+
+}  // namespace hone

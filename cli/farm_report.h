@@ -1,0 +1,14 @@
+// What `hone devices` shows of a farm. Renders what a tracker answered; asks nobody.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "rpc/farm_client.h"
+
+namespace hone {
+
+// A table with one line a device and a closing line on the queue.
+std::string FarmReport(const FarmStatus& status, int64_t now_unix_ms, int width);
+
+}  // namespace hone

@@ -1,0 +1,152 @@
+#include "cli/record_report.h"
+
+#include <algorithm>
+#include <set>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "base/target.h"
+#include "cli/kernel_caption.h"
+#include "cli/quantity.h"
+#include "cli/table.h"
+#include "compiler/ir/workload.h"
+
+namespace hone {
+namespace {
+
+constexpr size_t kShortKey = 8;  // characters of a key that tables show
+
+double Flops(absl::string_view workload_text) {
+  StatusOr<Workload> workload = Workload::Parse(workload_text);
+  return workload.ok() ? FlopCount(*workload) : 0;
+}
+
+int Threads(absl::string_view target_text) {
+  StatusOr<Target> target = Target::Parse(target_text);
+  return target.ok() ? target->threads : 1;
+}
+
+// Of the peak of all threads that the kernel may use.
+double PeakShare(double flops, const pb::Measurement& measurement, int threads) {
+  if (!(measurement.cost_ns() > 0) || !(measurement.peak_gflops() > 0)) return 0;
+  return flops / measurement.cost_ns() / (measurement.peak_gflops() * threads);
+}
+
+// "znver3, 2 threads"
+std::string TargetCaption(absl::string_view target_text) {
+  StatusOr<Target> target = Target::Parse(target_text);
+  if (!target.ok()) return std::string(target_text);
+  return absl::StrCat(target->cpu, ", ", target->threads,
+                      target->threads == 1 ? " thread" : " threads");
+}
+
+std::string FailureName(const pb::Measurement& measurement) {
+  return measurement.failure() == pb::OK ? "ok" : pb::FailureKind_Name(measurement.failure());
+}
+
+// OK before failed, then the fastest first.
+bool Better(const pb::Record& left, const pb::Record& right) {
+  const pb::Measurement& a = left.measurement();
+  const pb::Measurement& b = right.measurement();
+  if ((a.failure() == pb::OK) != (b.failure() == pb::OK)) return a.failure() == pb::OK;
+  return a.cost_ns() < b.cost_ns();
+}
+
+void AppendBestSchedule(const pb::Record& best, std::string* out) {
+  absl::StrAppend(out, "\nbest on ", TargetCaption(best.target()), " (", best.numerics(),
+                  "): ", FormatNanos(best.measurement().cost_ns()), ", measured on ",
+                  best.measurement().device(), " at ",
+                  FormatUnixMillis(best.measurement().unix_ms()), "\n");
+  for (absl::string_view line : absl::StrSplit(best.schedule(), '\n', absl::SkipEmpty())) {
+    absl::StrAppend(out, "  ", line, "\n");
+  }
+}
+
+}  // namespace
+
+StatusOr<std::string> RecordOverview(const RecordStore& store, int width) {
+  HONE_ASSIGN_OR_RETURN(std::vector<RecordSummary> summaries, store.Summarize());
+  Table table({{"kernel"},
+               {"target"},
+               {"trials", Align::kRight},
+               {"failed", Align::kRight},
+               {"best", Align::kRight},
+               {"GFLOP/s", Align::kRight},
+               {"of peak", Align::kRight},
+               {"latest"},
+               {"key"}});
+  int64_t records = 0;
+  for (const RecordSummary& summary : summaries) {
+    records += summary.records;
+    HONE_ASSIGN_OR_RETURN(std::optional<pb::Record> best, store.Best(summary.key));
+    const double flops = Flops(summary.workload);
+    const double cost_ns = best ? best->measurement().cost_ns() : 0;
+    table.AddRow(
+        {KernelCaption(summary.workload), TargetCaption(summary.key.target),
+         absl::StrCat(summary.records), absl::StrCat(summary.failures), FormatNanos(cost_ns),
+         FormatGflops(cost_ns > 0 ? flops / cost_ns : 0),
+         best ? FormatShare(PeakShare(flops, best->measurement(), Threads(summary.key.target)))
+              : "-",
+         FormatUnixMillis(summary.latest_unix_ms), summary.key.workload_key.substr(0, kShortKey)});
+  }
+  if (summaries.empty()) return std::string("no records yet. Next: hone tune MODEL.onnx\n");
+  return absl::StrCat(table.Render(width), "\n", summaries.size(),
+                      summaries.size() == 1 ? " kernel, " : " kernels, ", records,
+                      " measurements. Next: hone records --kernel KEY, or hone compile\n");
+}
+
+StatusOr<std::string> RecordDetails(const RecordStore& store, absl::string_view key_prefix,
+                                    int64_t limit, int width) {
+  HONE_ASSIGN_OR_RETURN(std::vector<RecordSummary> summaries, store.Summarize());
+  std::set<std::string> keys;
+  for (const RecordSummary& summary : summaries) {
+    if (absl::StartsWith(summary.key.workload_key, key_prefix)) {
+      keys.insert(summary.key.workload_key);
+    }
+  }
+  if (keys.empty()) {
+    return absl::NotFoundError(absl::StrCat("no kernel's key begins with '", key_prefix,
+                                            "'; hone records lists them in its last column"));
+  }
+  if (keys.size() > 1) {
+    return absl::InvalidArgumentError(absl::StrCat(keys.size(), " kernels' keys begin with '",
+                                                   key_prefix, "'; give more of the key"));
+  }
+  std::string out;
+  std::vector<pb::Record> history;
+  for (const RecordSummary& summary : summaries) {
+    if (summary.key.workload_key != *keys.begin()) continue;
+    if (out.empty()) absl::StrAppend(&out, summary.workload, "\n");
+    HONE_ASSIGN_OR_RETURN(std::optional<pb::Record> best, store.Best(summary.key));
+    if (best.has_value()) AppendBestSchedule(*best, &out);
+    HONE_ASSIGN_OR_RETURN(std::vector<pb::Record> records, store.History(summary.key));
+    history.insert(history.end(), records.begin(), records.end());
+  }
+  std::stable_sort(history.begin(), history.end(), Better);
+  Table table({{"result"},
+               {"time", Align::kRight},
+               {"spread", Align::kRight},
+               {"predicted", Align::kRight},
+               {"origin"},
+               {"device"},
+               {"when"},
+               {"message"}});
+  const int64_t shown = std::min<int64_t>(limit, static_cast<int64_t>(history.size()));
+  for (int64_t i = 0; i < shown; ++i) {
+    const pb::Measurement& measurement = history[i].measurement();
+    table.AddRow({FailureName(measurement), FormatNanos(measurement.cost_ns()),
+                  FormatShare(measurement.spread()), FormatNanos(history[i].predicted_ns()),
+                  history[i].origin(), measurement.device(),
+                  FormatUnixMillis(measurement.unix_ms()), measurement.message()});
+  }
+  absl::StrAppend(&out, "\n", table.Render(width));
+  if (shown < static_cast<int64_t>(history.size())) {
+    absl::StrAppend(&out, "and ", history.size() - shown, " more; --limit shows them\n");
+  }
+  return out;
+}
+
+}  // namespace hone
