@@ -14,7 +14,8 @@ TEST(FarmReportTest, ShowsEachDeviceAndWhyItIsNotReady) {
   device.set_name("pi-3");
   device.set_state(pb::QUARANTINED);
   device.set_reason("times scatter");
-  device.set_target("target/1 x86_64 cpu=znver3 features=avx,avx2 l1=1 l2=1 l3=0 cores=4 threads=1");
+  device.set_target(
+      "target/1 x86_64 cpu=znver3 features=avx,avx2 l1=1 l2=1 l3=0 cores=4 threads=1");
   device.set_peak_gflops(56.25);
   device.set_last_seen_unix_ms(1000);
   status.devices = {device};
