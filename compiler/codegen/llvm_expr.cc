@@ -1,0 +1,586 @@
+// Addresses. A flat index is a sum of terms, each of which varies from some loop depth inwards. The
+// pointer is built depth by depth, each partial pointer before the loop in which it is constant and
+// kept for reuse; the constant part becomes the displacement of the access:
+//
+//   a[i*64 + k*12 + 8]   -->   p0 = &a          (entry)
+//                              p1 = p0 + i*64   (in loop i)
+//                              p2 = p1 + k*12   (in loop k)
+//                              load p2 + 8
+//
+// Equal loads. Two loads of one address in a micro-kernel's block would be merged by instruction
+// selection, and the value kept in a register between them: with a full register tile that spills.
+// From the second load on they go through copies of the base that LLVM cannot see through.
+#include "compiler/codegen/llvm_expr.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "compiler/codegen/llvm_values.h"
+#include "compiler/ir/expr_text.h"
+#include "llvm/IR/InlineAsm.h"
+#include "llvm/IR/Intrinsics.h"
+#include "llvm/IR/Module.h"
+#include "runtime/kernel.h"
+
+namespace hone {
+namespace {
+
+// Bytes of the block of zeros that loads whose guard is false read; a vector access is smaller.
+constexpr int kZerosBytes = 1024;
+// Further copies of one address in a block share the last opaque base.
+constexpr int kMaxOpaqueCopies = 8;
+
+bool ReadsMemory(const Expr& e) {
+  if (e.kind() == ExprKind::kLoad) return true;
+  return std::any_of(e.args().begin(), e.args().end(), ReadsMemory);
+}
+
+bool IsVector(llvm::Value* value) { return value->getType()->isVectorTy(); }
+
+}  // namespace
+
+void ExprEmitter::Fail(absl::string_view message) {
+  if (status_.ok())
+    status_ = absl::InvalidArgumentError(absl::StrCat("code generation: ", message));
+}
+
+void ExprEmitter::BindValue(absl::string_view name, llvm::Value* value) {
+  values_[std::string(name)] = {value, CurrentDepth()};
+}
+
+void ExprEmitter::BindBuffer(absl::string_view name, const MemoryBuffer& buffer) {
+  buffers_[std::string(name)] = buffer;
+}
+
+int ExprEmitter::DepthOf(const Expr& e) const {
+  if (e.kind() == ExprKind::kVar) {
+    auto found = values_.find(e->name);
+    return found == values_.end() ? 0 : found->second.depth;
+  }
+  if (e.kind() == ExprKind::kLoad) return CurrentDepth();
+  int depth = 0;
+  for (const Expr& arg : e.args()) depth = std::max(depth, DepthOf(arg));
+  return depth;
+}
+
+template <typename Emit>
+llvm::Value* ExprEmitter::EmitAtDepth(int depth, const Emit& emit) {
+  if (depth >= CurrentDepth()) return emit();
+  llvm::IRBuilder<>::InsertPointGuard restore(builder_);
+  builder_.SetInsertPoint(regions_[depth + 1].entry);
+  // What the statement has computed so far stands after this place.
+  std::map<std::pair<const ExprNode*, llvm::Value*>, llvm::Value*> memo;
+  std::swap(memo, statement_memo_);
+  llvm::Value* value = emit();
+  std::swap(memo, statement_memo_);
+  return value;
+}
+
+llvm::Value* ExprEmitter::Emit(const Expr& e, llvm::Value* guard) {
+  if (e.args().empty()) return EmitNode(e, guard);
+  const std::pair<const ExprNode*, llvm::Value*> key{e.get(), guard};
+  auto found = statement_memo_.find(key);
+  if (found != statement_memo_.end()) return found->second;
+  llvm::Value* value = nullptr;
+  const int depth = e.type().lanes == 1 && !IsFloat(e.type().dtype) ? DepthOf(e) : CurrentDepth();
+  if (depth < CurrentDepth() && !ReadsMemory(e)) {
+    llvm::Value*& hoisted = regions_[depth].memo[ToString(e)];
+    if (hoisted == nullptr) {
+      hoisted = EmitAtDepth(depth, [&] { return EmitNode(e, nullptr); });
+    }
+    value = hoisted;
+  } else {
+    value = EmitNode(e, guard);
+  }
+  statement_memo_[key] = value;
+  return value;
+}
+
+llvm::Value* ExprEmitter::EmitNode(const Expr& e, llvm::Value* guard) {
+  llvm::LLVMContext& context = builder_.getContext();
+  const Type type = e.type();
+  switch (e.kind()) {
+    case ExprKind::kInt:
+      return llvm::ConstantInt::get(RegisterType(context, type),
+                                    static_cast<uint64_t>(e->int_value), true);
+    case ExprKind::kFloat:
+      if (IsHalf(type.dtype)) {
+        llvm::Value* single = llvm::ConstantFP::get(builder_.getFloatTy(), e->float_value);
+        return NarrowToHalf(builder_, single, type, native_);
+      }
+      return llvm::ConstantFP::get(RegisterType(context, type), e->float_value);
+    case ExprKind::kVar: {
+      auto found = values_.find(e->name);
+      if (found != values_.end()) return found->second.value;
+      Fail(absl::StrCat("variable '", e->name, "' is not defined here"));
+      return llvm::PoisonValue::get(RegisterType(context, type));
+    }
+    case ExprKind::kUnary:
+      return EmitUnary(e, guard);
+    case ExprKind::kBinary:
+      return EmitBinary(e, guard);
+    case ExprKind::kFma: {
+      llvm::Value* v[3];
+      for (int i = 0; i < 3; ++i) {
+        v[i] = Emit(e.arg(i), guard);
+        if (IsHalf(type.dtype)) v[i] = WidenHalf(builder_, v[i], type, native_);
+      }
+      if (!IsFloat(type.dtype)) return builder_.CreateAdd(builder_.CreateMul(v[0], v[1]), v[2]);
+      llvm::Value* value = EmitFma(builder_, v[0], v[1], v[2], native_);
+      return IsHalf(type.dtype) ? NarrowToHalf(builder_, value, type, native_) : value;
+    }
+    case ExprKind::kSelect:
+      return EmitSelect(e, guard);
+    case ExprKind::kCast:
+      return EmitCast(builder_, Emit(e.arg(0), guard), e.arg(0).type(), type, native_);
+    case ExprKind::kBitcast:
+      return builder_.CreateBitCast(Emit(e.arg(0), guard), RegisterType(context, type));
+    case ExprKind::kLoad:
+      return EmitLoad(e, guard);
+    case ExprKind::kRamp:
+      return EmitRamp(e, guard);
+    case ExprKind::kBroadcast:
+      return builder_.CreateVectorSplat(static_cast<unsigned>(type.lanes), Emit(e.arg(0), guard));
+  }
+  return nullptr;
+}
+
+llvm::Value* ExprEmitter::EmitUnary(const Expr& e, llvm::Value* guard) {
+  const Type type = e.type();
+  llvm::Value* a = Emit(e.arg(0), guard);
+  if (e->unary == UnaryOp::kNot) return builder_.CreateNot(a);
+  if (!IsFloat(type.dtype)) {
+    if (e->unary == UnaryOp::kNeg) return builder_.CreateNeg(a);
+    if (e->unary == UnaryOp::kAbs) {
+      if (!IsSigned(type.dtype)) return a;
+      llvm::Value* negative = builder_.CreateICmpSLT(a, llvm::Constant::getNullValue(a->getType()));
+      return builder_.CreateSelect(negative, builder_.CreateNeg(a), a);
+    }
+    Fail(absl::StrCat(UnaryName(e->unary), " of an integer"));
+    return a;
+  }
+  const bool half = IsHalf(type.dtype);
+  if (half) a = WidenHalf(builder_, a, type, native_);
+  llvm::Value* value = a;
+  switch (e->unary) {
+    case UnaryOp::kNeg:
+      value = builder_.CreateFNeg(a);
+      break;
+    case UnaryOp::kAbs:
+      value = builder_.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, a);
+      break;
+    case UnaryOp::kSqrt:
+      value = builder_.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt, a);
+      break;
+    case UnaryOp::kFloor:
+    case UnaryOp::kCeil:
+    case UnaryOp::kRound:
+    case UnaryOp::kTrunc:
+      value = EmitRounding(builder_, e->unary, a, native_);
+      break;
+    default:
+      Fail(absl::StrCat("'", UnaryName(e->unary),
+                        "' reached code generation; run ExpandMath on the program first"));
+  }
+  return half ? NarrowToHalf(builder_, value, type, native_) : value;
+}
+
+llvm::Value* ExprEmitter::EmitBinary(const Expr& e, llvm::Value* guard) {
+  const Type operand = e.arg(0).type();
+  llvm::Value* a = Emit(e.arg(0), guard);
+  llvm::Value* b = Emit(e.arg(1), guard);
+  if (!IsFloat(operand.dtype)) return EmitIntBinary(e->binary, a, b, operand.dtype);
+  if (!IsHalf(operand.dtype)) return EmitFloatBinary(e->binary, a, b);
+  llvm::Value* value = EmitFloatBinary(e->binary, WidenHalf(builder_, a, operand, native_),
+                                       WidenHalf(builder_, b, operand, native_));
+  return e.type().dtype == DType::kBool ? value : NarrowToHalf(builder_, value, e.type(), native_);
+}
+
+llvm::Value* ExprEmitter::EmitFloatBinary(BinaryOp op, llvm::Value* a, llvm::Value* b) {
+  switch (op) {
+    case BinaryOp::kAdd:
+      return builder_.CreateFAdd(a, b);
+    case BinaryOp::kSub:
+      return builder_.CreateFSub(a, b);
+    case BinaryOp::kMul:
+      return builder_.CreateFMul(a, b);
+    case BinaryOp::kDiv:
+      return builder_.CreateFDiv(a, b);
+    case BinaryOp::kMin:
+      return builder_.CreateSelect(builder_.CreateFCmpOLT(a, b), a, b);
+    case BinaryOp::kMax:
+      return builder_.CreateSelect(builder_.CreateFCmpOGT(a, b), a, b);
+    case BinaryOp::kLess:
+      return builder_.CreateFCmpOLT(a, b);
+    case BinaryOp::kLessEqual:
+      return builder_.CreateFCmpOLE(a, b);
+    case BinaryOp::kEqual:
+      return builder_.CreateFCmpOEQ(a, b);
+    case BinaryOp::kNotEqual:
+      return builder_.CreateFCmpUNE(a, b);
+    default:
+      Fail(absl::StrCat("'", BinaryName(op), "' of floats reached code generation"));
+      return a;
+  }
+}
+
+llvm::Value* ExprEmitter::EmitIntBinary(BinaryOp op, llvm::Value* a, llvm::Value* b, DType dtype) {
+  const bool is_signed = IsSigned(dtype);
+  auto less = [&](llvm::Value* x, llvm::Value* y) {
+    return is_signed ? builder_.CreateICmpSLT(x, y) : builder_.CreateICmpULT(x, y);
+  };
+  switch (op) {
+    case BinaryOp::kAdd:
+      return builder_.CreateAdd(a, b);
+    case BinaryOp::kSub:
+      return builder_.CreateSub(a, b);
+    case BinaryOp::kMul:
+      return builder_.CreateMul(a, b);
+    case BinaryOp::kDiv:
+    case BinaryOp::kFloorDiv:
+    case BinaryOp::kFloorMod:
+      return EmitDivision(op, a, b, dtype);
+    case BinaryOp::kMin:
+      return builder_.CreateSelect(less(a, b), a, b);
+    case BinaryOp::kMax:
+      return builder_.CreateSelect(less(b, a), a, b);
+    case BinaryOp::kLess:
+      return less(a, b);
+    case BinaryOp::kLessEqual:
+      return builder_.CreateNot(less(b, a));
+    case BinaryOp::kEqual:
+      return builder_.CreateICmpEQ(a, b);
+    case BinaryOp::kNotEqual:
+      return builder_.CreateICmpNE(a, b);
+    case BinaryOp::kAnd:
+      return builder_.CreateAnd(a, b);
+    case BinaryOp::kOr:
+      return builder_.CreateOr(a, b);
+    case BinaryOp::kXor:
+      return builder_.CreateXor(a, b);
+    case BinaryOp::kShiftLeft:
+      return builder_.CreateShl(a, b);
+    case BinaryOp::kShiftRight:
+      return builder_.CreateLShr(a, b);
+    case BinaryOp::kPow:
+      break;
+  }
+  Fail(absl::StrCat("'", BinaryName(op), "' of integers reached code generation"));
+  return a;
+}
+
+// Never traps: a divisor of 0 counts as 1, and one of -1 negates (the smallest integer wraps). That
+// lets divisions be computed where their result is not used.
+llvm::Value* ExprEmitter::EmitDivision(BinaryOp op, llvm::Value* a, llvm::Value* b, DType dtype) {
+  llvm::Type* type = a->getType();
+  llvm::Constant* zero = llvm::Constant::getNullValue(type);
+  llvm::Constant* one = llvm::ConstantInt::get(type, 1);
+  auto* constant = llvm::dyn_cast<llvm::ConstantInt>(b);
+  const bool known = constant != nullptr && constant->getSExtValue() > 0;
+  if (known && op != BinaryOp::kDiv && constant->getValue().isPowerOf2()) {
+    if (op == BinaryOp::kFloorMod) return builder_.CreateAnd(a, builder_.CreateSub(b, one));
+    llvm::Value* shift = llvm::ConstantInt::get(type, constant->getValue().logBase2());
+    return IsSigned(dtype) ? builder_.CreateAShr(a, shift) : builder_.CreateLShr(a, shift);
+  }
+  llvm::Value* divisor = known ? b : builder_.CreateSelect(builder_.CreateICmpEQ(b, zero), one, b);
+  if (!IsSigned(dtype)) {
+    return op == BinaryOp::kFloorMod ? builder_.CreateURem(a, divisor)
+                                     : builder_.CreateUDiv(a, divisor);
+  }
+  if (op == BinaryOp::kDiv) {
+    if (known) return builder_.CreateSDiv(a, b);
+    llvm::Value* minus_one = builder_.CreateICmpEQ(divisor, llvm::Constant::getAllOnesValue(type));
+    llvm::Value* safe = builder_.CreateSelect(minus_one, one, divisor);
+    return builder_.CreateSelect(minus_one, builder_.CreateNeg(a), builder_.CreateSDiv(a, safe));
+  }
+  llvm::Value* remainder = builder_.CreateSRem(a, divisor);
+  llvm::Value* negative = builder_.CreateICmpSLT(remainder, zero);
+  if (op == BinaryOp::kFloorMod) {
+    return builder_.CreateSelect(negative, builder_.CreateAdd(remainder, divisor), remainder);
+  }
+  llvm::Value* quotient = builder_.CreateSDiv(a, divisor);
+  return builder_.CreateSelect(negative, builder_.CreateSub(quotient, one), quotient);
+}
+
+llvm::Value* ExprEmitter::EmitSelect(const Expr& e, llvm::Value* guard) {
+  llvm::Value* condition = Emit(e.arg(0), guard);
+  // A splat condition is a scalar one: its loads need no masks.
+  llvm::Value* scalar = condition;
+  if (e.arg(0).kind() == ExprKind::kBroadcast) scalar = Emit(e.arg(0).arg(0), guard);
+  llvm::Value* then_guard = guard;
+  llvm::Value* else_guard = guard;
+  if (ReadsMemory(e.arg(1))) then_guard = AndGuards(guard, scalar);
+  if (ReadsMemory(e.arg(2))) else_guard = AndGuards(guard, builder_.CreateNot(scalar));
+  llvm::Value* then_value = Emit(e.arg(1), then_guard);
+  llvm::Value* else_value = Emit(e.arg(2), else_guard);
+  return builder_.CreateSelect(scalar, then_value, else_value);
+}
+
+llvm::Value* ExprEmitter::EmitRamp(const Expr& e, llvm::Value* guard) {
+  const unsigned lanes = static_cast<unsigned>(e.type().lanes);
+  llvm::Value* base = builder_.CreateVectorSplat(lanes, Emit(e.arg(0), guard));
+  llvm::Value* stride = builder_.CreateVectorSplat(lanes, Emit(e.arg(1), guard));
+  llvm::SmallVector<llvm::Constant*, 16> steps;
+  for (unsigned lane = 0; lane < lanes; ++lane) {
+    steps.push_back(llvm::ConstantInt::get(base->getType()->getScalarType(), lane));
+  }
+  return builder_.CreateAdd(base, builder_.CreateMul(llvm::ConstantVector::get(steps), stride));
+}
+
+llvm::Value* ExprEmitter::AndGuards(llvm::Value* a, llvm::Value* b) {
+  if (a == nullptr) return b;
+  if (IsVector(a) != IsVector(b)) {
+    llvm::Value*& scalar = IsVector(a) ? b : a;
+    auto* vector = llvm::cast<llvm::FixedVectorType>((IsVector(a) ? a : b)->getType());
+    scalar = builder_.CreateVectorSplat(vector->getNumElements(), scalar);
+  }
+  return builder_.CreateAnd(a, b);
+}
+
+llvm::Value* ExprEmitter::ScalarGuard(llvm::Value* guard) {
+  return guard != nullptr && IsVector(guard) ? builder_.CreateOrReduce(guard) : guard;
+}
+
+llvm::Value* ExprEmitter::Zeros() {
+  llvm::Module* module = builder_.GetInsertBlock()->getModule();
+  llvm::GlobalVariable* zeros = module->getNamedGlobal("hone_zeros");
+  if (zeros != nullptr) return zeros;
+  auto* type = llvm::ArrayType::get(builder_.getInt8Ty(), kZerosBytes);
+  zeros = new llvm::GlobalVariable(*module, type, true, llvm::GlobalValue::InternalLinkage,
+                                   llvm::Constant::getNullValue(type), "hone_zeros");
+  zeros->setAlignment(llvm::Align(HONE_ALIGNMENT));
+  return zeros;
+}
+
+const MemoryBuffer* ExprEmitter::FindMemory(absl::string_view buffer) {
+  auto found = buffers_.find(std::string(buffer));
+  if (found != buffers_.end()) return &found->second;
+  Fail(absl::StrCat("buffer '", buffer, "' is not defined here"));
+  return nullptr;
+}
+
+// A copy of a pointer whose origin LLVM does not know.
+llvm::Value* ExprEmitter::OpaqueCopy(llvm::Value* pointer) {
+  auto* type = llvm::FunctionType::get(pointer->getType(), {pointer->getType()}, false);
+  return builder_.CreateCall(llvm::InlineAsm::get(type, "", "=r,0", false), {pointer});
+}
+
+llvm::Value* ExprEmitter::BasePointer(const MemoryBuffer& buffer, const std::string& name,
+                                      const IndexForm& form, llvm::Value* guard) {
+  std::map<int, std::vector<const IndexTerm*>> by_depth;
+  for (const IndexTerm& term : form.terms) {
+    int depth = 0;
+    for (const Expr& factor : term.factors) {
+      depth = std::max(depth, ReadsMemory(factor) ? CurrentDepth() : DepthOf(factor));
+    }
+    by_depth[depth].push_back(&term);
+  }
+  llvm::Type* element = MemoryType(builder_.getContext(), {buffer.dtype, 1});
+  llvm::Value* pointer = buffer.pointer;
+  std::string key = name;
+  for (const auto& [depth, terms] : by_depth) {
+    bool reads_memory = false;
+    for (const IndexTerm* term : terms) {
+      absl::StrAppend(&key, "|", term->coefficient, "*", term->key);
+      for (const Expr& factor : term->factors) reads_memory |= ReadsMemory(factor);
+    }
+    llvm::Value* fresh = nullptr;
+    llvm::Value*& partial = reads_memory ? fresh : regions_[depth].memo[key];
+    if (partial == nullptr) {
+      partial = EmitAtDepth(depth, [&, terms = &terms] {
+        llvm::Value* sum = nullptr;
+        for (const IndexTerm* term : *terms) {
+          llvm::Value* product = nullptr;
+          for (const Expr& factor : term->factors) {
+            llvm::Value* value = Emit(factor, ReadsMemory(factor) ? guard : nullptr);
+            product = product == nullptr ? value : builder_.CreateMul(product, value);
+          }
+          if (term->coefficient != 1) {
+            const auto coefficient = static_cast<uint64_t>(term->coefficient);
+            product = builder_.CreateMul(product, builder_.getInt64(coefficient));
+          }
+          sum = sum == nullptr ? product : builder_.CreateAdd(sum, product);
+        }
+        return builder_.CreateGEP(element, pointer, sum);
+      });
+    }
+    pointer = partial;
+  }
+  return pointer;
+}
+
+llvm::Value* ExprEmitter::KeepLoadsApart(llvm::Value* pointer, std::string key, int64_t constant) {
+  if (registers_.empty() || CurrentDepth() == 0) return pointer;
+  if (block_loads_of_ != builder_.GetInsertBlock()) {
+    block_loads_of_ = builder_.GetInsertBlock();
+    block_loads_.clear();
+  }
+  const int earlier = block_loads_[absl::StrCat(key, "+", constant)]++;
+  if (earlier == 0) return pointer;
+  absl::StrAppend(&key, "#", std::min(earlier, kMaxOpaqueCopies));
+  llvm::Value*& copy = regions_.back().memo[key];
+  if (copy == nullptr) copy = OpaqueCopy(pointer);
+  return copy;
+}
+
+ExprEmitter::Address ExprEmitter::AddressOf(const MemoryBuffer& buffer, const std::string& name,
+                                            const Expr& index, int64_t lane, Access access,
+                                            llvm::Value* guard) {
+  const IndexForm form = MakeIndexForm(index);
+  const int64_t constant = form.constant + lane;
+  const int64_t bytes = DTypeBytes(buffer.dtype);
+  // The lowest bit set in any multiple is the largest power of two that divides them all.
+  uint64_t multiples = HONE_ALIGNMENT | static_cast<uint64_t>(constant * bytes);
+  std::string key = name;
+  for (const IndexTerm& term : form.terms) {
+    multiples |= static_cast<uint64_t>(term.coefficient * bytes);
+    absl::StrAppend(&key, "|", term.coefficient, "*", term.key);
+  }
+  Address address;
+  address.align = llvm::Align(multiples & (~multiples + 1));
+  address.pointer = BasePointer(buffer, name, form, guard);
+  if (access == Access::kLoad && guard == nullptr) {
+    address.pointer = KeepLoadsApart(address.pointer, key, constant);
+  }
+  if (constant != 0) {
+    address.pointer =
+        builder_.CreateGEP(MemoryType(builder_.getContext(), {buffer.dtype, 1}), address.pointer,
+                           builder_.getInt64(static_cast<uint64_t>(constant)));
+  }
+  return address;
+}
+
+std::vector<ExprEmitter::Address> ExprEmitter::LaneAddresses(const MemoryBuffer& buffer,
+                                                             const std::string& name,
+                                                             const Expr& index, Access access,
+                                                             llvm::Value* guard) {
+  std::vector<Address> lanes;
+  const int count = index.type().lanes;
+  if (index.kind() == ExprKind::kRamp && index.arg(1).IsInt()) {
+    for (int lane = 0; lane < count; ++lane) {
+      lanes.push_back(
+          AddressOf(buffer, name, index.arg(0), lane * index.arg(1)->int_value, access, guard));
+    }
+    return lanes;
+  }
+  llvm::Type* element = MemoryType(builder_.getContext(), {buffer.dtype, 1});
+  llvm::Value* indices = Emit(index, guard);
+  for (int lane = 0; lane < count; ++lane) {
+    llvm::Value* one = builder_.CreateExtractElement(indices, static_cast<uint64_t>(lane));
+    lanes.push_back({builder_.CreateGEP(element, buffer.pointer, one),
+                     llvm::Align(static_cast<uint64_t>(DTypeBytes(buffer.dtype)))});
+  }
+  return lanes;
+}
+
+llvm::Value* ExprEmitter::LoadScalar(const MemoryBuffer& buffer, llvm::Value* pointer,
+                                     llvm::Align align, llvm::Value* guard) {
+  guard = ScalarGuard(guard);
+  if (guard != nullptr) pointer = builder_.CreateSelect(guard, pointer, Zeros());
+  const Type type{buffer.dtype, 1};
+  llvm::LoadInst* load =
+      builder_.CreateAlignedLoad(MemoryType(builder_.getContext(), type), pointer, align);
+  if (buffer.read_only) {
+    load->setMetadata(llvm::LLVMContext::MD_invariant_load,
+                      llvm::MDNode::get(builder_.getContext(), {}));
+  }
+  return FromMemory(builder_, load, type);
+}
+
+llvm::Value* ExprEmitter::EmitLoad(const Expr& e, llvm::Value* guard) {
+  const std::vector<Expr> indices = Indices(e);
+  if (e->has_otherwise || indices.size() != 1) {
+    Fail(absl::StrCat("the load of '", e->name,
+                      "' is not lowered: it needs one flat index and no 'else'"));
+    return llvm::PoisonValue::get(RegisterType(builder_.getContext(), e.type()));
+  }
+  if (registers_.Has(e->name)) return registers_.Read(builder_, e->name, indices[0]);
+  const MemoryBuffer* buffer = FindMemory(e->name);
+  if (buffer == nullptr) {
+    return llvm::PoisonValue::get(RegisterType(builder_.getContext(), e.type()));
+  }
+  const Expr& index = indices[0];
+  if (index.type().lanes == 1) {
+    const Address address = AddressOf(*buffer, e->name, index, 0, Access::kLoad, guard);
+    return LoadScalar(*buffer, address.pointer, address.align, guard);
+  }
+  if (index.kind() == ExprKind::kRamp && index.arg(1).IsInt(1)) {
+    return EmitVectorLoad(e, *buffer, guard);
+  }
+  return EmitGather(e, *buffer, guard);
+}
+
+llvm::Value* ExprEmitter::EmitVectorLoad(const Expr& e, const MemoryBuffer& buffer,
+                                         llvm::Value* guard) {
+  const Type type = e.type();
+  llvm::Type* memory_type = MemoryType(builder_.getContext(), type);
+  Address address = AddressOf(buffer, e->name, e.arg(0).arg(0), 0, Access::kLoad, guard);
+  if (guard != nullptr && IsVector(guard)) {
+    llvm::Value* masked =
+        builder_.CreateMaskedLoad(memory_type, address.pointer, address.align, guard,
+                                  llvm::Constant::getNullValue(memory_type));
+    return FromMemory(builder_, masked, type);
+  }
+  if (guard != nullptr) {
+    if (type.lanes * DTypeBytes(type.dtype) > kZerosBytes) {
+      Fail(absl::StrCat("a conditional load of ", type.lanes, " lanes is too wide"));
+    }
+    address.pointer = builder_.CreateSelect(guard, address.pointer, Zeros());
+  }
+  llvm::LoadInst* load = builder_.CreateAlignedLoad(memory_type, address.pointer, address.align);
+  if (buffer.read_only) {
+    load->setMetadata(llvm::LLVMContext::MD_invariant_load,
+                      llvm::MDNode::get(builder_.getContext(), {}));
+  }
+  return FromMemory(builder_, load, type);
+}
+
+llvm::Value* ExprEmitter::EmitGather(const Expr& e, const MemoryBuffer& buffer,
+                                     llvm::Value* guard) {
+  const std::vector<Address> lanes = LaneAddresses(buffer, e->name, e.arg(0), Access::kLoad, guard);
+  llvm::Value* vector = llvm::PoisonValue::get(RegisterType(builder_.getContext(), e.type()));
+  for (size_t lane = 0; lane < lanes.size(); ++lane) {
+    llvm::Value* lane_guard =
+        guard != nullptr && IsVector(guard) ? builder_.CreateExtractElement(guard, lane) : guard;
+    llvm::Value* element = LoadScalar(buffer, lanes[lane].pointer, lanes[lane].align, lane_guard);
+    vector = builder_.CreateInsertElement(vector, element, lane);
+  }
+  return vector;
+}
+
+void ExprEmitter::EmitStore(absl::string_view buffer_name, const Expr& index, llvm::Value* value,
+                            Type type) {
+  if (registers_.Has(buffer_name)) return registers_.Write(builder_, buffer_name, index, value);
+  const MemoryBuffer* buffer = FindMemory(buffer_name);
+  if (buffer == nullptr) return;
+  const std::string name(buffer_name);
+  llvm::Value* stored = ToMemory(builder_, value, type);
+  if (index.type().lanes == 1) {
+    const Address address = AddressOf(*buffer, name, index, 0, Access::kStore, nullptr);
+    builder_.CreateAlignedStore(stored, address.pointer, address.align);
+    return;
+  }
+  if (index.kind() == ExprKind::kRamp && index.arg(1).IsInt(1)) {
+    const Address address = AddressOf(*buffer, name, index.arg(0), 0, Access::kStore, nullptr);
+    builder_.CreateAlignedStore(stored, address.pointer, address.align);
+    return;
+  }
+  const std::vector<Address> lanes = LaneAddresses(*buffer, name, index, Access::kStore, nullptr);
+  for (size_t lane = 0; lane < lanes.size(); ++lane) {
+    builder_.CreateAlignedStore(builder_.CreateExtractElement(stored, lane), lanes[lane].pointer,
+                                lanes[lane].align);
+  }
+}
+
+void ExprEmitter::EmitPrefetch(absl::string_view buffer_name, const Expr& index) {
+  const MemoryBuffer* buffer = FindMemory(buffer_name);
+  if (buffer == nullptr) return;
+  const Address address =
+      AddressOf(*buffer, std::string(buffer_name), index, 0, Access::kStore, nullptr);
+  builder_.CreateIntrinsic(
+      llvm::Intrinsic::prefetch, {address.pointer->getType()},
+      {address.pointer, builder_.getInt32(0), builder_.getInt32(3), builder_.getInt32(1)});
+}
+
+}  // namespace hone

@@ -1,0 +1,122 @@
+// Expressions and memory accesses as LLVM values. Statement emission drives it, telling it where
+// loops and branches begin and end, so that what does not vary inside is computed before them and
+// equal addresses are computed once.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "compiler/codegen/index_form.h"
+#include "compiler/codegen/llvm_registers.h"
+#include "compiler/codegen/llvm_target.h"
+#include "llvm/IR/IRBuilder.h"
+
+namespace hone {
+
+// A buffer in memory, as code sees it.
+struct MemoryBuffer {
+  llvm::Value* pointer = nullptr;  // aligned to HONE_ALIGNMENT
+  DType dtype = DType::kF32;
+  bool read_only = false;  // nothing writes it while this function runs
+};
+
+class ExprEmitter {
+ public:
+  // All must outlive the emitter. The builder stands in the function's entry block.
+  ExprEmitter(llvm::IRBuilder<>& builder, const NativeOps& native, RegisterFile& registers)
+      : builder_(builder), native_(native), registers_(registers) {
+    regions_.push_back({});
+  }
+
+  // Names, from here to the end of the region.
+  void BindValue(absl::string_view name, llvm::Value* value);
+  void BindBuffer(absl::string_view name, const MemoryBuffer& buffer);
+
+  // A region is the body of a loop or a branch. `entry` is the branch instruction that leads to it;
+  // what is invariant in the region is put before it.
+  void EnterRegion(llvm::Instruction* entry) { regions_.push_back({entry, {}}); }
+  void LeaveRegion() { regions_.pop_back(); }
+
+  // Before each statement: memory may have changed, so nothing loaded before is used again.
+  void BeginStatement() { statement_memo_.clear(); }
+
+  llvm::Value* Emit(const Expr& e) { return Emit(e, nullptr); }
+  void EmitStore(absl::string_view buffer, const Expr& index, llvm::Value* value, Type type);
+  void EmitPrefetch(absl::string_view buffer, const Expr& index);
+
+  // The first thing that could not be emitted; the values given out since then mean nothing.
+  const Status& status() const { return status_; }
+  void Fail(absl::string_view message);
+
+ private:
+  enum class Access { kLoad, kStore };
+  struct Region {
+    llvm::Instruction* entry = nullptr;
+    std::map<std::string, llvm::Value*> memo;
+  };
+  struct Binding {
+    llvm::Value* value = nullptr;
+    int depth = 0;
+  };
+  struct Address {
+    llvm::Value* pointer = nullptr;
+    llvm::Align align;
+  };
+
+  int CurrentDepth() const { return static_cast<int>(regions_.size()) - 1; }
+  int DepthOf(const Expr& e) const;
+
+  // Runs `emit` with the builder before the innermost region that is deeper than `depth`.
+  template <typename Emit>
+  llvm::Value* EmitAtDepth(int depth, const Emit& emit);
+
+  // `guard` (null, i1 or a vector of i1) is where memory may be read.
+  llvm::Value* Emit(const Expr& e, llvm::Value* guard);
+  llvm::Value* EmitNode(const Expr& e, llvm::Value* guard);
+  llvm::Value* EmitUnary(const Expr& e, llvm::Value* guard);
+  llvm::Value* EmitBinary(const Expr& e, llvm::Value* guard);
+  llvm::Value* EmitFloatBinary(BinaryOp op, llvm::Value* a, llvm::Value* b);
+  llvm::Value* EmitIntBinary(BinaryOp op, llvm::Value* a, llvm::Value* b, DType dtype);
+  llvm::Value* EmitDivision(BinaryOp op, llvm::Value* a, llvm::Value* b, DType dtype);
+  llvm::Value* EmitSelect(const Expr& e, llvm::Value* guard);
+  llvm::Value* EmitRamp(const Expr& e, llvm::Value* guard);
+  llvm::Value* EmitLoad(const Expr& e, llvm::Value* guard);
+  llvm::Value* EmitVectorLoad(const Expr& e, const MemoryBuffer& buffer, llvm::Value* guard);
+  llvm::Value* EmitGather(const Expr& e, const MemoryBuffer& buffer, llvm::Value* guard);
+  llvm::Value* LoadScalar(const MemoryBuffer& buffer, llvm::Value* pointer, llvm::Align align,
+                          llvm::Value* guard);
+
+  // Adds a scalar guard and a vector guard and the like.
+  llvm::Value* AndGuards(llvm::Value* a, llvm::Value* b);
+  llvm::Value* ScalarGuard(llvm::Value* guard);
+  // A place that can always be read, for loads whose guard is false.
+  llvm::Value* Zeros();
+
+  const MemoryBuffer* FindMemory(absl::string_view buffer);
+  Address AddressOf(const MemoryBuffer& buffer, const std::string& name, const Expr& index,
+                    int64_t lane, Access access, llvm::Value* guard);
+  llvm::Value* BasePointer(const MemoryBuffer& buffer, const std::string& name,
+                           const IndexForm& form, llvm::Value* guard);
+  // Keeps loads of one address in one block apart; `key` names the address less its constant part.
+  llvm::Value* KeepLoadsApart(llvm::Value* pointer, std::string key, int64_t constant);
+  llvm::Value* OpaqueCopy(llvm::Value* pointer);
+  // The addresses of the elements of a vector access that is not a ramp of stride 1.
+  std::vector<Address> LaneAddresses(const MemoryBuffer& buffer, const std::string& name,
+                                     const Expr& index, Access access, llvm::Value* guard);
+
+  llvm::IRBuilder<>& builder_;
+  const NativeOps& native_;
+  RegisterFile& registers_;
+  std::vector<Region> regions_;
+  std::map<std::string, Binding> values_;
+  std::map<std::string, MemoryBuffer> buffers_;
+  std::map<std::pair<const ExprNode*, llvm::Value*>, llvm::Value*> statement_memo_;
+  // How often each address was loaded in the current block, to keep equal loads apart.
+  std::map<std::string, int> block_loads_;
+  llvm::BasicBlock* block_loads_of_ = nullptr;
+  Status status_;
+};
+
+}  // namespace hone

@@ -1,0 +1,155 @@
+#include "compiler/codegen/llvm_stmt.h"
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace hone {
+namespace {
+
+llvm::BasicBlock* NewBlock(llvm::IRBuilder<>& builder) {
+  return llvm::BasicBlock::Create(builder.getContext(), "", builder.GetInsertBlock()->getParent());
+}
+
+}  // namespace
+
+void StmtEmitter::Emit(const Stmt& s) {
+  if (!exprs_.status().ok()) return;
+  exprs_.BeginStatement();
+  switch (s.kind()) {
+    case StmtKind::kBlock:
+      for (const Stmt& child : s->body) Emit(child);
+      return;
+    case StmtKind::kFor:
+      return EmitFor(s);
+    case StmtKind::kIf:
+      return EmitIf(s);
+    case StmtKind::kLet:
+      return exprs_.BindValue(s->name, exprs_.Emit(s->value));
+    case StmtKind::kAllocate:
+      // Scratch is bound on entry, registers need nothing.
+      if (s->buffer.scope != Scope::kScratch && s->buffer.scope != Scope::kRegister) {
+        exprs_.Fail(absl::StrCat("buffer '", s->buffer.name, "' has scope ",
+                                 ScopeName(s->buffer.scope),
+                                 ", which the CPU generator does not have"));
+      }
+      return;
+    case StmtKind::kStore:
+      if (s->indices.size() != 1) {
+        return exprs_.Fail(
+            absl::StrCat("the store to '", s->name, "' is not lowered: it needs one flat index"));
+      }
+      return exprs_.EmitStore(s->name, s->indices[0], exprs_.Emit(s->value), s->value.type());
+    case StmtKind::kPrefetch:
+      if (s->indices.size() != 1) {
+        return exprs_.Fail(absl::StrCat("the prefetch of '", s->name,
+                                        "' is not lowered: it needs one flat index"));
+      }
+      return exprs_.EmitPrefetch(s->name, s->indices[0]);
+  }
+}
+
+void StmtEmitter::EmitFor(const Stmt& s) {
+  if (s->loop_kind == LoopKind::kVector || s->loop_kind == LoopKind::kUnroll) {
+    return exprs_.Fail(absl::StrCat("loop '", s->name, "' of kind ", LoopKindName(s->loop_kind),
+                                    " is not lowered"));
+  }
+  llvm::Value* extent = exprs_.Emit(s->extent);
+  if (s->loop_kind == LoopKind::kParallel) return parallel_(s, extent);
+  if (s->extent.IsInt() && s->extent->int_value <= 0) return;
+  if (s->extent.IsInt(1)) {
+    exprs_.BindValue(s->name, builder_.getInt64(0));
+    return Emit(s->body[0]);
+  }
+  EmitLoop(s->name, builder_.getInt64(0), extent, s->body[0], !s->extent.IsInt());
+}
+
+void StmtEmitter::EmitRange(absl::string_view var, llvm::Value* begin, llvm::Value* end,
+                            const Stmt& body) {
+  EmitLoop(var, begin, end, body, true);
+}
+
+//   before:  br (begin < end) loop, after          (or straight into the loop)
+//   loop:    i = phi [begin, before], [next, last]; r = phi [r0, before], [r1, last]
+//            ... body, maybe of many blocks ...
+//   last:    next = i + 1; br (next < end) loop, after
+//   after:   r = phi [r0, before], [r1, last]
+void StmtEmitter::EmitLoop(absl::string_view var, llvm::Value* begin, llvm::Value* end,
+                           const Stmt& body, bool may_be_empty) {
+  llvm::LLVMContext& context = builder_.getContext();
+  const std::vector<int> carried = registers_.StoredIn(body);
+  llvm::BasicBlock* before = builder_.GetInsertBlock();
+  llvm::BasicBlock* loop = NewBlock(builder_);
+  llvm::BasicBlock* after = NewBlock(builder_);
+  llvm::Instruction* entry =
+      may_be_empty ? builder_.CreateCondBr(builder_.CreateICmpSLT(begin, end), loop, after)
+                   : builder_.CreateBr(loop);
+
+  builder_.SetInsertPoint(loop);
+  llvm::PHINode* i = builder_.CreatePHI(builder_.getInt64Ty(), 2);
+  i->addIncoming(begin, before);
+  std::vector<llvm::Value*> initial;
+  std::vector<llvm::PHINode*> phis;
+  for (int unit : carried) {
+    initial.push_back(registers_.Get(context, unit));
+    phis.push_back(builder_.CreatePHI(initial.back()->getType(), 2));
+    phis.back()->addIncoming(initial.back(), before);
+    registers_.Set(unit, phis.back());
+  }
+  exprs_.EnterRegion(entry);
+  exprs_.BindValue(var, i);
+  Emit(body);
+  exprs_.LeaveRegion();
+
+  llvm::BasicBlock* last = builder_.GetInsertBlock();
+  llvm::Value* next = builder_.CreateAdd(i, builder_.getInt64(1), "", true, true);
+  i->addIncoming(next, last);
+  for (size_t k = 0; k < carried.size(); ++k) {
+    phis[k]->addIncoming(registers_.Get(context, carried[k]), last);
+  }
+  builder_.CreateCondBr(builder_.CreateICmpSLT(next, end), loop, after);
+
+  builder_.SetInsertPoint(after);
+  if (!may_be_empty) return;
+  for (size_t k = 0; k < carried.size(); ++k) {
+    llvm::PHINode* merged = builder_.CreatePHI(initial[k]->getType(), 2);
+    merged->addIncoming(initial[k], before);
+    merged->addIncoming(registers_.Get(context, carried[k]), last);
+    registers_.Set(carried[k], merged);
+  }
+}
+
+void StmtEmitter::EmitIf(const Stmt& s) {
+  llvm::LLVMContext& context = builder_.getContext();
+  llvm::Value* condition = exprs_.Emit(s->value);
+  llvm::BasicBlock* after = NewBlock(builder_);
+  const std::vector<int> changed = registers_.StoredIn(s);
+  std::vector<llvm::Value*> initial;
+  for (int unit : changed) initial.push_back(registers_.Get(context, unit));
+
+  llvm::BasicBlock* before = builder_.GetInsertBlock();
+  llvm::BasicBlock* arms[2] = {NewBlock(builder_), s->body.size() > 1 ? NewBlock(builder_) : after};
+  llvm::Instruction* entry = builder_.CreateCondBr(condition, arms[0], arms[1]);
+  // The blocks that lead to `after` and the values they bring.
+  std::vector<std::pair<llvm::BasicBlock*, std::vector<llvm::Value*>>> incoming;
+  if (s->body.size() == 1) incoming.emplace_back(before, initial);
+  for (size_t arm = 0; arm < s->body.size(); ++arm) {
+    builder_.SetInsertPoint(arms[arm]);
+    for (size_t k = 0; k < changed.size(); ++k) registers_.Set(changed[k], initial[k]);
+    exprs_.EnterRegion(entry);
+    Emit(s->body[arm]);
+    exprs_.LeaveRegion();
+    std::vector<llvm::Value*> values;
+    for (int unit : changed) values.push_back(registers_.Get(context, unit));
+    incoming.emplace_back(builder_.GetInsertBlock(), values);
+    builder_.CreateBr(after);
+  }
+  builder_.SetInsertPoint(after);
+  for (size_t k = 0; k < changed.size(); ++k) {
+    llvm::PHINode* merged = builder_.CreatePHI(initial[k]->getType(), 2);
+    for (const auto& [block, values] : incoming) merged->addIncoming(values[k], block);
+    registers_.Set(changed[k], merged);
+  }
+}
+
+}  // namespace hone

@@ -1,0 +1,42 @@
+// Statements as LLVM basic blocks: loops, branches, and the register units that pass through them.
+// One emitter a function; parallel loops are handed to whoever made it.
+#pragma once
+
+#include <functional>
+
+#include "compiler/codegen/llvm_expr.h"
+#include "compiler/codegen/llvm_registers.h"
+#include "compiler/ir/stmt.h"
+
+namespace hone {
+
+class StmtEmitter {
+ public:
+  // Emits the call that runs a parallel loop of `count` iterations.
+  using ParallelFn = std::function<void(const Stmt& loop, llvm::Value* count)>;
+
+  // All must outlive the emitter.
+  StmtEmitter(llvm::IRBuilder<>& builder, ExprEmitter& exprs, RegisterFile& registers,
+              ParallelFn parallel)
+      : builder_(builder), exprs_(exprs), registers_(registers), parallel_(std::move(parallel)) {}
+
+  // Errors are in the expression emitter's status.
+  void Emit(const Stmt& s);
+
+  // for var in [begin, end): body, where the caller knows nothing of either bound.
+  void EmitRange(absl::string_view var, llvm::Value* begin, llvm::Value* end, const Stmt& body);
+
+ private:
+  void EmitFor(const Stmt& s);
+  void EmitIf(const Stmt& s);
+  // `may_be_empty`: tests begin < end before the first iteration.
+  void EmitLoop(absl::string_view var, llvm::Value* begin, llvm::Value* end, const Stmt& body,
+                bool may_be_empty);
+
+  llvm::IRBuilder<>& builder_;
+  ExprEmitter& exprs_;
+  RegisterFile& registers_;
+  ParallelFn parallel_;
+};
+
+}  // namespace hone

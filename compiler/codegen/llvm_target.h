@@ -1,0 +1,30 @@
+// Target as LLVM sees it: the machine that emits code, the attributes functions carry, and which
+// operations the hardware has. Only code generation includes this.
+#pragma once
+
+#include <memory>
+
+#include "base/status.h"
+#include "base/target.h"
+#include "llvm/IR/Function.h"
+#include "llvm/Target/TargetMachine.h"
+
+namespace hone {
+
+// Which operations need no expansion and no library call.
+struct NativeOps {
+  bool fma = false;       // fused multiply-add on f32 and f64
+  bool half = false;      // conversions between f16 and f32
+  bool rounding = false;  // floor, ceil, round to even, trunc
+};
+
+NativeOps NativeOpsOf(const Target& target);
+
+// Position-independent code, optimisation level "less" (measured equal to higher levels for
+// straight-line kernels). InvalidArgument for an architecture this build of LLVM lacks.
+StatusOr<std::unique_ptr<llvm::TargetMachine>> MakeTargetMachine(const Target& target);
+
+// What every generated function carries: features, tuning, vector width, no unwinding.
+void AddTargetAttributes(const Target& target, llvm::Function& function);
+
+}  // namespace hone
