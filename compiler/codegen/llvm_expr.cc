@@ -8,8 +8,10 @@
 //                              load p2 + 8
 //
 // Equal loads. Two loads of one address in a micro-kernel's block would be merged by instruction
-// selection, and the value kept in a register between them: with a full register tile that spills.
-// From the second load on they go through copies of the base that LLVM cannot see through.
+// selection, and the value kept in a register between them: where the loads belong to different
+// steps of the reduction (two taps of a convolution that read one element), that spills. So a load
+// that repeats an earlier one is its value within a step, and in a later step goes through a copy
+// of the base that LLVM cannot see through.
 #include "compiler/codegen/llvm_expr.h"
 
 #include <algorithm>
@@ -64,8 +66,8 @@ int ExprEmitter::DepthOf(const Expr& e) const {
   return depth;
 }
 
-template <typename Emit>
-llvm::Value* ExprEmitter::EmitAtDepth(int depth, const Emit& emit) {
+template <typename EmitFn>
+llvm::Value* ExprEmitter::EmitAtDepth(int depth, const EmitFn& emit) {
   if (depth >= CurrentDepth()) return emit();
   llvm::IRBuilder<>::InsertPointGuard restore(builder_);
   builder_.SetInsertPoint(regions_[depth + 1].entry);
@@ -338,10 +340,6 @@ llvm::Value* ExprEmitter::AndGuards(llvm::Value* a, llvm::Value* b) {
   return builder_.CreateAnd(a, b);
 }
 
-llvm::Value* ExprEmitter::ScalarGuard(llvm::Value* guard) {
-  return guard != nullptr && IsVector(guard) ? builder_.CreateOrReduce(guard) : guard;
-}
-
 llvm::Value* ExprEmitter::Zeros() {
   llvm::Module* module = builder_.GetInsertBlock()->getModule();
   llvm::GlobalVariable* zeros = module->getNamedGlobal("hone_zeros");
@@ -410,82 +408,97 @@ llvm::Value* ExprEmitter::BasePointer(const MemoryBuffer& buffer, const std::str
   return pointer;
 }
 
-llvm::Value* ExprEmitter::KeepLoadsApart(llvm::Value* pointer, std::string key, int64_t constant) {
-  if (registers_.empty() || CurrentDepth() == 0) return pointer;
-  if (block_loads_of_ != builder_.GetInsertBlock()) {
-    block_loads_of_ = builder_.GetInsertBlock();
-    block_loads_.clear();
-  }
-  const int earlier = block_loads_[absl::StrCat(key, "+", constant)]++;
-  if (earlier == 0) return pointer;
-  absl::StrAppend(&key, "#", std::min(earlier, kMaxOpaqueCopies));
-  llvm::Value*& copy = regions_.back().memo[key];
-  if (copy == nullptr) copy = OpaqueCopy(pointer);
-  return copy;
-}
-
 ExprEmitter::Address ExprEmitter::AddressOf(const MemoryBuffer& buffer, const std::string& name,
-                                            const Expr& index, int64_t lane, Access access,
-                                            llvm::Value* guard) {
+                                            const Expr& index, int64_t lane, llvm::Value* guard) {
   const IndexForm form = MakeIndexForm(index);
-  const int64_t constant = form.constant + lane;
-  const int64_t bytes = DTypeBytes(buffer.dtype);
+  Address address;
+  address.offset = form.constant + lane;
+  address.key = name;
   // The lowest bit set in any multiple is the largest power of two that divides them all.
-  uint64_t multiples = HONE_ALIGNMENT | static_cast<uint64_t>(constant * bytes);
-  std::string key = name;
+  const int64_t bytes = DTypeBytes(buffer.dtype);
+  uint64_t multiples = HONE_ALIGNMENT | static_cast<uint64_t>(address.offset * bytes);
   for (const IndexTerm& term : form.terms) {
     multiples |= static_cast<uint64_t>(term.coefficient * bytes);
-    absl::StrAppend(&key, "|", term.coefficient, "*", term.key);
+    absl::StrAppend(&address.key, "|", term.coefficient, "*", term.key);
   }
-  Address address;
   address.align = llvm::Align(multiples & (~multiples + 1));
-  address.pointer = BasePointer(buffer, name, form, guard);
-  if (access == Access::kLoad && guard == nullptr) {
-    address.pointer = KeepLoadsApart(address.pointer, key, constant);
-  }
-  if (constant != 0) {
-    address.pointer =
-        builder_.CreateGEP(MemoryType(builder_.getContext(), {buffer.dtype, 1}), address.pointer,
-                           builder_.getInt64(static_cast<uint64_t>(constant)));
-  }
+  address.base = BasePointer(buffer, name, form, guard);
   return address;
+}
+
+llvm::Value* ExprEmitter::PointerTo(const MemoryBuffer& buffer, const Address& address) {
+  if (address.offset == 0) return address.base;
+  return builder_.CreateGEP(MemoryType(builder_.getContext(), {buffer.dtype, 1}), address.base,
+                            builder_.getInt64(static_cast<uint64_t>(address.offset)));
 }
 
 std::vector<ExprEmitter::Address> ExprEmitter::LaneAddresses(const MemoryBuffer& buffer,
                                                              const std::string& name,
-                                                             const Expr& index, Access access,
+                                                             const Expr& index,
                                                              llvm::Value* guard) {
   std::vector<Address> lanes;
   const int count = index.type().lanes;
   if (index.kind() == ExprKind::kRamp && index.arg(1).IsInt()) {
+    const int64_t stride = index.arg(1)->int_value;
     for (int lane = 0; lane < count; ++lane) {
-      lanes.push_back(
-          AddressOf(buffer, name, index.arg(0), lane * index.arg(1)->int_value, access, guard));
+      lanes.push_back(AddressOf(buffer, name, index.arg(0), lane * stride, guard));
     }
     return lanes;
   }
   llvm::Type* element = MemoryType(builder_.getContext(), {buffer.dtype, 1});
   llvm::Value* indices = Emit(index, guard);
   for (int lane = 0; lane < count; ++lane) {
-    llvm::Value* one = builder_.CreateExtractElement(indices, static_cast<uint64_t>(lane));
-    lanes.push_back({builder_.CreateGEP(element, buffer.pointer, one),
-                     llvm::Align(static_cast<uint64_t>(DTypeBytes(buffer.dtype)))});
+    Address address;
+    address.base =
+        builder_.CreateGEP(element, buffer.pointer,
+                           builder_.CreateExtractElement(indices, static_cast<uint64_t>(lane)));
+    address.align = llvm::Align(static_cast<uint64_t>(DTypeBytes(buffer.dtype)));
+    lanes.push_back(address);
   }
   return lanes;
 }
 
-llvm::Value* ExprEmitter::LoadScalar(const MemoryBuffer& buffer, llvm::Value* pointer,
-                                     llvm::Align align, llvm::Value* guard) {
-  guard = ScalarGuard(guard);
-  if (guard != nullptr) pointer = builder_.CreateSelect(guard, pointer, Zeros());
-  const Type type{buffer.dtype, 1};
-  llvm::LoadInst* load =
-      builder_.CreateAlignedLoad(MemoryType(builder_.getContext(), type), pointer, align);
+llvm::Value* ExprEmitter::LoadFrom(const MemoryBuffer& buffer, const Address& address, int lanes,
+                                   llvm::Value* guard) {
+  const Type type{buffer.dtype, lanes};
+  llvm::Type* memory_type = MemoryType(builder_.getContext(), type);
+  llvm::Value* pointer = PointerTo(buffer, address);
+  if (guard != nullptr && IsVector(guard) && lanes > 1) {
+    llvm::Value* masked = builder_.CreateMaskedLoad(memory_type, pointer, address.align, guard,
+                                                    llvm::Constant::getNullValue(memory_type));
+    return FromMemory(builder_, masked, type);
+  }
+  if (guard != nullptr) {
+    if (lanes * DTypeBytes(type.dtype) > kZerosBytes) {
+      Fail(absl::StrCat("a conditional load of ", lanes, " lanes is too wide"));
+    }
+    llvm::Value* scalar = IsVector(guard) ? builder_.CreateOrReduce(guard) : guard;
+    pointer = builder_.CreateSelect(scalar, pointer, Zeros());
+  }
+  llvm::LoadInst* load = builder_.CreateAlignedLoad(memory_type, pointer, address.align);
   if (buffer.read_only) {
     load->setMetadata(llvm::LLVMContext::MD_invariant_load,
                       llvm::MDNode::get(builder_.getContext(), {}));
   }
   return FromMemory(builder_, load, type);
+}
+
+llvm::Value* ExprEmitter::LoadTracked(const MemoryBuffer& buffer, Address address, int lanes) {
+  if (block_loads_of_ != builder_.GetInsertBlock()) {
+    block_loads_of_ = builder_.GetInsertBlock();
+    block_loads_.clear();
+  }
+  EarlierLoad& earlier = block_loads_[absl::StrCat(address.key, "+", address.offset, "x", lanes)];
+  if (earlier.value != nullptr && earlier.round == round_) return earlier.value;
+  if (earlier.count > 0) {
+    const int number = std::min(earlier.count, kMaxOpaqueCopies);
+    llvm::Value*& copy = regions_.back().memo[absl::StrCat(address.key, "#", number)];
+    if (copy == nullptr) copy = OpaqueCopy(address.base);
+    address.base = copy;
+  }
+  earlier.round = round_;
+  ++earlier.count;
+  return earlier.value = LoadFrom(buffer, address, lanes, nullptr);
 }
 
 llvm::Value* ExprEmitter::EmitLoad(const Expr& e, llvm::Value* guard) {
@@ -501,86 +514,64 @@ llvm::Value* ExprEmitter::EmitLoad(const Expr& e, llvm::Value* guard) {
     return llvm::PoisonValue::get(RegisterType(builder_.getContext(), e.type()));
   }
   const Expr& index = indices[0];
-  if (index.type().lanes == 1) {
-    const Address address = AddressOf(*buffer, e->name, index, 0, Access::kLoad, guard);
-    return LoadScalar(*buffer, address.pointer, address.align, guard);
-  }
-  if (index.kind() == ExprKind::kRamp && index.arg(1).IsInt(1)) {
-    return EmitVectorLoad(e, *buffer, guard);
-  }
-  return EmitGather(e, *buffer, guard);
-}
-
-llvm::Value* ExprEmitter::EmitVectorLoad(const Expr& e, const MemoryBuffer& buffer,
-                                         llvm::Value* guard) {
-  const Type type = e.type();
-  llvm::Type* memory_type = MemoryType(builder_.getContext(), type);
-  Address address = AddressOf(buffer, e->name, e.arg(0).arg(0), 0, Access::kLoad, guard);
-  if (guard != nullptr && IsVector(guard)) {
-    llvm::Value* masked =
-        builder_.CreateMaskedLoad(memory_type, address.pointer, address.align, guard,
-                                  llvm::Constant::getNullValue(memory_type));
-    return FromMemory(builder_, masked, type);
-  }
-  if (guard != nullptr) {
-    if (type.lanes * DTypeBytes(type.dtype) > kZerosBytes) {
-      Fail(absl::StrCat("a conditional load of ", type.lanes, " lanes is too wide"));
-    }
-    address.pointer = builder_.CreateSelect(guard, address.pointer, Zeros());
-  }
-  llvm::LoadInst* load = builder_.CreateAlignedLoad(memory_type, address.pointer, address.align);
-  if (buffer.read_only) {
-    load->setMetadata(llvm::LLVMContext::MD_invariant_load,
-                      llvm::MDNode::get(builder_.getContext(), {}));
-  }
-  return FromMemory(builder_, load, type);
+  const int lanes = index.type().lanes;
+  const bool contiguous = index.kind() == ExprKind::kRamp && index.arg(1).IsInt(1);
+  if (lanes > 1 && !contiguous) return EmitGather(e, *buffer, guard);
+  const Expr& first = lanes == 1 ? index : index.arg(0);
+  const Address address = AddressOf(*buffer, e->name, first, 0, guard);
+  // An address that itself depends on memory has no name that stays true.
+  const bool tracked =
+      guard == nullptr && !registers_.empty() && CurrentDepth() > 0 && !ReadsMemory(first);
+  return tracked ? LoadTracked(*buffer, address, lanes) : LoadFrom(*buffer, address, lanes, guard);
 }
 
 llvm::Value* ExprEmitter::EmitGather(const Expr& e, const MemoryBuffer& buffer,
                                      llvm::Value* guard) {
-  const std::vector<Address> lanes = LaneAddresses(buffer, e->name, e.arg(0), Access::kLoad, guard);
+  const std::vector<Address> lanes = LaneAddresses(buffer, e->name, e.arg(0), guard);
   llvm::Value* vector = llvm::PoisonValue::get(RegisterType(builder_.getContext(), e.type()));
   for (size_t lane = 0; lane < lanes.size(); ++lane) {
     llvm::Value* lane_guard =
         guard != nullptr && IsVector(guard) ? builder_.CreateExtractElement(guard, lane) : guard;
-    llvm::Value* element = LoadScalar(buffer, lanes[lane].pointer, lanes[lane].align, lane_guard);
-    vector = builder_.CreateInsertElement(vector, element, lane);
+    vector =
+        builder_.CreateInsertElement(vector, LoadFrom(buffer, lanes[lane], 1, lane_guard), lane);
   }
   return vector;
 }
 
 void ExprEmitter::EmitStore(absl::string_view buffer_name, const Expr& index, llvm::Value* value,
                             Type type) {
-  if (registers_.Has(buffer_name)) return registers_.Write(builder_, buffer_name, index, value);
+  const std::string name(buffer_name);
+  if (registers_.Has(buffer_name)) {
+    if (!stored_in_round_.insert(absl::StrCat(name, ToString(index))).second) {
+      ++round_;
+      stored_in_round_ = {absl::StrCat(name, ToString(index))};
+    }
+    return registers_.Write(builder_, buffer_name, index, value);
+  }
   const MemoryBuffer* buffer = FindMemory(buffer_name);
   if (buffer == nullptr) return;
-  const std::string name(buffer_name);
+  for (auto& [key, earlier] : block_loads_) earlier.value = nullptr;
   llvm::Value* stored = ToMemory(builder_, value, type);
-  if (index.type().lanes == 1) {
-    const Address address = AddressOf(*buffer, name, index, 0, Access::kStore, nullptr);
-    builder_.CreateAlignedStore(stored, address.pointer, address.align);
+  const bool contiguous = index.kind() == ExprKind::kRamp && index.arg(1).IsInt(1);
+  if (index.type().lanes == 1 || contiguous) {
+    const Address address = AddressOf(*buffer, name, contiguous ? index.arg(0) : index, 0, nullptr);
+    builder_.CreateAlignedStore(stored, PointerTo(*buffer, address), address.align);
     return;
   }
-  if (index.kind() == ExprKind::kRamp && index.arg(1).IsInt(1)) {
-    const Address address = AddressOf(*buffer, name, index.arg(0), 0, Access::kStore, nullptr);
-    builder_.CreateAlignedStore(stored, address.pointer, address.align);
-    return;
-  }
-  const std::vector<Address> lanes = LaneAddresses(*buffer, name, index, Access::kStore, nullptr);
+  const std::vector<Address> lanes = LaneAddresses(*buffer, name, index, nullptr);
   for (size_t lane = 0; lane < lanes.size(); ++lane) {
-    builder_.CreateAlignedStore(builder_.CreateExtractElement(stored, lane), lanes[lane].pointer,
-                                lanes[lane].align);
+    builder_.CreateAlignedStore(builder_.CreateExtractElement(stored, lane),
+                                PointerTo(*buffer, lanes[lane]), lanes[lane].align);
   }
 }
 
 void ExprEmitter::EmitPrefetch(absl::string_view buffer_name, const Expr& index) {
   const MemoryBuffer* buffer = FindMemory(buffer_name);
   if (buffer == nullptr) return;
-  const Address address =
-      AddressOf(*buffer, std::string(buffer_name), index, 0, Access::kStore, nullptr);
-  builder_.CreateIntrinsic(
-      llvm::Intrinsic::prefetch, {address.pointer->getType()},
-      {address.pointer, builder_.getInt32(0), builder_.getInt32(3), builder_.getInt32(1)});
+  const Address address = AddressOf(*buffer, std::string(buffer_name), index, 0, nullptr);
+  builder_.CreateIntrinsic(llvm::Intrinsic::prefetch, {address.base->getType()},
+                           {PointerTo(*buffer, address), builder_.getInt32(0), builder_.getInt32(3),
+                            builder_.getInt32(1)});
 }
 
 }  // namespace hone

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,7 +52,6 @@ class ExprEmitter {
   void Fail(absl::string_view message);
 
  private:
-  enum class Access { kLoad, kStore };
   struct Region {
     llvm::Instruction* entry = nullptr;
     std::map<std::string, llvm::Value*> memo;
@@ -61,16 +61,24 @@ class ExprEmitter {
     int depth = 0;
   };
   struct Address {
-    llvm::Value* pointer = nullptr;
+    llvm::Value* base = nullptr;
+    int64_t offset = 0;  // in elements from the base
     llvm::Align align;
+    std::string key;  // equal for equal bases
+  };
+  // An address that was loaded in the current block, how often, and when last.
+  struct EarlierLoad {
+    llvm::Value* value = nullptr;  // null once memory may have changed
+    int round = 0;
+    int count = 0;
   };
 
   int CurrentDepth() const { return static_cast<int>(regions_.size()) - 1; }
   int DepthOf(const Expr& e) const;
 
   // Runs `emit` with the builder before the innermost region that is deeper than `depth`.
-  template <typename Emit>
-  llvm::Value* EmitAtDepth(int depth, const Emit& emit);
+  template <typename EmitFn>
+  llvm::Value* EmitAtDepth(int depth, const EmitFn& emit);
 
   // `guard` (null, i1 or a vector of i1) is where memory may be read.
   llvm::Value* Emit(const Expr& e, llvm::Value* guard);
@@ -83,28 +91,29 @@ class ExprEmitter {
   llvm::Value* EmitSelect(const Expr& e, llvm::Value* guard);
   llvm::Value* EmitRamp(const Expr& e, llvm::Value* guard);
   llvm::Value* EmitLoad(const Expr& e, llvm::Value* guard);
-  llvm::Value* EmitVectorLoad(const Expr& e, const MemoryBuffer& buffer, llvm::Value* guard);
   llvm::Value* EmitGather(const Expr& e, const MemoryBuffer& buffer, llvm::Value* guard);
-  llvm::Value* LoadScalar(const MemoryBuffer& buffer, llvm::Value* pointer, llvm::Align align,
-                          llvm::Value* guard);
+  // The load itself. A scalar guard chooses between the address and zeros, a vector guard masks.
+  llvm::Value* LoadFrom(const MemoryBuffer& buffer, const Address& address, int lanes,
+                        llvm::Value* guard);
+  // The same without a guard, with an eye on repeated loads in the block of a micro-kernel.
+  llvm::Value* LoadTracked(const MemoryBuffer& buffer, Address address, int lanes);
 
   // Adds a scalar guard and a vector guard and the like.
   llvm::Value* AndGuards(llvm::Value* a, llvm::Value* b);
-  llvm::Value* ScalarGuard(llvm::Value* guard);
   // A place that can always be read, for loads whose guard is false.
   llvm::Value* Zeros();
 
   const MemoryBuffer* FindMemory(absl::string_view buffer);
+  // Of element `lane` after `index`. `guard` is for loads in the index.
   Address AddressOf(const MemoryBuffer& buffer, const std::string& name, const Expr& index,
-                    int64_t lane, Access access, llvm::Value* guard);
+                    int64_t lane, llvm::Value* guard);
   llvm::Value* BasePointer(const MemoryBuffer& buffer, const std::string& name,
                            const IndexForm& form, llvm::Value* guard);
-  // Keeps loads of one address in one block apart; `key` names the address less its constant part.
-  llvm::Value* KeepLoadsApart(llvm::Value* pointer, std::string key, int64_t constant);
+  llvm::Value* PointerTo(const MemoryBuffer& buffer, const Address& address);
   llvm::Value* OpaqueCopy(llvm::Value* pointer);
   // The addresses of the elements of a vector access that is not a ramp of stride 1.
   std::vector<Address> LaneAddresses(const MemoryBuffer& buffer, const std::string& name,
-                                     const Expr& index, Access access, llvm::Value* guard);
+                                     const Expr& index, llvm::Value* guard);
 
   llvm::IRBuilder<>& builder_;
   const NativeOps& native_;
@@ -113,9 +122,12 @@ class ExprEmitter {
   std::map<std::string, Binding> values_;
   std::map<std::string, MemoryBuffer> buffers_;
   std::map<std::pair<const ExprNode*, llvm::Value*>, llvm::Value*> statement_memo_;
-  // How often each address was loaded in the current block, to keep equal loads apart.
-  std::map<std::string, int> block_loads_;
+  // By address and lanes. A round ends when a register is stored to for the second time in it: in a
+  // micro-kernel that is one step of the reduction.
+  std::map<std::string, EarlierLoad> block_loads_;
   llvm::BasicBlock* block_loads_of_ = nullptr;
+  int round_ = 0;
+  std::set<std::string> stored_in_round_;
   Status status_;
 };
 

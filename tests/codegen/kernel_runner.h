@@ -1,0 +1,43 @@
+// Loads an artifact into the test process and calls it on tensors, with a host that runs parallel
+// loops in uneven pieces on two pretended workers. For tests and benchmarks of generated code.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "compiler/ir/tensor.h"
+#include "proto/artifact.pb.h"
+#include "runtime/kernel.h"
+
+namespace hone {
+
+class LoadedKernel {
+ public:
+  static StatusOr<LoadedKernel> Load(const pb::Artifact& artifact);
+  LoadedKernel(LoadedKernel&& other) noexcept;
+  LoadedKernel& operator=(LoadedKernel&&) = delete;
+  ~LoadedKernel();
+
+  hone_kernel_fn run() const { return run_; }
+  hone_kernel_fn prepare() const { return prepare_; }  // null if there is none
+
+ private:
+  LoadedKernel() = default;
+  void* handle_ = nullptr;
+  hone_kernel_fn run_ = nullptr;
+  hone_kernel_fn prepare_ = nullptr;
+};
+
+// Memory for `bytes`, aligned as kernels want it, filled with 0xEE; freed by free().
+void* AlignedMemory(int64_t bytes);
+
+// Runs prepare, if there is one, and then run. `buffers` holds a tensor for every buffer of the
+// manifest, by name; those the kernel writes are changed. Scratch is poisoned before. Writes beyond
+// the end of a buffer (within 256 bytes) are an error.
+Status RunArtifact(const pb::Artifact& artifact, const std::vector<int64_t>& params,
+                   std::map<std::string, Tensor>& buffers);
+
+}  // namespace hone
