@@ -3,10 +3,9 @@
 // database.
 #pragma once
 
-#include <functional>
-#include <string>
-
 #include "base/target.h"
+#include "compiler/ir/workload.h"
+#include "compiler/lower/lower.h"
 #include "compiler/schedule/schedule.h"
 #include "proto/artifact.pb.h"
 
@@ -15,16 +14,13 @@ namespace hone {
 // Raised by hand when generated code changes in a way that makes old measurements misleading.
 inline constexpr int kCodegenEpoch = 1;
 
-struct CompileOptions {
-  // Called after each lowering pass with its name and the program's text form, if set.
-  std::function<void(absl::string_view pass, const std::string& text)> dump;
-  // Check the program after every pass. Costs about as much as lowering itself.
-  bool verify = false;
-};
+// Workload and schedule as the plain loops that code is generated from.
+StatusOr<Program> LowerWorkload(const Workload& workload, const Schedule& schedule,
+                                const Target& target, const LowerOptions& options = {});
 
 // Errors: InvalidArgument for a schedule that is illegal for the workload (naming the step),
 // Unimplemented or FailedPrecondition for code the target cannot take.
 StatusOr<pb::Artifact> Compile(const Workload& workload, const Schedule& schedule,
-                               const Target& target, const CompileOptions& options = {});
+                               const Target& target, const LowerOptions& options = {});
 
 }  // namespace hone

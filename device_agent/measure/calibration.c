@@ -11,36 +11,54 @@
 #endif
 
 /* Each loop keeps enough independent accumulators in registers to cover the latency of a
- * multiply-add (4 to 5 cycles, two a cycle): a = a * m + b with m = 0.5, b = 1, which stays near 2.
- * The empty asm makes the compiler keep every accumulator in a register, unreduced. */
+ * multiply-add (4 to 5 cycles, two a cycle). */
 
 typedef double (*FlopLoop)(int64_t iterations); /* returns the operations done */
 
 #if defined(__x86_64__)
 
-__attribute__((target("avx512f"))) static double LoopAvx512(int64_t iterations) {
-  const __m512 m = _mm512_set1_ps(0.5f), b = _mm512_set1_ps(1.0f);
-  __m512 a[16];
-  for (int i = 0; i < 16; ++i) a[i] = _mm512_set1_ps((float)i);
-  for (int64_t n = 0; n < iterations; ++n) {
-#pragma GCC unroll 16
-    for (int i = 0; i < 16; ++i) a[i] = _mm512_fmadd_ps(a[i], m, b);
-#pragma GCC unroll 16
-    for (int i = 0; i < 16; ++i) __asm__ volatile("" : "+v"(a[i]));
-  }
+/* Whole loops in assembly: a compiler may otherwise keep the accumulators in memory and halve the
+ * rate. Multiplier and addend are zeroed registers, so that values stay finite and normal. */
+static double LoopAvx512(int64_t iterations) {
+  int64_t n = iterations;
+  __asm__ volatile(
+      "vpxord %%zmm30, %%zmm30, %%zmm30\n\t"
+      "vpxord %%zmm31, %%zmm31, %%zmm31\n\t"
+      ".p2align 6\n"
+      "1:\n\t"
+#define HONE_FMA(register) "vfmadd213ps %%zmm31, %%zmm30, %%zmm" #register "\n\t"
+      HONE_FMA(0) HONE_FMA(1) HONE_FMA(2) HONE_FMA(3) HONE_FMA(4) HONE_FMA(5) HONE_FMA(6)
+          HONE_FMA(7) HONE_FMA(8) HONE_FMA(9) HONE_FMA(10) HONE_FMA(11) HONE_FMA(12) HONE_FMA(13)
+              HONE_FMA(14) HONE_FMA(15)
+#undef HONE_FMA
+                  "dec %0\n\t"
+                  "jnz 1b\n\t"
+                  "vzeroupper"
+      : "+r"(n)
+      :
+      : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
+        "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
   return (double)iterations * 16 * 16 * 2;
 }
 
-__attribute__((target("avx2,fma"))) static double LoopAvx2(int64_t iterations) {
-  const __m256 m = _mm256_set1_ps(0.5f), b = _mm256_set1_ps(1.0f);
-  __m256 a[12];
-  for (int i = 0; i < 12; ++i) a[i] = _mm256_set1_ps((float)i);
-  for (int64_t n = 0; n < iterations; ++n) {
-#pragma GCC unroll 12
-    for (int i = 0; i < 12; ++i) a[i] = _mm256_fmadd_ps(a[i], m, b);
-#pragma GCC unroll 12
-    for (int i = 0; i < 12; ++i) __asm__ volatile("" : "+x"(a[i]));
-  }
+static double LoopAvx2(int64_t iterations) {
+  int64_t n = iterations;
+  __asm__ volatile(
+      "vpxor %%xmm14, %%xmm14, %%xmm14\n\t"
+      "vpxor %%xmm15, %%xmm15, %%xmm15\n\t"
+      ".p2align 6\n"
+      "1:\n\t"
+#define HONE_FMA(register) "vfmadd213ps %%ymm15, %%ymm14, %%ymm" #register "\n\t"
+      HONE_FMA(0) HONE_FMA(1) HONE_FMA(2) HONE_FMA(3) HONE_FMA(4) HONE_FMA(5) HONE_FMA(6)
+          HONE_FMA(7) HONE_FMA(8) HONE_FMA(9) HONE_FMA(10) HONE_FMA(11)
+#undef HONE_FMA
+              "dec %0\n\t"
+              "jnz 1b\n\t"
+              "vzeroupper"
+      : "+r"(n)
+      :
+      : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
+        "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
   return (double)iterations * 12 * 8 * 2;
 }
 
