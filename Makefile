@@ -3,7 +3,7 @@
 RELEASE := build/release
 JOBS ?= $(shell nproc)
 # What the sanitizers go over in `make check-more`: the folders of tests/ that cover compiler and db.
-SANITIZED := base ir graph operators import schedule lower codegen package db
+SANITIZED := base ir graph operators import schedule lower codegen package db conformance
 
 .PHONY: help build demo check check-more bench tidy format deps
 .DEFAULT_GOAL := help
