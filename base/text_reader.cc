@@ -158,6 +158,17 @@ StatusOr<double> TextReader::Float() {
   return value;
 }
 
+StatusOr<std::string> TextReader::Quoted() {
+  HONE_RETURN_IF_ERROR(Mark("\""));
+  const size_t end = text_.find_first_of("\"\n", position_);
+  if (end == absl::string_view::npos || text_[end] != '"') {
+    return Error("expected a closing '\"' on this line");
+  }
+  std::string content(text_.substr(position_, end - position_));
+  position_ = end + 1;
+  return content;
+}
+
 std::string TextReader::RestOfLine() {
   SkipBlanks();
   size_t end = text_.find('\n', position_);

@@ -43,6 +43,8 @@ class TextReader {
   // True if the number that comes next is written as a float ("1.0", "0x1p3", "inf").
   bool NextIsFloat();
   bool NextIsNumber();
+  // What stands between two double quotes on this line; no escapes.
+  StatusOr<std::string> Quoted();
   // Everything up to the end of the line, trimmed.
   std::string RestOfLine();
 

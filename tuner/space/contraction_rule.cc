@@ -1,0 +1,311 @@
+// Contractions: one operand is read in vectors (the one that the output's fastest dim indexes), the
+// other broadcast; a tile of mv vectors x nr points is accumulated in registers.
+//
+//   n [row_block.0] panel.0 [row_block.1] row.0:         the loops of the output
+//     k.0 others k.1: row.1 panel.1                      the micro-kernel
+//
+// For convolution on blocked channels the panel is output channels, rows are pixels; for plain
+// layouts the panel is pixels along w, rows are channels; for matmul, columns and rows.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "tuner/space/contraction.h"
+#include "tuner/space/operand_copy.h"
+#include "tuner/space/rule.h"
+
+namespace hone {
+namespace {
+
+// The stage's dims in their parts to play, by their names in the anchor and in the output.
+struct Roles {
+  ContractionForm form;
+  Access vector_side;     // read in vectors
+  Access broadcast_side;  // read one element at a time
+  std::string panel;      // anchor's name of the vector dim
+  std::string panel_out;  // output's name of it
+  std::string row, row_out;      // "" if every such dim has extent 1
+  std::string block, block_out;  // the next dim of the broadcast side, "" if there is none
+  std::vector<std::string> outer_out;  // all other dims of the output, as memory has them
+  std::string main;                    // reduce dim that is tiled
+  std::vector<std::string> others;     // the other reduce dims
+};
+
+bool Contains(const std::vector<std::string>& list, const std::string& item) {
+  return std::find(list.begin(), list.end(), item) != list.end();
+}
+
+std::optional<Roles> FindRoles(const RuleInput& input) {
+  if (input.anchor == nullptr) return std::nullopt;
+  const StageNest& anchor = *input.anchor;
+  std::optional<ContractionForm> form = MatchContractionForm(anchor.stage);
+  if (!form) return std::nullopt;
+  Roles roles{.form = *form};
+  std::map<std::string, std::string> anchor_dim;  // by the output's dim
+  for (const Access& access : AccessesOf(input.output->stage.body)) {
+    if (access.tensor != anchor.stage.name) continue;
+    for (size_t d = 0; d < access.indices.size(); ++d) {
+      anchor_dim[access.indices[d]->name] = anchor.stage.dims[d].name;
+    }
+  }
+  const OutputOrder order = OrderOf(input.nest, *input.output);
+  roles.panel_out = order.vector_dim;
+  roles.panel = anchor_dim[order.vector_dim];
+  if (roles.panel.empty()) return std::nullopt;
+  const bool in_left = form->left.Uses(roles.panel);
+  const bool in_right = form->right.Uses(roles.panel);
+  if (in_left == in_right) return std::nullopt;  // depthwise
+  roles.vector_side = in_left ? form->left : form->right;
+  roles.broadcast_side = in_left ? form->right : form->left;
+
+  for (auto dim = order.dims.rbegin(); dim != order.dims.rend(); ++dim) {
+    const std::string& inner = anchor_dim[*dim];
+    if (*dim == roles.panel_out || inner.empty()) continue;
+    const bool is_row = roles.broadcast_side.Uses(inner) && !roles.vector_side.Uses(inner) &&
+                        DimExtent(input.nest, anchor, inner) > 1;
+    if (is_row && roles.row.empty()) {
+      roles.row = inner;
+      roles.row_out = *dim;
+    } else if (is_row && roles.block.empty()) {
+      roles.block = inner;
+      roles.block_out = *dim;
+    }
+  }
+  for (const std::string& dim : order.dims) {
+    if (dim != roles.panel_out && dim != roles.row_out && dim != roles.block_out) {
+      roles.outer_out.push_back(dim);
+    }
+  }
+  int64_t longest = 0;
+  for (const Dim& dim : anchor.stage.reduce) {
+    const int64_t extent = ExtentValue(dim.extent, input.nest.params);
+    if (extent >= longest) {
+      longest = extent;
+      roles.main = dim.name;
+    }
+  }
+  for (const Dim& dim : anchor.stage.reduce) {
+    if (dim.name != roles.main) roles.others.push_back(dim.name);
+  }
+  return roles;
+}
+
+std::vector<int64_t> UpTo(int64_t last) {
+  std::vector<int64_t> values;
+  for (int64_t i = 1; i <= last; ++i) values.push_back(i);
+  return values;
+}
+
+// How the output's loops nest, and where a padded operand is copied.
+enum class Order { kPanelOuter, kPanelInner, kRowBlocks };
+
+class ContractionSketch {
+ public:
+  ContractionSketch(const RuleInput& input, const Roles& roles, Order order, bool copy_in_rows,
+                    absl::string_view name)
+      : input_(input),
+        roles_(roles),
+        order_(order),
+        copy_in_rows_(copy_in_rows),
+        writer_(name, input.first_lines) {}
+
+  Sketch Write() {
+    DeclareHoles();
+    WriteOperands();
+    WriteTiles();
+    WriteMicroKernel();
+    WritePlaces();
+    return writer_.Finish();
+  }
+
+ private:
+  const std::string& output() const { return input_.output->stage.name; }
+  const std::string& anchor() const { return input_.anchor->stage.name; }
+  int64_t Extent(const std::string& dim) const {
+    return DimExtent(input_.nest, *input_.anchor, dim);
+  }
+  bool has_row() const { return !roles_.row.empty(); }
+  bool has_block() const { return !roles_.block.empty(); }
+
+  void DeclareHoles() {
+    const int64_t lanes = input_.target.FloatLanes();
+    const int64_t registers = input_.target.VectorRegisters();
+    const int64_t vectors = std::max<int64_t>(1, Extent(roles_.panel) / lanes);
+    std::vector<int64_t> widths;
+    for (int64_t mv : has_row() ? std::vector<int64_t>{1, 2, 3, 4, 6}
+                                : std::vector<int64_t>{1, 2, 3, 4, 5, 6, 7, 8, 12}) {
+      if (mv <= vectors && 2 * mv + 1 <= registers) widths.push_back(mv * lanes);
+    }
+    width_ = writer_.Hole("width", widths);
+    std::vector<int64_t> depths;
+    for (int64_t ku : {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 16}) {
+      if (Extent(roles_.main) % ku == 0) depths.push_back(ku);
+    }
+    depth_ = writer_.Hole("depth", depths);
+    const std::string mv = absl::StrCat("floordiv(width,", lanes, ")");
+    if (has_row()) {
+      rows_ = writer_.Hole("rows", DistinctTiles(Extent(roles_.row), UpTo(registers - 2)));
+      writer_.Require(absl::StrCat(mv, "*rows+", mv, "+1 <= ", registers));
+      writer_.Require(absl::StrCat(mv, "*rows*depth <= ", kMaxBlockOperations));
+    }
+    if (order_ == Order::kPanelOuter && has_block()) {
+      std::vector<int64_t> sizes = {1, 2, 4, 8, 16, 32, 64};
+      sizes.push_back(Extent(roles_.block));
+      block_ = writer_.Hole("block", DistinctTiles(Extent(roles_.block), sizes));
+    }
+    if (order_ == Order::kRowBlocks) {
+      block_ = writer_.Hole("block", DistinctTiles(Extent(roles_.row), {32, 64, 96, 128, 192, 256}));
+    }
+  }
+
+  // Copies of the operands: panels of the constants, borders of the padded.
+  void WriteOperands() {
+    const bool vector_panel = PacksVectorSide();
+    if (vector_panel) {
+      std::vector<PanelDim> outer = {{roles_.panel, width_}};
+      outer.push_back({roles_.main, depth_});
+      for (const std::string& other : roles_.others) outer.push_back({other, ""});
+      WritePanelCopy(input_, roles_.vector_side, *input_.anchor, outer,
+                     {{roles_.main, depth_}, {roles_.panel, width_}}, writer_);
+    } else if (roles_.vector_side.padded) {
+      bordered_ = roles_.vector_side.tensor;
+      WriteBorderCopy(input_, roles_.vector_side, *input_.anchor, CopiesInParallel(), writer_);
+    }
+    if (PacksBroadcastSide()) {
+      std::vector<PanelDim> outer = {{roles_.row, rows_}};
+      outer.push_back({roles_.main, depth_});
+      for (const std::string& other : roles_.others) outer.push_back({other, ""});
+      WritePanelCopy(input_, roles_.broadcast_side, *input_.anchor, outer,
+                     {{roles_.main, depth_}, {roles_.row, rows_}}, writer_);
+    } else if (roles_.broadcast_side.padded) {
+      bordered_ = roles_.broadcast_side.tensor;
+      WriteBorderCopy(input_, roles_.broadcast_side, *input_.anchor, CopiesInParallel(), writer_);
+    }
+  }
+
+  bool IsConstant(const Access& access) const {
+    const Buffer* buffer = input_.nest.FindBuffer(access.tensor);
+    return buffer != nullptr && buffer->role == BufferRole::kConstant;
+  }
+  // Constants are packed ahead; a vector side that is read with gaps is packed while running.
+  bool PacksVectorSide() const {
+    const Access& side = roles_.vector_side;
+    if (side.padded || side.PlainIndexOf(roles_.panel) < 0) return false;
+    return IsConstant(side) || VectorReadOf(input_.nest, side, roles_.panel,
+                                            input_.target.FloatLanes()) == VectorRead::kGather;
+  }
+  bool PacksBroadcastSide() const {
+    const Access& side = roles_.broadcast_side;
+    return has_row() && !side.padded && IsConstant(side) && side.PlainIndexOf(roles_.row) >= 0 &&
+           side.PlainIndexOf(roles_.main) >= 0;
+  }
+  bool CopiesInParallel() const { return input_.target.threads > 1 && !copy_in_rows_; }
+
+  void WriteTiles() {
+    const int64_t lanes = input_.target.FloatLanes();
+    const std::string& y = output();
+    const std::string panel = roles_.panel_out;
+    std::string row = roles_.row_out;
+    writer_.Line("tile ", y, " ", panel, " ", width_, " by ", lanes);
+    std::vector<std::string> inner;
+    if (order_ == Order::kRowBlocks) {
+      writer_.Line("tile ", y, " ", row, " ", block_);
+      outside_.push_back(row + ".0");
+      row += ".1";
+    }
+    if (has_row()) {
+      // Packed rows keep their panels whole; others have balanced tails.
+      writer_.Line("tile ", y, " ", row, " ", rows_, PacksBroadcastSide() ? " by 1" : "");
+    }
+    for (size_t i = 0; i < roles_.outer_out.size(); ++i) {
+      outside_.insert(outside_.begin() + i, roles_.outer_out[i]);
+    }
+    const bool block_tiled = order_ == Order::kPanelOuter && has_block();
+    if (block_tiled) writer_.Line("tile ", y, " ", roles_.block_out, " ", block_);
+    if (has_block()) outside_.push_back(roles_.block_out + (block_tiled ? ".0" : ""));
+    copy_depth_ = outside_.size();
+    if (order_ == Order::kPanelInner) {
+      if (has_row()) outside_.push_back(row + ".0");
+      outside_.push_back(panel + ".0");
+      parallel_depth_ = copy_depth_ + (has_row() ? 1 : 0);
+    } else {
+      outside_.push_back(panel + ".0");
+      parallel_depth_ = outside_.size();
+      if (block_tiled) outside_.push_back(roles_.block_out + ".1");
+      if (has_row()) outside_.push_back(row + ".0");
+    }
+    std::vector<std::string> all = outside_;
+    if (has_row()) all.push_back(row + ".1");
+    all.push_back(panel + ".1");
+    writer_.Line("reorder ", y, " ", absl::StrJoin(all, " "));
+    if (has_row()) writer_.Line("unroll ", y, " ", row, ".1");
+    writer_.Line("vectorize ", y, " ", panel, ".1");
+  }
+
+  void WriteMicroKernel() {
+    const std::string& c = anchor();
+    writer_.Line("at ", c, " ", output(), " ", outside_.back());
+    writer_.Line("tile ", c, " ", roles_.main, " ", depth_);
+    std::vector<std::string> loops = {roles_.main + ".0"};
+    loops.insert(loops.end(), roles_.others.begin(), roles_.others.end());
+    loops.push_back(roles_.main + ".1");
+    for (const Dim& dim : input_.anchor->stage.dims) {
+      if (dim.name != roles_.panel && dim.name != roles_.row) loops.push_back(dim.name);
+    }
+    if (has_row()) loops.push_back(roles_.row);
+    loops.push_back(roles_.panel);
+    writer_.Line("reorder ", c, " ", absl::StrJoin(loops, " "));
+    writer_.Line("vectorize ", c, " ", roles_.panel);
+    writer_.Line("microkernel ", c, " ", roles_.main, ".1");
+  }
+
+  // Threads, and the place of a bordered copy.
+  void WritePlaces() {
+    const bool threads = input_.target.threads > 1;
+    const bool copied = !bordered_.empty() && copy_in_rows_;
+    std::string place = copied ? outside_[copy_depth_ - 1] : "";
+    if (threads) {
+      const size_t depth = copied ? copy_depth_ : parallel_depth_;
+      const std::string fused = writer_.FuseParallel(
+          output(), std::vector<std::string>(outside_.begin(), outside_.begin() + depth));
+      if (copied) place = fused;
+    }
+    if (copied) writer_.Line("at ", bordered_, "@", anchor(), " ", output(), " ", place);
+  }
+
+  const RuleInput& input_;
+  const Roles& roles_;
+  const Order order_;
+  const bool copy_in_rows_;
+  SketchWriter writer_;
+  std::string width_, rows_, depth_, block_;  // how the schedule refers to the holes
+  std::string bordered_;                      // the padded operand, if any
+  std::vector<std::string> outside_;          // the output's loops outside the register tile
+  size_t copy_depth_ = 0;      // loops outside of a copy made in rows
+  size_t parallel_depth_ = 0;  // loops that threads share
+};
+
+}  // namespace
+
+std::vector<Sketch> ContractionRule(const RuleInput& input) {
+  const std::optional<Roles> roles = FindRoles(input);
+  if (!roles) return {};
+  const bool padded = roles->vector_side.padded || roles->broadcast_side.padded;
+  std::vector<Sketch> sketches;
+  auto add = [&](Order order, absl::string_view name) {
+    sketches.push_back(ContractionSketch(input, *roles, order, false, name).Write());
+    if (padded && (!roles->block.empty() || !roles->outer_out.empty())) {
+      sketches.push_back(
+          ContractionSketch(input, *roles, order, true, absl::StrCat(name, "_copy_rows")).Write());
+    }
+  };
+  add(Order::kPanelOuter, "panel_outer");
+  if (!roles->row.empty()) add(Order::kPanelInner, "panel_inner");
+  if (!roles->row.empty() && roles->block.empty() &&
+      DimExtent(input.nest, *input.anchor, roles->row) >= 128) {
+    add(Order::kRowBlocks, "row_blocks");
+  }
+  return sketches;
+}
+
+}  // namespace hone

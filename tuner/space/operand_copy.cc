@@ -1,0 +1,69 @@
+#include "tuner/space/operand_copy.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace hone {
+
+void WriteBorderCopy(const RuleInput& input, const Access& access, const StageNest& stage,
+                     bool parallel, SketchWriter& writer) {
+  const std::string copy = absl::StrCat(access.tensor, "@", stage.stage.name);
+  const Layout layout = LayoutOf(input.nest, access.tensor);
+  writer.Line("cache ", access.tensor, " ", stage.stage.name);
+  if (!layout.IsIdentity()) writer.Line("layout ", copy, " ", layout.ToString());
+
+  // A blocked dim (NCHW8c) is where vectors run: no lane of a block is border while another is not.
+  const LayoutDim& last = layout.dims.back();
+  const int64_t lanes = input.target.FloatLanes();
+  const bool blocked = last.modulus > 0 && last.modulus % lanes == 0;
+  std::vector<std::string> loops;
+  for (const LayoutDim& part : layout.dims) {
+    const std::string dim = absl::StrCat("d", part.dim);
+    if (blocked && part.dim == last.dim) {
+      loops.push_back(dim + (&part == &last ? ".1" : ".0"));
+    } else {
+      loops.push_back(dim);
+    }
+  }
+  if (blocked) {
+    const std::string dim = absl::StrCat("d", last.dim);
+    writer.Line("tile ", copy, " ", dim, " ", last.modulus, " by ", lanes);
+    writer.Line("reorder ", copy, " ", absl::StrJoin(loops, " "));
+    writer.Line("vectorize ", copy, " ", loops.back());
+  }
+  if (parallel && loops.size() > 2) {
+    writer.FuseParallel(copy, std::vector<std::string>(loops.begin(), loops.end() - 2));
+  }
+}
+
+void WritePanelCopy(const RuleInput& input, const Access& access, const StageNest& stage,
+                    const std::vector<PanelDim>& outer, const std::vector<PanelDim>& inner,
+                    SketchWriter& writer) {
+  const std::string copy = absl::StrCat(access.tensor, "@", stage.stage.name);
+  std::vector<std::string> parts;
+  std::vector<bool> named(access.indices.size(), false);
+  for (const PanelDim& dim : outer) {
+    const int index = access.PlainIndexOf(dim.dim);
+    if (index >= 0) named[index] = true;
+  }
+  for (size_t d = 0; d < named.size(); ++d) {
+    if (!named[d]) parts.push_back(absl::StrCat(d));
+  }
+  for (const PanelDim& dim : outer) {
+    const int index = access.PlainIndexOf(dim.dim);
+    if (index < 0) continue;
+    parts.push_back(dim.block.empty() ? absl::StrCat(index) : absl::StrCat(index, "/", dim.block));
+  }
+  for (const PanelDim& dim : inner) {
+    const int index = access.PlainIndexOf(dim.dim);
+    if (index >= 0 && !dim.block.empty()) parts.push_back(absl::StrCat(index, "%", dim.block));
+  }
+  writer.Line("cache ", access.tensor, " ", stage.stage.name);
+  writer.Line("layout ", copy, " ", absl::StrJoin(parts, ","));
+  const Buffer* buffer = input.nest.FindBuffer(access.tensor);
+  if (buffer != nullptr && buffer->role == BufferRole::kConstant) writer.Line("prepare ", copy);
+}
+
+}  // namespace hone

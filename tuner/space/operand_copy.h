@@ -1,0 +1,32 @@
+// How rules place the copies of operands: weights packed ahead into panels, padded inputs copied
+// with their border. Used by the contraction, depthwise and reduction rules.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tuner/space/rule.h"
+#include "tuner/space/sketch_writer.h"
+
+namespace hone {
+
+// `cache` and `layout` lines of a copy of what `stage` reads of access.tensor, in the tensor's own
+// layout, vectorised where that is easy. With `parallel`, the copy is shared between threads; it
+// must then stay at the root.
+void WriteBorderCopy(const RuleInput& input, const Access& access, const StageNest& stage,
+                     bool parallel, SketchWriter& writer);
+
+// A dim of a packed panel and the hole (or number) it is blocked by; "" for none.
+struct PanelDim {
+  std::string dim;
+  std::string block;
+};
+
+// Lines for a copy of access.tensor in panels: `outer` blocks outermost first (each dim / block),
+// then the dims' rests (dim % block) in the order of `inner`. Tensor dims that no PanelDim names
+// come first. In `prepare` when the tensor is a constant.
+void WritePanelCopy(const RuleInput& input, const Access& access, const StageNest& stage,
+                    const std::vector<PanelDim>& outer, const std::vector<PanelDim>& inner,
+                    SketchWriter& writer);
+
+}  // namespace hone

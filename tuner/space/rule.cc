@@ -1,0 +1,68 @@
+#include "tuner/space/rule.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace hone {
+
+Layout LayoutOf(const LoopNest& nest, absl::string_view tensor) {
+  auto it = nest.layouts.find(std::string(tensor));
+  if (it != nest.layouts.end()) return it->second;
+  return Layout::Identity(static_cast<int>(nest.ShapeOf(tensor).size()));
+}
+
+OutputOrder OrderOf(const LoopNest& nest, const StageNest& stage) {
+  OutputOrder order;
+  const std::vector<Dim>& dims = stage.stage.dims;
+  const Layout layout = LayoutOf(nest, stage.stage.name);
+  for (const LayoutDim& part : layout.dims) {
+    const std::string& name = dims[part.dim].name;
+    if (std::find(order.dims.begin(), order.dims.end(), name) == order.dims.end()) {
+      order.dims.push_back(name);
+    }
+  }
+  // The innermost memory dimension that has more than one element.
+  for (auto part = layout.dims.rbegin(); part != layout.dims.rend(); ++part) {
+    if (ExtentValue(dims[part->dim].extent, nest.params) <= 1 && order.vector_dim.empty() &&
+        std::next(part) != layout.dims.rend()) {
+      continue;
+    }
+    order.vector_dim = dims[part->dim].name;
+    order.vector_block = part->modulus;
+    break;
+  }
+  return order;
+}
+
+VectorRead VectorReadOf(const LoopNest& nest, const Access& access, absl::string_view dim,
+                        int64_t lanes) {
+  if (!access.Uses(dim)) return VectorRead::kBroadcast;
+  const Layout layout = LayoutOf(nest, access.tensor);
+  const std::vector<Expr> shape = nest.ShapeOf(access.tensor);
+  for (auto part = layout.dims.rbegin(); part != layout.dims.rend(); ++part) {
+    if (ExtentValue(shape[part->dim], nest.params) <= 1) continue;
+    for (size_t d = 0; d < access.indices.size(); ++d) {
+      if (static_cast<int>(d) != part->dim && UsesVar(access.indices[d], dim)) {
+        return VectorRead::kGather;
+      }
+    }
+    const std::optional<int64_t> step = CoefficientOf(access.indices[part->dim], dim);
+    const bool whole = part->modulus == 0 || part->modulus % lanes == 0;
+    const bool contiguous = step == 1 && part->divisor == 1 && whole;
+    return contiguous ? VectorRead::kContiguous : VectorRead::kGather;
+  }
+  return VectorRead::kBroadcast;
+}
+
+int64_t DimExtent(const LoopNest& nest, const StageNest& stage, absl::string_view dim) {
+  for (const std::vector<Dim>* dims : {&stage.stage.dims, &stage.stage.reduce}) {
+    for (const Dim& d : *dims) {
+      if (d.name == dim) return ExtentValue(d.extent, nest.params);
+    }
+  }
+  HONE_CHECK(false) << "stage " << stage.stage.name << " has no dim " << std::string(dim);
+  return 1;
+}
+
+}  // namespace hone

@@ -1,0 +1,58 @@
+// Rule: derives sketches for one kind of stage. Each rule is a function in a file of its own that
+// looks at the index maps and the target alone, and gives nothing where it does not apply;
+// derive.cc lists them. What a rule gives is legal by construction: tiles fit the registers and a
+// straight-line block has at most kMaxBlockOperations operations.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/target.h"
+#include "compiler/schedule/loop_nest.h"
+#include "tuner/space/access.h"
+#include "tuner/space/sketch.h"
+
+namespace hone {
+
+// Vector operations of one straight-line block; more compile slowly and gain nothing.
+inline constexpr int64_t kMaxBlockOperations = 256;
+
+// What a rule sees: the workload after its elementwise stages were written into their readers.
+struct RuleInput {
+  const LoopNest& nest;
+  const Target& target;
+  std::string first_lines;  // the schedule lines that made `nest`; every sketch begins with them
+  const StageNest* anchor = nullptr;  // the one reduction, read by `output` alone; null if none
+  const StageNest* output = nullptr;  // the last stage
+};
+
+// The layout of a tensor, identity where none was given.
+Layout LayoutOf(const LoopNest& nest, absl::string_view tensor);
+
+// The output's dims as memory has them, outermost first, each once (where it varies slowest), and
+// the one that varies fastest: vectors run along it.
+struct OutputOrder {
+  std::vector<std::string> dims;
+  std::string vector_dim;
+  int64_t vector_block = 0;  // elements that lie side by side; 0: the whole dim does
+};
+OutputOrder OrderOf(const LoopNest& nest, const StageNest& stage);
+
+// Whether a vector of consecutive points of `dim` reads consecutive elements of memory, one
+// element (broadcast), or elements apart (gather).
+enum class VectorRead { kContiguous, kBroadcast, kGather };
+VectorRead VectorReadOf(const LoopNest& nest, const Access& access, absl::string_view dim,
+                        int64_t lanes);
+
+// Extent of a dim of the stage, reduce dims included.
+int64_t DimExtent(const LoopNest& nest, const StageNest& stage, absl::string_view dim);
+
+std::vector<Sketch> ContractionRule(const RuleInput& input);
+std::vector<Sketch> DepthwiseRule(const RuleInput& input);
+std::vector<Sketch> ReductionRule(const RuleInput& input);
+std::vector<Sketch> ElementwiseRule(const RuleInput& input);
+std::vector<Sketch> CopyRule(const RuleInput& input);
+// Applies to everything: stages one after the other, or inside the output's rows.
+std::vector<Sketch> GeneralRule(const RuleInput& input);
+
+}  // namespace hone
