@@ -11,6 +11,7 @@ struct Verb {
   StatusOr<Step> (*parse)(TextReader&);
 };
 constexpr Verb kVerbs[] = {
+    {"accumulate", ParseAccumulate},
     {"at", ParseAt},
     {"cache", ParseCache},
     {"fuse", ParseFuse},

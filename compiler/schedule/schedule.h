@@ -18,6 +18,7 @@
 //   fuse y n o.0               loop n_o.0
 //   parallel y n_o.0
 //   inline s                   stage s written into its readers
+//   accumulate y               the reduction y as a stage y.a of its own, y its copy
 //
 // One file a step, each with its picture; `steps.h` lists them.
 #pragma once

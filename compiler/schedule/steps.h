@@ -88,8 +88,15 @@ struct SplitReduceStep {
   friend bool operator==(const SplitReduceStep&, const SplitReduceStep&) = default;
 };
 
-using Step = std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep,
-                          FuseStep, ReorderStep, AnnotateStep, MicrokernelStep, SplitReduceStep>;
+// accumulate.cc:  accumulate STAGE
+struct AccumulateStep {
+  std::string stage;
+  friend bool operator==(const AccumulateStep&, const AccumulateStep&) = default;
+};
+
+using Step =
+    std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep, FuseStep,
+                 ReorderStep, AnnotateStep, MicrokernelStep, SplitReduceStep, AccumulateStep>;
 
 std::string ToString(const LayoutStep& step);
 std::string ToString(const CacheStep& step);
@@ -102,6 +109,7 @@ std::string ToString(const ReorderStep& step);
 std::string ToString(const AnnotateStep& step);
 std::string ToString(const MicrokernelStep& step);
 std::string ToString(const SplitReduceStep& step);
+std::string ToString(const AccumulateStep& step);
 std::string ToString(const Step& step);
 
 StatusOr<Step> ParseLayout(TextReader& reader);
@@ -117,6 +125,7 @@ StatusOr<Step> ParseUnroll(TextReader& reader);
 StatusOr<Step> ParseParallel(TextReader& reader);
 StatusOr<Step> ParseMicrokernel(TextReader& reader);
 StatusOr<Step> ParseSplitReduce(TextReader& reader);
+StatusOr<Step> ParseAccumulate(TextReader& reader);
 
 // Each checks that the step is legal on the nest as it is and changes it, or says why not and
 // leaves it as it was.
@@ -131,5 +140,6 @@ Status Apply(const ReorderStep& step, LoopNest& nest);
 Status Apply(const AnnotateStep& step, LoopNest& nest);
 Status Apply(const MicrokernelStep& step, LoopNest& nest);
 Status Apply(const SplitReduceStep& step, LoopNest& nest);
+Status Apply(const AccumulateStep& step, LoopNest& nest);
 
 }  // namespace hone

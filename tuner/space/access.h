@@ -14,7 +14,7 @@ namespace hone {
 
 // One load in a stage's body.
 struct Access {
-  std::string tensor;         // buffer or earlier stage
+  std::string tensor;  // buffer or earlier stage
   DType dtype = DType::kF32;
   std::vector<Expr> indices;  // over the stage's dims and reduce dims
   bool padded = false;        // reads a value of its own outside the shape

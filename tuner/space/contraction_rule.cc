@@ -20,20 +20,16 @@ namespace {
 // The stage's dims in their parts to play, by their names in the anchor and in the output.
 struct Roles {
   ContractionForm form;
-  Access vector_side;     // read in vectors
-  Access broadcast_side;  // read one element at a time
-  std::string panel;      // anchor's name of the vector dim
-  std::string panel_out;  // output's name of it
-  std::string row, row_out;      // "" if every such dim has extent 1
-  std::string block, block_out;  // the next dim of the broadcast side, "" if there is none
+  Access vector_side;                  // read in vectors
+  Access broadcast_side;               // read one element at a time
+  std::string panel;                   // anchor's name of the vector dim
+  std::string panel_out;               // output's name of it
+  std::string row, row_out;            // "" if every such dim has extent 1
+  std::string block, block_out;        // the next dim of the broadcast side, "" if there is none
   std::vector<std::string> outer_out;  // all other dims of the output, as memory has them
   std::string main;                    // reduce dim that is tiled
   std::vector<std::string> others;     // the other reduce dims
 };
-
-bool Contains(const std::vector<std::string>& list, const std::string& item) {
-  return std::find(list.begin(), list.end(), item) != list.end();
-}
 
 std::optional<Roles> FindRoles(const RuleInput& input) {
   if (input.anchor == nullptr) return std::nullopt;
@@ -149,12 +145,14 @@ class ContractionSketch {
       writer_.Require(absl::StrCat(mv, "*rows*depth <= ", kMaxBlockOperations));
     }
     if (order_ == Order::kPanelOuter && has_block()) {
-      std::vector<int64_t> sizes = {1, 2, 4, 8, 16, 32, 64};
-      sizes.push_back(Extent(roles_.block));
+      const int64_t extent = Extent(roles_.block);
+      std::vector<int64_t> sizes = {1};
+      for (int64_t blocks : {1, 2, 4, 8, 14, 28}) sizes.push_back((extent + blocks - 1) / blocks);
       block_ = writer_.Hole("block", DistinctTiles(Extent(roles_.block), sizes));
     }
     if (order_ == Order::kRowBlocks) {
-      block_ = writer_.Hole("block", DistinctTiles(Extent(roles_.row), {32, 64, 96, 128, 192, 256}));
+      block_ =
+          writer_.Hole("block", DistinctTiles(Extent(roles_.row), {32, 64, 96, 128, 192, 256}));
     }
   }
 
@@ -281,8 +279,8 @@ class ContractionSketch {
   std::string width_, rows_, depth_, block_;  // how the schedule refers to the holes
   std::string bordered_;                      // the padded operand, if any
   std::vector<std::string> outside_;          // the output's loops outside the register tile
-  size_t copy_depth_ = 0;      // loops outside of a copy made in rows
-  size_t parallel_depth_ = 0;  // loops that threads share
+  size_t copy_depth_ = 0;                     // loops outside of a copy made in rows
+  size_t parallel_depth_ = 0;                 // loops that threads share
 };
 
 }  // namespace

@@ -13,10 +13,10 @@ namespace hone {
 namespace {
 
 struct Roles {
-  Access data;                // indexed by the rows
-  Access weights;             // not
+  Access data;     // indexed by the rows
+  Access weights;  // not
   std::string panel, panel_out;
-  std::string row, row_out;   // "" if all are short
+  std::string row, row_out;  // "" if all are short
   std::vector<std::string> outer_out;
 };
 
@@ -88,15 +88,15 @@ Sketch Write(const RuleInput& input, const Roles& roles, bool copy_in_rows) {
   if (has_row) {
     std::vector<int64_t> sizes;
     for (int64_t i = 1; i <= registers - 3; ++i) sizes.push_back(i);
-    rows = writer.Hole("rows",
-                       DistinctTiles(DimExtent(input.nest, *input.anchor, roles.row), sizes));
+    rows =
+        writer.Hole("rows", DistinctTiles(DimExtent(input.nest, *input.anchor, roles.row), sizes));
     writer.Require(absl::StrCat(mv, "*rows+2*", mv, " <= ", registers));
   }
   const bool whole = window * 2 <= kMaxBlockOperations && reduce.size() > 1;
   const int64_t smallest_block = whole ? window : last_window;
   const std::string kernel = whole ? reduce.front() : reduce.back();
-  writer.Require(absl::StrCat(mv, has_row ? "*rows*" : "*", smallest_block,
-                              " <= ", kMaxBlockOperations));
+  writer.Require(
+      absl::StrCat(mv, has_row ? "*rows*" : "*", smallest_block, " <= ", kMaxBlockOperations));
 
   if (roles.weights.PlainIndexOf(roles.panel) >= 0 && !roles.weights.padded) {
     std::vector<PanelDim> outer = {{roles.panel, width}};
@@ -138,7 +138,8 @@ Sketch Write(const RuleInput& input, const Roles& roles, bool copy_in_rows) {
   std::string copy_place = loops[copy_depth - 1];
   if (threads) {
     copy_place = writer.FuseParallel(
-        y, std::vector<std::string>(loops.begin(), loops.begin() + (copied ? copy_depth : outside)));
+        y,
+        std::vector<std::string>(loops.begin(), loops.begin() + (copied ? copy_depth : outside)));
   }
   if (copied) writer.Line("at ", roles.data.tensor, "@", c, " ", y, " ", copy_place);
   return writer.Finish();

@@ -61,6 +61,12 @@ StatusOr<std::vector<Sketch>> DeriveSketches(const Workload& workload,
     const InlineStep step{stage.name};
     if (Apply(step, nest).ok()) absl::StrAppend(&first_lines, ToString(step), "\n");
   }
+  // An output that reduces gets its accumulators apart, so that they can live in registers.
+  if (nest.stages.size() == 1 && nest.stages[0].stage.combiner != Combiner::kNone) {
+    const AccumulateStep step{nest.stages[0].stage.name};
+    HONE_RETURN_IF_ERROR(Apply(step, nest));
+    absl::StrAppend(&first_lines, ToString(step), "\n");
+  }
 
   RuleInput input{nest, target, first_lines};
   input.output = &nest.stages.back();

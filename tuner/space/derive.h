@@ -11,8 +11,8 @@
 
 namespace hone {
 
-// `layouts`: one a buffer, the layouts at the kernel's boundary. The last sketch has no holes and is
-// legal for every workload: plain loops. Error: layouts that do not fit the workload.
+// `layouts`: one a buffer, the layouts at the kernel's boundary. The last sketch has no holes and
+// is legal for every workload: plain loops. Error: layouts that do not fit the workload.
 StatusOr<std::vector<Sketch>> DeriveSketches(const Workload& workload,
                                              const std::vector<Layout>& layouts,
                                              const Target& target);

@@ -1,5 +1,5 @@
-// Elementwise workloads, one stage after inlining: vectors along the output's fastest dim, the other
-// loops as memory has them.
+// Elementwise workloads, one stage after inlining: vectors along the output's fastest dim, the
+// other loops as memory has them.
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"

@@ -73,9 +73,8 @@ std::vector<Sketch> GeneralRule(const RuleInput& input) {
     }
     if (!loops.empty()) {
       for (const StageNest& stage : input.nest.stages) VectorizeStage(input, stage, rows);
-      const std::string row = input.target.threads > 1
-                                  ? rows.FuseParallel(output.stage.name, loops)
-                                  : rows.Fuse(output.stage.name, loops);
+      const std::string row = input.target.threads > 1 ? rows.FuseParallel(output.stage.name, loops)
+                                                       : rows.Fuse(output.stage.name, loops);
       for (size_t s = input.nest.stages.size() - 1; s-- > 0;) {
         rows.Line("at ", input.nest.stages[s].stage.name, " ", output.stage.name, " ", row);
       }

@@ -21,7 +21,8 @@ bool IsNamePart(char c) { return std::isalnum(static_cast<unsigned char>(c)) || 
 
 // The value of an integer expression; comparisons give 0 or 1. Nothing when it uses an operator
 // that requirements do not have.
-std::optional<int64_t> EvaluateInteger(const Expr& e, const std::map<std::string, int64_t>& values) {
+std::optional<int64_t> EvaluateInteger(const Expr& e,
+                                       const std::map<std::string, int64_t>& values) {
   if (e.IsInt()) return e->int_value;
   if (e.kind() == ExprKind::kVar) {
     auto it = values.find(e->name);
@@ -128,8 +129,9 @@ StatusOr<Sketch> Sketch::Parse(absl::string_view text, absl::string_view what) {
       std::map<std::string, int64_t> ones;
       for (const Hole& hole : sketch.holes_) ones[hole.name] = 1;
       if (!EvaluateInteger(requirement, ones)) {
-        return reader.Error("a requirement compares integers made with + - * floordiv floormod "
-                            "min max, joined by and(a,b), or(a,b)");
+        return reader.Error(
+            "a requirement compares integers made with + - * floordiv floormod "
+            "min max, joined by and(a,b), or(a,b)");
       }
       sketch.requirements_.push_back(std::move(requirement));
     } else {
@@ -178,9 +180,9 @@ StatusOr<Sketch> Sketch::Parse(absl::string_view text, absl::string_view what) {
     size_t h = 0;
     while (h < sketch.holes_.size() && sketch.holes_[h].name != name) ++h;
     if (h == sketch.holes_.size()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          what, ":", line, ":", column, ": there is no hole '", name, "'; add a line 'hole ", name,
-          " in ...' above 'schedule/1'"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(what, ":", line, ":", column, ": there is no hole '", name,
+                       "'; add a line 'hole ", name, " in ...' above 'schedule/1'"));
     }
     used[h] = true;
     sketch.places_.push_back(static_cast<int>(h));
