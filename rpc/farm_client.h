@@ -40,7 +40,7 @@ class FarmClient {
   // Waits until at least one outstanding batch is finished and returns all that are, each exactly
   // once; empty when `timeout` passed first, or nothing is outstanding. `batch_id` says which.
   // A batch that could not be measured at all has `error` set and no measurements.
-  // Unavailable when the tracker could not be reached for the whole of `timeout`.
+  // A tracker out of reach is waited for; Unavailable when it was for a minute.
   StatusOr<std::vector<pb::BatchResult>> WaitForResults(absl::Duration timeout);
 
   // Cancelled batches come back from WaitForResults with `error` set, or with their results if

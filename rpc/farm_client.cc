@@ -1,0 +1,253 @@
+#include "rpc/farm_client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/random/random.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "proto/farm.grpc.pb.h"
+#include "rpc/backoff.h"
+#include "rpc/channel.h"
+#include "rpc/grpc_status.h"
+
+namespace hone {
+namespace {
+
+constexpr absl::Duration kCallTimeout = absl::Seconds(30);
+// One wait of the tracker; longer waits are made of several.
+constexpr absl::Duration kWaitMax = absl::Seconds(20);
+// A tracker that is started anew is back by then.
+constexpr absl::Duration kGiveUpAfter = absl::Seconds(60);
+
+std::string NewClientId() {
+  std::random_device random;
+  return absl::StrFormat("%08x%08x%08x%08x", random(), random(), random(), random());
+}
+
+bool IsWorthRetrying(const Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+}
+
+}  // namespace
+
+class FarmClient::Impl {
+ public:
+  Impl(std::string tracker, const std::shared_ptr<grpc::Channel>& channel)
+      : tracker_(std::move(tracker)),
+        client_id_(NewClientId()),
+        stub_(pb::Farm::NewStub(channel)) {}
+
+  ~Impl() {
+    // The tracker would find out by itself, after a while.
+    std::vector<std::string> left;
+    {
+      absl::MutexLock lock(&mutex_);
+      for (const auto& [id, batch] : outstanding_) left.push_back(id);
+    }
+    pb::ResultsRequest request;
+    {
+      absl::MutexLock lock(&mutex_);
+      request = ResultsRequestNow(absl::ZeroDuration());
+    }
+    request.clear_outstanding();
+    pb::ResultsReply reply;
+    if (!left.empty()) Cancel(left, absl::Seconds(1)).IgnoreError();
+    if (request.acknowledged_size() > 0) {
+      Call(&pb::Farm::Stub::Results, request, &reply, absl::Seconds(1)).IgnoreError();
+    }
+  }
+
+  StatusOr<std::string> Submit(const pb::Batch& batch) {
+    auto request = std::make_shared<pb::SubmitRequest>();
+    request->set_client_id(client_id_);
+    *request->mutable_batch() = batch;
+    {
+      absl::MutexLock lock(&mutex_);
+      request->set_batch_id(absl::StrCat(client_id_, "-", next_batch_++));
+    }
+    HONE_RETURN_IF_ERROR(SubmitPersistently(*request));
+    absl::MutexLock lock(&mutex_);
+    outstanding_[request->batch_id()] = request;
+    return request->batch_id();
+  }
+
+  StatusOr<std::vector<pb::BatchResult>> WaitForResults(absl::Duration timeout) {
+    const absl::Time deadline = absl::Now() + timeout;
+    Backoff backoff(absl::Milliseconds(100), absl::Seconds(2));
+    while (true) {
+      pb::ResultsRequest request;
+      const absl::Duration wait =
+          std::clamp(deadline - absl::Now(), absl::ZeroDuration(), kWaitMax);
+      {
+        absl::MutexLock lock(&mutex_);
+        if (outstanding_.empty()) return std::vector<pb::BatchResult>();
+        request = ResultsRequestNow(wait);
+      }
+      pb::ResultsReply reply;
+      Status status = Call(&pb::Farm::Stub::Results, request, &reply, wait + kCallTimeout);
+      if (status.ok()) status = SubmitAgain(reply.unknown());
+      if (!status.ok()) {
+        HONE_RETURN_IF_ERROR(Unreachable(status));
+        absl::SleepFor(std::min(backoff.Next(absl::Uniform(random_, 0.0, 1.0)),
+                                std::max(deadline - absl::Now(), absl::ZeroDuration())));
+      } else {
+        unreachable_since_ = absl::InfiniteFuture();
+        std::vector<pb::BatchResult> results = TakeResults(request, reply);
+        if (!results.empty()) return results;
+      }
+      if (absl::Now() >= deadline) return std::vector<pb::BatchResult>();
+    }
+  }
+
+  Status Cancel(const std::vector<std::string>& batch_ids, absl::Duration timeout = kCallTimeout) {
+    pb::CancelRequest request;
+    request.set_client_id(client_id_);
+    for (const std::string& id : batch_ids) request.add_batch_ids(id);
+    pb::CancelReply reply;
+    return Call(&pb::Farm::Stub::Cancel, request, &reply, timeout);
+  }
+
+  int outstanding() const {
+    absl::MutexLock lock(&mutex_);
+    return static_cast<int>(outstanding_.size());
+  }
+
+  StatusOr<FarmStatus> ListDevices(absl::Duration timeout = kCallTimeout) {
+    pb::ListDevicesReply reply;
+    HONE_RETURN_IF_ERROR(
+        Call(&pb::Farm::Stub::ListDevices, pb::ListDevicesRequest(), &reply, timeout));
+    FarmStatus status;
+    status.devices.assign(reply.devices().begin(), reply.devices().end());
+    status.queued_batches = reply.queued_batches();
+    status.running_batches = reply.running_batches();
+    return status;
+  }
+
+ private:
+  template <typename Request, typename Reply>
+  Status Call(grpc::Status (pb::Farm::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
+              const Request& request, Reply* reply, absl::Duration timeout) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+    const Status status = FromGrpc((stub_.get()->*method)(&context, request, reply));
+    if (status.ok()) return status;
+    return Status(status.code(), absl::StrCat("tracker ", tracker_, ": ", status.message()));
+  }
+
+  Status SubmitPersistently(const pb::SubmitRequest& request) {
+    const absl::Time deadline = absl::Now() + kGiveUpAfter;
+    Backoff backoff(absl::Milliseconds(100), absl::Seconds(5));
+    absl::BitGen random;
+    while (true) {
+      pb::SubmitReply reply;
+      const Status status = Call(&pb::Farm::Stub::Submit, request, &reply, kCallTimeout);
+      if (!IsWorthRetrying(status) || absl::Now() > deadline) return status;
+      absl::SleepFor(backoff.Next(absl::Uniform(random, 0.0, 1.0)));
+    }
+  }
+
+  // What a tracker that was started anew does not know.
+  Status SubmitAgain(const google::protobuf::RepeatedPtrField<std::string>& batch_ids) {
+    for (const std::string& id : batch_ids) {
+      std::shared_ptr<const pb::SubmitRequest> request;
+      {
+        absl::MutexLock lock(&mutex_);
+        const auto found = outstanding_.find(id);
+        if (found == outstanding_.end()) continue;
+        request = found->second;
+      }
+      pb::SubmitReply reply;
+      HONE_RETURN_IF_ERROR(Call(&pb::Farm::Stub::Submit, *request, &reply, kCallTimeout));
+    }
+    return absl::OkStatus();
+  }
+
+  // An error once the tracker was out of reach for too long.
+  Status Unreachable(const Status& status) {
+    if (!IsWorthRetrying(status)) return status;
+    unreachable_since_ = std::min(unreachable_since_, absl::Now());
+    if (absl::Now() - unreachable_since_ < kGiveUpAfter) return absl::OkStatus();
+    return absl::UnavailableError(absl::StrCat("no answer for ", absl::FormatDuration(kGiveUpAfter),
+                                               ": ", status.message(),
+                                               "; what was measured before is in the database"));
+  }
+
+  pb::ResultsRequest ResultsRequestNow(absl::Duration wait) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    pb::ResultsRequest request;
+    request.set_client_id(client_id_);
+    request.set_wait_ms(absl::ToInt64Milliseconds(wait));
+    for (const std::string& id : acknowledged_) request.add_acknowledged(id);
+    for (const auto& [id, batch] : outstanding_) request.add_outstanding(id);
+    return request;
+  }
+
+  std::vector<pb::BatchResult> TakeResults(const pb::ResultsRequest& request,
+                                           const pb::ResultsReply& reply) {
+    absl::MutexLock lock(&mutex_);
+    acknowledged_.clear();  // the tracker has heard of those
+    std::vector<pb::BatchResult> results;
+    for (const pb::BatchResult& result : reply.results()) {
+      acknowledged_.push_back(result.batch_id());
+      if (outstanding_.erase(result.batch_id()) > 0) results.push_back(result);
+    }
+    return results;
+  }
+
+  const std::string tracker_;
+  const std::string client_id_;
+  const std::unique_ptr<pb::Farm::Stub> stub_;
+  // Of the thread in WaitForResults.
+  absl::BitGen random_;
+  absl::Time unreachable_since_ = absl::InfiniteFuture();
+
+  mutable absl::Mutex mutex_;
+  int64_t next_batch_ ABSL_GUARDED_BY(mutex_) = 1;
+  std::map<std::string, std::shared_ptr<const pb::SubmitRequest>> outstanding_
+      ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> acknowledged_ ABSL_GUARDED_BY(mutex_);
+};
+
+FarmClient::FarmClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+FarmClient::~FarmClient() = default;
+
+StatusOr<std::unique_ptr<FarmClient>> FarmClient::Connect(const FarmClientOptions& options) {
+  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, MakeChannel(options.tracker));
+  const absl::Time deadline = absl::Now() + options.connect_timeout;
+  auto impl = std::make_unique<Impl>(options.tracker, channel);
+  Status status = absl::UnavailableError("nobody listens");
+  if (channel->WaitForConnected(absl::ToChronoTime(deadline))) {
+    status = impl->ListDevices(std::max(deadline - absl::Now(), absl::Seconds(1))).status();
+  }
+  if (!status.ok()) {
+    return absl::UnavailableError(
+        absl::StrCat("no tracker answers at ", options.tracker, " (", status.message(),
+                     "); start one with `hone-tracker --listen ", options.tracker,
+                     " --db FILE`, or leave out --tracker to use this machine"));
+  }
+  return std::unique_ptr<FarmClient>(new FarmClient(std::move(impl)));
+}
+
+StatusOr<std::string> FarmClient::Submit(const pb::Batch& batch) { return impl_->Submit(batch); }
+
+StatusOr<std::vector<pb::BatchResult>> FarmClient::WaitForResults(absl::Duration timeout) {
+  return impl_->WaitForResults(timeout);
+}
+
+Status FarmClient::Cancel(const std::vector<std::string>& batch_ids) {
+  return impl_->Cancel(batch_ids);
+}
+
+int FarmClient::outstanding() const { return impl_->outstanding(); }
+
+StatusOr<FarmStatus> FarmClient::ListDevices() { return impl_->ListDevices(); }
+
+}  // namespace hone

@@ -1,0 +1,14 @@
+// absl::Status <-> grpc::Status: the same codes, the same message. For service implementations and
+// the clients in rpc/.
+#pragma once
+
+#include <grpcpp/support/status.h>
+
+#include "base/status.h"
+
+namespace hone {
+
+grpc::Status ToGrpc(const Status& status);
+Status FromGrpc(const grpc::Status& status);
+
+}  // namespace hone
