@@ -1,0 +1,286 @@
+// A whole farm in one process: tracker, client and a made-up agent, over real gRPC on a unix
+// socket.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <map>
+#include <random>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "base/clock.h"
+#include "db/memory_record_store.h"
+#include "rpc/agent_session.h"
+#include "rpc/farm_client.h"
+#include "tracker/tracker_server.h"
+
+namespace hone {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+constexpr absl::Duration kPatience = absl::Seconds(20);
+
+pb::Batch SomeBatch(int candidates) {
+  pb::Batch batch;
+  batch.set_workload("workload/1 w");
+  batch.set_target(Target().ToString());
+  batch.set_numerics("fp32");
+  batch.set_codegen_epoch(3);
+  for (int i = 0; i < candidates; ++i) {
+    pb::Candidate* candidate = batch.add_candidates();
+    candidate->set_schedule(absl::StrCat("schedule/1\nlayout x nchw8c\ntile m ", i));
+    candidate->mutable_artifact()->set_code(std::string(1 << 20, 'x'));
+  }
+  return batch;
+}
+
+// Measures every batch at once: candidate i takes 100 + i ns. Follows the rules of agent_session.h.
+class FakeAgent {
+ public:
+  FakeAgent(const std::string& tracker, uint64_t boot, bool measures = true) : measures_(measures) {
+    AgentSessionHandlers handlers;
+    handlers.on_orders = [this](pb::AgentOrders orders) { Obey(std::move(orders)); };
+    handlers.on_settled = [this](std::string id, pb::ReportReply reply) { Forget(id, reply); };
+    handlers.on_refused = [this](Status status) { refused_.Notify(); };
+    auto session = AgentSession::Start({.tracker = tracker,
+                                        .agent = "agent",
+                                        .boot = boot,
+                                        .reconnect_backoff_min = absl::Milliseconds(10),
+                                        .reconnect_backoff_max = absl::Milliseconds(100)},
+                                       std::move(handlers));
+    EXPECT_TRUE(session.ok()) << session.status();
+    absl::MutexLock lock(&mutex_);
+    session_ = *std::move(session);
+    Tell();
+  }
+  ~FakeAgent() {
+    std::unique_ptr<AgentSession> session;
+    {
+      absl::MutexLock lock(&mutex_);
+      session = std::move(session_);
+    }
+  }
+
+  absl::Notification& refused() { return refused_; }
+  bool WaitForHeld(int count) {
+    absl::MutexLock lock(&mutex_);
+    const auto enough = [&] { return static_cast<int>(held_.size()) >= count; };
+    return mutex_.AwaitWithTimeout(absl::Condition(&enough), kPatience);
+  }
+  int settled() {
+    absl::MutexLock lock(&mutex_);
+    return settled_;
+  }
+
+ private:
+  void Obey(pb::AgentOrders orders) {
+    absl::MutexLock lock(&mutex_);
+    if (session_ == nullptr || orders.devices_size() != 1) return;
+    const pb::DeviceOrders& mine = orders.devices(0);
+    if (mine.epoch() != epoch_) held_.clear();
+    epoch_ = mine.epoch();
+    for (const pb::Grant& grant : mine.grants()) {
+      if (held_.contains(grant.attempt_id()) || !grant.has_batch()) continue;
+      held_[grant.attempt_id()] = grant.batch_id();
+      if (measures_) session_->Report(MakeReport("board", epoch_, grant, Measure(grant.batch())));
+    }
+    Tell();
+  }
+  static pb::BatchResult Measure(const pb::Batch& batch) {
+    pb::BatchResult result;
+    for (int i = 0; i < batch.candidates_size(); ++i) {
+      result.add_measurements()->set_cost_ns(100 + i);
+    }
+    return result;
+  }
+  void Forget(const std::string& id, const pb::ReportReply& reply) {
+    absl::MutexLock lock(&mutex_);
+    EXPECT_EQ(reply.outcome(), pb::RECORDED) << reply.message();
+    held_.erase(id);
+    ++settled_;
+    if (session_ != nullptr) Tell();
+  }
+  void Tell() {
+    pb::AgentState state;
+    pb::DeviceStatus* device = state.add_devices();
+    device->mutable_info()->set_name("board");
+    device->mutable_info()->set_target(Target().ToString());
+    device->mutable_info()->set_state(pb::READY);
+    device->set_epoch(epoch_);
+    for (const auto& [attempt, batch] : held_) {
+      pb::HeldAttempt* held = device->add_held();
+      held->set_attempt_id(attempt);
+      held->set_batch_id(batch);
+    }
+    session_->SetState(std::move(state));
+  }
+
+  const bool measures_;
+  absl::Notification refused_;
+  absl::Mutex mutex_;
+  std::unique_ptr<AgentSession> session_;
+  uint64_t epoch_ = 0;
+  std::map<std::string, std::string> held_;
+  int settled_ = 0;
+};
+
+class FarmOverGrpcTest : public ::testing::Test {
+ protected:
+  FarmOverGrpcTest() {
+    std::random_device random;
+    directory_ = std::filesystem::temp_directory_path() / absl::StrCat("hone-farm-", random());
+    std::filesystem::create_directory(directory_);
+    address_ = absl::StrCat("unix:", (directory_ / "t").string());
+    StartTracker();
+  }
+  ~FarmOverGrpcTest() override {
+    StopTracker();
+    std::filesystem::remove_all(directory_);
+  }
+
+  void StartTracker() {
+    auto server = TrackerServer::Start({.listen = address_}, store_, clock_);
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    ticking_ = true;
+    ticker_ = std::thread([this] {
+      while (ticking_) {
+        server_->Tick();
+        absl::SleepFor(absl::Milliseconds(10));
+      }
+    });
+  }
+  void StopTracker() {
+    ticking_ = false;
+    ticker_.join();
+    server_.reset();
+  }
+  std::unique_ptr<FarmClient> Client() {
+    auto client = FarmClient::Connect({.tracker = address_});
+    EXPECT_TRUE(client.ok()) << client.status();
+    return *std::move(client);
+  }
+  // Gathers results until none is outstanding.
+  std::vector<pb::BatchResult> All(FarmClient& client) {
+    std::vector<pb::BatchResult> all;
+    while (client.outstanding() > 0) {
+      auto some = client.WaitForResults(kPatience);
+      EXPECT_TRUE(some.ok()) << some.status();
+      if (!some.ok() || some->empty()) break;
+      all.insert(all.end(), some->begin(), some->end());
+    }
+    return all;
+  }
+
+  std::filesystem::path directory_;
+  std::string address_;
+  MemoryRecordStore store_;
+  SystemClock clock_;
+  std::unique_ptr<TrackerServer> server_;
+  std::atomic<bool> ticking_ = false;
+  std::thread ticker_;
+};
+
+TEST_F(FarmOverGrpcTest, MeasuresABatchAndKeepsItsRecords) {
+  FakeAgent agent(address_, 1);
+  auto client = Client();
+  const auto id = client->Submit(SomeBatch(4));
+  ASSERT_TRUE(id.ok()) << id.status();
+  const auto results = All(*client);
+  ASSERT_THAT(results, SizeIs(1));
+  EXPECT_EQ(results[0].batch_id(), *id);
+  EXPECT_THAT(results[0].measurements(), SizeIs(4));
+  const auto records = *store_.Query({});
+  ASSERT_THAT(records, SizeIs(4));
+  EXPECT_EQ(records[3].measurement().cost_ns(), 103);
+  EXPECT_EQ(records[3].measurement().device(), "board");
+  EXPECT_EQ(records[3].layouts(), "layout x nchw8c");
+  EXPECT_EQ(records[3].codegen_epoch(), 3);
+}
+
+TEST_F(FarmOverGrpcTest, HandsOutEachOfManyResultsOnce) {
+  FakeAgent agent(address_, 1);
+  auto client = Client();
+  std::set<std::string> submitted;
+  for (int i = 0; i < 12; ++i) submitted.insert(*client->Submit(SomeBatch(1)));
+  std::set<std::string> got;
+  for (const pb::BatchResult& result : All(*client)) {
+    EXPECT_TRUE(got.insert(result.batch_id()).second);
+  }
+  EXPECT_EQ(got, submitted);
+}
+
+TEST_F(FarmOverGrpcTest, SurvivesATrackerThatIsStartedAnew) {
+  auto client = Client();
+  FakeAgent idle(address_, 1, /*measures=*/false);
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(client->Submit(SomeBatch(1)).ok());
+  ASSERT_TRUE(idle.WaitForHeld(2));
+  StopTracker();
+  StartTracker();
+  // Started later under the same name: takes the device over.
+  FakeAgent agent(address_, 2);
+  EXPECT_THAT(All(*client), SizeIs(5));
+  EXPECT_THAT(*store_.Query({}), SizeIs(5));
+  EXPECT_TRUE(idle.refused().WaitForNotificationWithTimeout(kPatience));
+}
+
+TEST_F(FarmOverGrpcTest, CancelsBatches) {
+  auto client = Client();
+  FakeAgent idle(address_, 1, /*measures=*/false);
+  std::vector<std::string> ids;
+  for (int i = 0; i < 3; ++i) ids.push_back(*client->Submit(SomeBatch(1)));
+  ASSERT_TRUE(idle.WaitForHeld(2));
+  ASSERT_TRUE(client->Cancel(ids).ok());
+  const auto results = All(*client);
+  ASSERT_THAT(results, SizeIs(3));
+  EXPECT_EQ(results[0].error(), "cancelled");
+}
+
+TEST_F(FarmOverGrpcTest, ListsDevices) {
+  FakeAgent agent(address_, 1);
+  auto client = Client();
+  ASSERT_TRUE(client->Submit(SomeBatch(1)).ok());
+  EXPECT_THAT(All(*client), SizeIs(1));
+  const auto status = client->ListDevices();
+  ASSERT_TRUE(status.ok());
+  ASSERT_THAT(status->devices, SizeIs(1));
+  EXPECT_EQ(status->devices[0].name(), "board");
+  EXPECT_EQ(status->devices[0].epoch(), 1);
+  EXPECT_EQ(status->queued_batches, 0);
+}
+
+TEST_F(FarmOverGrpcTest, RefusesABatchThatCannotBeRecorded) {
+  pb::Batch batch = SomeBatch(1);
+  batch.mutable_candidates(0)->clear_schedule();
+  EXPECT_EQ(Client()->Submit(batch).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(FarmOverGrpcTest, WaitsNoLongerThanAsked) {
+  auto client = Client();
+  ASSERT_TRUE(client->Submit(SomeBatch(1)).ok());
+  const auto none = client->WaitForResults(absl::Milliseconds(50));
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_THAT(*none, SizeIs(0));
+}
+
+TEST_F(FarmOverGrpcTest, SaysThatNoTrackerIsThere) {
+  const auto client = FarmClient::Connect({.tracker = absl::StrCat(address_, "-elsewhere"),
+                                           .connect_timeout = absl::Milliseconds(300)});
+  EXPECT_EQ(client.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(client.status().message()), HasSubstr("hone-tracker --listen"));
+}
+
+TEST_F(FarmOverGrpcTest, RefusesASecondTrackerOnOneSocket) {
+  const auto second = TrackerServer::Start({.listen = address_}, store_, clock_);
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition) << second.status();
+}
+
+}  // namespace
+}  // namespace hone

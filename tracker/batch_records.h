@@ -1,0 +1,27 @@
+// The records of a measured batch: each candidate's schedule, what came of it, and where both come
+// from. A pure function used by FarmState; the store decides what to keep.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "base/status.h"
+#include "proto/batch.pb.h"
+#include "proto/record.pb.h"
+
+namespace hone {
+
+// InvalidArgument if the batch could not be measured or recorded, whatever came of it: no
+// candidates, no workload, a target that cannot be read, ...
+Status CheckBatch(const pb::Batch& batch);
+
+// One record a candidate, in order. `result` has one measurement a candidate. A candidate that did
+// not compile keeps the measurement that its client gave it.
+std::vector<pb::Record> RecordsOf(const pb::Batch& batch, const pb::BatchResult& result,
+                                  absl::string_view device);
+
+// The boundary layouts of a schedule: its lines that begin with "layout ", joined by ';'.
+std::string LayoutsOf(absl::string_view schedule);
+
+}  // namespace hone

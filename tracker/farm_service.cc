@@ -1,0 +1,53 @@
+#include "tracker/farm_service.h"
+
+#include <utility>
+
+#include "rpc/grpc_status.h"
+
+namespace hone {
+namespace {
+
+template <typename Reply>
+void Finish(grpc::ServerUnaryReactor* reactor, Reply* reply, StatusOr<Reply> answer) {
+  if (answer.ok()) *reply = *std::move(answer);
+  reactor->Finish(ToGrpc(answer.status()));
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* FarmService::Submit(grpc::CallbackServerContext* context,
+                                              const pb::SubmitRequest* request,
+                                              pb::SubmitReply* reply) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  Finish(reactor, reply, shell_.Submit(*request));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* FarmService::Results(grpc::CallbackServerContext* context,
+                                               const pb::ResultsRequest* request,
+                                               pb::ResultsReply* reply) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  shell_.Results(*request, [reactor, reply](StatusOr<pb::ResultsReply> answer) {
+    Finish(reactor, reply, std::move(answer));
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* FarmService::ListDevices(grpc::CallbackServerContext* context,
+                                                   const pb::ListDevicesRequest* request,
+                                                   pb::ListDevicesReply* reply) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  *reply = shell_.ListDevices();
+  reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* FarmService::Cancel(grpc::CallbackServerContext* context,
+                                              const pb::CancelRequest* request,
+                                              pb::CancelReply* reply) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  Finish(reactor, reply, shell_.Cancel(*request));
+  return reactor;
+}
+
+}  // namespace hone

@@ -1,0 +1,143 @@
+// FarmState: the tracker's mind. Which batches wait, which device is leased to which agent, who
+// measures what, which results count. A pure, deterministic state machine: events in, effects out;
+// the same events in the same order give the same effects. It has no clock, thread, socket or file:
+// FarmShell gives it those, a seeded simulator takes their place in tests.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "base/target.h"
+#include "proto/device.pb.h"
+#include "tracker/batch_queue.h"
+#include "tracker/farm_events.h"
+
+namespace hone {
+
+struct FarmLimits {
+  int64_t lease_ttl_ns = int64_t{30} * 1'000'000'000;
+  // A device is shown as lost after this silence; its lease may still be renewed.
+  int64_t silence_ns = int64_t{15} * 1'000'000'000;
+  int batches_ahead = 2;  // granted to a device at a time: one runs, the others are there already
+  int losses_max = 3;     // a batch whose device is lost more often is given up
+  // A batch that no device of the farm could run is given up after this wait.
+  int64_t unmatched_ns = int64_t{60} * 1'000'000'000;
+  // The batches of a client that is silent for so long are dropped.
+  int64_t client_ttl_ns = int64_t{600} * 1'000'000'000;
+  int batches_max = 100'000;  // known at a time
+};
+
+class FarmState {
+ public:
+  // `epochs`: of the latest lease of every device ever leased, from the journal.
+  FarmState(FarmLimits limits, const std::map<std::string, uint64_t>& epochs);
+
+  // `now_ns`: monotonic.
+  std::vector<FarmEffect> Step(FarmEvent event, int64_t now_ns);
+
+  // Questions; none changes anything.
+  bool KnowsBatch(absl::string_view batch_id) const;
+  // ResourceExhausted when no more batches are taken.
+  Status CheckRoom() const;
+  // Finished and not acknowledged, in the order they were submitted.
+  std::vector<pb::BatchResult> ResultsOf(absl::string_view client_id) const;
+  std::vector<pb::DeviceInfo> Devices(int64_t now_ns) const;
+  int64_t queued_batches() const { return queue_.size(); }
+  int64_t running_batches() const;
+
+ private:
+  struct Batch {
+    std::string client_id;
+    uint64_t order = 0;
+    std::shared_ptr<const pb::Batch> batch;
+    Demand demand;
+    int64_t submitted_ns = 0;
+    int losses = 0;
+    std::string device;  // that it is granted to; "" when it waits or is finished
+    std::optional<pb::BatchResult> result;  // set when finished
+  };
+  struct Attempt {
+    std::string attempt_id;
+    std::string batch_id;
+    bool held = false;  // by the agent, as it says itself
+  };
+  // A device known by name. Leased while `agent` is set: to that agent, in that life of it.
+  struct Device {
+    uint64_t epoch = 0;        // of its latest lease, as persisted
+    uint64_t epoch_asked = 0;  // being persisted for `agent`; 0 when none is
+    std::string agent;
+    uint64_t boot = 0;
+    int64_t expires_ns = 0;
+    std::vector<Attempt> attempts;  // in the order they run
+    pb::DeviceInfo info;
+    std::optional<Target> target;  // none when its text cannot be read
+    int64_t seen_ns = 0;
+    bool seen = false;  // since the tracker was started
+  };
+  struct Agent {
+    uint64_t boot = 0;
+    uint64_t session = 0;  // 0 when there is none
+    uint64_t sequence = 0;
+    std::set<std::string> devices;  // in its latest state
+  };
+  struct Client {
+    int64_t seen_ns = 0;
+    std::set<std::string> batch_ids;
+  };
+
+  void On(SubmitEvent event);
+  void On(CancelEvent event);
+  void On(ClientSeenEvent event);
+  void On(AgentStateEvent event);
+  void On(SessionEndedEvent event);
+  void On(ReportEvent event);
+  void On(TickEvent event);
+  void On(EpochPersistedEvent event);
+  void On(BatchCommittedEvent event);
+
+  // False if the state comes from an agent, or a stream of it, that was replaced.
+  bool Admit(uint64_t session, const pb::AgentState& state);
+  void TakeDeviceStatus(const std::string& agent_name, const Agent& agent,
+                        const pb::DeviceStatus& status);
+  void TakeHeld(const std::string& name, Device& device, const pb::DeviceStatus& status);
+  // What the device had is lost: its batches wait again, or are given up.
+  void EndLease(const std::string& name, Device& device, absl::string_view why);
+
+  void Grant(const std::string& name, Device& device, const std::string& batch_id, bool held);
+  void FillDevice(const std::string& name, Device& device);
+  void FillDevices();
+  void DropAttempt(Device& device, absl::string_view batch_id);
+  void Finish(const std::string& batch_id, pb::BatchResult result);
+  void FinishWithError(const std::string& batch_id, absl::string_view error);
+  void DropClient(const std::string& client_id);
+  void Answer(uint64_t call, pb::ReportOutcome outcome, absl::string_view message = "");
+
+  Client& Seen(const std::string& client_id);
+  void MarkAgent(const std::string& agent) { agents_to_tell_.insert(agent); }
+  pb::AgentOrders OrdersFor(const std::string& name, const Agent& agent) const;
+  bool AnyDeviceCanRun(const Demand& demand) const;
+
+  const FarmLimits limits_;
+  int64_t now_ns_ = 0;  // of the event that is handled
+  uint64_t next_order_ = 1;
+  BatchQueue queue_;
+  std::map<std::string, Batch, std::less<>> batches_;
+  std::map<std::string, Device> devices_;
+  std::map<std::string, Agent> agents_;
+  std::map<std::string, Client, std::less<>> clients_;
+  // Reports being committed: call -> device.
+  std::map<uint64_t, std::string> committing_;
+
+  // Gathered while an event is handled.
+  std::vector<FarmEffect> effects_;
+  std::set<std::string> agents_to_tell_;
+  bool refill_ = false;  // the queue or the room on a device grew
+};
+
+}  // namespace hone

@@ -1,0 +1,86 @@
+// hone-tracker: who measures what, when. Prints one line when it is ready, serves until SIGTERM or
+// SIGINT, and ends at once when the process it serves (--parent-pid) is gone.
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <string>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "db/sqlite_record_store.h"
+#include "tracker/tracker_server.h"
+
+namespace hone {
+namespace {
+
+constexpr timespec kTick = {.tv_sec = 0, .tv_nsec = 100'000'000};
+
+struct Options {
+  TrackerOptions tracker = {.listen = "127.0.0.1:7710"};
+  SqliteOpenOptions database = {.path = "hone.db", .mode = SqliteOpenOptions::Mode::kWrite};
+  int parent_pid = 0;
+};
+
+void Declare(CLI::App& app, Options& options) {
+  app.add_option("--listen", options.tracker.listen,
+                 "Where clients and agents connect: unix:/path or host:port (loopback)")
+      ->capture_default_str();
+  app.add_option("--db", options.database.path, "The database of records; made if missing")
+      ->capture_default_str();
+  app.add_option("--parent-pid", options.parent_pid,
+                 "End when this process is no longer the parent");
+  app.add_option("--purpose", options.database.holder,
+                 "What the tracker runs for, told to others who want the same database");
+  app.footer(
+      "Start one tracker for a farm, an agent on every device, and tune from anywhere:\n"
+      "  hone-tracker --listen 127.0.0.1:7710 --db farm.db\n"
+      "  hone-agent --tracker 127.0.0.1:7710\n"
+      "  hone tune model.onnx --tracker 127.0.0.1:7710\n"
+      "Exit codes: 0 ended by a signal, 1 could not start, 2 wrong arguments.");
+}
+
+Status Serve(const Options& options) {
+  // Blocked here and so in every thread to come: only sigtimedwait takes them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  HONE_ASSIGN_OR_RETURN(auto store, SqliteRecordStore::Open(options.database));
+  const SystemClock clock;
+  HONE_ASSIGN_OR_RETURN(auto server, TrackerServer::Start(options.tracker, *store, clock));
+  std::cout << "hone-tracker ready at " << server->address() << ", database "
+            << options.database.path << std::endl;
+  while (sigtimedwait(&signals, nullptr, &kTick) < 0) {
+    if (options.parent_pid != 0 && getppid() != options.parent_pid) break;
+    server->Tick();
+  }
+  return absl::OkStatus();
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app(
+      "The tracker of a device farm: leases devices to batches of candidates, and keeps "
+      "every measurement.",
+      "hone-tracker");
+  Options options;
+  Declare(app, options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const Status status = Serve(options);
+  if (status.ok()) return 0;
+  std::cerr << "hone-tracker: " << status.message() << std::endl;
+  return 1;
+}
+
+}  // namespace
+}  // namespace hone
+
+int main(int argc, char** argv) { return hone::Main(argc, argv); }

@@ -1,0 +1,103 @@
+#include "tracker/tracker_server.h"
+
+#include <grpcpp/grpcpp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "rpc/address.h"
+#include "rpc/channel.h"
+#include "tracker/agent_service.h"
+#include "tracker/farm_service.h"
+#include "tracker/farm_shell.h"
+
+namespace hone {
+namespace {
+
+constexpr std::chrono::seconds kShutdownGrace(2);
+
+// A killed tracker leaves its socket behind; gRPC would take over a living one too.
+Status ClearSocket(const std::string& listen) {
+  absl::string_view path = listen;
+  if (!absl::ConsumePrefix(&path, "unix:")) return absl::OkStatus();
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool alive = probe >= 0 && connect(probe, reinterpret_cast<const sockaddr*>(&address),
+                                           sizeof(address)) == 0;
+  const bool refused = !alive && errno == ECONNREFUSED;
+  if (probe >= 0) close(probe);
+  if (alive) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("a tracker listens at ", listen, " already; use it, or choose another path"));
+  }
+  if (refused) unlink(address.sun_path);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+class TrackerServer::Impl {
+ public:
+  explicit Impl(std::unique_ptr<FarmShell> shell)
+      : shell_(std::move(shell)), farm_(*shell_), agents_(*shell_) {}
+
+  ~Impl() {
+    shell_->ShutDown();
+    if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
+  }
+
+  Status Listen(const std::string& listen) {
+    HONE_ASSIGN_OR_RETURN(const std::string checked, CheckAddress(listen));
+    HONE_RETURN_IF_ERROR(ClearSocket(checked));
+    grpc::ServerBuilder builder;
+    int port = 0;
+    HONE_RETURN_IF_ERROR(ConfigureServer(checked, builder, &port));
+    builder.RegisterService(&farm_);
+    builder.RegisterService(&agents_);
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr || port == 0) {
+      return absl::UnavailableError(absl::StrCat(
+          "cannot listen at ", listen, ": it is in use, or may not be made; choose another"));
+    }
+    address_ = absl::StartsWith(checked, "unix:")
+                   ? checked
+                   : absl::StrCat(checked.substr(0, checked.rfind(':')), ":", port);
+    return absl::OkStatus();
+  }
+
+  FarmShell& shell() { return *shell_; }
+  const std::string& address() const { return address_; }
+
+ private:
+  const std::unique_ptr<FarmShell> shell_;
+  FarmService farm_;
+  AgentService agents_;
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+};
+
+TrackerServer::TrackerServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+TrackerServer::~TrackerServer() = default;
+
+StatusOr<std::unique_ptr<TrackerServer>> TrackerServer::Start(const TrackerOptions& options,
+                                                              FarmJournal& journal,
+                                                              const Clock& clock) {
+  HONE_ASSIGN_OR_RETURN(std::unique_ptr<FarmShell> shell,
+                        FarmShell::Start(options.limits, journal, clock));
+  auto impl = std::make_unique<Impl>(std::move(shell));
+  HONE_RETURN_IF_ERROR(impl->Listen(options.listen));
+  return std::unique_ptr<TrackerServer>(new TrackerServer(std::move(impl)));
+}
+
+const std::string& TrackerServer::address() const { return impl_->address(); }
+
+void TrackerServer::Tick() { impl_->shell().Tick(); }
+
+}  // namespace hone

@@ -1,0 +1,40 @@
+// TrackerServer: a tracker in one object: journal, shell, services and the listening socket. Run by
+// the program hone-tracker, and by tests within their own process.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "db/farm_journal.h"
+#include "tracker/farm_state.h"
+
+namespace hone {
+
+struct TrackerOptions {
+  std::string listen;  // "unix:/path" or "host:port"; port 0 takes a free one
+  FarmLimits limits;
+};
+
+class TrackerServer {
+ public:
+  // Listens when it returns. Both must outlive the server. Errors: the address is not usable, or in
+  // use.
+  static StatusOr<std::unique_ptr<TrackerServer>> Start(const TrackerOptions& options,
+                                                        FarmJournal& journal, const Clock& clock);
+  // Says goodbye to agents and clients, who come back to the next tracker.
+  ~TrackerServer();
+
+  // What to connect to: `listen`, with the port that was taken.
+  const std::string& address() const;
+  // Ten times a second.
+  void Tick();
+
+ private:
+  class Impl;
+  explicit TrackerServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hone
