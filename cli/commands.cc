@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 
+#include "cli/devices_command.h"
 #include "cli/doctor_command.h"
 #include "cli/records_command.h"
 
@@ -8,6 +9,7 @@ namespace hone {
 std::vector<Command> AllCommands() {
   return {
       MakeRecordsCommand(),
+      MakeDevicesCommand(),
       MakeDoctorCommand(),
   };
 }

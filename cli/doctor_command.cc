@@ -9,6 +9,7 @@
 #include "cli/default_paths.h"
 #include "cli/doctor.h"
 #include "cli/machine_facts.h"
+#include "rpc/farm_client.h"
 
 namespace hone {
 namespace {
@@ -23,8 +24,21 @@ std::string ProgramDir() {
   return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path().string();
 }
 
+void AskTracker(const std::string& tracker, MachineFacts* facts) {
+  facts->tracker = tracker;
+  if (tracker.empty()) return;
+  auto client = FarmClient::Connect({.tracker = tracker});
+  StatusOr<FarmStatus> status = client.ok() ? (*client)->ListDevices() : client.status();
+  if (status.ok()) {
+    facts->tracker_devices = static_cast<int>(status->devices.size());
+  } else {
+    facts->tracker_problem = std::string(status.status().message());
+  }
+}
+
 StatusOr<ExitCode> Run(const DoctorOptions& options, const Console& console) {
   MachineFacts facts = ReadMachineFacts(options.database, ProgramDir());
+  AskTracker(options.tracker, &facts);
   std::vector<Finding> findings = Diagnose(facts);
   console.out << RenderFindings(findings);
   for (const Finding& finding : findings) {
@@ -50,7 +64,7 @@ Command MakeDoctorCommand() {
       .options = {{"--db", "FILE", "the database that tuning would write", &options->database},
                   {"--tracker", "ADDRESS", "also ask this tracker whether it answers",
                    &options->tracker}},
-      .examples = {"hone doctor", "hone doctor --tracker farm.example.com:4860"},
+      .examples = {"hone doctor", "hone doctor --tracker farm.example.com:7710"},
       .next = "hone tune MODEL.onnx",
       .run = [options](const Console& console) { return Run(*options, console); },
   };

@@ -38,7 +38,8 @@ struct MachineFacts {
   int tracker_devices = 0;
 };
 
-// Reads everything but the tracker's part. `program_dir` is where hone itself lies.
+// Reads everything but the tracker's part, which the doctor asks for itself. `program_dir` is where
+// hone itself lies.
 MachineFacts ReadMachineFacts(const std::string& database_path, const std::string& program_dir);
 
 // The bracketed word of "always [madvise] never".

@@ -64,7 +64,7 @@ TEST(DoctorTest, FailsWhenAProgramIsMissing) {
 
 TEST(DoctorTest, SaysWhyATrackerDoesNotAnswer) {
   MachineFacts facts = GoodMachine();
-  facts.tracker = "farm:4860";
+  facts.tracker = "farm:7710";
   facts.tracker_problem = "connection refused";
   EXPECT_THAT(Find(Diagnose(facts), "tracker").what, testing::HasSubstr("connection refused"));
 }

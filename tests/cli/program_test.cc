@@ -112,6 +112,24 @@ TEST_F(ProgramTest, RefusesWhatIsNoDatabase) {
   EXPECT_EQ(Read("records.db"), std::string(8192, 'x'));
 }
 
+TEST_F(ProgramTest, SaysThatNoTrackerAnswers) {
+  ExpectRefused("hone devices --tracker unix:/nowhere/socket", ExitCode::kUnreachable,
+                "unix:/nowhere/socket");
+  ExpectRefused("hone devices", ExitCode::kBadInput, "--tracker ADDRESS");
+}
+
+TEST_F(ProgramTest, ListsTheDevicesOfATracker) {
+  Outcome outcome = Shell(
+      "hone-tracker --listen unix:$PWD/socket --db farm.db >tracker.txt 2>&1 & tracker=$!; "
+      "for attempt in $(seq 100); do grep -q ready tracker.txt && break; sleep 0.05; done; "
+      "hone devices --tracker unix:$PWD/socket; code=$?; "
+      "hone doctor --tracker unix:$PWD/socket | grep '^warn  tracker'; "
+      "kill $tracker; wait $tracker; exit $code");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err << Read("tracker.txt");
+  EXPECT_THAT(outcome.out, HasSubstr("no devices."));
+  EXPECT_THAT(outcome.out, HasSubstr("0 devices"));
+}
+
 TEST_F(ProgramTest, NoticesAFullDisk) {
   Outcome outcome = Shell("hone --help && hone doctor >/dev/full");
   EXPECT_EQ(outcome.exit_code, static_cast<int>(ExitCode::kFile));

@@ -62,7 +62,7 @@ const std::map<std::string, Folders>& ThirdPartyHomes() {
       {"boost/", {"device_agent"}},
       {"seccomp.h", {"device_agent"}},
       {"openssl/", {"base/digest", "rpc"}},
-      {"CLI/", {"cli/command_line"}},
+      {"CLI/", {"cli/command_line", "tracker/tracker_main", "device_agent/agent_main"}},
       {"stb/", {"cli", "runtime"}},
       {"stb_", {"cli", "runtime"}},
       {"spdlog/", {"tracker", "device_agent"}},
