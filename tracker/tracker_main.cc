@@ -1,5 +1,6 @@
 // hone-tracker: who measures what, when. Prints one line when it is ready, serves until SIGTERM or
-// SIGINT, and ends at once when the process it serves (--parent-pid) is gone.
+// SIGINT. One that serves a single process (--parent-pid) ends with it, and leaves a Ctrl-C, which
+// the terminal sends to both, to that process.
 #include <signal.h>
 #include <unistd.h>
 
@@ -38,28 +39,42 @@ void Declare(CLI::App& app, Options& options) {
       "  hone-tracker --listen 127.0.0.1:7710 --db farm.db\n"
       "  hone-agent --tracker 127.0.0.1:7710\n"
       "  hone tune model.onnx --tracker 127.0.0.1:7710\n"
-      "Exit codes: 0 ended by a signal, 1 could not start, 2 wrong arguments.");
+      "Exit codes: 0 ended by a signal, 2 wrong arguments, 3 the database cannot be used, 4 cannot "
+      "listen.");
 }
 
-Status Serve(const Options& options) {
+enum ExitCode { kOk = 0, kBadArguments = 2, kBadDatabase = 3, kCannotListen = 4 };
+
+ExitCode Fail(ExitCode code, const Status& status) {
+  std::cerr << "hone-tracker: " << status.message() << std::endl;
+  return code;
+}
+
+ExitCode Serve(const Options& options) {
   // Blocked here and so in every thread to come: only sigtimedwait takes them.
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+  if (options.parent_pid == 0) {
+    sigaddset(&signals, SIGINT);
+  } else {
+    signal(SIGINT, SIG_IGN);
+  }
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
 
-  HONE_ASSIGN_OR_RETURN(auto store, SqliteRecordStore::Open(options.database));
+  const auto store = SqliteRecordStore::Open(options.database);
+  if (!store.ok()) return Fail(kBadDatabase, store.status());
   const SystemClock clock;
-  HONE_ASSIGN_OR_RETURN(auto server, TrackerServer::Start(options.tracker, *store, clock));
-  std::cout << "hone-tracker ready at " << server->address() << ", database "
+  const auto server = TrackerServer::Start(options.tracker, **store, clock);
+  if (!server.ok()) return Fail(kCannotListen, server.status());
+  std::cout << "hone-tracker ready at " << (*server)->address() << ", database "
             << options.database.path << std::endl;
   while (sigtimedwait(&signals, nullptr, &kTick) < 0) {
     if (options.parent_pid != 0 && getppid() != options.parent_pid) break;
-    server->Tick();
+    (*server)->Tick();
   }
-  return absl::OkStatus();
+  return kOk;
 }
 
 int Main(int argc, char** argv) {
@@ -72,12 +87,9 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    return app.exit(error) == 0 ? kOk : kBadArguments;
   }
-  const Status status = Serve(options);
-  if (status.ok()) return 0;
-  std::cerr << "hone-tracker: " << status.message() << std::endl;
-  return 1;
+  return Serve(options);
 }
 
 }  // namespace

@@ -13,19 +13,21 @@
 namespace hone {
 
 struct LocalFarmOptions {
-  std::string database;  // path; made if missing
+  std::string database;  // path; made if missing, in a directory that is there
   // Directory of the programs; when empty: $HONE_BIN_DIR, or that of the running executable.
   std::string bin_dir;
   // Who holds the database, told to whoever is refused: "hone tune model.onnx".
   std::string purpose;
-  std::vector<std::string> agent_args;  // handed to hone-agent: {"--threads", "2"}
+  // hone-agent is started with --tracker ADDRESS --parent-pid PID and these: {"--threads", "2"}
+  std::vector<std::string> agent_args;
   absl::Duration start_timeout = absl::Seconds(30);
 };
 
 class LocalFarm {
  public:
   // Returns when the device of this machine is ready. What a child complained about when it ended
-  // early comes back as the error: the database is locked, corrupt, ...
+  // early comes back as the error: FailedPrecondition when the database cannot be used (locked,
+  // corrupt, ...), Unavailable otherwise; NotFound when a program is missing.
   static StatusOr<std::unique_ptr<LocalFarm>> Start(const LocalFarmOptions& options);
   // Stops both children, agent first, and removes the socket.
   ~LocalFarm();
