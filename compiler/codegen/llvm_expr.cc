@@ -278,7 +278,11 @@ llvm::Value* ExprEmitter::EmitDivision(BinaryOp op, llvm::Value* a, llvm::Value*
   llvm::Type* type = a->getType();
   llvm::Constant* zero = llvm::Constant::getNullValue(type);
   llvm::Constant* one = llvm::ConstantInt::get(type, 1);
-  auto* constant = llvm::dyn_cast<llvm::ConstantInt>(b);
+  llvm::Value* scalar = b;
+  if (auto* splat = llvm::dyn_cast<llvm::Constant>(b); splat != nullptr && IsVector(b)) {
+    scalar = splat->getSplatValue();
+  }
+  auto* constant = llvm::dyn_cast_or_null<llvm::ConstantInt>(scalar);
   const bool known = constant != nullptr && constant->getSExtValue() > 0;
   if (known && op != BinaryOp::kDiv && constant->getValue().isPowerOf2()) {
     if (op == BinaryOp::kFloorMod) return builder_.CreateAnd(a, builder_.CreateSub(b, one));

@@ -1,9 +1,6 @@
 #include "tests/codegen/kernel_runner.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -42,27 +39,21 @@ void* AlignedMemory(int64_t bytes) {
 }
 
 StatusOr<LoadedKernel> LoadedKernel::Load(const pb::Artifact& artifact) {
-  const int file = memfd_create("kernel", 0);
-  if (file < 0 || write(file, artifact.code().data(), artifact.code().size()) !=
-                      static_cast<ssize_t>(artifact.code().size())) {
-    return absl::ResourceExhaustedError("cannot write the kernel to memory");
-  }
+  hone_error error = {};
   LoadedKernel kernel;
-  kernel.handle_ = dlopen(absl::StrCat("/proc/self/fd/", file).c_str(), RTLD_NOW | RTLD_LOCAL);
-  close(file);
-  if (kernel.handle_ == nullptr) return absl::InternalError(dlerror());
-  kernel.run_ = reinterpret_cast<hone_kernel_fn>(dlsym(kernel.handle_, HONE_RUN_SYMBOL));
-  kernel.prepare_ = reinterpret_cast<hone_kernel_fn>(dlsym(kernel.handle_, HONE_PREPARE_SYMBOL));
+  kernel.elf_ = hone_elf_load(artifact.code().data(), artifact.code().size(), &error);
+  if (kernel.elf_ == nullptr) return absl::InternalError(error.message);
+  kernel.run_ = reinterpret_cast<hone_kernel_fn>(hone_elf_function(kernel.elf_, HONE_RUN_SYMBOL));
+  kernel.prepare_ =
+      reinterpret_cast<hone_kernel_fn>(hone_elf_function(kernel.elf_, HONE_PREPARE_SYMBOL));
   if (kernel.run_ == nullptr) return absl::InternalError("the kernel has no hone_run");
   return kernel;
 }
 
 LoadedKernel::LoadedKernel(LoadedKernel&& other) noexcept
-    : handle_(std::exchange(other.handle_, nullptr)), run_(other.run_), prepare_(other.prepare_) {}
+    : elf_(std::exchange(other.elf_, nullptr)), run_(other.run_), prepare_(other.prepare_) {}
 
-LoadedKernel::~LoadedKernel() {
-  if (handle_ != nullptr) dlclose(handle_);
-}
+LoadedKernel::~LoadedKernel() { hone_elf_unload(elf_); }
 
 Status RunArtifact(const pb::Artifact& artifact, const std::vector<int64_t>& params,
                    std::map<std::string, Tensor>& buffers) {

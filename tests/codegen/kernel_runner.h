@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "compiler/ir/tensor.h"
 #include "proto/artifact.pb.h"
+#include "runtime/elf_loader.h"
 #include "runtime/kernel.h"
 
 namespace hone {
@@ -26,7 +27,7 @@ class LoadedKernel {
 
  private:
   LoadedKernel() = default;
-  void* handle_ = nullptr;
+  hone_elf* elf_ = nullptr;
   hone_kernel_fn run_ = nullptr;
   hone_kernel_fn prepare_ = nullptr;
 };

@@ -34,8 +34,9 @@ const std::map<std::string, Folders>& AllowedFolders() {
       {"compiler/schedule", {"base", "compiler/ir"}},
       {"compiler/lower", {"base", "compiler/ir", "compiler/schedule"}},
       {"compiler/codegen", {"base", "proto", "runtime/kernel.h", "compiler/ir"}},
-      // The front door and the package builder see the whole compiler, and the runtime's formats.
-      {"compiler", {"base", "proto", "runtime"}},
+      // The front door and the package builder see the whole compiler, and the runtime's formats;
+      // the build worker speaks frames.
+      {"compiler", {"base", "proto", "runtime", "rpc/child_process.h", "rpc/frame.h"}},
       {"compiler/package", {"base", "proto", "runtime", "compiler"}},
       {"tracker", {"base", "proto", "rpc", "db"}},
       {"device_agent", {"base", "proto", "rpc", "runtime"}},
