@@ -24,8 +24,9 @@ constexpr double kLn2HighF32 = 0.693359375;
 constexpr double kLn2LowF32 = -2.12194440e-4;
 constexpr double kLn2HighF64 = 6.93147180369123816490e-01;
 constexpr double kLn2LowF64 = 1.90821492927058770002e-10;
-constexpr double kHalfPiHigh = 1.57079632679489655800;
-constexpr double kHalfPiLow = 6.12323399573676603587e-17;
+// pi/2 in two parts likewise: the first has 33 bits.
+constexpr double kHalfPiHigh = 1.57079632673412561417;
+constexpr double kHalfPiLow = 6.07710050650619224932e-11;
 // Adding these leaves the value rounded to an integer in the low bits of the sum.
 constexpr double kRoundF32 = 0x1.8p23;
 constexpr double kRoundF64 = 0x1.8p52;
@@ -332,7 +333,7 @@ class Expander {
     return Select(Less(t, Constant(0.927734375, x)), Fma(near, x, x), far);
   }
 
-  // x = k * pi/2 + r. The reduction is done in f64: it is exact enough without more parts of pi.
+  // x = k * pi/2 + r. The reduction is done in f64, exact for k below 2^20.
   Expr SinOrCos(const Expr& x, UnaryOp op) {
     const Expr wide = Bind(Cast(x, DType::kF64));
     const Expr shifted = Bind(Fma(wide, Constant(2 / M_PI, wide), Constant(kRoundF64, wide)));
@@ -369,7 +370,8 @@ class Expander {
     const Expr half = Bind(y * Constant(0.5, y));
     const Expr odd = And(whole, Binary(BinaryOp::kNotEqual, Unary(UnaryOp::kFloor, half), half));
     const Expr nan = Constant(std::numeric_limits<double>::quiet_NaN(), x);
-    const Expr negative = Less(x, Constant(0.0, x));
+    const Expr infinity = Constant(std::numeric_limits<double>::infinity(), x);
+    const Expr negative = And(Less(x, Constant(0.0, x)), Less(Neg(infinity), x));
     const Expr defined = Select(And(negative, Unary(UnaryOp::kNot, whole)), nan, magnitude);
     const Expr is_signed = Select(odd, CopySign(defined, x), defined);
     const Expr is_one = Binary(BinaryOp::kOr, IsZero(y), Binary(BinaryOp::kEqual, x, one));
