@@ -2,6 +2,7 @@
 
 #include "compiler/lower/build_loops.h"
 #include "compiler/lower/contract.h"
+#include "compiler/lower/expand_math.h"
 #include "compiler/lower/expand_microkernel.h"
 #include "compiler/lower/flatten_buffers.h"
 #include "compiler/lower/loop_ranges.h"
@@ -80,6 +81,8 @@ StatusOr<Program> Lower(const LoopNest& nest, const Target& target, const LowerO
   HONE_RETURN_IF_ERROR(
       flat.Run("vectorize_loops", [&](const Stmt& s) { return VectorizeLoops(s, bits, ranges); }));
   HONE_RETURN_IF_ERROR(flat.Run("unroll_loops", UnrollLoops));
+  // After vectorisation, so that one expansion serves all lanes.
+  HONE_RETURN_IF_ERROR(flat.Run("expand_math", ExpandMath));
   HONE_RETURN_IF_ERROR(
       flat.Run("simplify", [&](const Stmt& s) { return SimplifyStmt(s, ranges); }));
   return program;
