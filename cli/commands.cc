@@ -1,16 +1,18 @@
 #include "cli/commands.h"
 
+#include "cli/bench_command.h"
+#include "cli/check_command.h"
 #include "cli/devices_command.h"
 #include "cli/doctor_command.h"
 #include "cli/records_command.h"
+#include "cli/run_command.h"
 
 namespace hone {
 
 std::vector<Command> AllCommands() {
   return {
-      MakeRecordsCommand(),
-      MakeDevicesCommand(),
-      MakeDoctorCommand(),
+      MakeRunCommand(),     MakeCheckCommand(),   MakeBenchCommand(),
+      MakeRecordsCommand(), MakeDevicesCommand(), MakeDoctorCommand(),
   };
 }
 

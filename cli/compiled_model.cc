@@ -1,0 +1,90 @@
+#include "cli/compiled_model.h"
+
+#include "base/check.h"
+
+namespace hone {
+
+Status StatusOf(const hone_error& error) {
+  const std::string message = error.message;
+  switch (error.code) {
+    case HONE_OK:
+      return absl::OkStatus();
+    case HONE_ERROR_IO:
+      return absl::NotFoundError(message);
+    case HONE_ERROR_MALFORMED:
+      return absl::DataLossError(message);
+    case HONE_ERROR_UNSUPPORTED:
+      return absl::FailedPreconditionError(message);
+    case HONE_ERROR_ARGUMENT:
+      return absl::InvalidArgumentError(message);
+    case HONE_ERROR_NO_MEMORY:
+      return absl::ResourceExhaustedError(message);
+    case HONE_ERROR_KERNEL:
+      return absl::InternalError(message);
+  }
+  return absl::InternalError(message);
+}
+
+StatusOr<CompiledModel> CompiledModel::Load(const std::string& path, const Options& options) {
+  hone_error error = {};
+  const hone_model_options c_options = {.threads = options.threads, .profile = options.profile};
+  hone_model* model = hone_model_load(path.c_str(), &c_options, &error);
+  if (model == nullptr) return StatusOf(error);
+  return CompiledModel(model);
+}
+
+hone_tensor_info CompiledModel::Input(int index) const {
+  hone_tensor_info info = {};
+  HONE_CHECK(hone_model_input_info(model_.get(), index, &info, nullptr) == HONE_OK) << index;
+  return info;
+}
+
+hone_tensor_info CompiledModel::Output(int index) const {
+  hone_tensor_info info = {};
+  HONE_CHECK(hone_model_output_info(model_.get(), index, &info, nullptr) == HONE_OK) << index;
+  return info;
+}
+
+TensorType CompiledModel::TypeOf(const hone_tensor_info& info) {
+  const StatusOr<DType> dtype = ParseDType(info.dtype);
+  HONE_CHECK(dtype.ok()) << dtype.status();  // loading has checked it
+  return {.dtype = *dtype, .shape = {info.shape, info.shape + info.rank}};
+}
+
+int CompiledModel::FindInput(const std::string& name) const {
+  for (int i = 0; i < InputCount(); ++i) {
+    if (InputName(i) == name) return i;
+  }
+  return -1;
+}
+
+Status CompiledModel::SetInput(int index, const Tensor& tensor) {
+  hone_error error = {};
+  hone_model_set_input(model_.get(), index, tensor.bytes.data(), tensor.Bytes(), &error);
+  return StatusOf(error);
+}
+
+Status CompiledModel::Run() {
+  hone_error error = {};
+  hone_model_run(model_.get(), &error);
+  return StatusOf(error);
+}
+
+Tensor CompiledModel::GetOutput(int index) const {
+  const TensorType type = OutputType(index);
+  Tensor tensor = Tensor::Zeros(type.dtype, type.shape);
+  HONE_CHECK(hone_model_get_output(model_.get(), index, tensor.bytes.data(), tensor.Bytes(),
+                                   nullptr) == HONE_OK)
+      << index;
+  return tensor;
+}
+
+std::vector<hone_step_info> CompiledModel::Steps() const {
+  std::vector<hone_step_info> steps(hone_model_step_count(model_.get()));
+  for (size_t i = 0; i < steps.size(); ++i) {
+    hone_model_step(model_.get(), static_cast<int>(i), &steps[i], nullptr);
+  }
+  return steps;
+}
+
+}  // namespace hone

@@ -1,0 +1,29 @@
+// Files with one tensor in them, by their ending: .npy, .pb, or a picture. Used by the commands
+// that run compiled models.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "base/status.h"
+#include "compiler/ir/tensor.h"
+
+namespace hone {
+
+// What a model's input wants to be.
+struct TensorType {
+  DType dtype = DType::kF32;
+  std::vector<int64_t> shape;
+  std::string ToString() const;  // "f32 [1,3,224,224]"
+};
+
+// Reads `path` as the input `name` of the given type. `preprocess` is how to take a picture
+// ("imagenet"), and unused for others. InvalidArgument when the file's tensor is of another type.
+StatusOr<Tensor> ReadInputFile(const std::string& path, absl::string_view name,
+                               const TensorType& type, absl::string_view preprocess);
+
+// .npy or .pb, whatever its type.
+StatusOr<Tensor> ReadTensorFile(const std::string& path);
+
+}  // namespace hone
