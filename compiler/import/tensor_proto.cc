@@ -3,7 +3,6 @@
 #include <onnx/onnx_pb.h>
 
 #include <limits>
-#include <optional>
 
 #include "absl/strings/str_cat.h"
 
@@ -13,39 +12,6 @@
 
 namespace hone {
 namespace {
-
-std::optional<DType> DTypeOf(int32_t onnx_type) {
-  switch (onnx_type) {
-    case onnx::TensorProto::FLOAT:
-      return DType::kF32;
-    case onnx::TensorProto::UINT8:
-      return DType::kU8;
-    case onnx::TensorProto::INT8:
-      return DType::kI8;
-    case onnx::TensorProto::UINT16:
-      return DType::kU16;
-    case onnx::TensorProto::INT16:
-      return DType::kI16;
-    case onnx::TensorProto::INT32:
-      return DType::kI32;
-    case onnx::TensorProto::INT64:
-      return DType::kI64;
-    case onnx::TensorProto::BOOL:
-      return DType::kBool;
-    case onnx::TensorProto::FLOAT16:
-      return DType::kF16;
-    case onnx::TensorProto::DOUBLE:
-      return DType::kF64;
-    case onnx::TensorProto::UINT32:
-      return DType::kU32;
-    case onnx::TensorProto::UINT64:
-      return DType::kU64;
-    case onnx::TensorProto::BFLOAT16:
-      return DType::kBF16;
-    default:
-      return std::nullopt;
-  }
-}
 
 int32_t OnnxTypeOf(DType dtype) {
   switch (dtype) {
@@ -123,8 +89,41 @@ std::string BytesOf(const onnx::TensorProto& proto, DType dtype) {
 
 }  // namespace
 
+std::optional<DType> DTypeOfOnnx(int32_t onnx_type) {
+  switch (onnx_type) {
+    case onnx::TensorProto::FLOAT:
+      return DType::kF32;
+    case onnx::TensorProto::UINT8:
+      return DType::kU8;
+    case onnx::TensorProto::INT8:
+      return DType::kI8;
+    case onnx::TensorProto::UINT16:
+      return DType::kU16;
+    case onnx::TensorProto::INT16:
+      return DType::kI16;
+    case onnx::TensorProto::INT32:
+      return DType::kI32;
+    case onnx::TensorProto::INT64:
+      return DType::kI64;
+    case onnx::TensorProto::BOOL:
+      return DType::kBool;
+    case onnx::TensorProto::FLOAT16:
+      return DType::kF16;
+    case onnx::TensorProto::DOUBLE:
+      return DType::kF64;
+    case onnx::TensorProto::UINT32:
+      return DType::kU32;
+    case onnx::TensorProto::UINT64:
+      return DType::kU64;
+    case onnx::TensorProto::BFLOAT16:
+      return DType::kBF16;
+    default:
+      return std::nullopt;
+  }
+}
+
 StatusOr<Tensor> TensorFromProto(const onnx::TensorProto& proto) {
-  const std::optional<DType> dtype = DTypeOf(proto.data_type());
+  const std::optional<DType> dtype = DTypeOfOnnx(proto.data_type());
   if (!dtype.has_value()) {
     return absl::UnimplementedError(absl::StrCat("tensor '", proto.name(), "' has ONNX's type ",
                                                  proto.data_type(), ", which hone lacks"));

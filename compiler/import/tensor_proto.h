@@ -3,6 +3,7 @@
 // shows ONNX's classes.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -19,6 +20,9 @@ struct NamedTensor {
   std::string name;  // may be empty
   Tensor tensor;
 };
+
+// ONNX's number of an element type, as ours; nothing for types hone lacks.
+std::optional<DType> DTypeOfOnnx(int32_t onnx_type);
 
 // Unimplemented for element types hone lacks (strings, complex numbers) and for data kept outside
 // the message; InvalidArgument when data and shape do not fit.

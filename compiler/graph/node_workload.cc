@@ -1,0 +1,143 @@
+#include "compiler/graph/node_workload.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "compiler/graph/shape_inference.h"
+#include "compiler/operators/elementwise.h"
+#include "compiler/operators/index_map.h"
+#include "compiler/operators/matmul.h"
+#include "compiler/operators/reduction.h"
+#include "compiler/operators/reference.h"
+#include "compiler/operators/softmax.h"
+
+namespace hone {
+namespace {
+
+Operand OperandOf(const Graph& graph, int value) {
+  const Value& v = graph.values[value];
+  return {v.type.dtype, v.type.shape, v.constant != nullptr};
+}
+
+struct Build {
+  const Graph& graph;
+  const Node& node;
+  Epilogue epilogue;
+  TensorType y;  // before the epilogue
+
+  const std::vector<int64_t>& Shape(int input) const { return graph.ShapeOf(node.inputs[input]); }
+
+  Convolution ConvolutionOf(const Window& window, int64_t groups) const {
+    return {.x = Shape(0),
+            .w = Shape(1),
+            .y = y.shape,
+            .window = window,
+            .groups = groups,
+            .constant_weights = graph.IsConstant(node.inputs[1])};
+  }
+
+  Workload operator()(const ConvolutionOp& op) const {
+    return ConvolutionWorkload(ConvolutionOf(op.window, op.groups), epilogue);
+  }
+  Workload operator()(const ConvolutionTransposeOp& op) const {
+    return ConvolutionTransposeWorkload(ConvolutionOf(op.window, op.groups), epilogue);
+  }
+  Workload operator()(const MatMulOp& op) const {
+    return MatMulWorkload({.x = Shape(0),
+                           .w = Shape(1),
+                           .transpose_x = op.transpose_x,
+                           .transpose_w = op.transpose_w,
+                           .constant_x = graph.IsConstant(node.inputs[0]),
+                           .constant_w = graph.IsConstant(node.inputs[1])},
+                          epilogue);
+  }
+  Workload operator()(const PoolingOp& op) const {
+    return PoolingWorkload({.kind = op.kind,
+                            .x = Shape(0),
+                            .y = y.shape,
+                            .window = op.window,
+                            .count_padding = op.count_padding},
+                           epilogue);
+  }
+  Workload operator()(const ReductionOp& op) const {
+    return ReductionWorkload(
+        {.combiner = op.combiner, .dtype = y.dtype, .x = Shape(0), .reduced = op.reduced},
+        epilogue);
+  }
+  Workload operator()(const SoftmaxOp& op) const {
+    return SoftmaxWorkload({.x = Shape(0), .first = op.first, .count = op.count, .log = op.log},
+                           epilogue);
+  }
+  Workload operator()(const ElementwiseOp&) const { return ElementwiseWorkload(y.shape, epilogue); }
+  Workload operator()(const IndexMapOp& op) const {
+    IndexMap map{.y = op.shape, .body = op.body};
+    for (int i = 0; i < node.own_inputs; ++i) {
+      map.operands.push_back(OperandOf(graph, node.inputs[i]));
+    }
+    return IndexMapWorkload(map, epilogue);
+  }
+  Workload operator()(const ConcatOp& op) const {
+    std::vector<Operand> operands;
+    for (int i = 0; i < node.own_inputs; ++i) {
+      operands.push_back(OperandOf(graph, node.inputs[i]));
+    }
+    return IndexMapWorkload(Concatenation(operands, op.axis), epilogue);
+  }
+  Workload operator()(const BatchNormOp&) const { return Never(); }
+  Workload operator()(const ReshapeOp&) const { return Never(); }
+
+  Workload Never() const {
+    HONE_CHECK(false) << OperatorName(node.op) << " has no workload";
+    return {};
+  }
+};
+
+}  // namespace
+
+Workload NodeWorkload(const Graph& graph, const Node& node) {
+  Build build{.graph = graph, .node = node, .epilogue = {.value = node.epilogue}};
+  std::vector<TensorType> own;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    if (static_cast<int>(i) < node.own_inputs) {
+      own.push_back(graph.values[node.inputs[i]].type);
+    } else {
+      build.epilogue.operands.push_back(OperandOf(graph, node.inputs[i]));
+    }
+  }
+  if (std::holds_alternative<ElementwiseOp>(node.op)) {
+    build.y = graph.values[node.output].type;
+  } else {
+    auto y = InferOperator(node.op, own);
+    HONE_CHECK(y.ok()) << y.status();
+    build.y = *std::move(y);
+  }
+  return std::visit(build, node.op);
+}
+
+StatusOr<Tensor> RunWorkload(const Workload& workload, const std::vector<const Tensor*>& inputs,
+                             const std::vector<int64_t>& shape) {
+  TensorMap values;
+  size_t next = 0;
+  std::string output;
+  for (const Buffer& buffer : workload.buffers) {
+    if (buffer.role == BufferRole::kOutput) {
+      output = buffer.name;
+      continue;
+    }
+    HONE_ASSIGN_OR_RETURN(std::vector<int64_t> extents, EvaluateShape(buffer.shape, {}));
+    HONE_CHECK(next < inputs.size()) << "too few tensors for " << workload.ToString();
+    values[buffer.name] = inputs[next++]->Reshaped(std::move(extents));
+  }
+  HONE_ASSIGN_OR_RETURN(TensorMap outputs, EvaluateWorkload(workload, values));
+  return outputs.at(output).Reshaped(shape);
+}
+
+StatusOr<Tensor> EvaluateNode(const Graph& graph, const Node& node) {
+  std::vector<const Tensor*> inputs;
+  for (int value : node.inputs) inputs.push_back(graph.values[value].constant.get());
+  const std::vector<int64_t>& shape = graph.ShapeOf(node.output);
+  if (std::holds_alternative<ReshapeOp>(node.op)) return inputs[0]->Reshaped(shape);
+  return RunWorkload(NodeWorkload(graph, node), inputs, shape);
+}
+
+}  // namespace hone

@@ -1,0 +1,283 @@
+#include "compiler/import/onnx.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/file.h"
+#include "compiler/graph/graph_builder.h"
+#include "compiler/import/onnx_node.h"
+#include "compiler/import/onnx_reader.h"
+#include "compiler/import/onnx_table.h"
+#include "compiler/import/tensor_proto.h"
+
+namespace hone {
+namespace {
+
+bool IsHalf(DType dtype) { return dtype == DType::kF16 || dtype == DType::kBF16; }
+
+bool IsOnnxDomain(absl::string_view domain) { return domain.empty() || domain == "ai.onnx"; }
+
+// An error of one node, with what it takes to find it.
+Status AtNode(const onnx::NodeProto& node, int64_t opset, const Status& status) {
+  const std::string name = !node.name().empty()     ? node.name()
+                           : node.output_size() > 0 ? node.output(0)
+                                                    : std::string("?");
+  return absl::Status(status.code(), absl::StrCat("node '", name, "' (", node.op_type(), ", opset ",
+                                                  opset, "): ", status.message()));
+}
+
+class Importer {
+ public:
+  Importer(const onnx::ModelProto& model, const ImportOptions& options)
+      : model_(model), options_(options), builder_(model.graph().name()) {}
+
+  StatusOr<Graph> Run() {
+    HONE_RETURN_IF_ERROR(ReadOpset());
+    HONE_RETURN_IF_ERROR(AddInitializers());
+    HONE_RETURN_IF_ERROR(AddInputs());
+    for (const onnx::NodeProto& node : model_.graph().node()) {
+      HONE_RETURN_IF_ERROR(AddNode(node));
+    }
+    HONE_RETURN_IF_ERROR(AddOutputs());
+    return std::move(builder_).Take();
+  }
+
+ private:
+  // Models of the first days say nothing of opsets: they follow the rules of opset 1.
+  Status ReadOpset() {
+    for (const onnx::OperatorSetIdProto& import : model_.opset_import()) {
+      if (IsOnnxDomain(import.domain())) opset_ = import.version();
+    }
+    if (opset_ > kNewestOpset) {
+      return absl::UnimplementedError(
+          absl::StrCat("the model uses opset ", opset_, "; opsets up to ", kNewestOpset,
+                       " are supported (export it with opset_version=", kNewestOpset, ")"));
+    }
+    return absl::OkStatus();
+  }
+
+  Status AddInitializers() {
+    for (const onnx::TensorProto& proto : model_.graph().initializer()) {
+      HONE_ASSIGN_OR_RETURN(Tensor tensor, TensorFromProto(proto));
+      if (IsHalf(tensor.dtype)) tensor = tensor.As(DType::kF32);
+      values_[proto.name()] = builder_.Constant(std::move(tensor), proto.name());
+    }
+    if (model_.graph().sparse_initializer_size() > 0) {
+      return absl::UnimplementedError("the model has sparse weights; these are not supported");
+    }
+    return absl::OkStatus();
+  }
+
+  Status AddInputs() {
+    std::set<std::string> names;
+    for (const onnx::ValueInfoProto& input : model_.graph().input()) {
+      names.insert(input.name());
+      if (values_.contains(input.name())) continue;  // old models list their weights here too
+      HONE_ASSIGN_OR_RETURN(TensorType type, InputType(input));
+      const bool half = IsHalf(type.dtype);
+      int value = builder_.Input(input.name(), std::move(type));
+      if (half) {
+        HONE_ASSIGN_OR_RETURN(value, builder_.Cast(input.name() + ".f32", value, DType::kF32));
+      }
+      values_[input.name()] = value;
+    }
+    for (const auto& [name, shape] : options_.input_shapes) {
+      if (!names.contains(name)) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "--shape ", name, "=", absl::StrJoin(shape, "x"), ": the model has no input '", name,
+            "'; its inputs are ", absl::StrJoin(names, ", ")));
+      }
+    }
+    for (const auto& [name, value] : options_.dims) {
+      if (!used_dims_.contains(name)) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "--shape ", name, "=", value, ": the model has no dimension '", name, "'"));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  StatusOr<TensorType> InputType(const onnx::ValueInfoProto& input) {
+    const onnx::TypeProto::Tensor& proto = input.type().tensor_type();
+    if (!input.type().has_tensor_type() || !proto.has_elem_type()) {
+      return absl::UnimplementedError(
+          absl::StrCat("input '", input.name(), "' is no tensor; only tensors are supported"));
+    }
+    auto dtype = DTypeFromOnnx(proto.elem_type());
+    if (!dtype.ok()) {
+      return absl::Status(dtype.status().code(),
+                          absl::StrCat("input '", input.name(), "': ", dtype.status().message()));
+    }
+    HONE_ASSIGN_OR_RETURN(std::vector<int64_t> shape, InputShape(input.name(), proto));
+    return TensorType{*dtype, std::move(shape)};
+  }
+
+  StatusOr<std::vector<int64_t>> InputShape(const std::string& name,
+                                            const onnx::TypeProto::Tensor& proto) {
+    const onnx::TensorShapeProto& declared = proto.shape();
+    for (const auto& dim : declared.dim()) {
+      if (!dim.dim_param().empty()) used_dims_.insert(dim.dim_param());
+    }
+    auto given = options_.input_shapes.find(name);
+    if (given != options_.input_shapes.end()) {
+      HONE_RETURN_IF_ERROR(CheckGivenShape(name, given->second, proto));
+      return given->second;
+    }
+    if (!proto.has_shape()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "input '", name, "' has no shape; give it one: --shape ", name, "=1x3x224x224"));
+    }
+    std::vector<int64_t> shape;
+    for (const auto& dim : declared.dim()) {
+      if (dim.has_dim_value() && dim.dim_value() >= 0) {
+        shape.push_back(dim.dim_value());
+        continue;
+      }
+      if (dim.dim_param().empty()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("input '", name, "' ", DeclaredText(declared), " has a dimension ",
+                         shape.size(), " of no size and no name; give its whole shape: --shape ",
+                         name, "=", ExampleShape(declared)));
+      }
+      auto value = options_.dims.find(dim.dim_param());
+      if (value == options_.dims.end()) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "input '", name, "' ", DeclaredText(declared), ": dimension '", dim.dim_param(),
+            "' has no size; give it one: --shape ", dim.dim_param(), "=VALUE"));
+      }
+      shape.push_back(value->second);
+    }
+    for (int64_t extent : shape) {
+      if (extent < 0) return absl::InvalidArgumentError("a dimension is negative");
+    }
+    return shape;
+  }
+
+  static Status CheckGivenShape(const std::string& name, const std::vector<int64_t>& shape,
+                                const onnx::TypeProto::Tensor& proto) {
+    if (!proto.has_shape()) return absl::OkStatus();
+    bool fits = static_cast<int>(shape.size()) == proto.shape().dim_size();
+    for (int d = 0; fits && d < proto.shape().dim_size(); ++d) {
+      const auto& dim = proto.shape().dim(d);
+      fits = shape[d] >= 0 &&
+             (!dim.has_dim_value() || dim.dim_value() < 0 || dim.dim_value() == shape[d]);
+    }
+    if (fits) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat("--shape ", name, "=", absl::StrJoin(shape, "x"),
+                                                   " does not fit the model's ",
+                                                   DeclaredText(proto.shape())));
+  }
+
+  static std::string DeclaredText(const onnx::TensorShapeProto& shape) {
+    std::vector<std::string> dims;
+    for (const auto& dim : shape.dim()) {
+      dims.push_back(!dim.dim_param().empty()                      ? dim.dim_param()
+                     : dim.has_dim_value() && dim.dim_value() >= 0 ? absl::StrCat(dim.dim_value())
+                                                                   : "?");
+    }
+    return absl::StrCat("[", absl::StrJoin(dims, ","), "]");
+  }
+
+  static std::string ExampleShape(const onnx::TensorShapeProto& shape) {
+    std::vector<std::string> dims;
+    for (const auto& dim : shape.dim()) {
+      dims.push_back(dim.has_dim_value() && dim.dim_value() > 0 ? absl::StrCat(dim.dim_value())
+                     : dims.empty()                             ? "1"
+                                                                : "224");
+    }
+    return absl::StrJoin(dims, "x");
+  }
+
+  Status AddNode(const onnx::NodeProto& proto) {
+    if (!IsOnnxDomain(proto.domain())) {
+      return AtNode(proto, opset_,
+                    absl::UnimplementedError(absl::StrCat("operators of domain '", proto.domain(),
+                                                          "' are not supported")));
+    }
+    const std::vector<OnnxOperator>& table = OnnxTable();
+    auto found = std::find_if(table.begin(), table.end(),
+                              [&](const OnnxOperator& op) { return proto.op_type() == op.name; });
+    if (found == table.end()) {
+      return AtNode(proto, opset_, absl::UnimplementedError("this operator is not supported"));
+    }
+    if (opset_ < found->since) {
+      return AtNode(proto, opset_,
+                    absl::UnimplementedError(
+                        absl::StrCat("it is supported from opset ", found->since, " on")));
+    }
+    std::vector<int> inputs;
+    for (const std::string& name : proto.input()) {
+      auto value = values_.find(name);
+      if (name.empty()) {
+        inputs.push_back(-1);
+      } else if (value == values_.end()) {
+        return AtNode(proto, opset_,
+                      absl::InvalidArgumentError(
+                          absl::StrCat("its input '", name, "' is computed by no node before it")));
+      } else {
+        inputs.push_back(value->second);
+      }
+    }
+    OnnxNode node(proto, opset_, builder_, std::move(inputs));
+    const Status built = found->build(node);
+    if (!built.ok()) return AtNode(proto, opset_, built);
+    for (int i = 0; i < proto.output_size(); ++i) {
+      if (!proto.output(i).empty() && node.outputs()[i] >= 0) {
+        values_[proto.output(i)] = node.outputs()[i];
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  Status AddOutputs() {
+    for (const onnx::ValueInfoProto& output : model_.graph().output()) {
+      auto found = values_.find(output.name());
+      if (found == values_.end()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("output '", output.name(), "' is computed by no node"));
+      }
+      int value = found->second;
+      const auto declared = DTypeFromOnnx(output.type().tensor_type().elem_type());
+      if (declared.ok() && IsHalf(*declared)) {
+        HONE_ASSIGN_OR_RETURN(value, builder_.Cast(output.name(), value, *declared));
+      }
+      HONE_RETURN_IF_ERROR(builder_.Output(output.name(), value));
+    }
+    if (model_.graph().output_size() == 0) {
+      return absl::InvalidArgumentError("the model has no outputs");
+    }
+    return absl::OkStatus();
+  }
+
+  const onnx::ModelProto& model_;
+  const ImportOptions& options_;
+  GraphBuilder builder_;
+  int64_t opset_ = 1;
+  std::map<std::string, int> values_;
+  std::set<std::string> used_dims_;
+};
+
+}  // namespace
+
+StatusOr<Graph> ImportOnnx(absl::string_view bytes, const ImportOptions& options) {
+  HONE_ASSIGN_OR_RETURN(const onnx::ModelProto model, ParseOnnxModel(bytes));
+  return Importer(model, options).Run();
+}
+
+StatusOr<Graph> ImportOnnxFile(const std::string& path, const ImportOptions& options) {
+  HONE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
+  auto graph = ImportOnnx(bytes, options);
+  if (graph.ok()) return graph;
+  return absl::Status(graph.status().code(), absl::StrCat(path, ": ", graph.status().message()));
+}
+
+std::vector<std::string> SupportedOnnxOperators() {
+  std::vector<std::string> names;
+  for (const OnnxOperator& op : OnnxTable()) names.emplace_back(op.name);
+  return names;
+}
+
+}  // namespace hone
