@@ -5,6 +5,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/codegen/kernel_runner.h"
+#include "tests/codegen/packed_microkernel.h"
 
 namespace hone {
 namespace {
@@ -16,56 +17,10 @@ Target Avx2Target() {
   return *target;
 }
 
-// c[i, 0:mv*lanes] = sum_k b[k, i] * a[k, 0:mv*lanes], packed operands.
-Program Microkernel(int mv, int nr, int ku, int64_t depth, int lanes) {
-  const Expr k = Var("k");
-  const int64_t width = mv * lanes;
-  auto vector = [&](Expr base) { return Ramp(std::move(base), Int(1), lanes); };
-  std::vector<Stmt> all;
-  all.push_back(Allocate({"acc", DType::kF32, {Int(nr * width)}, Scope::kRegister}));
-  all.push_back(Allocate({"av", DType::kF32, {Int(ku * width)}, Scope::kRegister}));
-  for (int j = 0; j < nr; ++j) {
-    for (int m = 0; m < mv; ++m) {
-      all.push_back(
-          Store("acc", {vector(Int(j * width + m * lanes))}, Float(0, {DType::kF32, lanes})));
-    }
-  }
-  std::vector<Stmt> body;
-  for (int u = 0; u < ku; ++u) {
-    for (int m = 0; m < mv; ++m) {
-      body.push_back(
-          Store("av", {vector(Int(u * width + m * lanes))},
-                Load("a", DType::kF32, {vector(k * (ku * width) + u * width + m * lanes)})));
-    }
-    for (int j = 0; j < nr; ++j) {
-      const Expr b = Broadcast(Load("b", DType::kF32, {k * (ku * nr) + u * nr + j}), lanes);
-      for (int m = 0; m < mv; ++m) {
-        const Expr acc = vector(Int(j * width + m * lanes));
-        body.push_back(Store("acc", {acc},
-                             Fma(Load("av", DType::kF32, {vector(Int(u * width + m * lanes))}), b,
-                                 Load("acc", DType::kF32, {acc}))));
-      }
-    }
-  }
-  all.push_back(For("k", Int(depth / ku), LoopKind::kSerial, Block(body), true));
-  for (int j = 0; j < nr; ++j) {
-    for (int m = 0; m < mv; ++m) {
-      const Expr at = vector(Int(j * width + m * lanes));
-      all.push_back(Store("c", {at}, Load("acc", DType::kF32, {at})));
-    }
-  }
-  Program program;
-  program.buffers = {
-      {"a", DType::kF32, {Int(depth), Int(width)}, Scope::kArgument, BufferRole::kInput},
-      {"b", DType::kF32, {Int(depth), Int(nr)}, Scope::kArgument, BufferRole::kInput},
-      {"c", DType::kF32, {Int(nr), Int(width)}, Scope::kArgument, BufferRole::kOutput}};
-  program.run = Block(all);
-  return program;
-}
-
 TEST(CodeGenerator, CompilesAMicrokernelThatComputesTheProduct) {
   const int depth = 32;
-  const Program program = Microkernel(2, 6, 4, depth, 8);
+  const Program program =
+      MakePackedMicrokernel({.vectors = 2, .scalars = 6, .unroll = 4, .lanes = 8, .depth = depth});
   auto ir = GenerateLlvmIr(program, Avx2Target());
   ASSERT_TRUE(ir.ok()) << ir.status();
   auto artifact = GenerateCode(program, Avx2Target());
@@ -76,9 +31,9 @@ TEST(CodeGenerator, CompilesAMicrokernelThatComputesTheProduct) {
   std::vector<float> b(depth * 6);
   for (size_t i = 0; i < a.size(); ++i) a[i] = static_cast<float>(i % 7) - 3;
   for (size_t i = 0; i < b.size(); ++i) b[i] = static_cast<float>(i % 5) - 2;
-  buffers["a"] = Tensor::Floats({depth, 16}, a);
+  buffers["a"] = Tensor::Floats({1, depth, 16}, a);
   buffers["b"] = Tensor::Floats({depth, 6}, b);
-  buffers["c"] = Tensor::Zeros(DType::kF32, {6, 16});
+  buffers["c"] = Tensor::Zeros(DType::kF32, {1, 6, 16});
   const Status status = RunArtifact(*artifact, {}, buffers);
   ASSERT_TRUE(status.ok()) << status;
   for (int j = 0; j < 6; ++j) {
@@ -142,7 +97,10 @@ TEST(CodeGenerator, MakesSharedObjectsForOtherArchitectures) {
         "target/1 x86_64 cpu=sapphirerapids features=avx,avx2,avx512f,fma l1=49152 l2=2097152 "
         "l3=0 cores=1 threads=1"}) {
     const Target target = *Target::Parse(text);
-    auto artifact = GenerateCode(Microkernel(2, 4, 2, 16, target.FloatLanes()), target);
+    auto artifact = GenerateCode(
+        MakePackedMicrokernel(
+            {.vectors = 2, .scalars = 4, .unroll = 2, .lanes = target.FloatLanes(), .depth = 16}),
+        target);
     ASSERT_TRUE(artifact.ok()) << text << ": " << artifact.status();
     EXPECT_EQ(artifact->code().substr(1, 3), "ELF");
     // Without fused multiply-add each one takes registers of its own.
