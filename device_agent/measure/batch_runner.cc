@@ -271,18 +271,23 @@ void BatchRunner::RunFirstVisit(Racer& racer) {
     racer.estimator.Add({{racer.estimate_ns}, gflops_max_, gflops_max_}, false);
     return;
   }
-  const VisitPlan plan = PlanFirstVisit(racer.estimate_ns);
-  Visit visit = timer_.TimeVisit(*racer.loaded, {1, plan.runs_per_sample}, racer.estimate_ns);
-  racer.estimate_ns = visit.run_ns.front();
+  Visit visit;
+  visit.gflops_before = hone_fma_gflops();
+  const auto sample = [&] {
+    // Each is planned by what the last one said: the checked run was a cold one.
+    const int runs = PlanFirstVisit(racer.estimate_ns).runs_per_sample;
+    visit.run_ns.push_back(timer_.Sample(*racer.loaded, runs, racer.estimate_ns));
+    racer.estimate_ns = *std::min_element(visit.run_ns.begin(), visit.run_ns.end());
+  };
+  sample();
+  // One slow sample may be a cold cache or a moment without the core, where those are not excluded
+  // by the clock; two are not.
+  if (IsClearlySlower(racer.estimate_ns, BestNs()) && !timer_.CountsCpuTime(racer.estimate_ns))
+    sample();
   racer.raced_out = IsClearlySlower(racer.estimate_ns, BestNs());
-  if (!racer.raced_out && plan.samples > 1) {
-    // The plan was made from a cold run; now it is known better.
-    VisitPlan rest = PlanFirstVisit(racer.estimate_ns);
-    Visit more = timer_.TimeVisit(*racer.loaded, rest, racer.estimate_ns);
-    visit.run_ns = std::move(more.run_ns);
-    visit.gflops_after = more.gflops_after;
-  }
-  racer.estimate_ns = *std::min_element(visit.run_ns.begin(), visit.run_ns.end());
+  const int samples = racer.raced_out ? 0 : PlanFirstVisit(racer.estimate_ns).samples;
+  while (static_cast<int>(visit.run_ns.size()) < samples) sample();
+  visit.gflops_after = hone_fma_gflops();
   const bool quiet = IsQuiet(visit, gflops_max_);
   racer.estimator.Add(std::move(visit), quiet);
   if (best_in_batch_ns_ <= 0 || racer.estimate_ns < best_in_batch_ns_)

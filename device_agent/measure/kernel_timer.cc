@@ -19,6 +19,10 @@ int64_t ReadClock(clockid_t clock) {
 
 }  // namespace
 
+bool KernelTimer::CountsCpuTime(double estimate_ns) const {
+  return threads == 1 && estimate_ns >= kCpuTimeFromNs;
+}
+
 double KernelTimer::Sample(LoadedCandidate& candidate, int runs, double estimate_ns) const {
   const clockid_t clock =
       threads == 1 && estimate_ns >= kCpuTimeFromNs ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC_RAW;

@@ -16,6 +16,8 @@ struct KernelTimer {
   WatchPage& watch;  // gets a beat for every sample
   int threads = 1;   // that the kernel may use
 
+  // Whether a run that takes about this long is timed by the thread's CPU time.
+  bool CountsCpuTime(double estimate_ns) const;
   // Mean time of one of `runs` runs, in ns. `estimate_ns` decides which clock counts.
   double Sample(LoadedCandidate& candidate, int runs, double estimate_ns) const;
   // Calibration, samples, calibration.
