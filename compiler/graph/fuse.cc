@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -70,16 +71,24 @@ int ChooseProducer(const Graph& graph, size_t n, const std::vector<int>& produce
   const Node& node = graph.nodes[n];
   int chosen = -1;
   int attraction = 0;
+  int64_t weights = 0;
   for (int value : node.inputs) {
     const int producer = producers[value];
     if (producer < 0 || readers[value] != 1) continue;
     if (graph.ShapeOf(value) != graph.ShapeOf(node.output)) continue;
     const Node& candidate = graph.nodes[producer];
     const int pull = among_elementwise ? IsElementwise(candidate) : Attraction(candidate);
-    // Of equals, the one computed last: its other operands are there by then.
-    if (pull > 0 && (pull > attraction || (pull == attraction && producer > chosen))) {
+    if (pull == 0) continue;
+    // Of equals the one with more weights, and so more work beside which the epilogue vanishes: in
+    // residual networks always the block's last convolution, never the shortcut's, so that blocks
+    // with and without a convolution in the shortcut share their kernels.
+    const int64_t candidate_weights =
+        pull == 2 ? ElementCount(graph.ShapeOf(candidate.inputs[1])) : 0;
+    const auto rank = std::tuple(pull, candidate_weights, producer);
+    if (rank > std::tuple(attraction, weights, chosen)) {
       chosen = producer;
       attraction = pull;
+      weights = candidate_weights;
     }
   }
   return chosen;
