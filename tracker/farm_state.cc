@@ -79,22 +79,25 @@ void FarmState::On(SubmitEvent event) {
   batch.order = next_order_++;
   batch.batch = std::move(event.batch);
   batch.submitted_ns = now_ns_;
-  if (event.finished) {
-    Finish(event.batch_id, *std::move(event.finished));
-    return;
-  }
   const StatusOr<Target> target = Target::Parse(batch.batch->target());
   HONE_CHECK(target.ok()) << "an unchecked batch: " << target.status();
   batch.demand = {.device = batch.batch->device(), .target = *target};
+  // Granted by an earlier life of the tracker; if to several devices, then only one keeps it.
   for (auto& [name, device] : devices_) {
-    for (const Attempt& attempt : device.attempts) {
-      if (attempt.batch_id != event.batch_id) continue;
-      batch.device = name;  // granted by an earlier life of the tracker
-      return;
+    const bool here = std::any_of(device.attempts.begin(), device.attempts.end(),
+                                  [&](const Attempt& a) { return a.batch_id == event.batch_id; });
+    if (here && batch.device.empty()) {
+      batch.device = name;
+    } else if (here) {
+      DropAttempt(device, event.batch_id);
     }
   }
-  queue_.Add(batch.order, event.batch_id, batch.demand);
-  refill_ = true;
+  if (event.finished) {
+    Finish(event.batch_id, *std::move(event.finished));
+  } else if (batch.device.empty()) {
+    queue_.Add(batch.order, event.batch_id, batch.demand);
+    refill_ = true;
+  }
 }
 
 void FarmState::On(CancelEvent event) {
@@ -189,10 +192,11 @@ void FarmState::TakeDeviceStatus(const std::string& agent_name, const Agent& age
   // The agent has not heard of its new lease yet: it is told again.
   const bool unheard = !device.agent.empty() && status.epoch() < device.epoch;
   if (same_lease || unheard) {
+    const bool resumed = device.agent.empty();
     device.agent = agent_name;
     device.boot = agent.boot;
     device.expires_ns = now_ns_ + limits_.lease_ttl_ns;
-    TakeHeld(name, device, status);
+    TakeHeld(name, device, status, resumed);
     refill_ = true;
     return;
   }
@@ -204,7 +208,8 @@ void FarmState::TakeDeviceStatus(const std::string& agent_name, const Agent& age
   effects_.push_back(PersistEpoch{name, device.epoch_asked});
 }
 
-void FarmState::TakeHeld(const std::string& name, Device& device, const pb::DeviceStatus& status) {
+void FarmState::TakeHeld(const std::string& name, Device& device, const pb::DeviceStatus& status,
+                         bool resumed) {
   std::set<std::string> held;
   for (const pb::HeldAttempt& attempt : status.held()) held.insert(attempt.attempt_id());
   for (Attempt& attempt : device.attempts) attempt.held = held.contains(attempt.attempt_id);
@@ -220,9 +225,9 @@ void FarmState::TakeHeld(const std::string& name, Device& device, const pb::Devi
     if (known || attempt.attempt_id() != AttemptId(attempt.batch_id(), name, device.epoch))
       continue;
     const auto batch = batches_.find(attempt.batch_id());
-    if (batch == batches_.end()) {
+    if (batch == batches_.end() && resumed) {
       device.attempts.push_back({attempt.attempt_id(), attempt.batch_id(), /*held=*/true});
-    } else if (!batch->second.result && batch->second.device.empty()) {
+    } else if (batch != batches_.end() && !batch->second.result && batch->second.device.empty()) {
       queue_.Remove(batch->second.order);
       Grant(name, device, attempt.batch_id(), /*held=*/true);
     }

@@ -105,7 +105,9 @@ class FarmState {
   bool Admit(uint64_t session, const pb::AgentState& state);
   void TakeDeviceStatus(const std::string& agent_name, const Agent& agent,
                         const pb::DeviceStatus& status);
-  void TakeHeld(const std::string& name, Device& device, const pb::DeviceStatus& status);
+  // `resumed`: the lease was not alive here, so what is held may be of batches not known here.
+  void TakeHeld(const std::string& name, Device& device, const pb::DeviceStatus& status,
+                bool resumed);
   // What the device had is lost: its batches wait again, or are given up.
   void EndLease(const std::string& name, Device& device, absl::string_view why);
 
@@ -123,7 +125,7 @@ class FarmState {
   pb::AgentOrders OrdersFor(const std::string& name, const Agent& agent) const;
   bool AnyDeviceCanRun(const Demand& demand) const;
 
-  const FarmLimits limits_;
+  FarmLimits limits_;
   int64_t now_ns_ = 0;  // of the event that is handled
   uint64_t next_order_ = 1;
   BatchQueue queue_;

@@ -1,0 +1,448 @@
+#include "tracker/farm_state.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "absl/strings/str_cat.h"
+
+namespace hone {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr int64_t kSecond = 1'000'000'000;
+
+std::shared_ptr<const pb::Batch> SomeBatch(const std::string& device = "") {
+  pb::Batch batch;
+  batch.set_workload("workload/1 w");
+  batch.set_target(Target().ToString());
+  batch.set_numerics("fp32");
+  batch.set_device(device);
+  batch.add_candidates()->set_schedule("schedule/1");
+  return std::make_shared<const pb::Batch>(batch);
+}
+
+// An agent's state with one device.
+pb::AgentState StateOf(const std::string& agent, uint64_t boot, uint64_t sequence,
+                       const std::string& device, uint64_t epoch,
+                       const std::vector<std::string>& held_batches = {}) {
+  pb::AgentState state;
+  state.set_agent(agent);
+  state.set_boot(boot);
+  state.set_sequence(sequence);
+  pb::DeviceStatus* status = state.add_devices();
+  status->mutable_info()->set_name(device);
+  status->mutable_info()->set_target(Target().ToString());
+  status->mutable_info()->set_state(pb::READY);
+  status->set_epoch(epoch);
+  for (const std::string& batch : held_batches) {
+    pb::HeldAttempt* held = status->add_held();
+    held->set_batch_id(batch);
+    held->set_attempt_id(absl::StrCat(batch, "@", device, ":", epoch));
+  }
+  return state;
+}
+
+// Plays the shell: a clock, a journal that does what it is told, and what was sent last.
+class FarmStateTest : public ::testing::Test {
+ protected:
+  void Feed(FarmEvent event) {
+    std::deque<FarmEvent> events = {std::move(event)};
+    while (!events.empty()) {
+      for (FarmEffect& effect : state_.Step(std::move(events.front()), now_ns_)) {
+        if (auto* persist = std::get_if<PersistEpoch>(&effect)) {
+          journal_.push_back(absl::StrCat(persist->device, ":", persist->epoch));
+          events.push_back(EpochPersistedEvent{persist->device, persist->epoch, journal_status_});
+        } else if (auto* commit = std::get_if<CommitBatch>(&effect)) {
+          journal_.push_back(commit->result.batch_id());
+          records_ += static_cast<int>(commit->records.size());
+          events.push_back(BatchCommittedEvent{commit->call, commit->result, journal_status_});
+        } else if (auto* send = std::get_if<SendOrders>(&effect)) {
+          orders_[send->session] = send->orders;
+        } else if (auto* close = std::get_if<CloseSession>(&effect)) {
+          closed_[close->session] = close->status;
+        } else if (auto* answer = std::get_if<AnswerReport>(&effect)) {
+          answer_ = *answer;
+        } else if (auto* notify = std::get_if<NotifyClient>(&effect)) {
+          notified_.push_back(notify->client_id);
+        }
+      }
+      events.pop_front();
+    }
+  }
+
+  void Submit(const std::string& id, const std::string& device = "") {
+    Feed(SubmitEvent{.client_id = "client", .batch_id = id, .batch = SomeBatch(device)});
+  }
+  // Agent "agent" says that it has "board"; session 1, boot 1.
+  void Hello(uint64_t epoch = 0, const std::vector<std::string>& held = {}) {
+    Feed(AgentStateEvent{1, StateOf("agent", 1, ++sequence_, "board", epoch, held)});
+  }
+  void Report(const std::string& batch, uint64_t epoch, const std::string& device = "board") {
+    ReportEvent event{.call = ++call_};
+    event.report.set_agent("agent");
+    event.report.set_device(device);
+    event.report.set_epoch(epoch);
+    event.report.set_batch_id(batch);
+    event.report.set_attempt_id(absl::StrCat(batch, "@", device, ":", epoch));
+    event.report.mutable_result()->add_measurements()->set_cost_ns(10);
+    *event.report.mutable_batch() = *SomeBatch();
+    Feed(std::move(event));
+  }
+  void Wait(int64_t seconds) {
+    for (int64_t i = 0; i < seconds; ++i) {
+      now_ns_ += kSecond;
+      Feed(TickEvent{});
+    }
+  }
+  // Ids of the batches granted in the latest orders of a session.
+  std::vector<std::string> Granted(uint64_t session = 1) {
+    std::vector<std::string> ids;
+    for (const pb::DeviceOrders& device : orders_[session].devices()) {
+      for (const pb::Grant& grant : device.grants()) ids.push_back(grant.batch_id());
+    }
+    return ids;
+  }
+  uint64_t EpochTold(uint64_t session = 1) { return orders_[session].devices(0).epoch(); }
+  std::vector<std::string> Results() {
+    std::vector<std::string> lines;
+    for (const pb::BatchResult& result : state_.ResultsOf("client")) {
+      lines.push_back(
+          absl::StrCat(result.batch_id(), result.error().empty() ? "" : ": ", result.error()));
+    }
+    return lines;
+  }
+
+  FarmState state_{{}, {{"known", 7}}};
+  int64_t now_ns_ = 1000 * kSecond;
+  uint64_t sequence_ = 0;
+  uint64_t call_ = 0;
+  Status journal_status_;
+  std::vector<std::string> journal_;
+  int records_ = 0;
+  std::map<uint64_t, pb::AgentOrders> orders_;
+  std::map<uint64_t, Status> closed_;
+  AnswerReport answer_;
+  std::vector<std::string> notified_;
+};
+
+TEST_F(FarmStateTest, WritesTheEpochDownBeforeItGrants) {
+  Submit("a");
+  Hello();
+  EXPECT_THAT(journal_, ElementsAre("board:1"));
+  EXPECT_EQ(EpochTold(), 1);
+  EXPECT_THAT(Granted(), ElementsAre("a"));
+}
+
+TEST_F(FarmStateTest, GrantsNothingWhileTheEpochIsNotSafe) {
+  Submit("a");
+  journal_status_ = absl::ResourceExhaustedError("disk full");
+  Hello();
+  EXPECT_THAT(Granted(), IsEmpty());
+  EXPECT_EQ(EpochTold(), 0);
+  journal_status_ = absl::OkStatus();
+  Hello();
+  EXPECT_THAT(Granted(), ElementsAre("a"));
+}
+
+TEST_F(FarmStateTest, CountsOnFromTheEpochInTheJournal) {
+  Feed(AgentStateEvent{1, StateOf("agent", 1, 1, "known", 0)});
+  EXPECT_EQ(EpochTold(), 8);
+}
+
+TEST_F(FarmStateTest, GrantsTwoBatchesAheadOldestFirst) {
+  for (const char* id : {"a", "b", "c"}) Submit(id);
+  Hello();
+  EXPECT_THAT(Granted(), ElementsAre("a", "b"));
+  Report("a", 1);
+  EXPECT_THAT(Granted(), ElementsAre("b", "c"));
+}
+
+TEST_F(FarmStateTest, SendsABatchUntilTheAgentHoldsIt) {
+  Submit("a");
+  Hello();
+  Hello(1);
+  EXPECT_TRUE(orders_[1].devices(0).grants(0).has_batch());
+  Hello(1, {"a"});
+  EXPECT_FALSE(orders_[1].devices(0).grants(0).has_batch());
+}
+
+TEST_F(FarmStateTest, AnswersEveryStateWithWholeOrders) {
+  Hello();
+  EXPECT_EQ(orders_[1].acked_sequence(), 1);
+  Hello(1);
+  EXPECT_EQ(orders_[1].acked_sequence(), 2);
+  EXPECT_EQ(orders_[1].devices(0).ttl_ms(), 30'000);
+}
+
+TEST_F(FarmStateTest, RecordsAReportAndTellsTheClient) {
+  Submit("a");
+  Hello();
+  Report("a", 1);
+  EXPECT_EQ(answer_.reply.outcome(), pb::RECORDED);
+  EXPECT_EQ(records_, 1);
+  EXPECT_THAT(Results(), ElementsAre("a"));
+  EXPECT_THAT(notified_, ElementsAre("client"));
+}
+
+TEST_F(FarmStateTest, CommitsAReportOnceHoweverOftenItComes) {
+  Submit("a");
+  Hello();
+  Report("a", 1);
+  Report("a", 1);
+  EXPECT_EQ(answer_.reply.outcome(), pb::RECORDED);
+  EXPECT_EQ(records_, 1);
+  EXPECT_THAT(journal_, ElementsAre("board:1", "a"));
+}
+
+TEST_F(FarmStateTest, AcknowledgesNothingThatIsNotCommitted) {
+  Submit("a");
+  Hello();
+  journal_status_ = absl::ResourceExhaustedError("disk full");
+  Report("a", 1);
+  EXPECT_EQ(answer_.status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(Results(), IsEmpty());
+  journal_status_ = absl::OkStatus();
+  Report("a", 1);
+  EXPECT_EQ(answer_.reply.outcome(), pb::RECORDED);
+  EXPECT_THAT(Results(), ElementsAre("a"));
+}
+
+TEST_F(FarmStateTest, KeepsResultsUntilTheyAreAcknowledged) {
+  Submit("a");
+  Hello();
+  Report("a", 1);
+  Feed(ClientSeenEvent{"client", {}});
+  EXPECT_THAT(Results(), ElementsAre("a"));
+  Feed(ClientSeenEvent{"client", {"a"}});
+  EXPECT_THAT(Results(), IsEmpty());
+}
+
+TEST_F(FarmStateTest, SubmittingAgainChangesNothing) {
+  Submit("a");
+  Submit("a");
+  Hello();
+  EXPECT_THAT(Granted(), ElementsAre("a"));
+}
+
+TEST_F(FarmStateTest, AnswersABatchThatWasFinishedInAnEarlierLife) {
+  pb::BatchResult finished;
+  finished.set_batch_id("a");
+  Feed(SubmitEvent{"client", "a", SomeBatch(), finished});
+  Hello();
+  EXPECT_THAT(Granted(), IsEmpty());
+  EXPECT_THAT(Results(), ElementsAre("a"));
+}
+
+TEST_F(FarmStateTest, AnExpiredLeaseQueuesItsBatchesAgain) {
+  Submit("a");
+  Hello();
+  Wait(31);
+  EXPECT_EQ(state_.queued_batches(), 1);
+  Feed(AgentStateEvent{2, StateOf("other", 1, 1, "board2", 0)});
+  EXPECT_THAT(Granted(2), ElementsAre("a"));
+}
+
+TEST_F(FarmStateTest, HeartbeatsKeepALease) {
+  Submit("a");
+  Hello();
+  for (int i = 0; i < 20; ++i) {
+    Wait(5);
+    Hello(1, {"a"});
+  }
+  EXPECT_EQ(state_.queued_batches(), 0);
+  EXPECT_THAT(journal_, ElementsAre("board:1"));
+}
+
+TEST_F(FarmStateTest, AnAgentThatComesBackLateGoesOnIfNobodyHadItsDevice) {
+  Submit("a");
+  Hello();
+  Hello(1, {"a"});
+  Wait(100);
+  EXPECT_EQ(state_.queued_batches(), 1);
+  Hello(1, {"a"});
+  EXPECT_EQ(state_.queued_batches(), 0);
+  EXPECT_THAT(Granted(), ElementsAre("a"));
+  EXPECT_THAT(journal_, ElementsAre("board:1"));
+}
+
+TEST_F(FarmStateTest, ALateReportCountsIfNobodyHadTheDevice) {
+  Submit("a");
+  Hello();
+  Wait(31);
+  Report("a", 1);
+  EXPECT_EQ(answer_.reply.outcome(), pb::RECORDED);
+  EXPECT_EQ(state_.queued_batches(), 0);
+}
+
+TEST_F(FarmStateTest, AStaleEpochNeverCounts) {
+  Submit("a");
+  Hello();
+  Wait(31);
+  // Another agent has the board now.
+  Feed(AgentStateEvent{2, StateOf("other", 1, 1, "board", 0)});
+  EXPECT_EQ(EpochTold(2), 2);
+  Report("a", 1);
+  EXPECT_EQ(answer_.reply.outcome(), pb::STALE);
+  EXPECT_THAT(Results(), IsEmpty());
+  EXPECT_EQ(records_, 0);
+  Report("a", 2);
+  EXPECT_EQ(answer_.reply.outcome(), pb::RECORDED);
+}
+
+TEST_F(FarmStateTest, TellsAnAgentThatItsDeviceIsLeasedToAnother) {
+  Hello();
+  Wait(31);
+  Feed(AgentStateEvent{2, StateOf("other", 1, 1, "board", 0)});
+  Hello(1, {"a"});
+  EXPECT_EQ(EpochTold(), 0);
+  EXPECT_THAT(Granted(), IsEmpty());
+}
+
+TEST_F(FarmStateTest, AnAgentThatIsStartedAgainGetsANewLease) {
+  Submit("a");
+  Hello();
+  Feed(AgentStateEvent{2, StateOf("agent", 2, 1, "board", 0)});
+  EXPECT_EQ(closed_[1].code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(EpochTold(2), 2);
+  EXPECT_THAT(Granted(2), ElementsAre("a"));
+}
+
+TEST_F(FarmStateTest, RefusesTheOlderOfTwoAgentsWithOneName) {
+  Feed(AgentStateEvent{1, StateOf("agent", 5, 1, "board", 0)});
+  Feed(AgentStateEvent{2, StateOf("agent", 4, 1, "board", 0)});
+  EXPECT_EQ(closed_[2].code(), absl::StatusCode::kAborted);
+  EXPECT_FALSE(closed_.contains(1));
+  EXPECT_THAT(journal_, ElementsAre("board:1"));
+}
+
+TEST_F(FarmStateTest, ABrokenStreamKeepsTheLease) {
+  Submit("a");
+  Hello();
+  Hello(1, {"a"});
+  Feed(SessionEndedEvent{1});
+  Wait(10);
+  Feed(AgentStateEvent{2, StateOf("agent", 1, 1, "board", 1, {"a"})});
+  EXPECT_THAT(Granted(2), ElementsAre("a"));
+  EXPECT_THAT(journal_, ElementsAre("board:1"));
+}
+
+TEST_F(FarmStateTest, GrantsNothingNewToAnAgentWithoutAStream) {
+  Hello();
+  Feed(SessionEndedEvent{1});
+  Submit("a");
+  EXPECT_EQ(state_.queued_batches(), 1);
+}
+
+TEST_F(FarmStateTest, GivesUpABatchThatKeepsLosingItsDevice) {
+  Submit("a");
+  for (uint64_t boot = 1; boot <= 4; ++boot) {
+    Feed(AgentStateEvent{boot, StateOf("agent", boot, 1, "board", 0)});
+    EXPECT_THAT(Granted(boot), ElementsAre("a"));
+  }
+  Feed(AgentStateEvent{5, StateOf("agent", 5, 1, "board", 0)});
+  ASSERT_THAT(Results(), SizeIs(1));
+  EXPECT_THAT(Results()[0], HasSubstr("its device was lost 4 times"));
+}
+
+TEST_F(FarmStateTest, CancelsWhatWaitsAndWhatRuns) {
+  for (const char* id : {"a", "b", "c"}) Submit(id);
+  Hello();
+  Feed(CancelEvent{"client", {"a", "c"}});
+  EXPECT_THAT(Results(), ElementsAre("a: cancelled", "c: cancelled"));
+  EXPECT_THAT(Granted(), ElementsAre("b"));
+  Report("a", 1);
+  EXPECT_EQ(answer_.reply.outcome(), pb::UNWANTED);
+  EXPECT_EQ(records_, 0);
+}
+
+TEST_F(FarmStateTest, CancelsOnlyTheClientsOwn) {
+  Submit("a");
+  Feed(CancelEvent{"somebody else", {"a"}});
+  EXPECT_EQ(state_.queued_batches(), 1);
+}
+
+TEST_F(FarmStateTest, GrantsANamedDevicesBatchToItAlone) {
+  Submit("a", "other board");
+  Hello();
+  EXPECT_THAT(Granted(), IsEmpty());
+  Feed(AgentStateEvent{2, StateOf("other", 1, 1, "other board", 0)});
+  EXPECT_THAT(Granted(2), ElementsAre("a"));
+}
+
+TEST_F(FarmStateTest, GivesUpABatchThatNoDeviceCanRun) {
+  Submit("a", "unheard of");
+  Hello();
+  Wait(59);
+  EXPECT_THAT(Results(), IsEmpty());
+  Wait(2);
+  ASSERT_THAT(Results(), SizeIs(1));
+  EXPECT_THAT(Results()[0], HasSubstr("no device of the farm can run it"));
+}
+
+TEST_F(FarmStateTest, ForgetsTheBatchesOfASilentClient) {
+  for (const char* id : {"a", "b", "c"}) Submit(id);
+  Hello();
+  for (int i = 0; i < 122; ++i) {
+    Wait(5);
+    Hello(1, {"a", "b"});
+  }
+  EXPECT_THAT(Granted(), IsEmpty());
+  EXPECT_EQ(state_.queued_batches(), 0);
+}
+
+TEST_F(FarmStateTest, GrantsNothingToAQuarantinedDevice) {
+  Submit("a");
+  pb::AgentState state = StateOf("agent", 1, 1, "board", 0);
+  state.mutable_devices(0)->mutable_info()->set_state(pb::QUARANTINED);
+  Feed(AgentStateEvent{1, state});
+  EXPECT_THAT(Granted(), IsEmpty());
+}
+
+TEST_F(FarmStateTest, KeepsAttemptsOfAnEarlierLifeOfTheTracker) {
+  FarmState anew({}, {{"board", 4}});
+  state_ = anew;
+  Hello(4, {"a"});
+  EXPECT_THAT(Granted(), ElementsAre("a"));
+  EXPECT_THAT(journal_, IsEmpty());
+  // The client submits it again: it runs already.
+  Submit("a");
+  EXPECT_EQ(state_.queued_batches(), 0);
+  Report("a", 4);
+  EXPECT_THAT(Results(), ElementsAre("a"));
+}
+
+TEST_F(FarmStateTest, RecordsAReportWhoseBatchItNeverSaw) {
+  FarmState anew({}, {{"board", 4}});
+  state_ = anew;
+  Report("a", 4);
+  EXPECT_EQ(answer_.reply.outcome(), pb::RECORDED);
+  EXPECT_EQ(records_, 1);
+}
+
+TEST_F(FarmStateTest, ListsASilentDeviceAsLost) {
+  Hello();
+  EXPECT_EQ(state_.Devices(now_ns_)[0].state(), pb::READY);
+  EXPECT_EQ(state_.Devices(now_ns_ + 16 * kSecond)[0].state(), pb::LOST);
+}
+
+TEST_F(FarmStateTest, DoesNotBelieveAReportOfTheWrongLength) {
+  Submit("a");
+  Hello();
+  ReportEvent event{.call = 1};
+  event.report.set_device("board");
+  event.report.set_epoch(1);
+  event.report.set_batch_id("a");
+  event.report.set_attempt_id("a@board:1");
+  Feed(std::move(event));
+  EXPECT_EQ(records_, 0);
+  EXPECT_THAT(Results()[0], HasSubstr("0 measurements of 1 candidates"));
+}
+
+}  // namespace
+}  // namespace hone
