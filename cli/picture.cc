@@ -14,21 +14,26 @@
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG
 #define STBI_MAX_DIMENSIONS (1 << 15)
-#pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <stb/stb_image.h>
-#pragma GCC diagnostic pop
 
 namespace hone {
 namespace {
 
-// Keys' cubic with a = -0.5.
-double Cubic(double x) {
+// The filter's weight at distance `x`, which is 0 from its radius on.
+double Weight(Filter filter, double x) {
   x = std::fabs(x);
+  if (filter == Filter::kBilinear) return std::max(0.0, 1 - x);
+  // Keys' cubic with a = -0.5.
   if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
   if (x < 2) return ((-0.5 * x + 2.5) * x - 4) * x + 2;
   return 0;
 }
+
+double Radius(Filter filter) { return filter == Filter::kBilinear ? 1 : 2; }
 
 // The source positions and weights of one output position.
 struct Taps {
@@ -36,19 +41,20 @@ struct Taps {
   std::vector<double> weights;  // sum 1
 };
 
-std::vector<Taps> MakeTaps(int from, int to) {
+std::vector<Taps> MakeTaps(int from, int to, Filter filter) {
   const double scale = static_cast<double>(from) / to;
   const double widen = std::max(scale, 1.0);
+  const double reach = widen * Radius(filter);
   std::vector<Taps> all(to);
   for (int i = 0; i < to; ++i) {
     const double centre = (i + 0.5) * scale;
-    const int first = std::max(0, static_cast<int>(centre - 2 * widen + 0.5));
-    const int last = std::min(from, static_cast<int>(centre + 2 * widen + 0.5));
+    const int first = std::max(0, static_cast<int>(centre - reach + 0.5));
+    const int last = std::min(from, static_cast<int>(centre + reach + 0.5));
     Taps& taps = all[i];
     taps.first = first;
     double sum = 0;
     for (int j = first; j < last; ++j) {
-      taps.weights.push_back(Cubic((j + 0.5 - centre) / widen));
+      taps.weights.push_back(Weight(filter, (j + 0.5 - centre) / widen));
       sum += taps.weights.back();
     }
     for (double& weight : taps.weights) weight /= sum;
@@ -61,8 +67,8 @@ uint8_t ToByte(double value) {
 }
 
 // Resizes the columns, or the rows.
-Picture ResizeAxis(const Picture& from, int to, bool rows) {
-  const std::vector<Taps> all = MakeTaps(rows ? from.height : from.width, to);
+Picture ResizeAxis(const Picture& from, int to, bool rows, Filter filter) {
+  const std::vector<Taps> all = MakeTaps(rows ? from.height : from.width, to, filter);
   Picture result = {.width = rows ? from.width : to,
                     .height = rows ? to : from.height,
                     .channels = from.channels};
@@ -105,10 +111,10 @@ StatusOr<Picture> DecodePicture(absl::string_view bytes, absl::string_view what)
   return picture;
 }
 
-Picture Resize(const Picture& picture, int width, int height) {
+Picture Resize(const Picture& picture, int width, int height, Filter filter) {
   Picture result = picture;
-  if (width != result.width) result = ResizeAxis(result, width, /*rows=*/false);
-  if (height != result.height) result = ResizeAxis(result, height, /*rows=*/true);
+  if (width != result.width) result = ResizeAxis(result, width, /*rows=*/false, filter);
+  if (height != result.height) result = ResizeAxis(result, height, /*rows=*/true, filter);
   return result;
 }
 

@@ -25,8 +25,10 @@ struct Picture {
 // Always 3 channels; transparency is dropped. `what` names the bytes in errors: a file name.
 StatusOr<Picture> DecodePicture(absl::string_view bytes, absl::string_view what);
 
-// Bicubic, with the filter widened when shrinking, as picture editors do.
-Picture Resize(const Picture& picture, int width, int height);
+enum class Filter { kBilinear, kBicubic };
+
+// When shrinking, the filter is widened, so that every pixel counts.
+Picture Resize(const Picture& picture, int width, int height, Filter filter);
 // The middle `width` x `height`, which are at most the picture's.
 Picture CropCentre(const Picture& picture, int width, int height);
 

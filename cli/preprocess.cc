@@ -36,8 +36,8 @@ std::optional<Geometry> ParseGeometry(const std::vector<int64_t>& shape, int cha
 
 Picture Fit(const Picture& picture, Preprocess preprocess, const Geometry& geometry) {
   if (picture.width == geometry.width && picture.height == geometry.height) return picture;
-  if (preprocess != Preprocess::kImagenet) {
-    return Resize(picture, geometry.width, geometry.height);
+  if (preprocess == Preprocess::kZeroToOne || preprocess == Preprocess::kLuma) {
+    return Resize(picture, geometry.width, geometry.height, Filter::kBicubic);
   }
   const double scale = std::max(static_cast<double>(geometry.width) / picture.width,
                                 static_cast<double>(geometry.height) / picture.height) *
@@ -45,17 +45,20 @@ Picture Fit(const Picture& picture, Preprocess preprocess, const Geometry& geome
   const int width = std::max(geometry.width, static_cast<int>(std::lround(picture.width * scale)));
   const int height =
       std::max(geometry.height, static_cast<int>(std::lround(picture.height * scale)));
-  return CropCentre(Resize(picture, width, height), geometry.width, geometry.height);
+  return CropCentre(Resize(picture, width, height, Filter::kBilinear), geometry.width,
+                    geometry.height);
 }
 
-// Y of YCbCr as JPEG defines it, in whole steps.
+// Y of YCbCr as JPEG defines it, each term in 64ths and the sum rounded down: so do the libraries
+// that made the training data of networks for luma, and half a step is visible to such a network.
 Picture ToLuma(const Picture& picture) {
+  const auto term = [](double weight, uint8_t value) { return std::lround(weight * 64 * value); };
   Picture luma = {.width = picture.width, .height = picture.height, .channels = 1};
   luma.pixels.reserve(picture.pixels.size() / 3);
   for (size_t i = 0; i + 2 < picture.pixels.size(); i += 3) {
-    const double y =
-        0.299 * picture.pixels[i] + 0.587 * picture.pixels[i + 1] + 0.114 * picture.pixels[i + 2];
-    luma.pixels.push_back(static_cast<uint8_t>(std::lround(y)));
+    const int64_t y = term(0.299, picture.pixels[i]) + term(0.587, picture.pixels[i + 1]) +
+                      term(0.114, picture.pixels[i + 2]);
+    luma.pixels.push_back(static_cast<uint8_t>(y >> 6));
   }
   return luma;
 }
@@ -89,7 +92,7 @@ StatusOr<Preprocess> ParsePreprocess(absl::string_view name) {
 }
 
 StatusOr<Tensor> PictureToTensor(const Picture& picture, Preprocess preprocess, DType dtype,
-                                 const std::vector<int64_t>& shape) {
+                                 const std::vector<int64_t>& shape, ChannelOrder order) {
   const int channels = preprocess == Preprocess::kLuma ? 1 : 3;
   const std::optional<Geometry> geometry = ParseGeometry(shape, channels);
   if (!geometry.has_value()) {
@@ -102,12 +105,13 @@ StatusOr<Tensor> PictureToTensor(const Picture& picture, Preprocess preprocess, 
         "the input is ", DTypeName(dtype),
         "; pictures become floats, or u8 with --preprocess 0-255; give it as .npy or .pb"));
   }
-  Picture fitted = Fit(picture, preprocess, *geometry);
-  if (preprocess == Preprocess::kLuma) fitted = ToLuma(fitted);
+  const Picture fitted =
+      Fit(preprocess == Preprocess::kLuma ? ToLuma(picture) : picture, preprocess, *geometry);
   Tensor tensor = Tensor::Zeros(dtype, shape);
   int64_t i = 0;
   const auto store = [&](int y, int x, int c) {
-    tensor.Set(i++, Scale(preprocess, c, fitted.At(y, x, c)));
+    const int from = order == ChannelOrder::kBgr ? channels - 1 - c : c;
+    tensor.Set(i++, Scale(preprocess, from, fitted.At(y, x, from)));
   };
   if (geometry->channels_last) {
     for (int y = 0; y < fitted.height; ++y)

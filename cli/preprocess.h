@@ -20,11 +20,15 @@ enum class Preprocess {
 // "imagenet", "0-1", "0-255", "luma".
 StatusOr<Preprocess> ParsePreprocess(absl::string_view name);
 
-// `shape` is [1,C,H,W] or [1,H,W,C] with C = 3, or 1 for luma. A picture of another size is resized
-// to H x W; for `imagenet`, as networks for it are trained: the shorter side to H * 256 / 224, then
-// the middle. InvalidArgument for a shape that holds no picture. Values go into floats and, for
-// 0-255, into u8.
+// The order in which a network takes the channels; those trained with Caffe take blue first.
+enum class ChannelOrder { kRgb, kBgr };
+
+// `shape` is [1,C,H,W] or [1,H,W,C] with C = 3, or 1 for luma. A picture of another size is made to
+// fit. `imagenet` and `0-255`, as classifiers are trained: the shorter side to H * 256 / 224, then
+// the middle H x W. `0-1` and `luma`: resized to H x W. InvalidArgument for a shape that holds no
+// picture. Values go into floats and, for 0-255, into u8.
 StatusOr<Tensor> PictureToTensor(const Picture& picture, Preprocess preprocess, DType dtype,
-                                 const std::vector<int64_t>& shape);
+                                 const std::vector<int64_t>& shape,
+                                 ChannelOrder order = ChannelOrder::kRgb);
 
 }  // namespace hone

@@ -142,9 +142,9 @@ StatusOr<ExitCode> RunModel(const RunOptions& options, const Console& console) {
   HONE_ASSIGN_OR_RETURN(const std::vector<std::string> files, MatchInputs(model, options.inputs));
   HONE_ASSIGN_OR_RETURN(const std::vector<std::string> labels, ReadLabels(options.labels));
   for (int i = 0; i < model.InputCount(); ++i) {
-    HONE_ASSIGN_OR_RETURN(
-        const Tensor tensor,
-        ReadInputFile(files[i], model.InputName(i), model.InputType(i), options.preprocess));
+    HONE_ASSIGN_OR_RETURN(const Tensor tensor,
+                          ReadInputFile(files[i], model.InputName(i), model.InputType(i),
+                                        {.preprocess = options.preprocess, .bgr = options.bgr}));
     HONE_RETURN_IF_ERROR(model.SetInput(i, tensor));
   }
   HONE_RETURN_IF_ERROR(model.Run());
@@ -169,15 +169,19 @@ Command MakeRunCommand() {
       .description =
           "Runs a model that hone compile made, once. Inputs are numpy arrays (.npy), ONNX tensors "
           "(.pb) or pictures (.png, .jpg, .bmp). Several inputs are given in the model's order, or "
-          "as NAME=FILE.\n\nA picture is resized to the size the model takes; --preprocess says in "
-          "which form it goes in: imagenet (each channel normalised by ImageNet's mean and "
-          "deviation, the middle of the picture), 0-1, 0-255, or luma (brightness alone, 0 to 1)."
+          "as NAME=FILE.\n\nA picture is made to fit the size the model takes; --preprocess says "
+          "how: "
+          "imagenet (the middle, each channel normalised by ImageNet's mean and deviation), 0-255 "
+          "(the middle, plain values), 0-1 (all of it, values from 0 to 1) or luma (all of it, "
+          "brightness alone, 0 to 1)."
           "\n\nPrints each output's type and range, and the five best classes where there are "
           "1000.",
       .options = {{"MODEL", "", "the model.so that hone compile wrote", &options->model, true},
                   {"--input", "[NAME=]FILE", "an input; repeat it for more", &options->inputs},
                   {"--preprocess", "KIND", "imagenet, 0-1, 0-255 or luma; for pictures",
                    &options->preprocess},
+                  {"--bgr", "", "pictures go in blue channel first, as Caffe's networks want it",
+                   &options->bgr},
                   {"--output", "DIR", "write each output there, as NAME.npy", &options->output_dir},
                   {"--labels", "FILE", "class names, one a line", &options->labels},
                   {"--threads", "N", "threads to use; 0: as many as it was tuned for",

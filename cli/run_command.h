@@ -12,6 +12,7 @@ struct RunOptions {
   std::string model;
   std::vector<std::string> inputs;  // FILE in the model's order, or NAME=FILE
   std::string preprocess;           // of pictures; preprocess.h
+  bool bgr = false;                 // pictures go in blue channel first
   std::string output_dir;           // "": print only
   std::string labels;               // a file with one class name a line; "": numbers only
   int64_t threads = 0;

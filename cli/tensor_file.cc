@@ -39,12 +39,13 @@ StatusOr<Tensor> ReadTensorFile(const std::string& path) {
 }
 
 StatusOr<Tensor> ReadInputFile(const std::string& path, absl::string_view name,
-                               const TensorType& type, absl::string_view preprocess) {
+                               const TensorType& type, const PictureOptions& picture_options) {
   if (IsPicture(path)) {
     HONE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
     HONE_ASSIGN_OR_RETURN(const Picture picture, DecodePicture(bytes, path));
-    HONE_ASSIGN_OR_RETURN(const Preprocess how, ParsePreprocess(preprocess));
-    StatusOr<Tensor> tensor = PictureToTensor(picture, how, type.dtype, type.shape);
+    HONE_ASSIGN_OR_RETURN(const Preprocess how, ParsePreprocess(picture_options.preprocess));
+    const ChannelOrder order = picture_options.bgr ? ChannelOrder::kBgr : ChannelOrder::kRgb;
+    StatusOr<Tensor> tensor = PictureToTensor(picture, how, type.dtype, type.shape, order);
     if (tensor.ok()) return tensor;
     return absl::Status(tensor.status().code(),
                         absl::StrCat(path, " for '", name, "': ", tensor.status().message()));

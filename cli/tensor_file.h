@@ -18,10 +18,16 @@ struct TensorType {
   std::string ToString() const;  // "f32 [1,3,224,224]"
 };
 
-// Reads `path` as the input `name` of the given type. `preprocess` is how to take a picture
-// ("imagenet"), and unused for others. InvalidArgument when the file's tensor is of another type.
+// How to take a picture; unused for other files.
+struct PictureOptions {
+  std::string preprocess;  // "imagenet", ...: preprocess.h
+  bool bgr = false;
+};
+
+// Reads `path` as the input `name` of the given type. InvalidArgument when the file's tensor is of
+// another type.
 StatusOr<Tensor> ReadInputFile(const std::string& path, absl::string_view name,
-                               const TensorType& type, absl::string_view preprocess);
+                               const TensorType& type, const PictureOptions& picture_options);
 
 // .npy or .pb, whatever its type.
 StatusOr<Tensor> ReadTensorFile(const std::string& path);

@@ -1,6 +1,11 @@
 #include "cli/picture.h"
 
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+
 #include "cli/preprocess.h"
+#include "cli/tensor_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -43,12 +48,13 @@ TEST(Picture, NamesTheFileThatIsNone) {
 TEST(Picture, KeepsAnEvenColourWhenResized) {
   Picture grey = {.width = 7, .height = 5};
   grey.pixels.assign(7 * 5 * 3, 93);
-  for (const int size : {1, 3, 5, 7, 20}) {
-    const Picture resized = Resize(grey, size, size + 1);
-    EXPECT_EQ(resized.width, size);
-    EXPECT_EQ(resized.height, size + 1);
-    EXPECT_THAT(resized.pixels, Each(93));
-  }
+  for (const Filter filter : {Filter::kBilinear, Filter::kBicubic})
+    for (const int size : {1, 3, 5, 7, 20}) {
+      const Picture resized = Resize(grey, size, size + 1, filter);
+      EXPECT_EQ(resized.width, size);
+      EXPECT_EQ(resized.height, size + 1);
+      EXPECT_THAT(resized.pixels, Each(93));
+    }
 }
 
 TEST(Picture, TakesTheMiddle) {
@@ -69,11 +75,62 @@ TEST(Preprocess, LaysChannelsOutAsTheModelTakesThem) {
   EXPECT_THAT(tensor->ToDoubles(), ElementsAre(255, 0, 0, 255, 255, 255, 0, 0, 255, 0, 255, 0));
   tensor = PictureToTensor(*picture, Preprocess::kLuma, DType::kF64, {1, 1, 2, 2});
   ASSERT_TRUE(tensor.ok()) << tensor.status();
-  EXPECT_THAT(tensor->ToDoubles(), ElementsAre(76 / 255.0, 255 / 255.0, 29 / 255.0, 150 / 255.0));
+  EXPECT_THAT(tensor->ToDoubles(), ElementsAre(76 / 255.0, 255 / 255.0, 29 / 255.0, 149 / 255.0));
   tensor = PictureToTensor(*picture, Preprocess::kImagenet, DType::kF64, {1, 3, 2, 2});
   ASSERT_TRUE(tensor.ok()) << tensor.status();
   EXPECT_DOUBLE_EQ(tensor->Get(0), (1 - 0.485) / 0.229);
 }
+
+TEST(Preprocess, ReversesTheChannelsWithTheirScale) {
+  const Picture picture = {.width = 1, .height = 1, .channels = 3, .pixels = {255, 0, 0}};
+  const StatusOr<Tensor> tensor = PictureToTensor(picture, Preprocess::kImagenet, DType::kF64,
+                                                  {1, 3, 1, 1}, ChannelOrder::kBgr);
+  ASSERT_TRUE(tensor.ok()) << tensor.status();
+  EXPECT_DOUBLE_EQ(tensor->Get(0), (0 - 0.406) / 0.225);
+  EXPECT_DOUBLE_EQ(tensor->Get(2), (1 - 0.485) / 0.229);
+}
+
+// The tensors beside the pre-trained networks were made from the pictures by other software.
+struct PictureCase {
+  const char* picture;
+  const char* tensor;
+  const char* preprocess;
+  bool bgr;
+  double mean_error;  // in the tensor's units; decoders and rounding differ a little
+};
+
+class RealPictures : public testing::TestWithParam<PictureCase> {};
+
+TEST_P(RealPictures, BecomeTheTensorsThatNetworksWereRunWith) {
+  const char* shared = std::getenv("HONE_SHARED_DIR");
+  const char* source = std::getenv("HONE_SOURCE_DIR");
+  const std::string models = shared != nullptr   ? std::string(shared) + "/models"
+                             : source != nullptr ? std::string(source) + "/../shared/models"
+                                                 : "";
+  if (!std::filesystem::exists(models + "/inputs")) GTEST_SKIP() << "no pictures in " << models;
+  const StatusOr<Tensor> expected =
+      ReadTensorFile(models + "/ref/" + GetParam().tensor + "/test_data_set_0/input_0.pb");
+  ASSERT_TRUE(expected.ok()) << expected.status();
+  const StatusOr<Tensor> tensor =
+      ReadInputFile(models + "/inputs/" + GetParam().picture, "x",
+                    {.dtype = expected->dtype, .shape = expected->shape},
+                    {.preprocess = GetParam().preprocess, .bgr = GetParam().bgr});
+  ASSERT_TRUE(tensor.ok()) << tensor.status();
+  double sum = 0;
+  for (int64_t i = 0; i < tensor->ElementCount(); ++i) {
+    sum += std::fabs(tensor->Get(i) - expected->Get(i));
+  }
+  EXPECT_LE(sum / static_cast<double>(tensor->ElementCount()), GetParam().mean_error);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, RealPictures,
+    testing::Values(PictureCase{"cat.png", "squeezenet_fp16/cat", "0-255", true, 0},
+                    PictureCase{"winml_kitten_224.png", "squeezenet_fp16/winml_kitten_224", "0-255",
+                                true, 0},
+                    PictureCase{"winml_hummingbird.jpg", "squeezenet_fp16/winml_hummingbird",
+                                "0-255", true, 0.05},
+                    PictureCase{"cat.png", "super_resolution_10/cat", "luma", false, 1e-4}));
 
 TEST(Preprocess, SaysWhatAnInputCannotTake) {
   const Picture picture = {.width = 1, .height = 1, .channels = 3, .pixels = {1, 2, 3}};
