@@ -30,6 +30,13 @@ void CollectCuts(const Expr& e, const std::string& var, const Ranges& ranges,
   });
 }
 
+// Such loops hold whole stages: cutting them would double the code for little.
+bool Allocates(const Stmt& s) {
+  bool allocates = false;
+  Visit(s, [&](const Stmt& node) { allocates |= node.kind() == StmtKind::kAllocate; });
+  return allocates;
+}
+
 }  // namespace
 
 Stmt PartitionLoops(const Stmt& s, Ranges& ranges) {
@@ -41,7 +48,7 @@ Stmt PartitionLoops(const Stmt& s, Ranges& ranges) {
   }
   if (node.straight_line) return s;
   std::set<int64_t> cuts;
-  if (node.extent.IsInt() && node.loop_kind != LoopKind::kParallel) {
+  if (node.extent.IsInt() && node.loop_kind != LoopKind::kParallel && !Allocates(node.body[0])) {
     Visit(node.body[0], nullptr, [&](const Expr& e) { CollectCuts(e, node.name, ranges, &cuts); });
     cuts.erase(cuts.begin(), cuts.upper_bound(0));
     cuts.erase(cuts.lower_bound(node.extent->int_value), cuts.end());

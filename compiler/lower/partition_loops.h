@@ -11,7 +11,8 @@
 
 namespace hone {
 
-// Cuts at most four times a loop. Straight-line blocks stay whole.
+// Cuts at most four times a loop. Straight-line blocks stay whole, and loops in which
+// buffers are allocated.
 Stmt PartitionLoops(const Stmt& s, Ranges& ranges);
 
 }  // namespace hone

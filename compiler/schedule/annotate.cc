@@ -57,6 +57,13 @@ Status Apply(const AnnotateStep& step, LoopNest& nest) {
     return absl::InvalidArgumentError(
         absl::StrCat("loop '", step.loop, "' reduces: its iterations depend on each other"));
   }
+  if (step.kind == LoopKind::kVector) {
+    for (const auto& [loop, kind] : stage->kinds) {
+      if (kind != LoopKind::kVector) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("loop '", loop, "' is vectorized already; a stage has one vector loop"));
+    }
+  }
   if (step.kind == LoopKind::kParallel && stage->placement == Placement::kAt) {
     return absl::InvalidArgumentError(
         "a stage computed inside another has no parallel loop of its own");

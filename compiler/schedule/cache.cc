@@ -25,6 +25,11 @@ Status Apply(const CacheStep& step, LoopNest& nest) {
   if (nest.FindStage(name) != nullptr) {
     return absl::InvalidArgumentError(absl::StrCat("stage '", name, "' is there already"));
   }
+  if (const StageNest* producer = nest.FindStage(step.buffer);
+      producer != nullptr && producer->placement == Placement::kAt) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("stage '", step.buffer, "' has its place already; cache it first"));
+  }
   Expr otherwise;
   int padded = 0;
   int reads = 0;

@@ -1,0 +1,148 @@
+// Random workload, random legal schedule: generated code gives what the oracle gives.
+#include "tests/lower/random_schedule.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+
+#include "compiler/compile.h"
+#include "compiler/operators/reference.h"
+#include "tests/codegen/kernel_runner.h"
+
+namespace hone {
+namespace {
+
+// Shapes with primes, ones, tails and padding beyond the kernel.
+const char* const kWorkloads[] = {
+    // convolution, padded, strided, with bias, residual and activation
+    "workload/1\ninput x f32 [1,12,9,11]\nconstant w f32 [20,12,3,3]\nconstant b f32 [20]\n"
+    "input r f32 [1,20,5,6]\noutput y f32 [1,20,5,6]\n"
+    "stage c f32 [n:1,o:20,h:5,w:6] sum [i:12,p:3,q:3] = "
+    "x[n,i,h*2+p+-1,w*2+q+-1 else 0x0p+0]*w[o,i,p,q]\n"
+    "stage y f32 [n:1,o:20,h:5,w:6] = max(c[n,o,h,w]+b[o]+r[n,o,h,w],0x0p+0)\n",
+    // 1x1 convolution on flattened pixels
+    "workload/1\ninput x f32 [1,16,49]\nconstant w f32 [24,16]\noutput y f32 [1,24,49]\n"
+    "stage c f32 [n:1,o:24,m:49] sum [i:16] = x[n,i,m]*w[o,i]\n"
+    "stage y f32 [n:1,o:24,m:49] = c[n,o,m]\n",
+    // matrix product that is its own output
+    "workload/1\ninput a f32 [7,13]\nconstant w f32 [13,19]\noutput y f32 [7,19]\n"
+    "stage y f32 [m:7,n:19] sum [k:13] = a[m,k]*w[k,n]\n",
+    // depthwise, padding beyond the kernel, dilated
+    "workload/1\ninput x f32 [1,10,7,5]\nconstant w f32 [10,3,3]\noutput y f32 [1,10,9,7]\n"
+    "stage c f32 [n:1,c:10,h:9,w:7] sum [p:3,q:3] = "
+    "x[n,c,h+p*2+-3,w+q*2+-3 else 0x0p+0]*w[c,p,q]\n"
+    "stage y f32 [n:1,c:10,h:9,w:7] = min(max(c[n,c,h,w],0x0p+0),0x1.8p+2)\n",
+    // maximum pooling
+    "workload/1\ninput x f32 [2,9,13,1]\noutput y f32 [2,9,7,1]\n"
+    "stage c f32 [n:2,c:9,h:7,w:1] max [p:3,q:1] = x[n,c,h*2+p+-1,w+q else -inf]\n"
+    "stage y f32 [n:2,c:9,h:7,w:1] = c[n,c,h,w]\n",
+    // reductions that feed each other, as in softmax without its exponential
+    "workload/1\ninput x f32 [5,23]\noutput y f32 [5,23]\n"
+    "stage m f32 [r:5] max [k:23] = x[r,k]\n"
+    "stage s f32 [r:5] sum [k:23] = abs(x[r,k]-m[r])\n"
+    "stage y f32 [r:5,k:23] = (x[r,k]-m[r])/(s[r]+0x1p+0)\n",
+    // broadcasting, a chain to inline, a concatenation
+    "workload/1\ninput a f32 [3,17]\ninput b f32 [3,6]\noutput y f32 [3,23]\n"
+    "stage t f32 [i:3,j:17] = a[i,j]*a[i,j]\n"
+    "stage y f32 [i:3,j:23] = select(j<17,t[i,j],b[i,j-17])\n",
+    // transposition
+    "workload/1\ninput x f32 [6,5,11]\noutput y f32 [11,6,5]\n"
+    "stage y f32 [a:11,b:6,c:5] = x[b,c,a]\n",
+};
+
+Target TestTarget() {
+  return *Target::Parse(
+      "target/1 x86_64 cpu=x86-64-v3 features=avx,avx2,bmi,bmi2,f16c,fma,sse4.1,sse4.2 l1=32768 "
+      "l2=524288 l3=0 cores=2 threads=2");
+}
+
+// The memory of every buffer of the kernel, by name, as tensors of physical shape.
+std::map<std::string, Tensor> PhysicalBuffers(const pb::Manifest& manifest,
+                                              const TensorMap& logical) {
+  std::map<std::string, Tensor> physical;
+  for (const pb::BufferInfo& info : manifest.buffers()) {
+    int64_t count = 1;
+    for (const pb::Extent& extent : info.shape()) count *= extent.value();
+    Tensor memory = Tensor::Zeros(*ParseDType(info.dtype()), {count});
+    auto values = logical.find(info.name());
+    if (values != logical.end()) {
+      const Tensor& tensor = values->second;
+      const int rank = static_cast<int>(tensor.shape.size());
+      Layout layout =
+          info.layout().empty() ? Layout::Identity(rank) : *Layout::Parse(info.layout());
+      ConvertLayout(tensor.bytes.data(), Layout::Identity(rank), memory.bytes.data(), layout,
+                    tensor.shape, DTypeBytes(tensor.dtype));
+    }
+    physical[info.name()] = std::move(memory);
+  }
+  return physical;
+}
+
+TensorMap RandomInputs(const Workload& workload, std::mt19937_64& random) {
+  TensorMap inputs;
+  std::normal_distribution<float> normal;
+  for (const Buffer& buffer : workload.buffers) {
+    Tensor tensor = Tensor::Zeros(buffer.dtype, *EvaluateShape(buffer.shape, {}));
+    if (buffer.role != BufferRole::kOutput) {
+      for (int64_t i = 0; i < tensor.ElementCount(); ++i) tensor.Set(i, normal(random));
+    }
+    inputs[buffer.name] = std::move(tensor);
+  }
+  return inputs;
+}
+
+// Compiles, runs and compares; false when the schedule is refused.
+bool CheckOnce(const Workload& workload, const Schedule& schedule, std::mt19937_64& random) {
+  auto artifact = Compile(workload, schedule, TestTarget());
+  if (!artifact.ok()) {
+    EXPECT_EQ(artifact.status().code(), absl::StatusCode::kInvalidArgument) << artifact.status();
+    return false;
+  }
+  TensorMap inputs = RandomInputs(workload, random);
+  auto expected = EvaluateWorkload(workload, inputs);
+  EXPECT_TRUE(expected.ok()) << expected.status();
+  auto physical = PhysicalBuffers(artifact->manifest(), inputs);
+  Status ran = RunArtifact(*artifact, {}, physical);
+  EXPECT_TRUE(ran.ok()) << ran;
+  for (const pb::BufferInfo& info : artifact->manifest().buffers()) {
+    if (info.role() != pb::BUFFER_ROLE_OUTPUT) continue;
+    const Tensor& want = expected->at(info.name());
+    const int rank = static_cast<int>(want.shape.size());
+    Layout layout = info.layout().empty() ? Layout::Identity(rank) : *Layout::Parse(info.layout());
+    Tensor got = want;
+    ConvertLayout(physical.at(info.name()).bytes.data(), layout, got.bytes.data(),
+                  Layout::Identity(rank), want.shape, DTypeBytes(want.dtype));
+    for (int64_t i = 0; i < want.ElementCount(); ++i) {
+      const double error = std::abs(got.Get(i) - want.Get(i));
+      if (error <= 1e-4 + 1e-4 * std::abs(want.Get(i))) continue;
+      ADD_FAILURE() << info.name() << " element " << i << " is " << got.Get(i) << ", not "
+                    << want.Get(i) << " with\n"
+                    << workload.ToString() << schedule.ToString();
+      return true;
+    }
+  }
+  return true;
+}
+
+class RandomScheduleTest : public testing::TestWithParam<const char*> {};
+
+TEST_P(RandomScheduleTest, GeneratedCodeAgreesWithTheOracle) {
+  auto workload = Workload::Parse(GetParam());
+  ASSERT_TRUE(workload.ok()) << workload.status();
+  const char* rounds_text = std::getenv("HONE_FUZZ_ROUNDS");
+  const int rounds = rounds_text ? std::atoi(rounds_text) : 25;
+  int accepted = 0;
+  for (int round = 0; round < rounds && !HasFailure(); ++round) {
+    SCOPED_TRACE(round);
+    std::mt19937_64 random(round);
+    accepted += CheckOnce(*workload, RandomSchedule(*workload, random), random);
+  }
+  EXPECT_GT(accepted, rounds / 5);
+}
+
+INSTANTIATE_TEST_SUITE_P(Workloads, RandomScheduleTest, testing::ValuesIn(kWorkloads));
+
+}  // namespace
+}  // namespace hone
