@@ -388,9 +388,21 @@ class LoopBuilder {
         HONE_RETURN_IF_ERROR(BuildAttached(stage, &parts));
       }
     }
-    HONE_ASSIGN_OR_RETURN(Stmt inner, BuildLevel(s, level + 1, init));
-    parts.push_back(inner);
+    auto inner = BuildLevel(s, level + 1, init);
+    if (!init) EndAttached(s, s.nest->order[level]);
+    HONE_RETURN_IF_ERROR(inner.status());
+    parts.push_back(*inner);
     return Block(std::move(parts));
+  }
+
+  // What was computed in a loop's body is not there outside of it.
+  void EndAttached(const OpenStage& s, const std::string& loop) {
+    for (const StageNest& stage : nest_.stages) {
+      if (stage.placement == Placement::kAt && stage.host == s.nest->stage.name &&
+          stage.host_loop == loop) {
+        instances_.erase(stage.stage.name);
+      }
+    }
   }
 
   Status BuildAttached(const StageNest& stage, std::vector<Stmt>* parts) {
@@ -461,16 +473,24 @@ class LoopBuilder {
     const Stage& stage = s.nest->stage;
     HONE_ASSIGN_OR_RETURN(auto values, DimValues(s, /*with_base=*/true, /*init=*/false));
     HONE_ASSIGN_OR_RETURN(std::vector<Expr> indices, OwnIndices(s, /*init=*/false));
+    std::string absent;
     Expr value = Rewrite(Substitute(stage.body, values), [&](const Expr& e) {
       if (e.kind() != ExprKind::kLoad) return Expr();
       auto instance = instances_.find(e->name);
-      if (instance == instances_.end()) return Expr();
+      if (instance == instances_.end()) {
+        if (nest_.FindBuffer(e->name) == nullptr) absent = e->name;
+        return Expr();
+      }
       std::vector<Expr> at = Indices(e);
       for (size_t d = 0; d < at.size(); ++d) {
         at[d] = Simple(at[d] - instance->second.region[d].base);
       }
       return Load(instance->second.buffer, e.type().dtype, std::move(at), Otherwise(e));
     });
+    if (!absent.empty()) {
+      return Illegal(
+          *s.nest, absl::StrCat("it reads '", absent, "', which is computed further in or later"));
+    }
     const std::string& buffer = instances_[stage.name].buffer;
     if (stage.combiner != Combiner::kNone) {
       value = Combine(stage.combiner, Load(buffer, stage.dtype, indices), value);

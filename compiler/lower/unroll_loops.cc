@@ -17,6 +17,14 @@ StatusOr<Stmt> UnrollLoops(const Stmt& s) {
     return absl::InvalidArgumentError(absl::StrCat(
         "loop '", node.name, "' cannot be unrolled: its extent is a parameter or above 256"));
   }
+  // Nested unrolling multiplies; what it makes is bounded as a whole.
+  int64_t statements = 0;
+  Visit(node.body[0], [&](const Stmt&) { ++statements; });
+  if (statements * node.extent->int_value > kUnrolledStatementsMax) {
+    return absl::InvalidArgumentError(absl::StrCat("unrolling loop '", node.name,
+                                                   "' would give more than ",
+                                                   kUnrolledStatementsMax, " statements"));
+  }
   std::vector<Stmt> copies;
   for (int64_t i = 0; i < node.extent->int_value; ++i) {
     Stmt copy = i == 0 ? node.body[0] : CopyWithSuffix(node.body[0], absl::StrCat("@u", i));

@@ -7,7 +7,10 @@
 
 namespace hone {
 
-// Errors: InvalidArgument for an extent that is a parameter or above 256.
+// What one nest may grow to: compile time is worse than linear in it.
+inline constexpr int64_t kUnrolledStatementsMax = 512;
+
+// Errors: InvalidArgument for an extent that is a parameter or above 256, or too much code.
 StatusOr<Stmt> UnrollLoops(const Stmt& s);
 
 }  // namespace hone

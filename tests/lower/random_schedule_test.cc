@@ -139,7 +139,7 @@ TEST_P(RandomScheduleTest, GeneratedCodeAgreesWithTheOracle) {
     std::mt19937_64 random(round);
     accepted += CheckOnce(*workload, RandomSchedule(*workload, random), random);
   }
-  EXPECT_GT(accepted, rounds / 5);
+  EXPECT_TRUE(HasFailure() || accepted > rounds / 5) << accepted << " of " << rounds;
 }
 
 INSTANTIATE_TEST_SUITE_P(Workloads, RandomScheduleTest, testing::ValuesIn(kWorkloads));
