@@ -35,6 +35,21 @@ pb::BufferRole RoleOf(BufferRole role) {
   return pb::BUFFER_ROLE_UNSPECIFIED;
 }
 
+// Whether the statement reads or prefetches from the buffer.
+bool Reads(const Stmt& s, const std::string& buffer) {
+  bool reads = false;
+  Visit(
+      s,
+      [&](const Stmt& part) {
+        reads |= part.kind() == StmtKind::kPrefetch && part->name == buffer;
+      },
+      [&](const Expr& whole) {
+        Visit(whole,
+              [&](const Expr& e) { reads |= e.kind() == ExprKind::kLoad && e->name == buffer; });
+      });
+  return reads;
+}
+
 StatusOr<pb::Manifest> MakeManifest(const Program& program, const Target& target,
                                     const ScratchPlan& scratch) {
   pb::Manifest manifest;
@@ -45,6 +60,8 @@ StatusOr<pb::Manifest> MakeManifest(const Program& program, const Target& target
     info.set_name(buffer.name);
     info.set_dtype(std::string(DTypeName(buffer.dtype)));
     info.set_role(RoleOf(buffer.role));
+    info.set_prepare_only(buffer.role == BufferRole::kConstant && program.prepare &&
+                          !Reads(program.run, buffer.name));
     for (const Expr& extent : buffer.shape) {
       auto top = MaxElements({extent}, program.params);
       if (!top.ok()) {
