@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "compiler/ir/expr_text.h"
@@ -32,14 +33,107 @@ class BlockExpander {
     }
     leaf_ = leaf;
     lanes_ = static_cast<int>(vector_bits_ / (8 * DTypeBytes(leaf->value.type().dtype)));
+    linear_ = FindAccesses();
     HONE_RETURN_IF_ERROR(Unroll(0, {}));
     return Block(std::move(statements_));
   }
 
  private:
+  // An index of the leaf: what the loops outside add to it, and what each loop of the block does.
+  struct Access {
+    Expr base;  // empty when the block's loops alone decide
+    int64_t constant = 0;
+    std::vector<int64_t> coefficients;
+  };
+
+  // Takes the leaf's indices apart, so that each instance is an addition. False where an index is
+  // not linear in the block's loops, or their variables occur outside of indices.
+  bool FindAccesses() {
+    if (!AddAccess(leaf_->indices[0], &store_access_)) return false;
+    bool linear = true;
+    std::set<const ExprNode*> seen;
+    Visit(leaf_->value, [&](const Expr& e) {
+      if (e.kind() == ExprKind::kSelect) linear = false;
+      if (e.kind() != ExprKind::kLoad || !seen.insert(e.get()).second) return;
+      linear &= AddAccess(e.arg(0), &load_accesses_[e.get()]);
+    });
+    return linear && !UsesBlockVariable(leaf_->value);
+  }
+
+  bool AddAccess(const Expr& index, Access* access) {
+    LinearForm form = Linearize(index, ranges_);
+    LinearForm outside;
+    access->constant = form.constant;
+    access->coefficients.resize(loops_.size());
+    for (const LinearForm::Term& term : form.terms) {
+      bool inside = false;
+      for (size_t i = 0; i < loops_.size(); ++i) {
+        if (!UsesVar(term.atom, loops_[i]->name)) continue;
+        if (term.atom.kind() != ExprKind::kVar) return false;
+        access->coefficients[i] = term.coefficient;
+        inside = true;
+      }
+      if (!inside) outside.terms.push_back(term);
+    }
+    if (!outside.terms.empty()) access->base = outside.ToExpr();
+    return true;
+  }
+
+  bool UsesBlockVariable(const Expr& e) const {
+    if (e.kind() == ExprKind::kLoad) return false;
+    if (e.kind() == ExprKind::kVar) return true;
+    for (const Expr& arg : e.args()) {
+      if (UsesBlockVariable(arg)) return true;
+    }
+    return false;
+  }
+
+  // The index of one instance; `stride` is what the next lane adds.
+  Expr IndexOf(const Access& access, const std::vector<int64_t>& at, int64_t* stride) const {
+    int64_t offset = access.constant;
+    for (size_t i = 0; i < at.size(); ++i) offset += access.coefficients[i] * at[i];
+    const bool has_vector = !loops_.empty() && loops_.back()->loop_kind == LoopKind::kVector;
+    *stride = has_vector ? access.coefficients.back() : 0;
+    return access.base ? access.base + offset : Int(offset);
+  }
+
+  // One instance of the leaf when all its indices are linear.
+  void EmitLinear(const std::vector<int64_t>& at, int lanes) {
+    Expr value = BuildValue(leaf_->value, at, lanes);
+    int64_t stride = 0;
+    Expr index = IndexOf(store_access_, at, &stride);
+    if (lanes > 1) index = Ramp(index, Int(stride), lanes);
+    statements_.push_back(Store(leaf_->name, {index}, Broadcast(value, index.type().lanes)));
+  }
+
+  Expr BuildValue(const Expr& e, const std::vector<int64_t>& at, int lanes) {
+    if (e.kind() != ExprKind::kLoad) {
+      if (e.args().empty()) return Broadcast(e, lanes);
+      std::vector<Expr> args;
+      for (const Expr& arg : e.args()) args.push_back(Broadcast(BuildValue(arg, at, lanes), lanes));
+      return WithArgs(e, std::move(args));
+    }
+    int64_t stride = 0;
+    Expr index = IndexOf(load_accesses_.at(e.get()), at, &stride);
+    if (lanes > 1 && stride != 0) index = Ramp(index, Int(stride), lanes);
+    Expr load = Broadcast(Load(e->name, e.type().dtype, {index}), lanes);
+    if (e->name == leaf_->name) return load;
+    int64_t offset = 0;
+    for (size_t i = 0; i < at.size(); ++i)
+      offset += load_accesses_.at(e.get()).coefficients[i] * at[i];
+    const std::tuple<const ExprNode*, int64_t, int> key(e.get(), offset, lanes);
+    auto found = loaded_linear_.find(key);
+    if (found == loaded_linear_.end()) {
+      const std::string name = absl::StrCat("t", ++*name_count_);
+      statements_.push_back(Let(name, load));
+      found = loaded_linear_.emplace(key, Var(name, load.type())).first;
+    }
+    return found->second;
+  }
+
   // Opens loop `depth` for each of its values in turn; `at` holds the values of the loops outside.
-  Status Unroll(size_t depth, std::map<std::string, Expr> at) {
-    if (depth == loops_.size()) return Emit(at, "", Expr(), 1);
+  Status Unroll(size_t depth, std::vector<int64_t> at) {
+    if (depth == loops_.size()) return Emit(at, 1);
     const Stmt& loop = loops_[depth];
     if (loop->loop_kind == LoopKind::kVector) {
       if (depth + 1 != loops_.size()) {
@@ -47,7 +141,9 @@ class BlockExpander {
             "the vector loop '", loop->name, "' is not the innermost of its micro-kernel"));
       }
       for (const VectorPiece& piece : CutIntoVectors(loop->extent->int_value, lanes_)) {
-        HONE_RETURN_IF_ERROR(Emit(at, loop->name, Int(piece.offset), piece.lanes));
+        at.push_back(piece.offset);
+        HONE_RETURN_IF_ERROR(Emit(at, piece.lanes));
+        at.pop_back();
       }
       return absl::OkStatus();
     }
@@ -55,31 +151,40 @@ class BlockExpander {
     for (int64_t i = 0; i < loop->extent->int_value; ++i) {
       // Operands are shared within one step of the reduction only: sharing them across steps would
       // keep them in registers that the accumulators need.
-      if (reduces) loaded_.clear();
-      at[loop->name] = Int(i);
+      if (reduces) {
+        loaded_.clear();
+        loaded_linear_.clear();
+      }
+      at.push_back(i);
       HONE_RETURN_IF_ERROR(Unroll(depth + 1, at));
+      at.pop_back();
     }
     return absl::OkStatus();
   }
 
-  Status Emit(const std::map<std::string, Expr>& at, const std::string& vector_var,
-              const Expr& offset, int lanes) {
-    Expr value = Substitute(leaf_->value, at);
-    Expr index = Substitute(leaf_->indices[0], at);
-    Stmt store = Store(leaf_->name, {index}, value);
-    if (lanes > 1) {
-      HONE_ASSIGN_OR_RETURN(store, VectorizeStore(store, vector_var, offset, lanes, ranges_));
-    } else if (!vector_var.empty()) {
-      store = Substitute(store, {{vector_var, offset}});
-    }
-    index = Simplify(store->indices[0], ranges_);
-    value = Hoist(store->value);
-    statements_.push_back(Store(leaf_->name, {index}, value));
+  Status Emit(const std::vector<int64_t>& at, int lanes) {
     if (statements_.size() > kStraightLineStatementsMax) {
       return absl::InvalidArgumentError(absl::StrCat("the micro-kernel block has more than ",
                                                      kStraightLineStatementsMax,
                                                      " statements; make its tile smaller"));
     }
+    if (linear_) {
+      EmitLinear(at, lanes);
+      return absl::OkStatus();
+    }
+    const bool has_vector = !loops_.empty() && loops_.back()->loop_kind == LoopKind::kVector;
+    std::map<std::string, Expr> values;
+    for (size_t i = 0; i < at.size(); ++i) {
+      if (!has_vector || i + 1 < at.size() || lanes == 1) values[loops_[i]->name] = Int(at[i]);
+    }
+    Stmt store = Store(leaf_->name, {Substitute(leaf_->indices[0], values)},
+                       Substitute(leaf_->value, values));
+    if (lanes > 1) {
+      HONE_ASSIGN_OR_RETURN(
+          store, VectorizeStore(store, loops_.back()->name, Int(at.back()), lanes, ranges_));
+    }
+    Expr value = Hoist(store->value);
+    statements_.push_back(Store(leaf_->name, {Simplify(store->indices[0], ranges_)}, value));
     return absl::OkStatus();
   }
 
@@ -114,7 +219,11 @@ class BlockExpander {
   int lanes_ = 1;
   std::vector<Stmt> loops_;
   Stmt leaf_;
-  std::map<std::string, Expr> loaded_;
+  bool linear_ = false;
+  Access store_access_;
+  std::map<const ExprNode*, Access> load_accesses_;
+  std::map<std::tuple<const ExprNode*, int64_t, int>, Expr> loaded_linear_;
+  std::map<std::string, Expr> loaded_;  // by text, where indices are not linear
   std::vector<Stmt> statements_;
 };
 

@@ -83,8 +83,6 @@ StatusOr<Program> Lower(const LoopNest& nest, const Target& target, const LowerO
   HONE_RETURN_IF_ERROR(flat.Run("unroll_loops", UnrollLoops));
   // After vectorisation, so that one expansion serves all lanes.
   HONE_RETURN_IF_ERROR(flat.Run("expand_math", ExpandMath));
-  HONE_RETURN_IF_ERROR(
-      flat.Run("simplify", [&](const Stmt& s) { return SimplifyStmt(s, ranges); }));
   return program;
 }
 
