@@ -1,0 +1,176 @@
+#include "tuner/prior/prior.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "tuner/space/derive.h"
+
+namespace hone {
+namespace {
+
+Target Avx2(int threads = 1) {
+  Target target;
+  target.features = {"avx", "avx2", "fma"};
+  target.threads = threads;
+  target.cores = threads;
+  target.l3_bytes = 32 << 20;
+  return target;
+}
+
+constexpr char kConvolution[] =
+    "workload/1\n"
+    "input x f32 [1,64,56,56]\n"
+    "constant w f32 [64,64,3,3]\n"
+    "output y f32 [1,64,56,56]\n"
+    "stage c f32 [n:1,o:64,h:56,w:56] sum [i:64,p:3,q:3] = "
+    "x[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n"
+    "stage y f32 [n:1,o:64,h:56,w:56] = max(c[n,o,h,w],0x0p+0)\n";
+
+constexpr char kSchedule[] =
+    "schedule/1\n"
+    "layout x 0,1/8,2,3,1%8\n"
+    "layout y 0,1/8,2,3,1%8\n"
+    "cache w c\n"
+    "layout w@c 0/$W,1/8,2,3,1%8,0%$W\n"
+    "prepare w@c\n"
+    "cache x c\n"
+    "layout x@c 0,1/8,2,3,1%8\n"
+    "tile y o $W by 8\n"
+    "tile y w $R\n"
+    "reorder y n h o.0 w.0 w.1 o.1\n"
+    "unroll y w.1\n"
+    "vectorize y o.1\n"
+    "at c y w.0\n"
+    "tile c i 8\n"
+    "reorder c i.0 p q i.1 n h w o\n"
+    "vectorize c o\n"
+    "microkernel c i.1\n"
+    "at x@c y h\n";
+
+NestFacts FactsOf(absl::string_view schedule_text, const Target& target) {
+  auto workload = Workload::Parse(kConvolution);
+  auto schedule = Schedule::Parse(schedule_text);
+  EXPECT_TRUE(schedule.ok()) << schedule.status();
+  auto nest = ApplySchedule(*schedule, *workload);
+  EXPECT_TRUE(nest.ok()) << nest.status();
+  return AnalyzeNest(*nest, target);
+}
+
+NestFacts ConvolutionFacts(int width, int rows) {
+  return FactsOf(
+      absl::StrReplaceAll(kSchedule, {{"$W", absl::StrCat(width)}, {"$R", absl::StrCat(rows)}}),
+      Avx2());
+}
+
+const StageFacts& StageOf(const NestFacts& facts, absl::string_view name) {
+  for (const StageFacts& stage : facts.stages) {
+    if (stage.stage == name) return stage;
+  }
+  ADD_FAILURE() << "no stage " << std::string(name);
+  return facts.stages.front();
+}
+
+const TensorFacts& TensorOf(const StageFacts& stage, absl::string_view name) {
+  for (const TensorFacts& tensor : stage.tensors) {
+    if (tensor.tensor == name) return tensor;
+  }
+  ADD_FAILURE() << "no tensor " << std::string(name);
+  return stage.tensors.front();
+}
+
+double CostOf(int width, int rows) {
+  const Target target = Avx2();
+  return EstimateCost(ConvolutionFacts(width, rows), target, MachineProfile::For(target)).total_ns;
+}
+
+TEST(NestFactsTest, CountsTheConvolution) {
+  const NestFacts facts = ConvolutionFacts(16, 6);
+  const StageFacts& c = StageOf(facts, "c");
+  EXPECT_DOUBLE_EQ(c.points, 64.0 * 56 * 56 * 64 * 9);
+  EXPECT_EQ(c.operations, 1);
+  EXPECT_EQ(c.vectors, 2);
+  EXPECT_NEAR(c.rows, 5.6, 1e-9);  // 56 in 10 balanced tiles
+  EXPECT_EQ(c.depth, 8);
+  EXPECT_EQ(c.lanes, 8);
+  EXPECT_NEAR(c.block_loads, 8 * (2 + 5.6), 1e-6);
+  EXPECT_NEAR(c.invocations, 4 * 56 * 10, 1e-6);
+  EXPECT_NEAR(c.tail_use, 1, 1e-9);
+  // The copy holds three rows of the padded input.
+  const StageFacts& copy = StageOf(facts, "x@c");
+  EXPECT_NEAR(copy.points, 56.0 * 64 * 3 * 56, 64.0 * 3 * 56 * 56 * 0.05);
+}
+
+TEST(NestFactsTest, WeightsAreReadAgainForEveryRowOfTheImage) {
+  const NestFacts facts = ConvolutionFacts(16, 6);
+  const TensorFacts& w = TensorOf(StageOf(facts, "c"), "w@c");
+  EXPECT_TRUE(w.constant);
+  EXPECT_NEAR(w.bytes, 64 * 64 * 9 * 4, 1);
+  // 147 KB of weights do not stay in 32 KB, but do in 512 KB.
+  EXPECT_GE(w.l1_miss_bytes, 56 * w.bytes * 0.99);
+  EXPECT_NEAR(w.l2_miss_bytes, w.bytes, w.bytes * 0.01);
+}
+
+TEST(PriorTest, PrefersTilesThatFillTheRegisters) {
+  EXPECT_LT(CostOf(16, 6), CostOf(8, 2));
+  EXPECT_LT(CostOf(16, 6), CostOf(16, 1));
+  EXPECT_LT(CostOf(16, 6), CostOf(16, 14));  // spills
+}
+
+TEST(PriorTest, IsNotFarFromThePeakForAGoodTile) {
+  const Target target = Avx2();
+  auto workload = Workload::Parse(kConvolution);
+  const double roofline = RooflineNs(*workload, target, MachineProfile::For(target));
+  EXPECT_GT(CostOf(16, 6), roofline);
+  EXPECT_LT(CostOf(16, 6), 2 * roofline);
+}
+
+TEST(PriorTest, PlainLoopsCostFarMore) {
+  const Target target = Avx2();
+  const double plain =
+      EstimateCost(FactsOf("schedule/1\n", target), target, MachineProfile::For(target)).total_ns;
+  EXPECT_GT(plain, 5 * CostOf(16, 6));
+}
+
+TEST(PriorTest, ThreadsHelp) {
+  const MachineProfile profile = MachineProfile::For(Avx2());
+  std::string text =
+      absl::StrReplaceAll(kSchedule, {{"$W", "16"}, {"$R", "6"}, {"at x@c y h\n", ""}});
+  const double one = EstimateCost(FactsOf(text, Avx2()), Avx2(), profile).total_ns;
+  text = absl::StrCat(text, "fuse y n h\nparallel y n_h\n");
+  const double two = EstimateCost(FactsOf(text, Avx2(2)), Avx2(2), profile).total_ns;
+  EXPECT_LT(two, 0.7 * one);
+}
+
+TEST(PriorTest, DefaultScheduleIsLegalAndTiled) {
+  auto workload = Workload::Parse(kConvolution);
+  const std::vector<Layout> layouts = {*Layout::Parse("0,1/8,2,3,1%8"), Layout::Identity(4),
+                                       *Layout::Parse("0,1/8,2,3,1%8")};
+  auto schedule = DefaultSchedule(*workload, layouts, Avx2());
+  ASSERT_TRUE(schedule.ok()) << schedule.status();
+  EXPECT_TRUE(ApplySchedule(*schedule, *workload).ok());
+  EXPECT_THAT(schedule->ToString(), testing::HasSubstr("microkernel c"));
+  EXPECT_EQ(schedule->BoundaryLayoutText(*workload), "x 0,1/8,2,3,1%8;y 0,1/8,2,3,1%8");
+}
+
+TEST(PriorTest, EstimatesAreSortedAndRepeatable) {
+  auto workload = Workload::Parse(kConvolution);
+  const std::vector<Layout> layouts(3, Layout::Identity(4));
+  auto sketches = DeriveSketches(*workload, layouts, Avx2());
+  ASSERT_TRUE(sketches.ok());
+  const MachineProfile profile = MachineProfile::For(Avx2());
+  const auto first = EstimateCandidates(*workload, *sketches, Avx2(), profile, 300);
+  const auto second = EstimateCandidates(*workload, *sketches, Avx2(), profile, 300);
+  ASSERT_GT(first.size(), 20u);
+  ASSERT_EQ(first.size(), second.size());
+  for (size_t i = 0; i < first.size(); ++i) {
+    EXPECT_EQ(first[i].assignment, second[i].assignment);
+    if (i > 0) {
+      EXPECT_LE(first[i - 1].cost.total_ns, first[i].cost.total_ns);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace hone

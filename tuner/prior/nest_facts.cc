@@ -1,0 +1,516 @@
+// A stage runs inside the loops of its hosts and its own, one path from the outermost loop to the
+// innermost. For a depth d of that path, the footprint of a tensor is what the loops from d inwards
+// touch of it: the extents these loops cover, pushed through the index maps. A cache of capacity C
+// holds everything from the outermost depth k whose footprints together fit; whatever the loop just
+// outside of k walks over is then read once per iteration of the loops outside that one, its
+// overlap from one iteration to the next being still there. So
+//
+//   miss_bytes(tensor) = footprint(tensor, k - 1) * iterations of the loops 0 .. k - 2
+#include "tuner/prior/nest_facts.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "tuner/space/access.h"
+#include "tuner/space/rule.h"
+
+namespace hone {
+namespace {
+
+constexpr double kLine = 64;           // bytes of a cache line
+constexpr double kUsableShare = 0.75;  // of a cache, before conflicts bite
+
+using Extents = std::map<std::string, double>;
+
+// The loops of one stage, given how far its dims reach where it is computed.
+class StageLoops {
+ public:
+  StageLoops() = default;
+  StageLoops(const StageNest& stage, Extents region) : stage_(&stage), axes_(std::move(region)) {
+    for (const TileSplit& tile : stage.tiles) AddTile(tile);
+    for (const Fusion& fusion : stage.fusions) {
+      axes_[fusion.name] = Extent(fusion.outer) * Extent(fusion.inner);
+    }
+    // A tile of a fused loop comes after the fusion; one more round settles both orders.
+    for (const TileSplit& tile : stage.tiles) AddTile(tile);
+  }
+
+  // Average trip count of a loop.
+  double Extent(const std::string& axis) const {
+    auto it = axes_.find(axis);
+    return it == axes_.end() ? 1 : it->second;
+  }
+
+  // How far a dim reaches while only the loops from position `from` of the order on run.
+  double Covered(const std::string& axis, size_t from) const {
+    const std::vector<std::string>& order = stage_->order;
+    const auto at = std::find(order.begin(), order.end(), axis);
+    if (at != order.end()) {
+      return static_cast<size_t>(at - order.begin()) >= from ? Extent(axis) : 1;
+    }
+    for (const TileSplit& tile : stage_->tiles) {
+      if (tile.axis != axis) continue;
+      return std::min(Extent(axis), Covered(axis + ".0", from) * Covered(axis + ".1", from));
+    }
+    for (const Fusion& fusion : stage_->fusions) {
+      if (fusion.outer != axis && fusion.inner != axis) continue;
+      const double fused = Covered(fusion.name, from);
+      if (fused >= Extent(fusion.name)) return Extent(axis);
+      return fusion.inner == axis ? std::min(Extent(axis), fused)
+                                  : std::max(1.0, fused / std::max(1.0, Extent(fusion.inner)));
+    }
+    return Extent(axis);
+  }
+
+  // Extents of all dims for the loops from `from` on.
+  Extents Reach(size_t from) const {
+    Extents reach;
+    for (const std::vector<Dim>* dims : {&stage_->stage.dims, &stage_->stage.reduce}) {
+      for (const Dim& dim : *dims) reach[dim.name] = Covered(dim.name, from);
+    }
+    return reach;
+  }
+
+ private:
+  void AddTile(const TileSplit& tile) {
+    if (!axes_.count(tile.axis)) return;
+    const double extent = axes_[tile.axis];
+    const double tiles = std::max(1.0, std::ceil(extent / static_cast<double>(tile.size) - 1e-9));
+    axes_[tile.axis + ".0"] = tiles;
+    axes_[tile.axis + ".1"] = extent / tiles;
+  }
+
+  const StageNest* stage_ = nullptr;
+  Extents axes_;
+};
+
+class Analysis {
+ public:
+  Analysis(const LoopNest& nest, const Target& target) : nest_(nest), target_(target) {
+    // Hosts stand after what is computed in them, so walk backwards.
+    for (size_t s = nest.stages.size(); s-- > 0;) {
+      const StageNest& stage = nest.stages[s];
+      loops_[stage.stage.name] = StageLoops(stage, RegionOf(stage));
+    }
+  }
+
+  NestFacts Run() {
+    NestFacts facts;
+    for (const StageNest& stage : nest_.stages) {
+      if (stage.placement == Placement::kPrepare || stage.placement == Placement::kInline) continue;
+      facts.stages.push_back(Analyze(stage));
+    }
+    return facts;
+  }
+
+ private:
+  const StageLoops& LoopsOf(absl::string_view stage) const { return loops_.at(std::string(stage)); }
+  size_t HostDepth(const StageNest& stage) const {
+    const StageNest* host = nest_.FindStage(stage.host);
+    return host->LoopIndex(stage.host_loop) + 1;
+  }
+
+  Extents FullExtents(const StageNest& stage) const {
+    Extents extents;
+    for (const std::vector<Dim>* dims : {&stage.stage.dims, &stage.stage.reduce}) {
+      for (const Dim& dim : *dims) {
+        extents[dim.name] = static_cast<double>(ExtentValue(dim.extent, nest_.params));
+      }
+    }
+    return extents;
+  }
+
+  // What one execution of the stage computes of its dims.
+  Extents RegionOf(const StageNest& stage) const {
+    Extents region = FullExtents(stage);
+    if (stage.placement != Placement::kAt) return region;
+    const StageNest* host = nest_.FindStage(stage.host);
+    if (host == nullptr) return region;
+    return Narrow(stage, *host, HostDepth(stage), region);
+  }
+
+  // What `stage`, computed inside `host`, must give while the host's loops from `depth` on run:
+  // the largest of what its readers there need.
+  Extents Narrow(const StageNest& stage, const StageNest& host, size_t depth,
+                 const Extents& full) const {
+    Extents need;
+    for (const StageNest& reader : nest_.stages) {
+      std::vector<Access> reads = AccessesOf(reader.stage.body);
+      std::erase_if(reads, [&](const Access& read) { return read.tensor != stage.stage.name; });
+      if (reads.empty()) continue;
+      Extents reach;
+      if (reader.stage.name == host.stage.name) {
+        reach = LoopsOf(host.stage.name).Reach(depth);
+      } else if (reader.placement == Placement::kAt && loops_.count(reader.stage.name)) {
+        reach = ReachInside(reader, host, depth);
+      } else {
+        continue;
+      }
+      for (const Access& access : reads) {
+        for (size_t d = 0; d < access.indices.size() && d < stage.stage.dims.size(); ++d) {
+          double& extent = need[stage.stage.dims[d].name];
+          extent = std::max(extent, SpanOf(access.indices[d], reach));
+        }
+      }
+    }
+    Extents region = full;
+    for (auto& [name, extent] : region) {
+      auto it = need.find(name);
+      if (it != need.end()) extent = std::min(extent, std::max(1.0, it->second));
+    }
+    return region;
+  }
+
+  // The reach of a stage nested somewhere in `host`, while the host's loops from `depth` on run.
+  Extents ReachInside(const StageNest& stage, const StageNest& host, size_t depth) const {
+    if (stage.stage.name == host.stage.name) return LoopsOf(host.stage.name).Reach(depth);
+    const StageNest* direct = nest_.FindStage(stage.host);
+    if (direct == nullptr || stage.placement != Placement::kAt) return FullExtents(stage);
+    if (direct->stage.name == host.stage.name) {
+      // Inside the loop it is computed in, the stage runs whole.
+      return Narrow(stage, host, std::min(depth, HostDepth(stage)), FullExtents(stage));
+    }
+    // Deeper nesting is rare; taking the stage whole overstates what it touches.
+    return FullExtents(stage);
+  }
+
+  // The stage's path: how many iterations the loops before each depth make.
+  struct Path {
+    std::vector<double> trips;  // of each loop, outermost first
+    std::vector<const StageNest*> owner;
+    std::vector<size_t> position;  // in the owner's order
+    size_t own = 0;                // where the stage's own loops begin
+    double parallel = 1;
+  };
+
+  void AppendLoops(const StageNest& stage, size_t count, Path* path) const {
+    const StageLoops& loops = LoopsOf(stage.stage.name);
+    for (size_t i = 0; i < count; ++i) {
+      const std::string& loop = stage.order[i];
+      path->trips.push_back(std::max(1.0, loops.Extent(loop)));
+      path->owner.push_back(&stage);
+      path->position.push_back(i);
+      auto kind = stage.kinds.find(loop);
+      if (kind != stage.kinds.end() && kind->second == LoopKind::kParallel) {
+        path->parallel = path->trips.back();
+      }
+    }
+  }
+
+  void AppendHosts(const StageNest& stage, Path* path) const {
+    if (stage.placement != Placement::kAt) return;
+    const StageNest* host = nest_.FindStage(stage.host);
+    if (host == nullptr) return;
+    AppendHosts(*host, path);
+    AppendLoops(*host, HostDepth(stage), path);
+  }
+
+  Path PathOf(const StageNest& stage) const {
+    Path path;
+    AppendHosts(stage, &path);
+    path.own = path.trips.size();
+    AppendLoops(stage, stage.order.size(), &path);
+    return path;
+  }
+
+  // Reach of the stage's dims while the path's loops from `depth` on run.
+  Extents ReachAt(const StageNest& stage, const Path& path, size_t depth) const {
+    if (depth >= path.own) return LoopsOf(stage.stage.name).Reach(depth - path.own);
+    return ReachInside(stage, *path.owner[depth], path.position[depth]);
+  }
+
+  // Bytes of the lines that a box of logical extents takes up in the tensor's layout.
+  double BoxBytes(absl::string_view tensor, const std::vector<double>& box) const {
+    const Layout layout = LayoutOf(nest_, tensor);
+    const std::vector<Expr> shape = nest_.ShapeOf(tensor);
+    const double element = static_cast<double>(DTypeBytes(nest_.DTypeOf(tensor)));
+    double run = element;  // bytes that lie side by side
+    double runs = 1;
+    bool side_by_side = true;
+    for (auto part = layout.dims.rbegin(); part != layout.dims.rend(); ++part) {
+      double whole = static_cast<double>(ExtentValue(shape[part->dim], nest_.params));
+      double used = std::min(box[part->dim], whole);
+      if (part->divisor > 1) {
+        whole = std::ceil(whole / static_cast<double>(part->divisor));
+        used = std::ceil(used / static_cast<double>(part->divisor) - 1e-9);
+      }
+      if (part->modulus > 0) {
+        whole = std::min(whole, static_cast<double>(part->modulus));
+        used = std::min(used, static_cast<double>(part->modulus));
+      }
+      used = std::max(1.0, std::min(used, whole));
+      if (side_by_side) {
+        run *= used;
+        side_by_side = used >= whole;
+      } else {
+        runs *= used;
+      }
+    }
+    return runs * std::ceil(run / kLine) * kLine;
+  }
+
+  std::vector<double> BoxOf(const Access& access, const Extents& reach) const {
+    const std::vector<Expr> shape = nest_.ShapeOf(access.tensor);
+    std::vector<double> box;
+    for (size_t d = 0; d < access.indices.size(); ++d) {
+      const double whole = static_cast<double>(ExtentValue(shape[d], nest_.params));
+      box.push_back(std::min(whole, SpanOf(access.indices[d], reach)));
+    }
+    return box;
+  }
+
+  // Whether the tensor's values stay in registers between the stage and its host.
+  bool InRegisters(absl::string_view tensor) const {
+    const StageNest* producer = nest_.FindStage(tensor);
+    return producer != nullptr && !producer->microkernel.empty();
+  }
+
+  StageFacts Analyze(const StageNest& stage) {
+    StageFacts facts;
+    facts.stage = stage.stage.name;
+    facts.reduces = stage.stage.combiner != Combiner::kNone;
+    const Path path = PathOf(stage);
+    facts.parallel = path.parallel;
+    double points = 1;
+    for (size_t i = 0; i < path.trips.size(); ++i) {
+      points *= path.trips[i];
+      if (i < path.own) facts.invocations *= path.trips[i];
+    }
+    facts.points = points;
+    CountOperations(stage, &facts);
+    DescribeBlock(stage, path, &facts);
+    DescribeTensors(stage, path, &facts);
+    return facts;
+  }
+
+  void CountOperations(const StageNest& stage, StageFacts* facts) const {
+    double operations = 0;
+    Visit(stage.stage.body, [&](const Expr& e) {
+      if (!IsFloat(e.type().dtype)) return;
+      switch (e.kind()) {
+        case ExprKind::kFma:
+        case ExprKind::kSelect:
+          operations += 1;
+          break;
+        case ExprKind::kBinary:
+          operations += e->binary == BinaryOp::kPow ? 60 : e->binary == BinaryOp::kDiv ? 5 : 1;
+          break;
+        case ExprKind::kUnary:
+          // Math functions become polynomials of about twenty operations.
+          operations += e->unary == UnaryOp::kNeg || e->unary == UnaryOp::kAbs ? 1
+                        : e->unary == UnaryOp::kSqrt                           ? 6
+                                                                               : 20;
+          break;
+        default:
+          break;
+      }
+    });
+    const bool fused = facts->reduces && stage.stage.combiner == Combiner::kSum &&
+                       stage.stage.body.kind() == ExprKind::kBinary &&
+                       stage.stage.body->binary == BinaryOp::kMul;
+    if (facts->reduces && !fused) operations += 1;
+    facts->operations = std::max(1.0, operations);
+  }
+
+  void DescribeBlock(const StageNest& stage, const Path& path, StageFacts* facts) const {
+    const StageLoops& loops = LoopsOf(stage.stage.name);
+    const double machine_lanes = std::max<double>(
+        1, static_cast<double>(target_.VectorBits()) / 8 /
+               static_cast<double>(std::max<int64_t>(4, DTypeBytes(stage.stage.dtype))));
+    std::string vector_loop;
+    for (const auto& [loop, kind] : stage.kinds) {
+      if (kind == LoopKind::kVector) vector_loop = loop;
+    }
+    facts->microkernel = !stage.microkernel.empty();
+    const size_t begin = facts->microkernel    ? stage.LoopIndex(stage.microkernel)
+                         : vector_loop.empty() ? stage.order.size()
+                                               : stage.LoopIndex(vector_loop);
+    double outside = 1;
+    for (size_t i = 0; i < path.own + begin && i < path.trips.size(); ++i) outside *= path.trips[i];
+    facts->blocks = outside;
+    for (size_t i = begin; i < stage.order.size(); ++i) {
+      const std::string& loop = stage.order[i];
+      const double extent = std::max(1.0, loops.Extent(loop));
+      if (loop == vector_loop) {
+        DescribeVectors(stage, loop, extent, machine_lanes, facts);
+      } else if (stage.IsReduceLoop(loop)) {
+        facts->depth *= extent;
+      } else {
+        facts->rows *= extent;
+      }
+    }
+    facts->block_operations = facts->vectors * facts->rows * facts->depth * facts->operations;
+
+    // Reads of one block: along each block loop that indexes the tensor; a vector at a time along
+    // the vector loop, or every lane by itself.
+    const std::string vector_dim = DimOf(stage, vector_loop);
+    const Extents block = loops.Reach(begin);
+    for (const Access& access : AccessesOf(stage.stage.body)) {
+      if (InRegisters(access.tensor)) continue;
+      double loads = 1;
+      double distinct = 1;
+      for (const auto& [dim, extent] : block) {
+        if (dim == vector_dim) continue;
+        if (access.Uses(dim)) loads *= extent;
+      }
+      Extents scalar_block = block;
+      if (!vector_dim.empty()) scalar_block[vector_dim] = 1;
+      for (double span : BoxOf(access, scalar_block)) distinct *= span;
+      loads = std::min(loads, std::max(1.0, distinct));
+      if (!vector_dim.empty() && access.Uses(vector_dim)) {
+        const VectorRead read = VectorReadOf(nest_, access, vector_dim,
+                                             static_cast<int64_t>(std::max(1.0, facts->lanes)));
+        loads *= facts->vectors * (read == VectorRead::kGather ? facts->lanes : 1);
+      }
+      facts->block_loads += loads * (access.padded ? 3 : 1);
+    }
+  }
+
+  // The dim a loop walks: "o.1" walks o; "" for a fused loop.
+  std::string DimOf(const StageNest& stage, std::string loop) const {
+    for (bool found = true; found;) {
+      found = false;
+      for (const TileSplit& tile : stage.tiles) {
+        if (loop == tile.axis + ".0" || loop == tile.axis + ".1") {
+          loop = tile.axis;
+          found = true;
+          break;
+        }
+      }
+    }
+    for (const std::vector<Dim>* dims : {&stage.stage.dims, &stage.stage.reduce}) {
+      for (const Dim& dim : *dims) {
+        if (dim.name == loop) return loop;
+      }
+    }
+    return "";
+  }
+
+  // Vectors of the tile and how full they are. The stretches of the tile that made the loop, here
+  // or in the host, say how long tiles really are.
+  void DescribeVectors(const StageNest& stage, const std::string& loop, double extent,
+                       double machine_lanes, StageFacts* facts) const {
+    const StageNest* owner = &stage;
+    const TileSplit* split = nullptr;
+    std::string dim = loop;
+    for (const TileSplit& tile : stage.tiles) {
+      if (tile.axis + ".1" == loop) split = &tile;
+    }
+    if (split == nullptr && stage.placement == Placement::kAt) {
+      owner = nest_.FindStage(stage.host);
+      for (const auto& [host_loop, kind] : owner->kinds) {
+        if (kind != LoopKind::kVector) continue;
+        for (const TileSplit& tile : owner->tiles) {
+          if (tile.axis + ".1" == host_loop) split = &tile;
+        }
+      }
+    }
+    facts->lanes = machine_lanes;
+    if (split == nullptr) {
+      facts->vectors = std::max(1.0, std::ceil(extent / machine_lanes - 1e-9));
+      facts->tail_use = extent / machine_lanes / facts->vectors;
+      return;
+    }
+    const double whole = LoopsOf(owner->stage.name).Extent(split->axis);
+    double instructions = 0;
+    double points = 0;
+    for (const TileStretch& stretch :
+         TileStretches(Int(static_cast<int64_t>(std::llround(std::max(1.0, whole)))), split->size,
+                       split->multiple)) {
+      const double count =
+          static_cast<double>(stretch.count.IsInt() ? stretch.count->int_value : 1);
+      const double size = static_cast<double>(stretch.size);
+      const double full = std::floor(size / machine_lanes);
+      // What is left of a vector takes narrower ones, down to single points.
+      instructions += count * (full + std::min(3.0, size - full * machine_lanes));
+      points += count * size;
+    }
+    facts->vectors =
+        std::max(1.0, std::floor(static_cast<double>(std::min<int64_t>(
+                                     split->size, static_cast<int64_t>(std::max(1.0, whole)))) /
+                                 machine_lanes));
+    facts->tail_use = std::min(1.0, points / machine_lanes / std::max(1.0, instructions));
+  }
+
+  void DescribeTensors(const StageNest& stage, const Path& path, StageFacts* facts) {
+    struct Use {
+      Access access;
+      bool written;
+    };
+    std::vector<Use> uses;
+    for (Access& access : AccessesOf(stage.stage.body)) {
+      if (!InRegisters(access.tensor)) uses.push_back({std::move(access), false});
+    }
+    if (!InRegisters(stage.stage.name)) {
+      Access result{stage.stage.name, stage.stage.dtype, {}, false};
+      for (const Dim& dim : stage.stage.dims) result.indices.push_back(Var(dim.name));
+      uses.push_back({std::move(result), true});
+    }
+    const size_t depths = path.trips.size() + 1;
+    std::vector<std::vector<double>> footprint(depths);  // [depth][use]
+    for (size_t depth = 0; depth < depths; ++depth) {
+      const Extents reach = ReachAt(stage, path, depth);
+      for (const Use& use : uses) {
+        footprint[depth].push_back(BoxBytes(use.access.tensor, BoxOf(use.access, reach)));
+      }
+    }
+    std::vector<double> before(depths, 1);  // iterations of the loops outside each depth
+    for (size_t depth = 1; depth < depths; ++depth) {
+      before[depth] = before[depth - 1] * path.trips[depth - 1];
+    }
+    auto misses = [&](double capacity, size_t use) {
+      size_t depth = 0;
+      while (depth + 1 < depths) {
+        double total = 0;
+        for (double bytes : footprint[depth]) total += bytes;
+        if (total <= kUsableShare * capacity) break;
+        ++depth;
+      }
+      const size_t outer = depth == 0 ? 0 : depth - 1;
+      return footprint[outer][use] * before[outer];
+    };
+    std::string vector_loop;
+    for (const auto& [loop, kind] : stage.kinds) {
+      if (kind == LoopKind::kVector) vector_loop = loop;
+    }
+    const std::string vector_dim = DimOf(stage, vector_loop);
+    const size_t inner = std::min(
+        path.trips.size(),
+        path.own + (stage.microkernel.empty() ? (stage.order.empty() ? 0 : stage.order.size() - 1)
+                                              : stage.LoopIndex(stage.microkernel)));
+    for (size_t u = 0; u < uses.size(); ++u) {
+      TensorFacts tensor;
+      tensor.tensor = uses[u].access.tensor;
+      tensor.written = uses[u].written;
+      tensor.padded = uses[u].access.padded;
+      const Buffer* buffer = nest_.FindBuffer(tensor.tensor);
+      const StageNest* producer = nest_.FindStage(tensor.tensor);
+      tensor.constant = (buffer != nullptr && buffer->role == BufferRole::kConstant) ||
+                        (producer != nullptr && producer->placement == Placement::kPrepare);
+      tensor.gathered = !vector_dim.empty() &&
+                        VectorReadOf(nest_, uses[u].access, vector_dim,
+                                     static_cast<int64_t>(facts->lanes)) == VectorRead::kGather;
+      tensor.bytes = footprint[0][u];
+      tensor.l1_miss_bytes = misses(static_cast<double>(target_.l1_bytes), u);
+      tensor.l2_miss_bytes = misses(static_cast<double>(target_.l2_bytes), u);
+      tensor.l3_miss_bytes = target_.l3_bytes > 0 ? misses(static_cast<double>(target_.l3_bytes), u)
+                                                  : tensor.l2_miss_bytes;
+      tensor.reuse = footprint[0][u] > 0 ? tensor.l1_miss_bytes / footprint[0][u] : 1;
+      tensor.inner_bytes = footprint[inner][u];
+      facts->tensors.push_back(std::move(tensor));
+    }
+  }
+
+  const LoopNest& nest_;
+  const Target& target_;
+  std::map<std::string, StageLoops> loops_;
+};
+
+}  // namespace
+
+NestFacts AnalyzeNest(const LoopNest& nest, const Target& target) {
+  return Analysis(nest, target).Run();
+}
+
+}  // namespace hone

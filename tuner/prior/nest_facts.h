@@ -1,0 +1,56 @@
+// NestFacts: what a scheduled workload will do to the machine, counted from its loop nest: register
+// tiles, vector operations, how often each tensor is read again and out of which cache. The prior
+// turns it into a time, the features into numbers for the cost model. Microseconds a candidate;
+// nothing is lowered or compiled.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/target.h"
+#include "compiler/schedule/loop_nest.h"
+
+namespace hone {
+
+// One tensor that a stage reads or writes.
+struct TensorFacts {
+  std::string tensor;
+  bool written = false;
+  bool constant = false;
+  bool gathered = false;     // vectors of it lie apart in memory
+  bool padded = false;       // each read is checked against the border
+  double bytes = 0;          // distinct, over the whole kernel, whole cache lines
+  double l1_miss_bytes = 0;  // what crosses from L2 or beyond to L1
+  double l2_miss_bytes = 0;
+  double l3_miss_bytes = 0;
+  double reuse = 1;        // times each byte is read from somewhere
+  double inner_bytes = 0;  // footprint of the innermost loop outside the register tile
+};
+
+struct StageFacts {
+  std::string stage;
+  double points = 0;       // of its body, over the whole kernel, what is computed again included
+  double operations = 1;   // arithmetic of one point; a multiply-add is one
+  double invocations = 1;  // times its loops begin anew
+  bool reduces = false;
+  bool microkernel = false;
+  double lanes = 1;  // points one instruction computes; 1: scalar
+  // Register tile: vectors, points apart from them, reduction steps of one block.
+  double vectors = 1;
+  double rows = 1;
+  double depth = 1;
+  double block_operations = 1;  // vector operations of the straight-line block
+  double block_loads = 0;       // memory reads of one block
+  double blocks = 0;            // times the block runs
+  double tail_use = 1;  // share of vector lanes that do work: below 1 where tiles have rests
+  double parallel = 1;  // iterations that threads share; 1: not parallel
+  std::vector<TensorFacts> tensors;
+};
+
+struct NestFacts {
+  std::vector<StageFacts> stages;  // those that run, `prepare` left out
+};
+
+NestFacts AnalyzeNest(const LoopNest& nest, const Target& target);
+
+}  // namespace hone

@@ -1,0 +1,129 @@
+#include "tuner/prior/prior.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tuner/space/derive.h"
+
+namespace hone {
+namespace {
+
+constexpr int64_t kDefaultLimit = 4000;
+// How much of what the other bounds take adds to the largest: nothing overlaps perfectly.
+constexpr double kImperfectOverlap = 0.25;
+
+// Share of the threads that have work throughout.
+double ParallelSpeedUp(double iterations, int threads) {
+  if (threads <= 1 || iterations <= 1) return 1;
+  return iterations / std::ceil(iterations / threads);
+}
+
+// Cycles of one block: limited by arithmetic, by reads, or by the chain of dependent accumulations.
+double BlockCycles(const StageFacts& stage, const Target& target, const MachineProfile& profile) {
+  double arithmetic = stage.block_operations / profile.arithmetic_per_cycle;
+  double loads = stage.block_loads / profile.loads_per_cycle;
+  double chain = 0;
+  if (stage.reduces) {
+    // Accumulators in memory go through a store and a load each time.
+    const double latency = profile.fma_latency_cycles + (stage.microkernel ? 0 : 6);
+    chain = stage.depth * latency;
+    if (!stage.microkernel) loads += 2 * stage.block_operations / profile.loads_per_cycle;
+  }
+  const double registers = stage.vectors * stage.rows + stage.vectors + 1;
+  if (stage.microkernel && registers > target.VectorRegisters()) arithmetic *= 2;
+  double longest = std::max({arithmetic, loads, chain});
+  // A block's loads and arithmetic compete for the same issue slots.
+  return longest + 0.1 * (arithmetic + loads - std::min(arithmetic + loads, longest)) + 1.5;
+}
+
+}  // namespace
+
+PriorCost EstimateCost(const NestFacts& facts, const Target& target,
+                       const MachineProfile& profile) {
+  PriorCost cost;
+  for (const StageFacts& stage : facts.stages) {
+    const double speed_up = ParallelSpeedUp(stage.parallel, target.threads);
+    const double per_operation =
+        BlockCycles(stage, target, profile) / std::max(1.0, stage.block_operations);
+    const double operations =
+        stage.points * stage.operations / (stage.lanes * std::max(0.05, stage.tail_use));
+    const double compute = operations * per_operation / profile.ghz / speed_up;
+    double l2 = 0, l3 = 0, memory = 0;
+    for (const TensorFacts& tensor : stage.tensors) {
+      l2 += tensor.l1_miss_bytes / profile.l2_gbps / speed_up;
+      l3 += tensor.l2_miss_bytes / profile.l3_gbps / std::min(speed_up, 2.0);
+      memory += tensor.l3_miss_bytes > static_cast<double>(target.l3_bytes)
+                    ? tensor.l3_miss_bytes / profile.memory_gbps
+                    : 0;
+    }
+    const double overhead =
+        stage.invocations * (profile.tile_cycles + stage.vectors * stage.rows) / profile.ghz /
+            speed_up +
+        (stage.parallel > 1 && target.threads > 1 ? profile.parallel_us * 1000 : 0);
+    const double longest = std::max({compute, l2, l3, memory});
+    cost.compute_ns += compute;
+    cost.l2_ns += l2;
+    cost.l3_ns += l3;
+    cost.memory_ns += memory;
+    cost.overhead_ns += overhead;
+    cost.total_ns +=
+        longest + kImperfectOverlap * (compute + l2 + l3 + memory - longest) + overhead;
+  }
+  return cost;
+}
+
+double RooflineNs(const Workload& workload, const Target& target, const MachineProfile& profile) {
+  const double flops_ns = FlopCount(workload) / profile.peak_gflops / target.threads;
+  const double bytes = static_cast<double>(ArgumentBytes(workload));
+  const double gbps = bytes <= static_cast<double>(target.l2_bytes)   ? profile.l2_gbps
+                      : bytes <= static_cast<double>(target.l3_bytes) ? profile.l3_gbps
+                                                                      : profile.memory_gbps;
+  return std::max(flops_ns, bytes / gbps);
+}
+
+std::vector<EstimatedCandidate> EstimateCandidates(const Workload& workload,
+                                                   const std::vector<Sketch>& sketches,
+                                                   const Target& target,
+                                                   const MachineProfile& profile, int64_t limit) {
+  double total = 0;
+  for (const Sketch& sketch : sketches) total += static_cast<double>(sketch.Size());
+  // An odd step visits all values of holes whose domains are powers of two.
+  const int64_t step = static_cast<int64_t>(std::ceil(total / static_cast<double>(limit))) | 1;
+  std::vector<EstimatedCandidate> candidates;
+  for (size_t s = 0; s < sketches.size(); ++s) {
+    const std::vector<Hole>& holes = sketches[s].holes();
+    for (int64_t i = 0; i < sketches[s].Size(); i += step) {
+      EstimatedCandidate candidate{.sketch = static_cast<int>(s)};
+      int64_t rest = i;
+      for (const Hole& hole : holes) {
+        const int64_t values = static_cast<int64_t>(hole.values.size());
+        candidate.assignment.push_back(static_cast<int>(rest % values));
+        rest /= values;
+      }
+      if (!sketches[s].Satisfies(candidate.assignment)) continue;
+      const StatusOr<Schedule> schedule = sketches[s].Instantiate(candidate.assignment);
+      if (!schedule.ok()) continue;
+      const StatusOr<LoopNest> nest = ApplySchedule(*schedule, workload);
+      if (!nest.ok()) continue;
+      candidate.facts = AnalyzeNest(*nest, target);
+      candidate.cost = EstimateCost(candidate.facts, target, profile);
+      candidates.push_back(std::move(candidate));
+    }
+  }
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [](const EstimatedCandidate& a, const EstimatedCandidate& b) {
+                     return a.cost.total_ns < b.cost.total_ns;
+                   });
+  return candidates;
+}
+
+StatusOr<Schedule> DefaultSchedule(const Workload& workload, const std::vector<Layout>& layouts,
+                                   const Target& target) {
+  HONE_ASSIGN_OR_RETURN(std::vector<Sketch> sketches, DeriveSketches(workload, layouts, target));
+  const std::vector<EstimatedCandidate> candidates =
+      EstimateCandidates(workload, sketches, target, MachineProfile::For(target), kDefaultLimit);
+  if (candidates.empty()) return sketches.back().Instantiate({});
+  return sketches[candidates[0].sketch].Instantiate(candidates[0].assignment);
+}
+
+}  // namespace hone

@@ -1,0 +1,53 @@
+// The analytic prior: how long a candidate should take, from counts alone. The search starts from
+// it, the cost model learns how far measurements stray from it, and its first choice is the default
+// schedule. It is a draft to rank by, never a promise.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/target.h"
+#include "compiler/ir/layout.h"
+#include "compiler/ir/workload.h"
+#include "tuner/prior/machine_profile.h"
+#include "tuner/prior/nest_facts.h"
+#include "tuner/space/sketch.h"
+
+namespace hone {
+
+// Nanoseconds, summed over the stages; `total` overlaps them as the machine does.
+struct PriorCost {
+  double total_ns = 0;
+  double compute_ns = 0;
+  double l2_ns = 0;
+  double l3_ns = 0;
+  double memory_ns = 0;
+  double overhead_ns = 0;
+};
+
+PriorCost EstimateCost(const NestFacts& facts, const Target& target, const MachineProfile& profile);
+
+// The least time a workload can take: all its arithmetic at the peak of all threads, or each
+// argument moved once from where it fits.
+double RooflineNs(const Workload& workload, const Target& target, const MachineProfile& profile);
+
+// A point of the space with what the prior thinks of it.
+struct EstimatedCandidate {
+  int sketch = 0;  // which of the sketches
+  Assignment assignment;
+  NestFacts facts;
+  PriorCost cost;
+};
+
+// The legal candidates of all sketches, best first (ties: in the order of the space). Where there
+// are more than `limit`, a regular sample of each sketch.
+std::vector<EstimatedCandidate> EstimateCandidates(const Workload& workload,
+                                                   const std::vector<Sketch>& sketches,
+                                                   const Target& target,
+                                                   const MachineProfile& profile, int64_t limit);
+
+// The prior's first choice, unmeasured. `layouts`: one a buffer. Error: layouts that do not fit.
+StatusOr<Schedule> DefaultSchedule(const Workload& workload, const std::vector<Layout>& layouts,
+                                   const Target& target);
+
+}  // namespace hone
