@@ -1,0 +1,101 @@
+// Search: which candidate of one workload to try next. Proposes from a fixed pool of legal
+// candidates, learns what came of them, and knows when to stop. Pure: no clock, no files, no
+// network; the same seed and observations give the same proposals, so it is rebuilt from records.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/target.h"
+#include "tuner/cost_model/cost_model.h"
+#include "tuner/prior/prior.h"
+
+namespace hone {
+
+struct SearchOptions {
+  uint64_t seed = 1;
+  int64_t pool_limit = 6000;
+  // A candidate this close to the roofline ends the search.
+  double roofline_share = 0.97;
+  // So many trials without a gain of 1 % end it too, once `patience_from` were measured.
+  int patience = 24;
+  int patience_from = 40;
+};
+
+// How big the batch is that comes after `trials` measured candidates: 8, 8, then 16.
+int BatchSize(int trials);
+
+struct Proposal {
+  int candidate = 0;   // index into the pool
+  std::string origin;  // "prior", "model", "local", "crossover", "random"
+};
+
+class Search {
+ public:
+  // `roofline_ns`: the least time there is; 0 if unknown.
+  Search(const Workload& workload, std::vector<Sketch> sketches, const Target& target,
+         const MachineProfile& profile, double roofline_ns, const SearchOptions& options);
+
+  // Up to `count` candidates that were neither proposed nor observed; none when all were.
+  std::vector<Proposal> Propose(int count, const CostModel& model);
+
+  // What came of a candidate: its time, or nothing when it failed.
+  void Observe(int candidate, std::optional<double> cost_ns);
+  // The same for a schedule from a record; one that is not in the pool is added if it is legal.
+  void ObserveSchedule(const std::string& schedule_text, std::optional<double> cost_ns);
+
+  // Why no more trials are worth their time, or "".
+  std::string StopReason() const;
+
+  std::string ScheduleText(int candidate) const;
+  double PredictedNs(int candidate) const;  // by the prior
+  // Measured candidates, fastest first, at most `count`.
+  std::vector<int> Best(int count) const;
+  double best_ns() const { return best_ns_; }  // 0 before the first success
+  double roofline_ns() const { return roofline_ns_; }
+  int trials() const { return static_cast<int>(history_.size()); }
+  int failures() const { return failures_; }
+  // Best time after each trial; 0 before the first success.
+  const std::vector<double>& curve() const { return curve_; }
+  int64_t pool_size() const { return static_cast<int64_t>(pool_.size()); }
+
+  // One row a measured candidate, residuals centred; failures count as four times the median.
+  void AppendTraining(TrainingSet* set) const;
+
+ private:
+  struct Entry {
+    EstimatedCandidate candidate;
+    std::vector<float> features;
+    std::string text;  // when it is not a point of a sketch (from a record)
+    bool proposed = false;
+    bool observed = false;
+    std::optional<double> cost_ns;
+  };
+  int Find(int sketch, const Assignment& assignment) const;  // -1: not in the pool
+  std::vector<int> Neighbours(int candidate) const;
+  void ProposeFirst(int count, std::vector<Proposal>* proposals);
+  void Take(int candidate, absl::string_view origin, std::vector<Proposal>* proposals);
+  bool IsFree(int candidate) const;
+  uint64_t Random(uint64_t below);
+
+  const Workload workload_;
+  const std::vector<Sketch> sketches_;
+  const Target target_;
+  const MachineProfile profile_;
+  const double roofline_ns_;
+  const SearchOptions options_;
+  std::vector<Entry> pool_;
+  std::map<std::pair<int, Assignment>, int> index_;
+  std::map<std::string, int> by_text_;
+  std::vector<int> history_;
+  std::vector<double> curve_;
+  double best_ns_ = 0;
+  int failures_ = 0;
+  std::mt19937_64 random_;
+};
+
+}  // namespace hone
