@@ -8,7 +8,6 @@
 namespace hone {
 namespace {
 
-constexpr int64_t kDefaultLimit = 4000;
 // How much of what the other bounds take adds to the largest: nothing overlaps perfectly.
 constexpr double kImperfectOverlap = 0.25;
 
@@ -121,7 +120,7 @@ StatusOr<Schedule> DefaultSchedule(const Workload& workload, const std::vector<L
                                    const Target& target) {
   HONE_ASSIGN_OR_RETURN(std::vector<Sketch> sketches, DeriveSketches(workload, layouts, target));
   const std::vector<EstimatedCandidate> candidates =
-      EstimateCandidates(workload, sketches, target, MachineProfile::For(target), kDefaultLimit);
+      EstimateCandidates(workload, sketches, target, MachineProfile::For(target), kCandidatesMax);
   if (candidates.empty()) return sketches.back().Instantiate({});
   return sketches[candidates[0].sketch].Instantiate(candidates[0].assignment);
 }

@@ -39,6 +39,10 @@ struct EstimatedCandidate {
   PriorCost cost;
 };
 
+// How many candidates are looked at for one workload, by the default schedule and the search alike:
+// so the search's first choice is the default schedule.
+inline constexpr int64_t kCandidatesMax = 4000;
+
 // The legal candidates of all sketches, best first (ties: in the order of the space). Where there
 // are more than `limit`, a regular sample of each sketch.
 std::vector<EstimatedCandidate> EstimateCandidates(const Workload& workload,

@@ -1,0 +1,85 @@
+// FakeMeasurer: a Measurer for tests: answers at once with times that a function makes up, and
+// appends records as the tracker does. A schedule whose time is 0 is reported as a crash.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "compiler/ir/workload.h"
+#include "db/record_store.h"
+#include "tuner/measure/measurer.h"
+
+namespace hone {
+
+class FakeMeasurer : public Measurer {
+ public:
+  using CostOf = std::function<double(const std::string& schedule)>;
+  // `store` may be null; else it outlives the measurer.
+  explicit FakeMeasurer(CostOf cost_of, RecordStore* store = nullptr)
+      : cost_of_(std::move(cost_of)), store_(store) {}
+
+  StatusOr<std::string> Submit(const pb::Batch& batch) override {
+    batches.push_back(batch);
+    pb::BatchResult result;
+    result.set_batch_id(absl::StrCat(name, ".", ++last_));
+    std::vector<pb::Record> records;
+    for (const pb::Candidate& candidate : batch.candidates()) {
+      pb::Measurement* measurement = result.add_measurements();
+      *measurement = candidate.has_measurement() ? candidate.measurement()
+                                                 : Measure(candidate.schedule(), batch.final());
+      pb::Record record;
+      record.set_workload(batch.workload());
+      record.set_workload_key(Workload::Parse(batch.workload())->Key());
+      record.set_target(batch.target());
+      record.set_numerics(batch.numerics());
+      record.set_codegen_epoch(batch.codegen_epoch());
+      record.set_schedule(candidate.schedule());
+      record.set_batch_id(result.batch_id());
+      record.set_candidate(static_cast<int>(records.size()));
+      *record.mutable_measurement() = *measurement;
+      records.push_back(std::move(record));
+    }
+    *result.mutable_reference() = Measure(batch.reference().schedule(), batch.final());
+    if (store_ != nullptr) HONE_RETURN_IF_ERROR(store_->Append(records));
+    waiting_.push_back(result);
+    return result.batch_id();
+  }
+
+  StatusOr<std::vector<pb::BatchResult>> Wait(absl::Duration) override {
+    return std::exchange(waiting_, {});
+  }
+
+  Status Cancel(const std::vector<std::string>& batch_ids) override {
+    cancelled += static_cast<int>(batch_ids.size());
+    return absl::OkStatus();
+  }
+
+  std::string name = "batch";      // of the batches' ids; a store skips ids it has
+  std::vector<pb::Batch> batches;  // everything submitted
+  int cancelled = 0;
+
+ private:
+  pb::Measurement Measure(const std::string& schedule, bool final) const {
+    pb::Measurement measurement;
+    const double cost = cost_of_(schedule);
+    if (cost <= 0) {
+      measurement.set_failure(pb::CRASH);
+      measurement.set_message("SIGSEGV");
+      return measurement;
+    }
+    measurement.set_cost_ns(cost);
+    measurement.set_median_ns(cost);
+    measurement.set_peak_gflops(90);
+    measurement.set_finalist(final);
+    return measurement;
+  }
+
+  CostOf cost_of_;
+  RecordStore* store_;
+  std::vector<pb::BatchResult> waiting_;
+  int last_ = 0;
+};
+
+}  // namespace hone

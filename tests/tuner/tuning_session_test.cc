@@ -1,0 +1,236 @@
+#include "tuner/tuning_session.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "db/memory_record_store.h"
+#include "tests/support/fake_measurer.h"
+#include "tuner/cost_model/xgboost_cost_model.h"
+#include "tuner/measure/expected_values.h"
+
+namespace hone {
+namespace {
+
+class FakeClock : public Clock {
+ public:
+  int64_t MonotonicNanos() const override { return now_ns += 1000000; }
+  int64_t UnixMillis() const override { return 0; }
+  mutable int64_t now_ns = 0;  // every look takes a millisecond
+};
+
+Target Avx2() {
+  Target target;
+  target.features = {"avx", "avx2", "fma"};
+  return target;
+}
+
+TuningTask Matmul(const std::string& name, int size, int calls) {
+  TuningTask task;
+  task.name = name;
+  const std::string n = std::to_string(size);
+  task.workload =
+      *Workload::Parse("workload/1\ninput x f32 [" + n + "," + n + "]\nconstant w f32 [" + n + "," +
+                       n + "]\noutput y f32 [" + n + "," + n + "]\nstage y f32 [m:" + n +
+                       ",n:" + n + "] sum [k:" + n + "] = x[m,k]*w[k,n]\n");
+  task.layouts.assign(3, Layout::Identity(2));
+  task.calls = calls;
+  return task;
+}
+
+// Answers at once. Schedules that contain `broken` do not compile.
+BuildCandidate Builder(const std::string& broken = "nothing") {
+  return [broken](pb::BuildRequest request, std::function<void(pb::BuildReply)> done) {
+    pb::BuildReply reply;
+    reply.set_id(request.id());
+    if (request.schedule().find(broken) != std::string::npos) {
+      reply.mutable_failure()->set_failure(pb::COMPILE_ERROR);
+      reply.mutable_failure()->set_message("refused");
+    } else {
+      reply.mutable_artifact()->set_code("code of " + request.schedule());
+    }
+    done(std::move(reply));
+  };
+}
+
+double Cost(const std::string& schedule) {
+  double cost = 5e6;
+  if (schedule.find("tile y.a k 4\n") != std::string::npos) cost *= 0.8;
+  if (schedule.find("tile y n 16 by 8\n") != std::string::npos) cost *= 0.5;
+  return cost + static_cast<double>(schedule.size());
+}
+
+TuningOptions Options() {
+  TuningOptions options;
+  options.target = Avx2();
+  options.trials_max = 24;
+  options.client = "test";
+  return options;
+}
+
+const auto kNever = [] { return false; };
+const auto kIgnore = [](const TuningState&) {};
+
+TEST(TuningSessionTest, TunesEveryWorkloadAndEndsWithADuel) {
+  FakeMeasurer measurer(Cost);
+  NoCostModel model;
+  FakeClock clock;
+  TuningSession session({Matmul("a", 64, 1), Matmul("b", 96, 3)}, Options(), model, Builder(),
+                        measurer, nullptr, clock);
+  ASSERT_TRUE(session.Run(kNever, kIgnore).ok());
+  int finals = 0;
+  for (const pb::Batch& batch : measurer.batches) {
+    finals += batch.final();
+    EXPECT_TRUE(batch.reference().has_artifact());
+    EXPECT_GT(batch.tolerance().atol(), 0);
+    EXPECT_EQ(batch.codegen_epoch(), 1);
+    EXPECT_EQ(batch.candidates_size() <= 16, true);
+  }
+  EXPECT_EQ(finals, 2);
+  EXPECT_TRUE(session.state().finished);
+  EXPECT_EQ(session.state().trials, 48);
+  EXPECT_EQ(session.state().peak_gflops, 90);
+  for (const WorkloadState& state : session.state().workloads) {
+    EXPECT_EQ(state.phase, WorkloadState::Phase::kDone);
+    EXPECT_EQ(state.trials, 24);
+    EXPECT_EQ(state.reason, "trials are spent");
+    EXPECT_GT(state.default_ns, 0);
+    EXPECT_LE(state.best_ns, state.default_ns);
+    EXPECT_THAT(state.best_schedule, testing::HasSubstr("schedule/1"));
+  }
+}
+
+TEST(TuningSessionTest, GoesOnWhereItStopped) {
+  MemoryRecordStore store;
+  NoCostModel model;
+  FakeClock clock;
+  FakeMeasurer first(Cost, &store);
+  TuningOptions options = Options();
+  options.trials_max = 16;
+  TuningSession a({Matmul("a", 64, 1)}, options, model, Builder(), first, &store, clock);
+  ASSERT_TRUE(a.Run(kNever, kIgnore).ok());
+
+  FakeMeasurer second(Cost, &store);
+  second.name = "second";
+  options.trials_max = 24;
+  TuningSession b({Matmul("a", 64, 1)}, options, model, Builder(), second, &store, clock);
+  ASSERT_TRUE(b.Run(kNever, kIgnore).ok());
+  EXPECT_EQ(b.state().trials, 8);
+  EXPECT_EQ(b.state().workloads[0].trials, 24);
+  for (const pb::Batch& batch : second.batches) {
+    if (batch.final()) continue;
+    for (const pb::Candidate& candidate : batch.candidates()) {
+      for (const pb::Batch& earlier : first.batches) {
+        for (const pb::Candidate& other : earlier.candidates()) {
+          EXPECT_NE(candidate.schedule(), other.schedule());
+        }
+      }
+    }
+  }
+
+  // A third time there is nothing left to do.
+  FakeMeasurer third(Cost, &store);
+  TuningSession c({Matmul("a", 64, 1)}, options, model, Builder(), third, &store, clock);
+  ASSERT_TRUE(c.Run(kNever, kIgnore).ok());
+  EXPECT_TRUE(third.batches.empty());
+  EXPECT_EQ(c.state().workloads[0].best_ns, b.state().workloads[0].best_ns);
+}
+
+TEST(TuningSessionTest, ProposesTheSameForTheSameSeed) {
+  FakeClock clock;
+  std::vector<std::string> runs;
+  for (int run = 0; run < 2; ++run) {
+    FakeMeasurer measurer(Cost);
+    const std::unique_ptr<CostModel> model = MakeXgboostCostModel({.rounds = 10});
+    TuningSession session({Matmul("a", 64, 1), Matmul("b", 96, 1)}, Options(), *model, Builder(),
+                          measurer, nullptr, clock);
+    ASSERT_TRUE(session.Run(kNever, kIgnore).ok());
+    std::string all;
+    for (const pb::Batch& batch : measurer.batches) all += batch.SerializeAsString();
+    runs.push_back(all);
+  }
+  EXPECT_EQ(runs[0], runs[1]);
+}
+
+TEST(TuningSessionTest, ACandidateThatFailsCostsItselfAlone) {
+  FakeMeasurer measurer([](const std::string& schedule) {
+    return schedule.find("tile y n 8 by 8") != std::string::npos ? 0 : Cost(schedule);
+  });
+  NoCostModel model;
+  FakeClock clock;
+  TuningSession session({Matmul("a", 64, 1)}, Options(), model, Builder("tile y n 24"), measurer,
+                        nullptr, clock);
+  ASSERT_TRUE(session.Run(kNever, kIgnore).ok());
+  const WorkloadState& state = session.state().workloads[0];
+  EXPECT_GT(state.failures, 0);
+  EXPECT_GT(state.best_ns, 0);
+  EXPECT_EQ(state.trials, 24);
+}
+
+TEST(TuningSessionTest, SaysWhenNothingCompiles) {
+  FakeMeasurer measurer(Cost);
+  NoCostModel model;
+  FakeClock clock;
+  TuningSession session({Matmul("a", 64, 1)}, Options(), model, Builder("schedule"), measurer,
+                        nullptr, clock);
+  ASSERT_TRUE(session.Run(kNever, kIgnore).ok());
+  EXPECT_THAT(session.state().workloads[0].reason, testing::HasSubstr("refused"));
+  EXPECT_EQ(session.state().workloads[0].best_ns, 0);
+  EXPECT_TRUE(measurer.batches.empty());
+}
+
+TEST(TuningSessionTest, StopsWhenCancelled) {
+  FakeMeasurer measurer(Cost);
+  NoCostModel model;
+  FakeClock clock;
+  TuningSession session({Matmul("a", 64, 1)}, Options(), model, Builder(), measurer, nullptr,
+                        clock);
+  ASSERT_TRUE(session.Run([&] { return !measurer.batches.empty(); }, kIgnore).ok());
+  EXPECT_TRUE(session.state().finished);
+  EXPECT_LT(session.state().trials, 24);
+}
+
+TEST(TuningSessionTest, StopsWhenTimeIsUp) {
+  FakeMeasurer measurer(Cost);
+  NoCostModel model;
+  FakeClock clock;
+  TuningOptions options = Options();
+  options.time_max_ms = 5;
+  TuningSession session({Matmul("a", 64, 1)}, options, model, Builder(), measurer, nullptr, clock);
+  ASSERT_TRUE(session.Run(kNever, kIgnore).ok());
+  EXPECT_LT(session.state().trials, 24);
+  EXPECT_EQ(session.state().workloads[0].reason, "time is up");
+}
+
+TEST(ExpectedValuesTest, SamplesFollowTheManifestsLayouts) {
+  const Workload workload = *Workload::Parse(
+      "workload/1\ninput x f32 [4,8]\noutput y f32 [4,8]\n"
+      "stage y f32 [m:4,n:8] = x[m,n]+0x1p+0\n");
+  pb::Manifest manifest;
+  pb::BufferInfo* x = manifest.add_buffers();
+  x->set_name("x");
+  x->set_role(pb::BUFFER_ROLE_INPUT);
+  pb::BufferInfo* y = manifest.add_buffers();
+  y->set_name("y");
+  y->set_role(pb::BUFFER_ROLE_OUTPUT);
+  auto plain = ComputeSamples(workload, manifest, 7, 5);
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  ASSERT_EQ(plain->size(), 5u);
+  EXPECT_EQ(plain->back().element(), 31);
+  EXPECT_EQ(plain->back().buffer(), 1);
+  // Both transposed: the same memory under other names, so the same sums at other places.
+  x->set_layout("1,0");
+  y->set_layout("1,0");
+  auto transposed = ComputeSamples(workload, manifest, 7, 32);
+  ASSERT_TRUE(transposed.ok());
+  EXPECT_EQ(transposed->at(1).element(), 4);  // [0,1]
+  EXPECT_EQ(transposed->front().value(), plain->front().value());
+}
+
+TEST(ExpectedValuesTest, TolerancesGrowWithTheSum) {
+  const Workload small = Matmul("a", 16, 1).workload;
+  const Workload large = Matmul("b", 1024, 1).workload;
+  EXPECT_NEAR(ToleranceOf(large).atol(), 8 * ToleranceOf(small).atol(), 1e-9);
+}
+
+}  // namespace
+}  // namespace hone

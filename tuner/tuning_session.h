@@ -1,0 +1,101 @@
+// TuningSession: tunes the workloads of a model. Lets the budget choose a workload, its search a
+// batch, the builders compile it while others are measured, and ends each workload with a duel of
+// its best. Used by `hone tune`. Remembers nothing: what was measured is in the RecordStore, from
+// which an interrupted session goes on; the measuring side writes it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "base/target.h"
+#include "compiler/graph/model_plan.h"
+#include "db/record_store.h"
+#include "proto/worker.pb.h"
+#include "tuner/cost_model/cost_model.h"
+#include "tuner/measure/measurer.h"
+#include "tuner/space/sketch.h"
+
+namespace hone {
+
+struct TuningTask {
+  std::string name;  // for people
+  Workload workload;
+  std::vector<Layout> layouts;   // one a buffer
+  int calls = 1;                 // in one run of the model
+  std::vector<Sketch> sketches;  // the space; empty: derived
+};
+
+// The kernels of a plan, each once, with how often they are called.
+std::vector<TuningTask> TasksOf(const ModelPlan& plan);
+
+struct TuningOptions {
+  Target target;
+  std::string numerics = "fp32";
+  int trials_max = 64;      // for each workload, those of earlier sessions included
+  int64_t time_max_ms = 0;  // for the whole session; 0: no limit
+  uint64_t seed = 1;
+  int batches_ahead = 3;  // being built or measured at any time
+  int finalists = 3;
+  std::string device;  // selector, as in Batch
+  // Provenance, kept with every record.
+  std::string client;
+  std::string tool_version;
+};
+
+// Where one workload stands.
+struct WorkloadState {
+  enum class Phase { kWaiting, kSearching, kFinal, kDone };
+  std::string name;
+  Phase phase = Phase::kWaiting;
+  int calls = 1;
+  double flops = 0;
+  double roofline_ns = 0;
+  int trials = 0;  // measured, those of earlier sessions included
+  int failures = 0;
+  double default_ns = 0;  // 0 until measured
+  double best_ns = 0;     // 0 until measured
+  std::string best_schedule;
+  std::string reason;  // why its search ended; what is wrong if nothing could be measured
+};
+
+struct TuningState {
+  std::vector<WorkloadState> workloads;
+  int64_t trials = 0;  // of this session
+  double elapsed_s = 0;
+  double peak_gflops = 0;  // of one core, measured beside; 0 until known
+  bool finished = false;
+};
+
+// Compiles one candidate and calls `done` once, perhaps on another thread. BuildPool::Submit is
+// one.
+using BuildCandidate =
+    std::function<void(pb::BuildRequest request, std::function<void(pb::BuildReply)> done)>;
+
+class TuningSession {
+ public:
+  // All references outlive the session. `history` may be null: nothing is known.
+  TuningSession(std::vector<TuningTask> tasks, const TuningOptions& options, CostModel& model,
+                BuildCandidate build, Measurer& measurer, const RecordStore* history,
+                const Clock& clock);
+  ~TuningSession();
+
+  // Tunes until trials, time or gains end. `cancelled` is asked often; once it says true, the
+  // session drops what is under way and returns. `observe` sees every change.
+  // Error: the farm could not be reached. A workload that cannot be compiled is no error; its state
+  // says why.
+  Status Run(const std::function<bool()>& cancelled,
+             const std::function<void(const TuningState&)>& observe);
+
+  const TuningState& state() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hone
