@@ -73,9 +73,23 @@ class Importer {
 
   Status AddInputs() {
     std::set<std::string> names;
+    for (const onnx::ValueInfoProto& input : model_.graph().input()) names.insert(input.name());
+    for (const auto& [name, shape] : options_.input_shapes) {
+      if (!names.contains(name)) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "--shape ", name, "=", absl::StrJoin(shape, "x"), ": the model has no input '", name,
+            "'; its inputs are ", absl::StrJoin(names, ", ")));
+      }
+    }
     for (const onnx::ValueInfoProto& input : model_.graph().input()) {
-      names.insert(input.name());
       if (values_.contains(input.name())) continue;  // old models list their weights here too
+      auto fixed = options_.fixed_inputs.find(input.name());
+      if (fixed != options_.fixed_inputs.end()) {
+        const Tensor& tensor = fixed->second;
+        values_[input.name()] =
+            builder_.Constant(IsHalf(tensor.dtype) ? tensor.As(DType::kF32) : tensor, input.name());
+        continue;
+      }
       HONE_ASSIGN_OR_RETURN(TensorType type, InputType(input));
       const bool half = IsHalf(type.dtype);
       int value = builder_.Input(input.name(), std::move(type));
@@ -83,13 +97,6 @@ class Importer {
         HONE_ASSIGN_OR_RETURN(value, builder_.Cast(input.name() + ".f32", value, DType::kF32));
       }
       values_[input.name()] = value;
-    }
-    for (const auto& [name, shape] : options_.input_shapes) {
-      if (!names.contains(name)) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "--shape ", name, "=", absl::StrJoin(shape, "x"), ": the model has no input '", name,
-            "'; its inputs are ", absl::StrJoin(names, ", ")));
-      }
     }
     for (const auto& [name, value] : options_.dims) {
       if (!used_dims_.contains(name)) {

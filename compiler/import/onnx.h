@@ -15,6 +15,9 @@ namespace hone {
 struct ImportOptions {
   std::map<std::string, int64_t> dims;                       // batch_size -> 1
   std::map<std::string, std::vector<int64_t>> input_shapes;  // input -> its whole shape
+  // Inputs that are fixed while importing, and are then no inputs any more: a sampling rate, a
+  // shape that the model takes as a tensor.
+  std::map<std::string, Tensor> fixed_inputs;
 };
 
 // Errors are one line that says what is wrong, where in the model, and what to do: not ONNX,

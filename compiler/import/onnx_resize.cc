@@ -35,9 +35,10 @@ double SourceOf(const ResizeMode& mode, int64_t i, int64_t from, int64_t to, dou
   return (x + 0.5) / scale - 0.5;
 }
 
-int64_t Nearest(const ResizeMode& mode, double source, int64_t from) {
+// "simple" is opset 10's rounding, which its text leaves open and ONNX Runtime settled.
+int64_t Nearest(const ResizeMode& mode, double source, int64_t from, double scale) {
   double rounded = std::floor(source);
-  if (mode.nearest == "ceil") {
+  if (mode.nearest == "ceil" || (mode.nearest == "simple" && scale < 1)) {
     rounded = std::ceil(source);
   } else if (mode.nearest == "round_prefer_floor") {
     rounded = std::ceil(source - 0.5);
@@ -90,7 +91,8 @@ StatusOr<int> ResizeNearest(OnnxNode& node, int x, const std::vector<int64_t>& s
     if (from == shape[d] && scales[d] == 1) continue;
     std::vector<int64_t> sources;
     for (int64_t i = 0; i < shape[d]; ++i) {
-      sources.push_back(Nearest(mode, SourceOf(mode, i, from, shape[d], scales[d]), from));
+      sources.push_back(
+          Nearest(mode, SourceOf(mode, i, from, shape[d], scales[d]), from, scales[d]));
     }
     index[d] = tables.Index(sources, index[d]);
   }
@@ -189,7 +191,7 @@ Status ImportResize(OnnxNode& node) {
   if (node.opset() < 11) {
     HONE_ASSIGN_OR_RETURN(const Tensor* scales, node.Known(1, "scales"));
     return ByScales(node, x, scales->ToDoubles(),
-                    {node.String("mode", "nearest"), "asymmetric", "floor"});
+                    {node.String("mode", "nearest"), "asymmetric", "simple"});
   }
   const ResizeMode mode{node.String("mode", "nearest"),
                         node.String("coordinate_transformation_mode", "half_pixel"),
