@@ -1,10 +1,12 @@
 #include "compiler/codegen/code_generator.h"
 
 #include <memory>
+#include <mutex>
 
 #include "absl/strings/str_cat.h"
 #include "compiler/codegen/link_object.h"
 #include "compiler/codegen/llvm_module.h"
+#include "compiler/codegen/llvm_process.h"
 #include "compiler/codegen/llvm_target.h"
 #include "compiler/codegen/scratch_plan.h"
 #include "compiler/codegen/spill_count.h"
@@ -89,9 +91,13 @@ StatusOr<std::string> EmitObject(llvm::Module& module, llvm::TargetMachine& mach
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream stream(bytes);
   llvm::legacy::PassManager passes;
-  if (machine.addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::ObjectFile,
-                                  /*DisableVerify=*/true)) {
-    return absl::InternalError("code generation: LLVM cannot emit objects for this target");
+  {
+    const std::lock_guard<std::mutex> lock(LlvmProcessMutex());
+    LeaveOutLoopStrengthReduction();
+    if (machine.addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::ObjectFile,
+                                    /*DisableVerify=*/true)) {
+      return absl::InternalError("code generation: LLVM cannot emit objects for this target");
+    }
   }
   passes.run(module);
   return std::string(bytes.data(), bytes.size());

@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "absl/strings/str_cat.h"
+#include "compiler/codegen/llvm_process.h"
 #include "lld/Common/Driver.h"
 #include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -109,8 +110,7 @@ Status CheckRelocations(const llvm::object::ObjectFile& file) {
 }
 
 Status RunLinker(const std::string& input, const std::string& output) {
-  static std::mutex mutex;
-  std::lock_guard<std::mutex> lock(mutex);
+  const std::lock_guard<std::mutex> lock(LlvmProcessMutex());
   std::string messages;
   llvm::raw_string_ostream stream(messages);
   const char* arguments[] = {"ld.lld",      "--threads=1", "-shared",      "--hash-style=both",
