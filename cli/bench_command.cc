@@ -10,7 +10,6 @@
 #include "cli/compiled_model.h"
 #include "cli/quantity.h"
 #include "cli/table.h"
-#include "runtime/fill.h"
 
 namespace hone {
 namespace {
@@ -21,11 +20,7 @@ constexpr uint64_t kSeed = 1;
 
 Status FillInputs(CompiledModel& model) {
   for (int i = 0; i < model.InputCount(); ++i) {
-    const TensorType type = model.InputType(i);
-    Tensor tensor = Tensor::Zeros(type.dtype, type.shape);
-    hone_fill(tensor.bytes.data(), tensor.ElementCount(),
-              std::string(DTypeName(type.dtype)).c_str(), kSeed, static_cast<uint32_t>(i));
-    HONE_RETURN_IF_ERROR(model.SetInput(i, tensor));
+    HONE_RETURN_IF_ERROR(model.SetInput(i, model.SeededInput(i, kSeed)));
   }
   return absl::OkStatus();
 }

@@ -1,13 +1,18 @@
 #include "cli/check_command.h"
 
 #include <filesystem>
+#include <map>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/file.h"
 #include "cli/compiled_model.h"
+#include "cli/shape_options.h"
 #include "cli/tensor_file.h"
+#include "compiler/graph/evaluate_plan.h"
+#include "compiler/graph/plan_model.h"
+#include "compiler/import/onnx.h"
 #include "compiler/import/tensor_proto.h"
 
 namespace hone {
@@ -16,6 +21,7 @@ namespace {
 constexpr double kRtol = 1e-3;
 constexpr double kAtol = 1e-5;
 constexpr double kHalfTolerance = 2e-2;
+constexpr uint64_t kSeed = 1;  // of the oracle's inputs
 
 std::string DataFile(const std::string& folder, absl::string_view kind, int index) {
   return absl::StrCat(folder, "/", kind, "_", index, ".pb");
@@ -33,8 +39,8 @@ Status SetInputs(const std::string& folder, CompiledModel& model) {
     const TensorType wanted = model.InputType(index);
     if (given.dtype != wanted.dtype || given.shape != wanted.shape) {
       return absl::InvalidArgumentError(
-          absl::StrCat(path, ": holds ", given.ToString(), ", but the model's input '",
-                       model.InputName(index), "' is ", wanted.ToString()));
+          absl::StrCat(path, ": holds ", ToString(given), ", but the model's input '",
+                       model.InputName(index), "' is ", ToString(wanted)));
     }
     HONE_RETURN_IF_ERROR(model.SetInput(index, input.tensor));
   }
@@ -55,43 +61,107 @@ Tolerance ToleranceFor(const CheckOptions& options, const CompiledModel& model) 
                                     : kAtol};
 }
 
+struct Expected {
+  Tensor value;
+  std::string source;  // for errors: a file
+};
+
+// Sets the inputs and returns what each output should be.
+StatusOr<std::vector<Expected>> ExpectedFromFolder(const std::string& folder,
+                                                   CompiledModel& model) {
+  if (!std::filesystem::is_directory(folder)) {
+    return absl::NotFoundError(absl::StrCat(folder,
+                                            ": no such folder; --data names one with input_0.pb "
+                                            "and output_0.pb in it"));
+  }
+  HONE_RETURN_IF_ERROR(SetInputs(folder, model));
+  std::vector<Expected> expected;
+  for (int k = 0; k < model.OutputCount(); ++k) {
+    const std::string path = DataFile(folder, "output", k);
+    HONE_ASSIGN_OR_RETURN(Tensor value, ReadTensorFile(path));
+    expected.push_back({std::move(value), path});
+  }
+  return expected;
+}
+
+// The same with random inputs and the oracle, which shares nothing with schedules, lowering and
+// code generation.
+StatusOr<std::vector<Expected>> ExpectedFromOracle(const CheckOptions& options,
+                                                   CompiledModel& model, const Console& console) {
+  HONE_ASSIGN_OR_RETURN(ImportOptions import_options, ParseShapeOptions(options.shapes));
+  HONE_ASSIGN_OR_RETURN(Graph graph, ImportOnnxFile(options.against, import_options));
+  HONE_ASSIGN_OR_RETURN(ModelPlan plan, PlanModel(std::move(graph), {}));
+  std::map<std::string, Tensor> inputs;
+  for (int i = 0; i < model.InputCount(); ++i) {
+    Tensor input = model.SeededInput(i, kSeed);
+    HONE_RETURN_IF_ERROR(model.SetInput(i, input));
+    inputs[model.InputName(i)] = std::move(input);
+  }
+  console.err << "computing the expected outputs by the oracle; this takes a while" << std::endl;
+  using Outputs = std::map<std::string, Tensor>;
+  HONE_ASSIGN_OR_RETURN(Outputs outputs, EvaluatePlan(plan, inputs));
+  std::vector<Expected> expected;
+  for (int k = 0; k < model.OutputCount(); ++k) {
+    auto found = outputs.find(model.OutputName(k));
+    if (found == outputs.end()) {
+      return absl::InvalidArgumentError(absl::StrCat(options.against, ": has no output '",
+                                                     model.OutputName(k), "'; was ", options.model,
+                                                     " compiled from it?"));
+    }
+    expected.push_back({std::move(found->second), options.against});
+  }
+  return expected;
+}
+
+StatusOr<std::vector<Expected>> PrepareCheck(const CheckOptions& options, CompiledModel& model,
+                                             const Console& console) {
+  if (options.data_dir.empty() == options.against.empty()) {
+    return absl::InvalidArgumentError(
+        "compare with what? give either --data DIR, a folder with inputs and expected outputs, or "
+        "--against MODEL.onnx");
+  }
+  if (!options.data_dir.empty()) return ExpectedFromFolder(options.data_dir, model);
+  return ExpectedFromOracle(options, model, console);
+}
+
+// One line on an output; true when all of it is within the tolerance.
+StatusOr<bool> ReportOutput(const std::string& name, const Tensor& actual, const Expected& expected,
+                            const Tolerance& tolerance, const Console& console) {
+  StatusOr<TensorDifference> compared = CompareTensors(actual, expected.value, tolerance);
+  if (!compared.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(expected.source, " for '", name, "': ", compared.status().message()));
+  }
+  const TensorDifference& difference = *compared;
+  console.out << absl::StrFormat("%s %s: largest error %.3g absolute, %.3g relative",
+                                 difference.outside == 0 ? "ok  " : "FAIL", name,
+                                 difference.largest_absolute, difference.largest_relative);
+  if (difference.outside != 0) {
+    console.out << absl::StrFormat(
+        "; %d of %d values outside, the worst at %d: %.6g instead of %.6g", difference.outside,
+        expected.value.ElementCount(), difference.worst, difference.worst_actual,
+        difference.worst_expected);
+  }
+  console.out << "\n";
+  return difference.outside == 0;
+}
+
 }  // namespace
 
 StatusOr<ExitCode> CheckModel(const CheckOptions& options, const Console& console) {
   HONE_ASSIGN_OR_RETURN(
       CompiledModel model,
       CompiledModel::Load(options.model, {.threads = static_cast<int>(options.threads)}));
-  if (!std::filesystem::is_directory(options.data_dir)) {
-    return absl::NotFoundError(
-        absl::StrCat(options.data_dir,
-                     ": no such folder; --data names one with input_0.pb and "
-                     "output_0.pb in it"));
-  }
-  HONE_RETURN_IF_ERROR(SetInputs(options.data_dir, model));
+  HONE_ASSIGN_OR_RETURN(const std::vector<Expected> expected,
+                        PrepareCheck(options, model, console));
   HONE_RETURN_IF_ERROR(model.Run());
-
   const Tolerance tolerance = ToleranceFor(options, model);
   bool within = true;
   for (int k = 0; k < model.OutputCount(); ++k) {
-    const std::string path = DataFile(options.data_dir, "output", k);
-    HONE_ASSIGN_OR_RETURN(const Tensor expected, ReadTensorFile(path));
-    StatusOr<TensorDifference> compared = CompareTensors(model.GetOutput(k), expected, tolerance);
-    if (!compared.ok()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, " for '", model.OutputName(k), "': ", compared.status().message()));
-    }
-    const TensorDifference& difference = *compared;
-    console.out << absl::StrFormat("%s %s: largest error %.3g absolute, %.3g relative",
-                                   difference.outside == 0 ? "ok  " : "FAIL", model.OutputName(k),
-                                   difference.largest_absolute, difference.largest_relative);
-    if (difference.outside != 0) {
-      within = false;
-      console.out << absl::StrFormat(
-          "; %d of %d values outside, the worst at %d: %.6g instead of %.6g", difference.outside,
-          expected.ElementCount(), difference.worst, difference.worst_actual,
-          difference.worst_expected);
-    }
-    console.out << "\n";
+    HONE_ASSIGN_OR_RETURN(
+        const bool output_within,
+        ReportOutput(model.OutputName(k), model.GetOutput(k), expected[k], tolerance, console));
+    within &= output_within;
   }
   console.out << absl::StrFormat("%s rtol %g, atol %g\n", within ? "within" : "outside",
                                  tolerance.rtol, tolerance.atol);
@@ -108,18 +178,22 @@ Command MakeCheckCommand() {
           "Runs a model that hone compile made on the inputs of a folder in ONNX's test-data "
           "layout (input_0.pb, output_0.pb, ...) and prints the largest error of each output. Exit "
           "code 1 when a value is farther from the expected one than atol + rtol * |expected|."
+          "\n\nWith --against instead of --data, inputs are random, and the expected outputs are "
+          "what hone's oracle computes from the ONNX file: plain loops, straight from what each "
+          "operator means, sharing nothing with the compiler's way."
           "\n\nWithout --rtol and --atol: 1e-3 and 1e-5; for a model that gives f16, 2e-2 both.",
-      .options = {{"MODEL", "", "the model.so that hone compile wrote", &options->model, true},
-                  {"--data", "DIR", "the folder with inputs and expected outputs",
-                   &options->data_dir, true},
-                  {"--rtol", "X", "relative tolerance; negative: by the model's type",
-                   &options->rtol},
-                  {"--atol", "X", "absolute tolerance; negative: by the model's type",
-                   &options->atol},
-                  {"--threads", "N", "threads to use; 0: as many as it was tuned for",
-                   &options->threads, false, 0}},
+      .options =
+          {{"MODEL", "", "the model.so that hone compile wrote", &options->model, true},
+           {"--data", "DIR", "the folder with inputs and expected outputs", &options->data_dir},
+           {"--against", "MODEL.onnx", "the model it was compiled from: ask the oracle",
+            &options->against},
+           ShapeOption(&options->shapes),
+           {"--rtol", "X", "relative tolerance; negative: by the model's type", &options->rtol},
+           {"--atol", "X", "absolute tolerance; negative: by the model's type", &options->atol},
+           {"--threads", "N", "threads to use; 0: as many as it was tuned for", &options->threads,
+            false, 0}},
       .examples = {"hone check model.so --data test_data_set_0",
-                   "hone check model.so --data test_data_set_0 --rtol 1e-2 --atol 1e-4"},
+                   "hone check model.so --against model.onnx"},
       .next = "hone bench MODEL.so",
       .run = [options](const Console& console) { return CheckModel(*options, console); },
   };

@@ -1,6 +1,7 @@
 #include "cli/compiled_model.h"
 
 #include "base/check.h"
+#include "runtime/fill.h"
 
 namespace hone {
 
@@ -62,6 +63,14 @@ Status CompiledModel::SetInput(int index, const Tensor& tensor) {
   hone_error error = {};
   hone_model_set_input(model_.get(), index, tensor.bytes.data(), tensor.Bytes(), &error);
   return StatusOf(error);
+}
+
+Tensor CompiledModel::SeededInput(int index, uint64_t seed) const {
+  const TensorType type = InputType(index);
+  Tensor tensor = Tensor::Zeros(type.dtype, type.shape);
+  hone_fill(tensor.bytes.data(), tensor.ElementCount(), std::string(DTypeName(type.dtype)).c_str(),
+            seed, static_cast<uint32_t>(index));
+  return tensor;
 }
 
 Status CompiledModel::Run() {

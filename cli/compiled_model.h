@@ -34,6 +34,8 @@ class CompiledModel {
   int FindInput(const std::string& name) const;
 
   Status SetInput(int index, const Tensor& tensor);
+  // Random values for an input, which depend on the seed and the index alone.
+  Tensor SeededInput(int index, uint64_t seed) const;
   Status Run();
   Tensor GetOutput(int index) const;
 

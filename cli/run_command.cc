@@ -21,7 +21,7 @@ namespace {
 std::string InputList(const CompiledModel& model) {
   std::vector<std::string> inputs;
   for (int i = 0; i < model.InputCount(); ++i) {
-    inputs.push_back(absl::StrCat("'", model.InputName(i), "' ", model.InputType(i).ToString()));
+    inputs.push_back(absl::StrCat("'", model.InputName(i), "' ", ToString(model.InputType(i))));
   }
   return absl::StrJoin(inputs, ", ");
 }
@@ -84,7 +84,7 @@ constexpr int kImagenetClasses = 1000;
 void PrintOutput(const std::string& name, const TensorType& type, const Tensor& tensor,
                  const std::vector<std::string>& labels, const Console& console) {
   const std::vector<double> values = tensor.ToDoubles();
-  console.out << name << ": " << type.ToString();
+  console.out << name << ": " << ToString(type);
   if (!values.empty()) {
     const Summary summary = Summarise(values);
     console.out << absl::StrFormat(", min %.4g, mean %.4g, max %.4g", summary.least, summary.mean,

@@ -23,10 +23,6 @@ bool IsPicture(absl::string_view path) {
 
 }  // namespace
 
-std::string TensorType::ToString() const {
-  return absl::StrCat(DTypeName(dtype), " ", ShapeText(shape));
-}
-
 StatusOr<Tensor> ReadTensorFile(const std::string& path) {
   HONE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
   if (HasEnding(path, ".npy")) return ParseNpy(bytes, path);
@@ -53,9 +49,9 @@ StatusOr<Tensor> ReadInputFile(const std::string& path, absl::string_view name,
   HONE_ASSIGN_OR_RETURN(Tensor tensor, ReadTensorFile(path));
   if (tensor.dtype != type.dtype || tensor.shape != type.shape) {
     const TensorType given = {.dtype = tensor.dtype, .shape = tensor.shape};
-    return absl::InvalidArgumentError(absl::StrCat(path, ": holds ", given.ToString(),
+    return absl::InvalidArgumentError(absl::StrCat(path, ": holds ", ToString(given),
                                                    ", but the model's input '", name, "' is ",
-                                                   type.ToString()));
+                                                   ToString(type)));
   }
   return tensor;
 }

@@ -7,16 +7,10 @@
 
 #include "absl/strings/string_view.h"
 #include "base/status.h"
+#include "compiler/graph/graph.h"
 #include "compiler/ir/tensor.h"
 
 namespace hone {
-
-// What a model's input wants to be.
-struct TensorType {
-  DType dtype = DType::kF32;
-  std::vector<int64_t> shape;
-  std::string ToString() const;  // "f32 [1,3,224,224]"
-};
 
 // How to take a picture; unused for other files.
 struct PictureOptions {

@@ -56,7 +56,7 @@ TEST_F(ModelCommands, RunShowsAndWritesTheOutputs) {
       console());
   ASSERT_TRUE(code.ok()) << code.status();
   EXPECT_EQ(*code, ExitCode::kOk);
-  EXPECT_THAT(out_.str(), HasSubstr("y: f32 [4,8], min 12, mean 12, max 12"));
+  EXPECT_THAT(out_.str(), HasSubstr("y: f32[4,8], min 12, mean 12, max 12"));
   const StatusOr<std::string> bytes = ReadFile(folder_ + "/out/deep/flat.npy");
   ASSERT_TRUE(bytes.ok()) << bytes.status();
   const StatusOr<Tensor> flat = ParseNpy(*bytes, "flat.npy");
@@ -72,13 +72,13 @@ TEST_F(ModelCommands, RunSaysWhatIsWrongWithItsInputs) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
     return std::string(status.message());
   };
-  EXPECT_THAT(error({}), HasSubstr("no --input for 'x'; the model takes 'x' f32 [4,8]"));
+  EXPECT_THAT(error({}), HasSubstr("no --input for 'x'; the model takes 'x' f32[4,8]"));
   EXPECT_THAT(error({ArrayFile(), ArrayFile()}), HasSubstr("one too many"));
   EXPECT_THAT(error({"x=" + ArrayFile(), "x=" + ArrayFile()}), HasSubstr("two files"));
   EXPECT_THAT(error({Write("shape.npy", SerializeNpy(Filled({8, 4}, 1)))}),
-              AllOf(HasSubstr("f32 [8,4]"), HasSubstr("'x' is f32 [4,8]")));
+              AllOf(HasSubstr("f32[8,4]"), HasSubstr("'x' is f32[4,8]")));
   EXPECT_THAT(error({Write("type.npy", SerializeNpy(Filled({4, 8}, 1).As(DType::kF64)))}),
-              HasSubstr("f64 [4,8]"));
+              HasSubstr("f64[4,8]"));
   EXPECT_THAT(error({Write("x.txt", "hello")}), HasSubstr("not a kind of file hone reads"));
   EXPECT_EQ(
       RunModel({.model = model_, .inputs = {"/nonexistent/x.npy"}}, console()).status().code(),
