@@ -87,6 +87,9 @@ StatusOr<std::string> ReadFile(const std::string& path) {
 }
 
 Status WriteFile(const std::string& path, absl::string_view bytes) {
+  // A device or a pipe is written to; renaming would put a file in its place.
+  struct stat info;
+  if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) return WriteAll(path, bytes);
   const std::string beside = absl::StrCat(path, ".", getpid(), ".tmp");
   Status status = WriteAll(beside, bytes);
   if (status.ok() && rename(beside.c_str(), path.c_str()) != 0) {

@@ -13,7 +13,8 @@ namespace hone {
 StatusOr<std::string> ReadFile(const std::string& path);
 
 // Writes beside `path` and renames, so that a reader sees the old file or the new one, and a full
-// disk leaves the old one. ResourceExhausted when the disk is full.
+// disk leaves the old one; a device or pipe is written to as it is. ResourceExhausted when the disk
+// is full.
 Status WriteFile(const std::string& path, absl::string_view bytes);
 
 }  // namespace hone

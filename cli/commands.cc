@@ -6,12 +6,13 @@
 #include "cli/doctor_command.h"
 #include "cli/records_command.h"
 #include "cli/run_command.h"
+#include "cli/zoo_command.h"
 
 namespace hone {
 
 std::vector<Command> AllCommands() {
   return {
-      MakeRunCommand(),     MakeCheckCommand(),   MakeBenchCommand(),
+      MakeZooCommand(),     MakeRunCommand(),     MakeCheckCommand(),  MakeBenchCommand(),
       MakeRecordsCommand(), MakeDevicesCommand(), MakeDoctorCommand(),
   };
 }

@@ -346,7 +346,7 @@ StatusOr<std::string> ZooModel(absl::string_view name, uint64_t seed) {
   if (name == "tiny") return TinyNet(seed);
   std::vector<std::string> names;
   for (const ZooEntry& entry : ZooEntries()) names.push_back(entry.name);
-  return absl::NotFoundError(
+  return absl::InvalidArgumentError(
       absl::StrCat("the zoo has no '", name, "'; it has ", absl::StrJoin(names, ", ")));
 }
 

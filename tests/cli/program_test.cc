@@ -102,6 +102,27 @@ TEST_F(ProgramTest, RefusesWhatIsNoCommand) {
   ExpectRefused("hone records --depth 3", ExitCode::kBadInput, "--depth");
 }
 
+TEST_F(ProgramTest, WritesTheSameZooModelTwice) {
+  Outcome outcome = Shell("hone zoo tiny && hone zoo tiny -o again.onnx");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("Next: hone tune tiny.onnx"));
+  EXPECT_EQ(Read("tiny.onnx"), Read("again.onnx"));
+  EXPECT_GT(Read("tiny.onnx").size(), 80u * 1024);
+}
+
+TEST_F(ProgramTest, RefusesAModelThatIsNotInTheZoo) {
+  ExpectRefused("hone zoo resnet19", ExitCode::kBadInput, "resnet18");
+  ExpectRefused("hone zoo tiny -o /nowhere/x.onnx", ExitCode::kFile, "/nowhere/x.onnx");
+  ExpectRefused("hone zoo tiny -o /dev/full", ExitCode::kFile, "/dev/full");
+}
+
+TEST_F(ProgramTest, RefusesWhatIsNoCompiledModel) {
+  ExpectRefused("hone bench absent.so", ExitCode::kFile, "absent.so");
+  Write("text.so", "hello");
+  ExpectRefused("hone bench text.so", ExitCode::kFile, "text.so");
+  ExpectRefused("hone check text.so --data .", ExitCode::kFile, "text.so");
+}
+
 TEST_F(ProgramTest, SaysThatThereIsNoDatabaseYet) {
   ExpectRefused("hone records", ExitCode::kFile, "hone tune MODEL.onnx makes it");
 }
