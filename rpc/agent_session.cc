@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -72,6 +73,7 @@ class AgentSession::Impl {
     report.set_agent(options_.agent);
     absl::MutexLock lock(&mutex_);
     std::string id = report.attempt_id();
+    if (!state_) reports_of_earlier_life_.insert(id);
     reports_.try_emplace(std::move(id), std::move(report));
   }
 
@@ -88,8 +90,10 @@ class AgentSession::Impl {
     Backoff backoff(options_.reconnect_backoff_min, options_.reconnect_backoff_max);
     absl::BitGen random;
     {
-      const auto ready = [this]()
-                             ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || state_; };
+      // The first state of a new life takes a new lease, after which those reports are stale.
+      const auto ready = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+        return stopping_ || (state_ && reports_of_earlier_life_.empty());
+      };
       absl::MutexLock lock(&mutex_);
       mutex_.Await(absl::Condition(&ready));
     }
@@ -224,6 +228,7 @@ class AgentSession::Impl {
       });
       absl::MutexLock lock(&mutex_);
       reports_.erase(report.attempt_id());
+      reports_of_earlier_life_.erase(report.attempt_id());
     }
   }
 
@@ -255,6 +260,7 @@ class AgentSession::Impl {
   grpc::ClientContext* stream_context_ ABSL_GUARDED_BY(mutex_) = nullptr;
   grpc::ClientContext* report_context_ ABSL_GUARDED_BY(mutex_) = nullptr;
   std::map<std::string, pb::ReportRequest> reports_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> reports_of_earlier_life_ ABSL_GUARDED_BY(mutex_);
 
   std::thread stream_thread_;
   std::thread writer_thread_;

@@ -58,6 +58,8 @@ class AgentSession {
   void SetState(pb::AgentState state);
 
   // Sent now, and again until settled. Repeating one with the same attempt id has no effect.
+  // Reports that an earlier life of the agent left behind must come before the first SetState: the
+  // stream is opened once they are settled, because the lease that it brings makes them stale.
   void Report(pb::ReportRequest report);
 
   // Waits until every report is settled, or the timeout passes; true if so.

@@ -1,13 +1,28 @@
 #include "rpc/channel.h"
 
+#include <grpc/grpc.h>
 #include <grpcpp/grpcpp.h>
 
 #include "rpc/address.h"
 
 namespace hone {
+namespace {
+
+// Keeps gRPC's library running until the process ends. Otherwise it shuts down with the last
+// channel or server, and sometimes waits ten seconds for a socket that is already gone.
+void KeepLibrary() {
+  static const bool kept = [] {
+    grpc_init();
+    return true;
+  }();
+  (void)kept;
+}
+
+}  // namespace
 
 StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& address) {
   HONE_ASSIGN_OR_RETURN(const std::string target, CheckAddress(address));
+  KeepLibrary();
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
   arguments.SetMaxSendMessageSize(kMessageBytesMax);
@@ -28,6 +43,7 @@ StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& address)
 
 Status ConfigureServer(const std::string& address, grpc::ServerBuilder& builder, int* bound_port) {
   HONE_ASSIGN_OR_RETURN(const std::string target, CheckAddress(address));
+  KeepLibrary();
   builder.SetMaxReceiveMessageSize(kMessageBytesMax);
   builder.SetMaxSendMessageSize(kMessageBytesMax);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);

@@ -52,7 +52,9 @@ int Spawn(const ChildProcess::Options& options, int child_socket, pid_t& pid) {
   sigfillset(&all);
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+                                            (options.own_group ? POSIX_SPAWN_SETPGROUP : 0));
 
   std::vector<char*> argv = {const_cast<char*>(options.program.c_str())};
   for (const std::string& argument : options.arguments)

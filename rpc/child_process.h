@@ -39,6 +39,8 @@ class ChildProcess {
     int nice = 0;        // added to ours
     bool socket = true;  // false: nothing on fd 3
     int output_fd = -1;  // the child's stdout and stderr; -1: ours
+    // In a process group of its own: a Ctrl-C at the terminal does not reach it.
+    bool own_group = false;
   };
   // NOT_FOUND when there is no such program; UNAVAILABLE when the system could not start it.
   static StatusOr<ChildProcess> Start(const Options& options);

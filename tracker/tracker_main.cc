@@ -1,6 +1,5 @@
-// hone-tracker: who measures what, when. Prints one line when it is ready, serves until SIGTERM or
-// SIGINT. One that serves a single process (--parent-pid) ends with it, and leaves a Ctrl-C, which
-// the terminal sends to both, to that process.
+// hone-tracker: who measures what, when. Prints one line when it is ready, and serves until SIGTERM
+// or SIGINT, or until the process that it serves (--parent-pid) is gone.
 #include <signal.h>
 #include <unistd.h>
 
@@ -55,11 +54,7 @@ ExitCode Serve(const Options& options) {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
-  if (options.parent_pid == 0) {
-    sigaddset(&signals, SIGINT);
-  } else {
-    signal(SIGINT, SIG_IGN);
-  }
+  sigaddset(&signals, SIGINT);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
 

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -23,7 +24,6 @@ namespace hone {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::SizeIs;
 
 constexpr absl::Duration kPatience = absl::Seconds(20);
 
@@ -44,7 +44,9 @@ pb::Batch SomeBatch(int candidates) {
 // Measures every batch at once: candidate i takes 100 + i ns. Follows the rules of agent_session.h.
 class FakeAgent {
  public:
-  FakeAgent(const std::string& tracker, uint64_t boot, bool measures = true) : measures_(measures) {
+  FakeAgent(const std::string& tracker, uint64_t boot, bool measures = true,
+            std::optional<pb::ReportRequest> left_behind = std::nullopt)
+      : measures_(measures) {
     AgentSessionHandlers handlers;
     handlers.on_orders = [this](pb::AgentOrders orders) { Obey(std::move(orders)); };
     handlers.on_settled = [this](std::string id, pb::ReportReply reply) { Forget(id, reply); };
@@ -58,6 +60,7 @@ class FakeAgent {
     EXPECT_TRUE(session.ok()) << session.status();
     absl::MutexLock lock(&mutex_);
     session_ = *std::move(session);
+    if (left_behind) session_->Report(*left_behind);
     Tell();
   }
   ~FakeAgent() {
@@ -74,9 +77,9 @@ class FakeAgent {
     const auto enough = [&] { return static_cast<int>(held_.size()) >= count; };
     return mutex_.AwaitWithTimeout(absl::Condition(&enough), kPatience);
   }
-  int settled() {
+  std::string AnyHeldBatch() {
     absl::MutexLock lock(&mutex_);
-    return settled_;
+    return held_.begin()->second;
   }
 
  private:
@@ -104,7 +107,6 @@ class FakeAgent {
     absl::MutexLock lock(&mutex_);
     EXPECT_EQ(reply.outcome(), pb::RECORDED) << reply.message();
     held_.erase(id);
-    ++settled_;
     if (session_ != nullptr) Tell();
   }
   void Tell() {
@@ -128,7 +130,6 @@ class FakeAgent {
   std::unique_ptr<AgentSession> session_;
   uint64_t epoch_ = 0;
   std::map<std::string, std::string> held_;
-  int settled_ = 0;
 };
 
 class FarmOverGrpcTest : public ::testing::Test {
@@ -194,11 +195,11 @@ TEST_F(FarmOverGrpcTest, MeasuresABatchAndKeepsItsRecords) {
   const auto id = client->Submit(SomeBatch(4));
   ASSERT_TRUE(id.ok()) << id.status();
   const auto results = All(*client);
-  ASSERT_THAT(results, SizeIs(1));
+  ASSERT_EQ(results.size(), 1);
   EXPECT_EQ(results[0].batch_id(), *id);
-  EXPECT_THAT(results[0].measurements(), SizeIs(4));
+  EXPECT_EQ(results[0].measurements().size(), 4);
   const auto records = *store_.Query({});
-  ASSERT_THAT(records, SizeIs(4));
+  ASSERT_EQ(records.size(), 4);
   EXPECT_EQ(records[3].measurement().cost_ns(), 103);
   EXPECT_EQ(records[3].measurement().device(), "board");
   EXPECT_EQ(records[3].layouts(), "layout x nchw8c");
@@ -226,9 +227,31 @@ TEST_F(FarmOverGrpcTest, SurvivesATrackerThatIsStartedAnew) {
   StartTracker();
   // Started later under the same name: takes the device over.
   FakeAgent agent(address_, 2);
-  EXPECT_THAT(All(*client), SizeIs(5));
-  EXPECT_THAT(*store_.Query({}), SizeIs(5));
+  EXPECT_EQ(All(*client).size(), 5);
+  EXPECT_EQ(store_.Query({})->size(), 5);
   EXPECT_TRUE(idle.refused().WaitForNotificationWithTimeout(kPatience));
+}
+
+TEST_F(FarmOverGrpcTest, RecordsWhatAnEarlierLifeOfTheAgentMeasured) {
+  auto client = Client();
+  ASSERT_TRUE(client->Submit(SomeBatch(1)).ok());
+  std::string batch_id;
+  {
+    FakeAgent first(address_, 1, /*measures=*/false);
+    ASSERT_TRUE(first.WaitForHeld(1));
+    batch_id = first.AnyHeldBatch();
+  }
+  pb::Grant grant;
+  grant.set_batch_id(batch_id);
+  grant.set_attempt_id(absl::StrCat(batch_id, "@board:1"));
+  *grant.mutable_batch() = SomeBatch(1);
+  pb::BatchResult result;
+  result.add_measurements()->set_cost_ns(7);
+  FakeAgent second(address_, 2, /*measures=*/false, MakeReport("board", 1, grant, result));
+  ASSERT_EQ(All(*client).size(), 1);
+  const auto records = *store_.Query({});
+  ASSERT_EQ(records.size(), 1);
+  EXPECT_EQ(records[0].measurement().cost_ns(), 7);
 }
 
 TEST_F(FarmOverGrpcTest, CancelsBatches) {
@@ -239,7 +262,7 @@ TEST_F(FarmOverGrpcTest, CancelsBatches) {
   ASSERT_TRUE(idle.WaitForHeld(2));
   ASSERT_TRUE(client->Cancel(ids).ok());
   const auto results = All(*client);
-  ASSERT_THAT(results, SizeIs(3));
+  ASSERT_EQ(results.size(), 3);
   EXPECT_EQ(results[0].error(), "cancelled");
 }
 
@@ -247,10 +270,10 @@ TEST_F(FarmOverGrpcTest, ListsDevices) {
   FakeAgent agent(address_, 1);
   auto client = Client();
   ASSERT_TRUE(client->Submit(SomeBatch(1)).ok());
-  EXPECT_THAT(All(*client), SizeIs(1));
+  EXPECT_EQ(All(*client).size(), 1);
   const auto status = client->ListDevices();
   ASSERT_TRUE(status.ok());
-  ASSERT_THAT(status->devices, SizeIs(1));
+  ASSERT_EQ(status->devices.size(), 1);
   EXPECT_EQ(status->devices[0].name(), "board");
   EXPECT_EQ(status->devices[0].epoch(), 1);
   EXPECT_EQ(status->queued_batches, 0);
@@ -267,7 +290,7 @@ TEST_F(FarmOverGrpcTest, WaitsNoLongerThanAsked) {
   ASSERT_TRUE(client->Submit(SomeBatch(1)).ok());
   const auto none = client->WaitForResults(absl::Milliseconds(50));
   ASSERT_TRUE(none.ok()) << none.status();
-  EXPECT_THAT(*none, SizeIs(0));
+  EXPECT_EQ(none->size(), 0);
 }
 
 TEST_F(FarmOverGrpcTest, SaysThatNoTrackerIsThere) {

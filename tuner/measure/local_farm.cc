@@ -87,7 +87,8 @@ StatusOr<Program> StartProgram(const fs::path& bin_dir, const std::string& name,
   auto process = ChildProcess::Start({.program = bin_dir / name,
                                       .arguments = std::move(arguments),
                                       .socket = false,
-                                      .output_fd = output});
+                                      .output_fd = output,
+                                      .own_group = true});
   close(output);
   HONE_RETURN_IF_ERROR(process.status());
   return Program{name, log, *std::move(process)};
