@@ -141,8 +141,13 @@ class ContractionSketch {
     const std::string mv = absl::StrCat("floordiv(width,", lanes, ")");
     if (has_row()) {
       rows_ = writer_.Hole("rows", DistinctTiles(Extent(roles_.row), UpTo(registers - 2)));
-      writer_.Require(absl::StrCat(mv, "*rows+", mv, "+1 <= ", registers));
-      writer_.Require(absl::StrCat(mv, "*rows*depth <= ", kMaxBlockOperations));
+      std::string points = absl::StrCat(mv, "*rows");
+      if (TilesDown()) {
+        down_ = writer_.Hole("down", DistinctTiles(Extent(roles_.block), {1, 2}));
+        absl::StrAppend(&points, "*down");
+      }
+      writer_.Require(absl::StrCat(points, "+", mv, "+1 <= ", registers));
+      writer_.Require(absl::StrCat(points, "*depth <= ", kMaxBlockOperations));
     }
     if (order_ == Order::kPanelOuter && has_block()) {
       const int64_t extent = Extent(roles_.block);
@@ -154,6 +159,11 @@ class ContractionSketch {
       block_ =
           writer_.Hole("block", DistinctTiles(Extent(roles_.row), {32, 64, 96, 128, 192, 256}));
     }
+  }
+
+  // Where rows are short, one alone leaves accumulators idle: the tile takes two.
+  bool TilesDown() const {
+    return has_row() && has_block() && Extent(roles_.row) + 2 <= input_.target.VectorRegisters();
   }
 
   // Copies of the operands: panels of the constants, borders of the padded.
@@ -220,7 +230,13 @@ class ContractionSketch {
     }
     const bool block_tiled = order_ == Order::kPanelOuter && has_block();
     if (block_tiled) writer_.Line("tile ", y, " ", roles_.block_out, " ", block_);
-    if (has_block()) outside_.push_back(roles_.block_out + (block_tiled ? ".0" : ""));
+    std::string block = roles_.block_out + (block_tiled ? ".1" : "");
+    const std::string down = block + ".1";
+    if (TilesDown()) {
+      writer_.Line("tile ", y, " ", block, " ", down_);
+      block += ".0";
+    }
+    if (has_block()) outside_.push_back(block_tiled ? roles_.block_out + ".0" : block);
     copy_depth_ = outside_.size();
     if (order_ == Order::kPanelInner) {
       if (has_row()) outside_.push_back(row + ".0");
@@ -229,13 +245,15 @@ class ContractionSketch {
     } else {
       outside_.push_back(panel + ".0");
       parallel_depth_ = outside_.size();
-      if (block_tiled) outside_.push_back(roles_.block_out + ".1");
+      if (block_tiled) outside_.push_back(block);
       if (has_row()) outside_.push_back(row + ".0");
     }
     std::vector<std::string> all = outside_;
+    if (TilesDown()) all.push_back(down);
     if (has_row()) all.push_back(row + ".1");
     all.push_back(panel + ".1");
     writer_.Line("reorder ", y, " ", absl::StrJoin(all, " "));
+    if (TilesDown()) writer_.Line("unroll ", y, " ", down);
     if (has_row()) writer_.Line("unroll ", y, " ", row, ".1");
     writer_.Line("vectorize ", y, " ", panel, ".1");
   }
@@ -276,11 +294,11 @@ class ContractionSketch {
   const Order order_;
   const bool copy_in_rows_;
   SketchWriter writer_;
-  std::string width_, rows_, depth_, block_;  // how the schedule refers to the holes
-  std::string bordered_;                      // the padded operand, if any
-  std::vector<std::string> outside_;          // the output's loops outside the register tile
-  size_t copy_depth_ = 0;                     // loops outside of a copy made in rows
-  size_t parallel_depth_ = 0;                 // loops that threads share
+  std::string width_, rows_, down_, depth_, block_;  // how the schedule refers to the holes
+  std::string bordered_;                             // the padded operand, if any
+  std::vector<std::string> outside_;                 // the output's loops outside the register tile
+  size_t copy_depth_ = 0;                            // loops outside of a copy made in rows
+  size_t parallel_depth_ = 0;                        // loops that threads share
 };
 
 }  // namespace
