@@ -56,7 +56,7 @@ StatusOr<hone_model_tensor> PackageBuilder::DescribeTensor(int tensor) {
   const absl::string_view dtype = DTypeName(from.dtype);
   std::memcpy(to.dtype, dtype.data(), dtype.size());
   for (size_t i = 0; i < from.shape.size(); ++i) to.shape[i] = from.shape[i];
-  to.bytes = static_cast<uint64_t>(PhysicalBytes(from));
+  to.bytes = static_cast<uint64_t>(from.Bytes());
   return to;
 }
 
@@ -82,7 +82,7 @@ StatusOr<absl::string_view> PackageBuilder::ConstantBytes(int tensor) const {
     return PackageError(plan_.tensors[tensor].name, "a kernel takes it as a constant, it is none");
   }
   const PlanTensor& whole = plan_.tensors[place.index];
-  const int64_t bytes = PhysicalBytes(plan_.tensors[tensor]);
+  const int64_t bytes = plan_.tensors[tensor].Bytes();
   if (whole.data == nullptr || static_cast<int64_t>(whole.data->size()) < place.offset + bytes ||
       !whole.layout.IsIdentity()) {
     return PackageError(whole.name, "a constant without its data in the identity layout");
@@ -93,7 +93,7 @@ StatusOr<absl::string_view> PackageBuilder::ConstantBytes(int tensor) const {
 StatusOr<hone_model_operand> PackageBuilder::OperandOf(int tensor) {
   const TensorPlace& place = memory_.tensors[tensor];
   hone_model_operand operand = {};
-  operand.bytes = static_cast<uint64_t>(PhysicalBytes(plan_.tensors[tensor]));
+  operand.bytes = static_cast<uint64_t>(plan_.tensors[tensor].Bytes());
   operand.offset = static_cast<uint64_t>(place.offset);
   switch (place.place) {
     case Place::kArena:
@@ -134,7 +134,7 @@ Status PackageBuilder::AddCall(const PlanCall& call) {
     }
     if (next == call.tensors.size()) return PackageError(name, "takes more tensors than its call");
     const int tensor = call.tensors[next++];
-    const int64_t bytes = PhysicalBytes(plan_.tensors[tensor]);
+    const int64_t bytes = plan_.tensors[tensor].Bytes();
     if (BufferBytes(buffer) != bytes) {
       return PackageError(
           name, absl::StrCat("its buffer '", buffer.name(), "' has ", BufferBytes(buffer),

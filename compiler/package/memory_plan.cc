@@ -43,7 +43,7 @@ StatusOr<std::vector<Root>> FindRoots(const ModelPlan& plan) {
       root.tensor = part.part_of;
     }
     const PlanTensor& whole = plan.tensors[root.tensor];
-    if (root.offset < 0 || root.offset + PhysicalBytes(plan.tensors[i]) > PhysicalBytes(whole)) {
+    if (root.offset < 0 || root.offset + plan.tensors[i].Bytes() > whole.Bytes()) {
       return absl::InternalError(absl::StrCat("memory plan: '", plan.tensors[i].name,
                                               "' reaches beyond '", whole.name,
                                               "', which it is a part of"));
@@ -65,7 +65,7 @@ int OutputOfRoot(const ModelPlan& plan, const std::vector<Root>& roots, int root
   for (size_t i = 0; i < plan.outputs.size(); ++i) {
     const int tensor = plan.outputs[i];
     if (roots[tensor].tensor == root &&
-        PhysicalBytes(plan.tensors[tensor]) == PhysicalBytes(plan.tensors[root])) {
+        plan.tensors[tensor].Bytes() == plan.tensors[root].Bytes()) {
       return static_cast<int>(i);
     }
   }
@@ -73,12 +73,6 @@ int OutputOfRoot(const ModelPlan& plan, const std::vector<Root>& roots, int root
 }
 
 }  // namespace
-
-int64_t PhysicalBytes(const PlanTensor& tensor) {
-  int64_t count = 1;
-  for (const int64_t extent : tensor.layout.PhysicalShape(tensor.shape)) count *= extent;
-  return count * DTypeBytes(tensor.dtype);
-}
 
 ArenaPlan PackArena(const std::vector<Lifetime>& lifetimes) {
   ArenaPlan plan;
@@ -151,7 +145,7 @@ StatusOr<MemoryPlan> PlanMemory(const ModelPlan& plan) {
     } else if (const int output = OutputOfRoot(plan, roots, i); output >= 0) {
       place = {.place = Place::kOutput, .index = output};
     } else if (lifetimes[i].first <= lifetimes[i].last) {
-      lifetimes[i].bytes = PhysicalBytes(plan.tensors[i]);
+      lifetimes[i].bytes = plan.tensors[i].Bytes();
       in_arena.push_back(i);
       arena_lifetimes.push_back(lifetimes[i]);
     }

@@ -46,9 +46,6 @@ struct MemoryPlan {
   int64_t arena_bytes = 0;
 };
 
-// Bytes a tensor takes in its layout.
-int64_t PhysicalBytes(const PlanTensor& tensor);
-
 // Internal errors when the plan contradicts itself: a part outside its whole, or not at a multiple
 // of 64 bytes where a kernel touches it.
 StatusOr<MemoryPlan> PlanMemory(const ModelPlan& plan);

@@ -106,7 +106,8 @@ function(hone_test_kernel name source)
   add_library(kernel_${name} MODULE ${source})
   target_include_directories(kernel_${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_compile_options(kernel_${name} PRIVATE -O2 -ffreestanding -fno-builtin -fvisibility=hidden
-    -fno-stack-protector -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns)
+    -fno-stack-protector -fno-asynchronous-unwind-tables
+    $<$<C_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns>)
   target_link_options(kernel_${name} PRIVATE -nostdlib -Wl,-z,now,-z,relro,--hash-style=both)
   set_target_properties(kernel_${name} PROPERTIES
     PREFIX "" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${HONE_TEST_KERNELS_DIR})

@@ -24,12 +24,8 @@ class ModelCommands : public testing::Test {
     folder_ = testing::TempDir() + "/hone_model_commands_" +
               testing::UnitTest::GetInstance()->current_test_info()->name();
     std::filesystem::create_directories(folder_);
-    model_ = WriteTemporary("commands.so", TinyModel());
   }
-  void TearDown() override {
-    std::filesystem::remove_all(folder_);
-    std::filesystem::remove(model_);
-  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
 
   std::string Write(const std::string& name, const std::string& bytes) {
     const std::string path = folder_ + "/" + name;
@@ -47,7 +43,8 @@ class ModelCommands : public testing::Test {
   std::ostringstream out_;
   std::ostringstream err_;
   std::string folder_;
-  std::string model_;
+  const TemporaryFile model_file_{"commands.so", TinyModel()};
+  const std::string& model_ = model_file_.path();
 };
 
 TEST_F(ModelCommands, RunShowsAndWritesTheOutputs) {

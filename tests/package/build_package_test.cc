@@ -3,6 +3,8 @@
 #include <dlfcn.h>
 
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <random>
 #include <string>
@@ -57,17 +59,17 @@ void ExpectRight(hone_model* model) {
 }
 
 TEST(BuildPackage, MakesAModelThatRuns) {
-  const std::string path = WriteTemporary("runs.so", TinyModel());
+  const TemporaryFile file("runs.so", TinyModel());
   for (const int threads : {0, 1, 3}) {
-    const Model model(path, {.threads = threads});
+    const Model model(file.path(), {.threads = threads});
     ASSERT_NE(model.get(), nullptr) << model.error();
     ExpectRight(model.get());
   }
 }
 
 TEST(BuildPackage, MakesASharedObjectForTheSystemsLoader) {
-  const std::string path = WriteTemporary("dlopen.so", TinyModel());
-  void* library = dlopen(path.c_str(), RTLD_NOW);
+  const TemporaryFile file("dlopen.so", TinyModel());
+  void* library = dlopen(file.path().c_str(), RTLD_NOW);
   ASSERT_NE(library, nullptr) << dlerror();
   const void* symbol = dlsym(library, HONE_MODEL_SYMBOL);
   ASSERT_NE(symbol, nullptr);
@@ -80,10 +82,41 @@ TEST(BuildPackage, MakesASharedObjectForTheSystemsLoader) {
   dlclose(library);
 }
 
+// What the manual shows: an application in C, linked with model.so and the runtime library.
+TEST(BuildPackage, MakesASharedObjectThatLinks) {
+  const char* link = std::getenv("HONE_LINK_C");  // compiler, flags and libraries: "cc %s"
+  if (link == nullptr) GTEST_SKIP() << "HONE_LINK_C is not set";
+  const TemporaryFile model("libtiny.so", TinyModel());
+  const TemporaryFile source("main.c",
+                             "#include \"runtime/hone.h\"\n"
+                             "extern const char hone_model_v1[];\n"
+                             "int main(void) {\n"
+                             "  float x[32] = {[5] = 1};\n"
+                             "  hone_error error;\n"
+                             "  hone_model* model =\n"
+                             "      hone_model_load_symbol(hone_model_v1, 0, &error);\n"
+                             "  if (!model) return 2;\n"
+                             "  hone_model_set_input(model, 0, x, sizeof(x), &error);\n"
+                             "  hone_model_run(model, &error);\n"
+                             "  const float* y = hone_model_output(model, 0);\n"
+                             "  int result = y[5] == 12 ? 0 : 1;\n"
+                             "  hone_model_free(model);\n"
+                             "  return result;\n"
+                             "}\n");
+  const std::string program = source.path() + ".out";
+  std::string command = link;
+  const size_t at = command.find("%s");
+  ASSERT_NE(at, std::string::npos) << command;
+  command.replace(at, 2, source.path() + " -o " + program + " " + model.path());
+  ASSERT_EQ(std::system(command.c_str()), 0) << command;
+  EXPECT_EQ(std::system(program.c_str()), 0);
+  std::remove(program.c_str());
+}
+
 TEST(BuildPackage, GivesTheSameBytesEachTime) { EXPECT_EQ(TinyModel(), TinyModel()); }
 
 TEST(BuildPackage, DescribesTheModel) {
-  const Model model(WriteTemporary("describes.so", TinyModel()), {.profile = 1});
+  const Model model(TemporaryFile("describes.so", TinyModel()).path(), {.profile = 1});
   ASSERT_NE(model.get(), nullptr) << model.error();
   EXPECT_STREQ(hone_model_name(model.get()), "tiny");
   EXPECT_EQ(hone_model_target(model.get()), TinyTarget().ToString());
@@ -114,7 +147,7 @@ TEST(BuildPackage, DescribesTheModel) {
 }
 
 TEST(BuildPackage, ReadsBorrowedInputs) {
-  const Model model(WriteTemporary("borrows.so", TinyModel()));
+  const Model model(TemporaryFile("borrows.so", TinyModel()).path());
   ASSERT_NE(model.get(), nullptr) << model.error();
   alignas(64) float x[33] = {};
   x[5] = 1;
@@ -131,7 +164,7 @@ TEST(BuildPackage, ReadsBorrowedInputs) {
 }
 
 TEST(BuildPackage, RefusesWrongUseWithOneClearLine) {
-  const Model model(WriteTemporary("refuses.so", TinyModel()));
+  const Model model(TemporaryFile("refuses.so", TinyModel()).path());
   ASSERT_NE(model.get(), nullptr) << model.error();
   hone_error error = {};
   EXPECT_EQ(hone_model_run(model.get(), &error), HONE_ERROR_ARGUMENT);
@@ -145,7 +178,7 @@ TEST(BuildPackage, RefusesWrongUseWithOneClearLine) {
 }
 
 std::string LoadError(const std::string& name, const std::string& bytes) {
-  const Model model(WriteTemporary(name, bytes));
+  const Model model(TemporaryFile(name, bytes).path());
   return model.get() != nullptr ? "" : model.error();
 }
 

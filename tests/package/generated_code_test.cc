@@ -1,5 +1,4 @@
 // What code generation makes, packaged and run: the two ends of the kernel ABI together.
-#include <filesystem>
 #include <memory>
 
 #include "compiler/codegen/code_generator.h"
@@ -84,9 +83,9 @@ TEST(GeneratedCode, RunsInsideAPackage) {
   const StatusOr<std::string> bytes = BuildPackage(plan, {*artifact}, target);
   ASSERT_TRUE(bytes.ok()) << bytes.status();
 
-  const std::string path = WriteTemporary("generated.so", *bytes);
+  const TemporaryFile file("generated.so", *bytes);
   hone_error error = {};
-  hone_model* model = hone_model_load(path.c_str(), nullptr, &error);
+  hone_model* model = hone_model_load(file.path().c_str(), nullptr, &error);
   ASSERT_NE(model, nullptr) << error.message;
   std::vector<float> x(kRows * kColumns);
   for (size_t k = 0; k < x.size(); ++k) x[k] = static_cast<float>(k);
@@ -95,7 +94,6 @@ TEST(GeneratedCode, RunsInsideAPackage) {
   const auto* y = static_cast<const float*>(hone_model_output(model, 0));
   for (size_t k = 0; k < x.size(); ++k) ASSERT_EQ(y[k], 3 * x[k] + 0.25f) << k;
   hone_model_free(model);
-  std::filesystem::remove(path);
 }
 
 }  // namespace

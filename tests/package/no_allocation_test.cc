@@ -46,10 +46,10 @@ namespace hone {
 namespace {
 
 TEST(RunModel, AllocatesNothing) {
-  const std::string path = WriteTemporary("allocates.so", TinyModel());
+  const TemporaryFile file("allocates.so", TinyModel());
   const hone_model_options options = {.threads = 2, .profile = 1};
   hone_error error = {};
-  hone_model* model = hone_model_load(path.c_str(), &options, &error);
+  hone_model* model = hone_model_load(file.path().c_str(), &options, &error);
   ASSERT_NE(model, nullptr) << error.message;
   EXPECT_GT(allocations.load(), 0);  // the wrapping works
 

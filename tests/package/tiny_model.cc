@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "base/check.h"
+#include "base/file.h"
 #include "compiler/package/build_package.h"
 #include "gtest/gtest.h"
 
@@ -131,12 +132,12 @@ std::string TinyModel() {
   return *std::move(model);
 }
 
-std::string WriteTemporary(const std::string& name, const std::string& bytes) {
-  const std::string path = testing::TempDir() + "/hone_" + std::to_string(getpid()) + "_" + name;
-  std::ofstream file(path, std::ios::binary);
-  file << bytes;
-  HONE_CHECK(file.good()) << path;
-  return path;
+TemporaryFile::TemporaryFile(const std::string& name, const std::string& bytes)
+    : path_(testing::TempDir() + "/hone_" + std::to_string(getpid()) + "_" + name) {
+  const Status written = WriteFile(path_, bytes);
+  HONE_CHECK(written.ok()) << written;
 }
+
+TemporaryFile::~TemporaryFile() { unlink(path_.c_str()); }
 
 }  // namespace hone

@@ -20,7 +20,18 @@ std::vector<pb::Artifact> TinyArtifacts();
 Target TinyTarget();
 // model.so; the test fails when it cannot be made.
 std::string TinyModel();
-// Writes bytes to a new file in the test's temporary folder and returns its path.
-std::string WriteTemporary(const std::string& name, const std::string& bytes);
+
+// A file with the given bytes in the test's temporary folder, for as long as it lives.
+class TemporaryFile {
+ public:
+  TemporaryFile(const std::string& name, const std::string& bytes);
+  ~TemporaryFile();
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
 
 }  // namespace hone
