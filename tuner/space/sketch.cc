@@ -144,6 +144,11 @@ StatusOr<Sketch> Sketch::Parse(absl::string_view text, absl::string_view what) {
     return reader.Error(absl::StrCat("a sketch has at most ", kMaxHoles, " holes"));
   }
 
+  TextReader heading = reader;
+  if (!heading.TryWord("schedule") || !heading.TryMark("/1")) {
+    return reader.Error("expected 'schedule/1'; is this from a newer hone?");
+  }
+
   // Everything from the line of "schedule" on, cut at the holes.
   size_t begin = 0;
   for (size_t start = 0; start < text.size();) {

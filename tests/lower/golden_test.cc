@@ -1,0 +1,53 @@
+// What each pass makes of a schedule, as text: tests/golden/lower. A section "after PASS" holds the
+// program as that pass left it; "error" holds what a refused schedule is told.
+#include "tests/support/golden.h"
+
+#include <gtest/gtest.h>
+
+#include "compiler/compile.h"
+#include "compiler/ir/program_text.h"
+#include "compiler/ir/verify.h"
+
+namespace hone {
+namespace {
+
+Target TestTarget() {
+  return *Target::Parse(
+      "target/1 x86_64 cpu=x86-64-v3 features=avx,avx2,bmi,bmi2,f16c,fma,sse4.1,sse4.2 l1=32768 "
+      "l2=524288 l3=0 cores=2 threads=2");
+}
+
+void Check(GoldenFile& file) {
+  auto workload = Workload::Parse(file.Text("workload"));
+  ASSERT_TRUE(workload.ok()) << workload.status();
+  auto schedule = Schedule::Parse(file.Text("schedule"));
+  ASSERT_TRUE(schedule.ok()) << schedule.status();
+  EXPECT_EQ(schedule->ToString(), file.Text("schedule"));
+  std::map<std::string, std::string> after;
+  LowerOptions options;
+  options.after_pass = [&](absl::string_view pass, const Program& program) {
+    after["after " + std::string(pass)] = ToString(program);
+  };
+  auto program = LowerWorkload(*workload, *schedule, TestTarget(), options);
+  after["error"] = std::string(program.status().message()) + "\n";
+  for (size_t i = 0; i < file.sections.size(); ++i) {
+    auto result = after.find(file.sections[i].title);
+    if (result != after.end()) ExpectGolden(file, i, result->second);
+  }
+  EXPECT_EQ(program.ok(), file.Text("error").empty()) << program.status();
+  if (program.ok()) {
+    Status verified = Verify(*program, ProgramStage::kLowered);
+    EXPECT_TRUE(verified.ok()) << verified;
+  }
+  FinishGolden(file);
+}
+
+TEST(LowerGoldenTest, PassesMakeOfSchedulesWhatTheFilesSay) {
+  for (GoldenFile& file : GoldenFiles("lower")) {
+    SCOPED_TRACE(file.path);
+    Check(file);
+  }
+}
+
+}  // namespace
+}  // namespace hone
