@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "db/sqlite_record_store.h"
+#include "rpc/address.h"
 #include "tracker/tracker_server.h"
 
 namespace hone {
@@ -58,6 +59,9 @@ ExitCode Serve(const Options& options) {
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
 
+  // Before a database is made for nothing.
+  const auto address = CheckAddress(options.tracker.listen);
+  if (!address.ok()) return Fail(kCannotListen, address.status());
   const auto store = SqliteRecordStore::Open(options.database);
   if (!store.ok()) return Fail(kBadDatabase, store.status());
   const SystemClock clock;
