@@ -66,9 +66,9 @@ def compare(name, onnx_path, compiled):
 
     from hone_runtime import Model
 
-    library = next(iter(sorted((TOP / "build/release").rglob("libhone_runtime.so"))), None)
+    library = next(iter(sorted((TOP / "build/release").glob("lib/libhone_runtime.so"))), None)
     if library is None:
-        raise RuntimeError("no libhone_runtime.so under build/release")
+        raise RuntimeError("no libhone_runtime.so under build/release/lib")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

@@ -174,10 +174,10 @@ std::string RenderFindings(const std::vector<Finding>& findings) {
   int warnings = 0;
   int failures = 0;
   for (const Finding& finding : findings) {
-    absl::StrAppend(&text, absl::StrFormat("%-4s  %-12s  %s\n", VerdictWord(finding.verdict),
+    absl::StrAppend(&text, absl::StrFormat("%-4s  %-17s  %s\n", VerdictWord(finding.verdict),
                                            finding.subject, finding.what));
     if (!finding.remedy.empty())
-      absl::StrAppend(&text, "                    -> ", finding.remedy, "\n");
+      absl::StrAppend(&text, "                         -> ", finding.remedy, "\n");
     warnings += finding.verdict == Verdict::kWarn;
     failures += finding.verdict == Verdict::kFail;
   }

@@ -22,7 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // The programs that hone starts as children, or that stand beside it.
-constexpr const char* kPrograms[] = {"hone-tracker", "hone-agent"};
+constexpr const char* kPrograms[] = {"hone-tracker", "hone-agent", "hone-worker",
+                                     "hone-build-worker"};
 
 std::string ReadFile(const std::string& path) {
   std::ifstream in(path);
