@@ -14,8 +14,8 @@
 #include "compiler/compile.h"
 #include "compiler/ir/program_text.h"
 #include "compiler/operators/reference.h"
-#include "device_agent/measure/calibration.h"
 #include "device_agent/machine_probe.h"
+#include "device_agent/measure/calibration.h"
 #include "runtime/elf_loader.h"
 #include "runtime/fill.h"
 #include "runtime/thread_pool.h"
@@ -100,8 +100,9 @@ class Buffers {
       if (info.role() != pb::BUFFER_ROLE_OUTPUT) {
         hone_fill(tensor.bytes.data(), tensor.ElementCount(), info.dtype().c_str(), 1, i);
       }
-      Layout layout = info.layout().empty() ? Layout::Identity(static_cast<int>(tensor.shape.size()))
-                                            : *Layout::Parse(info.layout());
+      Layout layout = info.layout().empty()
+                          ? Layout::Identity(static_cast<int>(tensor.shape.size()))
+                          : *Layout::Parse(info.layout());
       ConvertLayout(tensor.bytes.data(), Layout::Identity(static_cast<int>(tensor.shape.size())),
                     pointers_.back(), layout, tensor.shape, DTypeBytes(dtype));
       tensors_[info.name()] = tensor;
@@ -179,8 +180,8 @@ Status RunHere(const Workload& workload, const pb::Artifact& artifact, int threa
   }
   const double gflops = FlopCount(workload) / best * 1e-9;
   std::printf("%.1f us, %.1f GFLOP/s, %.1f %% of %.1f, %lld bytes of code, %d spills\n", best * 1e6,
-              gflops, 100 * gflops / peak, peak,
-              static_cast<long long>(artifact.code().size()), artifact.spill_count());
+              gflops, 100 * gflops / peak, peak, static_cast<long long>(artifact.code().size()),
+              artifact.spill_count());
   return check ? CompareWithOracle(workload, buffers) : absl::OkStatus();
 }
 
@@ -212,9 +213,10 @@ Status Main(const Options& options) {
   HONE_RETURN_IF_ERROR(Compile(workload, schedule, target).status());  // LLVM warms up
   const auto compile_begin = std::chrono::steady_clock::now();
   HONE_ASSIGN_OR_RETURN(pb::Artifact artifact, Compile(workload, schedule, target));
-  std::printf("lowered in %.2f ms, compiled in %.2f ms\n", lower_ms,
-              1e3 * std::chrono::duration<double>(std::chrono::steady_clock::now() - compile_begin)
-                        .count());
+  std::printf(
+      "lowered in %.2f ms, compiled in %.2f ms\n", lower_ms,
+      1e3 *
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - compile_begin).count());
   if (!options.target.empty()) return absl::OkStatus();
   return RunHere(workload, artifact, target.threads, options.check);
 }
