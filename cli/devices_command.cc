@@ -41,7 +41,7 @@ Command MakeDevicesCommand() {
           "quarantined or lost, and why, and how much work waits.",
       .options = {{"--tracker", "ADDRESS", "host:port, or unix:/path; the default is $HONE_TRACKER",
                    &options->tracker}},
-      .examples = {"hone devices --tracker farm.example.com:7710"},
+      .examples = {"hone devices --tracker 127.0.0.1:7710"},
       .next = "hone tune MODEL.onnx --tracker ADDRESS measures on them.",
       .run = [options](const Console& console) { return Run(*options, console); },
   };

@@ -64,7 +64,7 @@ Command MakeDoctorCommand() {
       .options = {{"--db", "FILE", "the database that tuning would write", &options->database},
                   {"--tracker", "ADDRESS", "also ask this tracker whether it answers",
                    &options->tracker}},
-      .examples = {"hone doctor", "hone doctor --tracker farm.example.com:7710"},
+      .examples = {"hone doctor", "hone doctor --tracker 127.0.0.1:7710"},
       .next = "hone tune MODEL.onnx",
       .run = [options](const Console& console) { return Run(*options, console); },
   };
