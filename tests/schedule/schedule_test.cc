@@ -1,0 +1,139 @@
+#include "compiler/schedule/schedule.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace hone {
+namespace {
+
+using testing::HasSubstr;
+
+Workload Convolution() {
+  return *Workload::Parse(
+      "workload/1\n"
+      "input x f32 [1,8,9,9]\n"
+      "constant w f32 [16,8,3,3]\n"
+      "output y f32 [1,16,9,9]\n"
+      "stage c f32 [n:1,o:16,h:9,w:9] sum [i:8,p:3,q:3] = "
+      "x[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n"
+      "stage y f32 [n:1,o:16,h:9,w:9] = max(c[n,o,h,w],0x0p+0)\n");
+}
+
+StatusOr<LoopNest> Applied(absl::string_view steps) {
+  auto schedule = Schedule::Parse("schedule/1\n" + std::string(steps));
+  if (!schedule.ok()) return schedule.status();
+  return ApplySchedule(*schedule, Convolution());
+}
+
+std::string Refusal(absl::string_view steps) {
+  auto nest = Applied(steps);
+  EXPECT_FALSE(nest.ok()) << steps;
+  return std::string(nest.status().message());
+}
+
+TEST(ScheduleTest, ParseErrorsNameLineAndColumn) {
+  EXPECT_EQ(Refusal("tile y w six\n"), "schedule:2:10: expected an integer");
+  EXPECT_THAT(Refusal("tile y w 6 7\n"), HasSubstr("schedule:2:12: expected the end of the line"));
+  EXPECT_THAT(Refusal("layout y 0,1,2,z\n"), HasSubstr("is not a layout"));
+}
+
+TEST(ScheduleTest, AnUnknownStepIsTheMarkOfANewerVersion) {
+  auto schedule = Schedule::Parse("schedule/1\nteleport y w\n");
+  EXPECT_EQ(schedule.status().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(schedule.status().message()),
+              HasSubstr("'teleport' is no schedule step"));
+}
+
+TEST(ScheduleTest, RefusalsNameTheStepAndWhatThereIs) {
+  EXPECT_THAT(Refusal("tile z w 2\n"), HasSubstr("step 1 (tile z w 2): there is no stage 'z'; the "
+                                                 "stages are c, y"));
+  EXPECT_THAT(Refusal("tile y v 2\n"), HasSubstr("its loops are n, o, h, w"));
+}
+
+TEST(ScheduleTest, LayoutsPlaceEveryElementOnce) {
+  EXPECT_TRUE(Applied("layout y 0,1/8,2,3,1%8\n").ok());
+  EXPECT_TRUE(Applied("layout y 0,1/16,2,3,1/8%2,1%8\n").ok());
+  EXPECT_THAT(Refusal("layout y 0,1/8,2,3,1%4\n"), HasSubstr("exactly once"));
+  EXPECT_THAT(Refusal("layout y 0,1/8,2,3\n"), HasSubstr("exactly once"));
+  EXPECT_THAT(Refusal("layout y 0,1\n"), HasSubstr("4 dimensions"));
+}
+
+TEST(ScheduleTest, FusesOnlyNeighboursOfOneKind) {
+  EXPECT_EQ(Applied("fuse y n o\n")->FindStage("y")->order,
+            (std::vector<std::string>{"n_o", "h", "w"}));
+  EXPECT_THAT(Refusal("fuse y n h\n"), HasSubstr("does not follow"));
+  EXPECT_THAT(Refusal("fuse c w i\n"), HasSubstr("one loop reduces"));
+}
+
+TEST(ScheduleTest, ReductionsCannotBeVectorizedOrShared) {
+  EXPECT_THAT(Refusal("vectorize c i\n"), HasSubstr("depend on each other"));
+  EXPECT_THAT(Refusal("parallel c p\n"), HasSubstr("depend on each other"));
+  EXPECT_TRUE(Applied("unroll c p\n").ok());
+}
+
+TEST(ScheduleTest, PreparesOnlyWhatDependsOnConstants) {
+  EXPECT_TRUE(Applied("cache w c\nprepare w@c\n").ok());
+  EXPECT_THAT(Refusal("cache x c\nprepare x@c\n"), HasSubstr("more than constants"));
+}
+
+TEST(ScheduleTest, AttachesWhereAllReadersAre) {
+  EXPECT_TRUE(Applied("at c y h\n").ok());
+  EXPECT_THAT(Refusal("at y c h\n"), HasSubstr("is an output"));
+  EXPECT_THAT(Refusal("cache x c\nat x@c y h\n"), HasSubstr("is not computed in 'y'"));
+}
+
+TEST(ScheduleTest, MicrokernelsNeedAPlaceAndReducingLoopsOutside) {
+  EXPECT_THAT(Refusal("microkernel c i\n"), HasSubstr("must be computed inside its reader"));
+  EXPECT_THAT(Refusal("at c y h\nmicrokernel c i\n"), HasSubstr("does not reduce"));
+  EXPECT_TRUE(Applied("at c y h\nreorder c i p q n o h w\nmicrokernel c q\n").ok());
+}
+
+TEST(ScheduleTest, CachingTakesThePaddingAlong) {
+  auto nest = Applied("cache x c\n");
+  ASSERT_TRUE(nest.ok());
+  EXPECT_TRUE(nest->FindStage("x@c")->stage.body->has_otherwise);
+  Visit(nest->FindStage("c")->stage.body, [](const Expr& e) { EXPECT_FALSE(e->has_otherwise); });
+}
+
+TEST(ScheduleTest, KnowsTheLayoutsAtTheBoundary) {
+  auto schedule = Schedule::Parse(
+      "schedule/1\nlayout y 0,1/8,2,3,1%8\ncache w c\n"
+      "layout w@c 0/16,1,2,3,0%16\n");
+  EXPECT_EQ(schedule->BoundaryLayoutText(Convolution()), "y 0,1/8,2,3,1%8");
+}
+
+int64_t Points(const std::vector<TileStretch>& stretches) {
+  int64_t points = 0;
+  for (const TileStretch& stretch : stretches) {
+    EXPECT_TRUE(stretch.offset.IsInt(points));
+    points += stretch.count->int_value * stretch.size;
+  }
+  return points;
+}
+
+TEST(TileStretchesTest, CoverEveryExtentOnceWithoutThinTails) {
+  for (int64_t extent = 0; extent < 60; ++extent) {
+    for (int64_t size = 1; size < 20; ++size) {
+      const std::vector<TileStretch> stretches = TileStretches(Int(extent), size, 0);
+      EXPECT_EQ(Points(stretches), extent);
+      ASSERT_LE(stretches.size(), 2u);
+      if (stretches.size() == 2) {
+        EXPECT_EQ(stretches[0].size, stretches[1].size + 1);
+        EXPECT_LE(stretches[0].size, size);
+      }
+    }
+  }
+}
+
+TEST(TileStretchesTest, KeepToMultiplesWhileTheyLast) {
+  for (int64_t extent = 0; extent < 80; ++extent) {
+    EXPECT_EQ(Points(TileStretches(Int(extent), 16, 8)), extent);
+  }
+  const std::vector<TileStretch> stretches = TileStretches(Int(44), 16, 8);
+  ASSERT_EQ(stretches.size(), 3u);
+  EXPECT_EQ(stretches[1].size, 8);
+  EXPECT_EQ(stretches[2].size, 1);
+}
+
+}  // namespace
+}  // namespace hone
