@@ -47,11 +47,13 @@ class AgentTest : public testing::Test {
   ~AgentTest() override { std::filesystem::remove_all(folder_); }
 
   ChildProcess StartTracker() {
-    return StartProgram("hone-tracker", {"--listen", address_, "--db", folder_ + "/hone.db"});
+    return StartProgram("hone-tracker", {"--listen", address_, "--db", folder_ + "/hone.db",
+                                         "--parent-pid", std::to_string(getpid())});
   }
   ChildProcess StartAgent() {
-    return StartProgram("hone-agent", {"--tracker", address_, "--name", "board", "--quiet",
-                                       "--spool", folder_ + "/spool"});
+    return StartProgram("hone-agent",
+                        {"--tracker", address_, "--name", "board", "--quiet", "--spool",
+                         folder_ + "/spool", "--parent-pid", std::to_string(getpid())});
   }
   std::unique_ptr<FarmClient> Connect() {
     return FarmClient::Connect({.tracker = address_, .connect_timeout = absl::Seconds(20)}).value();
@@ -60,11 +62,16 @@ class AgentTest : public testing::Test {
   static pb::Batch ForThisMachine(pb::Batch batch) {
     batch.set_workload("workload/1 made up for a test");
     batch.set_device("board");
+    batch.set_numerics("fp32");
     return batch;
   }
   // What came of one batch; empty when nothing did in 30 seconds.
   static pb::BatchResult ResultOf(FarmClient& client, const pb::Batch& batch) {
-    EXPECT_TRUE(client.Submit(batch).ok());
+    const auto id = client.Submit(batch);
+    if (!id.ok()) {
+      ADD_FAILURE() << id.status();
+      return {};
+    }
     const absl::Time deadline = absl::Now() + absl::Seconds(30);
     while (absl::Now() < deadline) {
       const auto results = client.WaitForResults(absl::Seconds(1));
@@ -80,8 +87,8 @@ class AgentTest : public testing::Test {
 
 TEST_F(AgentTest, MeasuresWhatTheTrackerGrants) {
   ChildProcess tracker = StartTracker();
-  ChildProcess agent = StartAgent();
   const std::unique_ptr<FarmClient> client = Connect();
+  ChildProcess agent = StartAgent();
   const pb::BatchResult result =
       ResultOf(*client, ForThisMachine(TestBatch({"good", "segfault", "hang", "wrong"})));
   ASSERT_EQ(result.measurements_size(), 4) << result.error();

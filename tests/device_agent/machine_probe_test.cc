@@ -20,9 +20,8 @@ namespace fs = std::filesystem;
 class MachineProbeTest : public testing::Test {
  protected:
   void SetUp() override {
-    root_ =
-        fs::path(testing::TempDir()) /
-        (std::string("machine_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+    const char* test = testing::UnitTest::GetInstance()->current_test_info()->name();
+    root_ = fs::path(testing::TempDir()) / absl::StrCat("machine_", test);
     fs::remove_all(root_);
   }
   void TearDown() override { fs::remove_all(root_); }

@@ -6,11 +6,10 @@
 #include <fstream>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+
 namespace hone {
 namespace {
-
-using testing::IsEmpty;
-using testing::SizeIs;
 
 class ReportSpoolTest : public testing::Test {
  protected:
@@ -24,7 +23,7 @@ class ReportSpoolTest : public testing::Test {
     return report;
   }
 
-  const std::string folder_ = testing::TempDir() + "/hone_report_spool_test";
+  const std::string folder_ = absl::StrCat(testing::TempDir(), "/hone_report_spool_test");
 };
 
 TEST_F(ReportSpoolTest, KeepsReportsUntilTheyAreRemoved) {
@@ -34,19 +33,19 @@ TEST_F(ReportSpoolTest, KeepsReportsUntilTheyAreRemoved) {
     ASSERT_TRUE(spool.Add(Report("c")).ok());
   }
   const ReportSpool spool = ReportSpool::Open(folder_).value();
-  EXPECT_THAT(spool.Load(), SizeIs(2));
+  EXPECT_EQ(spool.Load().size(), 2u);
   spool.Remove("c");
   spool.Remove("never there");
-  ASSERT_THAT(spool.Load(), SizeIs(1));
+  ASSERT_EQ(spool.Load().size(), 1u);
   EXPECT_EQ(spool.Load()[0].attempt_id(), "../a/b");
   EXPECT_EQ(spool.Load()[0].epoch(), 3u);
 }
 
 TEST_F(ReportSpoolTest, RemovesWhatItCannotRead) {
   const ReportSpool spool = ReportSpool::Open(folder_).value();
-  std::ofstream(folder_ + "/damaged.report") << "\xff\xff";
-  EXPECT_THAT(spool.Load(), IsEmpty());
-  EXPECT_FALSE(std::filesystem::exists(folder_ + "/damaged.report"));
+  std::ofstream(absl::StrCat(folder_, "/damaged.report")) << "\xff\xff";
+  EXPECT_TRUE(spool.Load().empty());
+  EXPECT_FALSE(std::filesystem::exists(absl::StrCat(folder_, "/damaged.report")));
 }
 
 TEST_F(ReportSpoolTest, SaysWhenTheFolderCannotBeMade) {
