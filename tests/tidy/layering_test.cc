@@ -40,8 +40,11 @@ const std::map<std::string, Folders>& AllowedFolders() {
       {"compiler/package", {"base", "proto", "runtime", "compiler"}},
       {"tracker", {"base", "proto", "rpc", "db"}},
       {"device_agent", {"base", "proto", "rpc", "runtime"}},
+      // The tuner makes the same inputs as the agent; `hone compile` is for this machine.
       {"tuner", {"base", "proto", "rpc", "db", "compiler", "runtime/fill.h"}},
-      {"cli", {"base", "proto", "rpc", "db", "runtime", "compiler", "tuner"}},
+      {"cli",
+       {"base", "proto", "rpc", "db", "runtime", "compiler", "tuner",
+        "device_agent/machine_probe.h"}},
       // The developer's tool compiles and times one kernel without a farm.
       {"cli/opt_main.cc", {"base", "proto", "runtime", "compiler", "device_agent"}},
   };

@@ -1,0 +1,205 @@
+#include "cli/compile_command.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+#include <memory>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "base/file.h"
+#include "cli/default_paths.h"
+#include "cli/model_source.h"
+#include "cli/quantity.h"
+#include "cli/shape_options.h"
+#include "cli/table.h"
+#include "compiler/compile.h"
+#include "compiler/package/build_package.h"
+#include "db/sqlite_record_store.h"
+#include "device_agent/machine_probe.h"
+#include "tuner/measure/build_pool.h"
+#include "tuner/prior/prior.h"
+#include "tuner/space/derive.h"
+
+namespace hone {
+namespace {
+
+// How a kernel is compiled and what that is expected to cost.
+struct Choice {
+  std::string source;  // "tuned", "default", "plain loops"
+  std::string schedule;
+  double expected_ns = 0;
+  bool measured = false;
+};
+
+// Boundary layouts as records keep them.
+StatusOr<std::string> LayoutText(const PlanKernel& kernel) {
+  HONE_ASSIGN_OR_RETURN(const Schedule schedule,
+                        Schedule::Parse(absl::StrCat(
+                            "schedule/1\n", BoundaryLayoutLines(kernel.workload, kernel.layouts))));
+  return schedule.BoundaryLayoutText(kernel.workload);
+}
+
+StatusOr<std::optional<Choice>> FindRecord(const RecordStore& store, const PlanKernel& kernel,
+                                           const Target& target) {
+  HONE_ASSIGN_OR_RETURN(const std::string layouts, LayoutText(kernel));
+  HONE_ASSIGN_OR_RETURN(
+      const std::optional<pb::Record> record,
+      store.Best({kernel.workload.Key(), target.ToString(), "fp32", kCodegenEpoch}, layouts));
+  if (!record) return std::optional<Choice>();
+  return std::optional<Choice>(
+      Choice{"tuned", record->schedule(), record->measurement().cost_ns(), true});
+}
+
+StatusOr<Choice> DefaultChoice(const PlanKernel& kernel, const Target& target) {
+  HONE_ASSIGN_OR_RETURN(const Schedule schedule,
+                        DefaultSchedule(kernel.workload, kernel.layouts, target));
+  Choice choice{"default", schedule.ToString()};
+  const StatusOr<LoopNest> nest = ApplySchedule(schedule, kernel.workload);
+  if (nest.ok()) {
+    choice.expected_ns =
+        EstimateCost(AnalyzeNest(*nest, target), target, MachineProfile::For(target)).total_ns;
+  }
+  return choice;
+}
+
+Choice PlainChoice(const PlanKernel& kernel) {
+  return {"plain loops",
+          absl::StrCat("schedule/1\n", BoundaryLayoutLines(kernel.workload, kernel.layouts))};
+}
+
+std::future<pb::BuildReply> Build(BuildPool& pool, const PlanKernel& kernel, const Choice& choice,
+                                  const Target& target, uint64_t id) {
+  pb::BuildRequest request;
+  request.set_id(id);
+  request.set_workload(kernel.workload.ToString());
+  request.set_schedule(choice.schedule);
+  request.set_target(target.ToString());
+  return pool.Build(std::move(request));
+}
+
+// One artifact a kernel. What does not compile falls back to the default, then to plain loops.
+StatusOr<std::vector<pb::Artifact>> BuildKernels(BuildPool& pool, const ModelPlan& plan,
+                                                 const Target& target, const Console& console,
+                                                 std::vector<Choice>* choices) {
+  std::vector<std::future<pb::BuildReply>> replies;
+  for (size_t k = 0; k < plan.kernels.size(); ++k) {
+    replies.push_back(Build(pool, plan.kernels[k], (*choices)[k], target, k));
+  }
+  std::vector<pb::Artifact> artifacts;
+  for (size_t k = 0; k < plan.kernels.size(); ++k) {
+    const PlanKernel& kernel = plan.kernels[k];
+    Choice& choice = (*choices)[k];
+    pb::BuildReply reply = replies[k].get();
+    while (!reply.has_artifact()) {
+      const std::string why = reply.failure().message();
+      if (choice.source == "plain loops") {
+        return absl::InternalError(absl::StrCat("kernel ", kernel.name, " cannot be compiled for ",
+                                                target.cpu, ": ", why));
+      }
+      console.PrintWarning(absl::StrCat("kernel ", kernel.name, ": its ", choice.source,
+                                        " schedule does not compile (", why, ")"));
+      if (choice.source == "tuned") {
+        HONE_ASSIGN_OR_RETURN(choice, DefaultChoice(kernel, target));
+      } else {
+        choice = PlainChoice(kernel);
+      }
+      reply = Build(pool, kernel, choice, target, k).get();
+    }
+    artifacts.push_back(std::move(*reply.mutable_artifact()));
+  }
+  return artifacts;
+}
+
+std::string Report(const ModelPlan& plan, const std::vector<Choice>& choices, int width) {
+  std::vector<int> calls(plan.kernels.size(), 0);
+  for (const PlanCall& call : plan.calls) ++calls[call.kernel];
+  Table table({{"kernel"}, {"calls", Align::kRight}, {"schedule"}, {"expected", Align::kRight}});
+  double total_ns = 0;
+  for (size_t k = 0; k < choices.size(); ++k) {
+    const Choice& choice = choices[k];
+    total_ns += calls[k] * choice.expected_ns;
+    table.AddRow({plan.kernels[k].name, absl::StrCat(calls[k]), choice.source,
+                  choice.expected_ns > 0
+                      ? absl::StrCat(choice.measured ? "" : "~", FormatNanos(choice.expected_ns))
+                      : ""});
+  }
+  table.AddRule();
+  table.AddRow({"all", absl::StrCat(plan.calls.size()), "", FormatNanos(total_ns)});
+  return table.Render(width);
+}
+
+}  // namespace
+
+StatusOr<ExitCode> CompileModel(const CompileCommandOptions& options, const Console& console) {
+  Target target = ProbeThisMachine().target;
+  target.threads = static_cast<int>(options.threads);
+  HONE_ASSIGN_OR_RETURN(const ModelPlan plan, LoadPlan(options.model, options.shapes, target));
+  const std::string database = options.db.empty() ? DefaultDatabasePath(std::getenv) : options.db;
+  std::unique_ptr<SqliteRecordStore> store;
+  if (!options.db.empty() || std::filesystem::exists(database)) {
+    HONE_ASSIGN_OR_RETURN(store, SqliteRecordStore::Open({.path = database}));
+  }
+  std::vector<Choice> choices;
+  int tuned = 0;
+  for (const PlanKernel& kernel : plan.kernels) {
+    std::optional<Choice> found;
+    if (store != nullptr) {
+      HONE_ASSIGN_OR_RETURN(found, FindRecord(*store, kernel, target));
+    }
+    tuned += found.has_value();
+    if (!found) {
+      HONE_ASSIGN_OR_RETURN(found, DefaultChoice(kernel, target));
+    }
+    choices.push_back(*std::move(found));
+  }
+  HONE_ASSIGN_OR_RETURN(const std::unique_ptr<BuildPool> pool,
+                        BuildPool::Start({.program = SiblingProgram("hone-build-worker"),
+                                          .workers = std::max(1, target.cores)}));
+  HONE_ASSIGN_OR_RETURN(const std::vector<pb::Artifact> artifacts,
+                        BuildKernels(*pool, plan, target, console, &choices));
+  HONE_ASSIGN_OR_RETURN(const std::string package, BuildPackage(plan, artifacts, target));
+  const std::string output =
+      options.output.empty()
+          ? std::filesystem::path(options.model).replace_extension(".so").filename().string()
+          : options.output;
+  HONE_RETURN_IF_ERROR(WriteFile(output, package));
+  console.out << Report(plan, choices, console.out_is_tty ? console.width : 0);
+  console.out << "\n"
+              << tuned << " of " << choices.size() << " kernels tuned; wrote " << output << "\n";
+  if (tuned < static_cast<int>(choices.size())) {
+    console.out << "Next: hone tune " << options.model << " makes the others faster; hone bench "
+                << output << " takes the time.\n";
+  } else {
+    console.out << "Next: hone bench " << output << "\n";
+  }
+  return ExitCode::kOk;
+}
+
+Command MakeCompileCommand() {
+  auto options = std::make_shared<CompileCommandOptions>();
+  return {
+      .name = "compile",
+      .group = CommandGroup::kTune,
+      .summary = "make a shared object of a model, with the best schedules known",
+      .description =
+          "Compiles an ONNX file for this machine into one shared object with the weights inside, "
+          "which hone run and the C library run. Each kernel takes the fastest schedule that the "
+          "database has for exactly this kernel and machine; where it has none, the default that "
+          "the analytic model picks. The table says which is which, and what it should cost "
+          "(measured, or ~ estimated).",
+      .options = {{"MODEL", "", "the ONNX file", &options->model, true},
+                  {"-o,--output", "FILE", "what to write; default: the model's name with .so",
+                   &options->output},
+                  {"--db", "FILE",
+                   "the database; default: $HONE_DB, or the one in your home folder", &options->db},
+                  {"--threads", "N", "threads that a kernel may use; as tuned", &options->threads,
+                   false, 1},
+                  ShapeOption(&options->shapes)},
+      .examples = {"hone compile resnet18.onnx -o resnet18.so"},
+      .next = "hone run model.so --input FILE, or hone bench model.so.",
+      .run = [options](const Console& console) { return CompileModel(*options, console); },
+  };
+}
+
+}  // namespace hone

@@ -1,0 +1,24 @@
+// `hone compile`: makes one shared object of a model, with the best schedules that the database
+// knows, and says of each kernel where its schedule comes from.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+
+namespace hone {
+
+struct CompileCommandOptions {
+  std::string model;
+  std::string output;
+  std::string db;
+  int64_t threads = 1;
+  std::vector<std::string> shapes;
+};
+
+StatusOr<ExitCode> CompileModel(const CompileCommandOptions& options, const Console& console);
+
+Command MakeCompileCommand();
+
+}  // namespace hone

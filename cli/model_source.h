@@ -1,0 +1,21 @@
+// From a model file to a plan, as `hone tune` and `hone compile` both need it: the same file,
+// shapes and target give the same kernels, so what one tunes the other finds.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "base/target.h"
+#include "compiler/graph/model_plan.h"
+
+namespace hone {
+
+// Reads an ONNX file and plans it for the target. `shapes` as --shape gives them.
+StatusOr<ModelPlan> LoadPlan(const std::string& path, const std::vector<std::string>& shapes,
+                             const Target& target);
+
+// Path of a program that is installed beside this one: in $HONE_BIN_DIR, or this one's folder.
+std::string SiblingProgram(const std::string& name);
+
+}  // namespace hone

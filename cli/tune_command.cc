@@ -1,0 +1,299 @@
+#include "cli/tune_command.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/file.h"
+#include "cli/default_paths.h"
+#include "cli/interrupt.h"
+#include "cli/model_source.h"
+#include "cli/progress.h"
+#include "cli/shape_options.h"
+#include "cli/tuning_report.h"
+#include "db/memory_record_store.h"
+#include "db/sqlite_record_store.h"
+#include "rpc/farm_client.h"
+#include "tuner/cost_model/xgboost_cost_model.h"
+#include "tuner/measure/build_pool.h"
+#include "tuner/measure/farm_measurer.h"
+#include "tuner/measure/local_farm.h"
+#include "tuner/tuning_session.h"
+
+namespace hone {
+namespace {
+
+// "user@host:pid", kept with every record.
+std::string ClientName() {
+  char host[256] = "";
+  gethostname(host, sizeof(host) - 1);
+  const char* user = std::getenv("USER");
+  return absl::StrCat(user == nullptr ? "somebody" : user, "@", host, ":", getpid());
+}
+
+// A device to tune for: the named one, or the first that is up.
+StatusOr<pb::DeviceInfo> ChooseDevice(FarmClient& client, const std::string& name) {
+  HONE_ASSIGN_OR_RETURN(const FarmStatus status, client.ListDevices());
+  std::vector<std::string> names;
+  for (const pb::DeviceInfo& device : status.devices) {
+    names.push_back(device.name());
+    if (!name.empty() && device.name() != name) continue;
+    if (device.state() == pb::READY || device.state() == pb::BUSY) return device;
+  }
+  if (names.empty()) {
+    return absl::UnavailableError(
+        "the tracker knows no device; start hone-agent on the machine that shall measure");
+  }
+  return absl::NotFoundError(absl::StrCat(
+      name.empty() ? "no device is ready" : absl::StrCat("device '", name, "' is not ready"),
+      "; the tracker knows ", absl::StrJoin(names, ", "), " (see hone devices)"));
+}
+
+// A person's template serves the kernels it fits: those that one of its assignments schedules.
+bool Fits(const Sketch& sketch, const Workload& workload) {
+  constexpr int kAttempts = 64;
+  Assignment assignment(sketch.holes().size(), 0);
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    if (sketch.Satisfies(assignment)) {
+      const StatusOr<Schedule> schedule = sketch.Instantiate(assignment);
+      if (schedule.ok() && ApplySchedule(*schedule, workload).ok()) return true;
+    }
+    size_t h = 0;
+    while (h < assignment.size() &&
+           ++assignment[h] == static_cast<int>(sketch.holes()[h].values.size())) {
+      assignment[h++] = 0;
+    }
+    if (h == assignment.size()) break;
+  }
+  return false;
+}
+
+StatusOr<std::vector<TuningTask>> ChooseTasks(const TuneOptions& options, const ModelPlan& plan) {
+  std::vector<TuningTask> tasks = TasksOf(plan);
+  std::vector<std::string> names;
+  for (const TuningTask& task : tasks) names.push_back(task.name);
+  if (!options.kernel.empty()) {
+    std::erase_if(tasks, [&](const TuningTask& task) {
+      return !absl::StrContains(task.name, options.kernel);
+    });
+    if (tasks.empty()) {
+      return absl::NotFoundError(absl::StrCat("no kernel's name contains '", options.kernel,
+                                              "'; the model has ", absl::StrJoin(names, ", ")));
+    }
+  }
+  if (options.template_file.empty()) return tasks;
+  HONE_ASSIGN_OR_RETURN(const std::string text, ReadFile(options.template_file));
+  HONE_ASSIGN_OR_RETURN(const Sketch sketch, Sketch::Parse(text, options.template_file));
+  const StatusOr<Schedule> schedule = sketch.Instantiate(Assignment(sketch.holes().size(), 0));
+  if (!schedule.ok()) return schedule.status();
+  std::string why;
+  std::vector<TuningTask> fitting;
+  for (TuningTask& task : tasks) {
+    if (Fits(sketch, task.workload)) {
+      task.sketches = {sketch};
+      fitting.push_back(std::move(task));
+    } else {
+      why = std::string(ApplySchedule(*schedule, task.workload).status().message());
+    }
+  }
+  if (fitting.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        options.template_file, ": fits no kernel chosen; for ", tasks.back().name, ": ", why));
+  }
+  return fitting;
+}
+
+KernelProgress::State StateOf(WorkloadState::Phase phase) {
+  switch (phase) {
+    case WorkloadState::Phase::kWaiting:
+      return KernelProgress::State::kWaiting;
+    case WorkloadState::Phase::kSearching:
+    case WorkloadState::Phase::kFinal:
+      return KernelProgress::State::kTuning;
+    case WorkloadState::Phase::kDone:
+      return KernelProgress::State::kDone;
+  }
+  return KernelProgress::State::kWaiting;
+}
+
+TuningProgress ProgressOf(const TuningState& state, const TuneOptions& options) {
+  TuningProgress progress;
+  int64_t before = 0;
+  for (const WorkloadState& workload : state.workloads) {
+    progress.kernels.push_back({.name = workload.name,
+                                .state = StateOf(workload.phase),
+                                .trials = workload.trials,
+                                .failures = workload.failures,
+                                .calls = workload.calls,
+                                .flops = workload.flops,
+                                .default_ns = workload.default_ns,
+                                .best_ns = workload.best_ns});
+    before += workload.trials;
+  }
+  before -= state.trials;
+  progress.trials = state.trials;
+  progress.trials_max = std::max<int64_t>(
+      state.trials, options.trials * static_cast<int64_t>(state.workloads.size()) - before);
+  progress.elapsed_s = state.elapsed_s;
+  progress.elapsed_max_s = options.minutes * 60;
+  progress.peak_gflops = state.peak_gflops * static_cast<double>(options.threads);
+  progress.finished = state.finished;
+  return progress;
+}
+
+// The tracker to use: the one named, or one started here with an agent of its own.
+struct Farm {
+  std::unique_ptr<LocalFarm> local;
+  std::unique_ptr<FarmClient> client;
+  pb::DeviceInfo device;
+  Target target;
+};
+
+StatusOr<Farm> OpenFarm(const TuneOptions& options, const std::string& database) {
+  Farm farm;
+  std::string tracker = options.tracker;
+  if (tracker.empty()) {
+    LocalFarmOptions local;
+    local.database = database;
+    local.purpose = absl::StrCat("hone tune ", options.model);
+    local.agent_args = {"--threads", absl::StrCat(options.threads)};
+    HONE_ASSIGN_OR_RETURN(farm.local, LocalFarm::Start(local));
+    tracker = farm.local->tracker();
+  }
+  HONE_ASSIGN_OR_RETURN(farm.client, FarmClient::Connect({.tracker = tracker}));
+  HONE_ASSIGN_OR_RETURN(farm.device, ChooseDevice(*farm.client, options.device));
+  HONE_ASSIGN_OR_RETURN(farm.target, Target::Parse(farm.device.target()));
+  return farm;
+}
+
+// What is known already. A tracker elsewhere keeps its database to itself: nothing is known then.
+StatusOr<std::unique_ptr<RecordStore>> OpenHistory(const TuneOptions& options,
+                                                   const std::string& database) {
+  std::error_code error;
+  if (!options.tracker.empty() && !std::filesystem::exists(database, error)) {
+    return std::make_unique<MemoryRecordStore>();
+  }
+  HONE_ASSIGN_OR_RETURN(std::unique_ptr<SqliteRecordStore> store,
+                        SqliteRecordStore::Open({.path = database}));
+  return store;
+}
+
+void PrintTrouble(const TuningState& state, const Console& console) {
+  for (const WorkloadState& workload : state.workloads) {
+    if (workload.best_ns > 0 || workload.reason.empty()) continue;
+    console.PrintWarning(absl::StrCat(workload.name, " was not tuned: ", workload.reason));
+  }
+}
+
+}  // namespace
+
+StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
+                             const Console& console) {
+  // Before any thread is started: later ones inherit that signals are counted, not obeyed.
+  Interrupt interrupt;
+  // What is wrong with the model is said before a farm is started for it.
+  HONE_RETURN_IF_ERROR(LoadPlan(options.model, options.shapes, Target()).status());
+  const std::string database = options.db.empty() ? DefaultDatabasePath(std::getenv) : options.db;
+  if (options.db.empty()) {
+    std::error_code error;
+    std::filesystem::create_directories(std::filesystem::path(database).parent_path(), error);
+  }
+  HONE_ASSIGN_OR_RETURN(Farm farm, OpenFarm(options, database));
+  HONE_ASSIGN_OR_RETURN(const ModelPlan plan, LoadPlan(options.model, options.shapes, farm.target));
+  HONE_ASSIGN_OR_RETURN(std::vector<TuningTask> tasks, ChooseTasks(options, plan));
+  HONE_ASSIGN_OR_RETURN(const std::unique_ptr<RecordStore> history, OpenHistory(options, database));
+  HONE_ASSIGN_OR_RETURN(
+      const std::unique_ptr<BuildPool> pool,
+      BuildPool::Start({.program = SiblingProgram("hone-build-worker"), .workers = 1}));
+  const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
+  FarmMeasurer measurer(*farm.client);
+  TuningOptions tuning;
+  tuning.target = farm.target;
+  tuning.trials_max = static_cast<int>(options.trials);
+  tuning.time_max_ms = static_cast<int64_t>(options.minutes * 60000);
+  tuning.seed = static_cast<uint64_t>(options.seed);
+  tuning.device = options.device;
+  tuning.client = ClientName();
+  tuning.tool_version = HONE_VERSION;
+  TuningSession session(
+      std::move(tasks), tuning, *model,
+      [&](pb::BuildRequest request, std::function<void(pb::BuildReply)> done) {
+        pool->Submit(std::move(request), std::move(done));
+      },
+      measurer, history.get(), clock);
+  ProgressDisplay display(console, clock);
+  const Status status =
+      session.Run([&] { return interrupt.Requested(); },
+                  [&](const TuningState& state) { display.Update(ProgressOf(state, options)); });
+  display.End();
+  if (!status.ok() && farm.local != nullptr) HONE_RETURN_IF_ERROR(farm.local->Check());
+  HONE_RETURN_IF_ERROR(status);
+  PrintTrouble(session.state(), console);
+  console.out << TuningReport(ProgressOf(session.state(), options),
+                              console.out_is_tty ? console.width : 0);
+  const std::string db_flag = options.db.empty() ? "" : absl::StrCat(" --db ", options.db);
+  const std::string threads =
+      options.threads == 1 ? "" : absl::StrCat(" --threads ", options.threads);
+  const std::string output =
+      std::filesystem::path(options.model).replace_extension(".so").filename().string();
+  std::string shapes;
+  for (const std::string& shape : options.shapes) absl::StrAppend(&shapes, " --shape ", shape);
+  if (interrupt.Requested()) {
+    console.out
+        << "\nStopped; all that was measured is kept. The same command goes on from here.\n";
+  }
+  console.out << "\nNext: hone compile " << options.model << db_flag << threads << shapes << " -o "
+              << output << "\n";
+  return ExitCode::kOk;
+}
+
+Command MakeTuneCommand() {
+  auto options = std::make_shared<TuneOptions>();
+  return {
+      .name = "tune",
+      .group = CommandGroup::kTune,
+      .summary = "find the fastest way to compute each kernel of a model on a device",
+      .description =
+          "Reads an ONNX file, derives many ways to compute each of its kernels, times the "
+          "promising ones on a real device and writes every measurement to the database. hone "
+          "compile uses the best of them.\n\nWithout --tracker, this machine measures. Interrupted "
+          "with Ctrl-C, it keeps all that was measured; the same command goes on from there.\n\n"
+          "A template is a schedule with holes in hone's text form, written by a person: it "
+          "replaces the derived space for the kernels it fits.",
+      .options = {{"MODEL", "", "the ONNX file", &options->model, true},
+                  {"--trials", "N", "candidates to measure for each kernel, at most",
+                   &options->trials, false, 1},
+                  {"--minutes", "M", "stop after so long; 0: when trials or gains end",
+                   &options->minutes, false, 0},
+                  {"--db", "FILE",
+                   "the database; default: $HONE_DB, or the one in your home folder", &options->db},
+                  {"--threads", "N", "threads that a kernel may use", &options->threads, false, 1},
+                  {"--template", "FILE", "search this sketch instead of the derived space",
+                   &options->template_file},
+                  {"--kernel", "PART", "only kernels whose name contains this", &options->kernel},
+                  ShapeOption(&options->shapes),
+                  {"--tracker", "ADDR",
+                   "a farm's tracker, unix:/path or host:port; default: "
+                   "$HONE_TRACKER, or this machine alone",
+                   &options->tracker},
+                  {"--device", "NAME", "a certain device of the farm", &options->device},
+                  {"--seed", "N", "of everything that is left to chance", &options->seed, false,
+                   0}},
+      .examples = {"hone tune resnet18.onnx", "hone tune model.onnx --minutes 5 --threads 2",
+                   "hone tune model.onnx --kernel conv3x3 --template my.sketch"},
+      .next = "hone compile MODEL.onnx -o model.so uses what was found.",
+      .run =
+          [options](const Console& console) {
+            if (options->tracker.empty()) options->tracker = DefaultTracker(std::getenv);
+            return TuneModel(*options, SystemClock(), console);
+          },
+  };
+}
+
+}  // namespace hone
