@@ -36,7 +36,7 @@ class Importer {
 
   StatusOr<Graph> Run() {
     HONE_RETURN_IF_ERROR(ReadOpset());
-    HONE_RETURN_IF_ERROR(AddInitializers());
+    HONE_RETURN_IF_ERROR(AddInitializers(model_.graph()));
     HONE_RETURN_IF_ERROR(AddInputs());
     for (const onnx::NodeProto& node : model_.graph().node()) {
       HONE_RETURN_IF_ERROR(AddNode(node));
@@ -59,13 +59,13 @@ class Importer {
     return absl::OkStatus();
   }
 
-  Status AddInitializers() {
-    for (const onnx::TensorProto& proto : model_.graph().initializer()) {
+  Status AddInitializers(const onnx::GraphProto& graph) {
+    for (const onnx::TensorProto& proto : graph.initializer()) {
       HONE_ASSIGN_OR_RETURN(Tensor tensor, TensorFromProto(proto));
       if (IsHalf(tensor.dtype)) tensor = tensor.As(DType::kF32);
       values_[proto.name()] = builder_.Constant(std::move(tensor), proto.name());
     }
-    if (model_.graph().sparse_initializer_size() > 0) {
+    if (graph.sparse_initializer_size() > 0) {
       return absl::UnimplementedError("the model has sparse weights; these are not supported");
     }
     return absl::OkStatus();
@@ -198,12 +198,42 @@ class Importer {
     return absl::StrJoin(dims, "x");
   }
 
+  // A conditional whose condition is known: the branch taken, as if it stood here. Its names are
+  // unique in the model, and it sees all values before it.
+  Status AddIf(const onnx::NodeProto& proto) {
+    auto condition = proto.input_size() == 1 ? values_.find(proto.input(0)) : values_.end();
+    if (condition == values_.end()) {
+      return AtNode(proto, opset_, absl::InvalidArgumentError("its condition is missing"));
+    }
+    const Tensor* known = builder_.ConstantOf(condition->second);
+    if (known == nullptr || known->ElementCount() != 1) {
+      return AtNode(proto, opset_,
+                    absl::UnimplementedError("its condition is computed while the model runs; only "
+                                             "conditions known beforehand are supported"));
+    }
+    const absl::string_view wanted = known->GetInt(0) != 0 ? "then_branch" : "else_branch";
+    for (const onnx::AttributeProto& attribute : proto.attribute()) {
+      if (attribute.name() != wanted) continue;
+      const onnx::GraphProto& branch = attribute.g();
+      if (branch.output_size() != proto.output_size()) break;
+      HONE_RETURN_IF_ERROR(AddInitializers(branch));
+      for (const onnx::NodeProto& node : branch.node()) HONE_RETURN_IF_ERROR(AddNode(node));
+      for (int i = 0; i < branch.output_size(); ++i) {
+        auto value = values_.find(branch.output(i).name());
+        if (value != values_.end()) values_[proto.output(i)] = value->second;
+      }
+      return absl::OkStatus();
+    }
+    return AtNode(proto, opset_, absl::InvalidArgumentError("its branches do not fit it"));
+  }
+
   Status AddNode(const onnx::NodeProto& proto) {
     if (!IsOnnxDomain(proto.domain())) {
       return AtNode(proto, opset_,
                     absl::UnimplementedError(absl::StrCat("operators of domain '", proto.domain(),
                                                           "' are not supported")));
     }
+    if (proto.op_type() == "If") return AddIf(proto);
     const std::vector<OnnxOperator>& table = OnnxTable();
     auto found = std::find_if(table.begin(), table.end(),
                               [&](const OnnxOperator& op) { return proto.op_type() == op.name; });
@@ -284,6 +314,7 @@ StatusOr<Graph> ImportOnnxFile(const std::string& path, const ImportOptions& opt
 std::vector<std::string> SupportedOnnxOperators() {
   std::vector<std::string> names;
   for (const OnnxOperator& op : OnnxTable()) names.emplace_back(op.name);
+  names.insert(std::lower_bound(names.begin(), names.end(), "If"), "If");
   return names;
 }
 

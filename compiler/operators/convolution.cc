@@ -135,12 +135,22 @@ Workload SpatialWorkload(const Convolution& c, const Epilogue& epilogue, bool tr
   const std::vector<std::string> window = WindowNames(c.x.size() - 2);
   Channels channels = ChannelsOf(c, transposed);
   const bool guarded = transposed || LeavesInput(c);
+  bool guarded_weights = false;
   Expr condition = Int(1, {DType::kBool, 1});
   for (size_t d = 0; d < spatial.size(); ++d) {
     const int64_t stride = c.window.strides[d];
     const int64_t dilation = c.window.dilations[d];
     const int64_t pad = c.window.pads_begin[d];
     channels.groups.push_back({spatial[d], static_cast<int>(channels.groups.size()), 1});
+    if (transposed && dilation == 1) {
+      const Expr at = Var(spatial[d]) + pad;
+      const int64_t taps = (c.window.kernel[d] + stride - 1) / stride;
+      channels.reduce.push_back({window[d], Int(taps)});
+      channels.x_index.push_back(FloorDiv(at, stride) - Var(window[d]));
+      channels.w_index.push_back(Var(window[d]) * stride + FloorMod(at, stride));
+      guarded_weights |= taps * stride != c.window.kernel[d];
+      continue;
+    }
     channels.reduce.push_back({window[d], Int(c.window.kernel[d])});
     if (transposed) {
       const Expr at = Var(spatial[d]) - Var(window[d]) * dilation + pad;
@@ -163,7 +173,8 @@ Workload SpatialWorkload(const Convolution& c, const Epilogue& epilogue, bool tr
   const Expr x = Load("x", DType::kF32, channels.x_index, guarded ? Zero() : Expr());
   const Core core{.combiner = Combiner::kSum,
                   .reduce = channels.reduce,
-                  .body = Select(condition, x, Zero()) * Load("w", DType::kF32, channels.w_index)};
+                  .body = Select(condition, x, Zero()) * Load("w", DType::kF32, channels.w_index,
+                                                              guarded_weights ? Zero() : Expr())};
   Finish(core, Frame(channels.y, channels.groups), SplitOperandChannels(c, epilogue), workload);
   return workload;
 }

@@ -39,8 +39,11 @@ struct Convolution {
 // Loads are guarded with `else 0` only where a window can leave the input.
 Workload ConvolutionWorkload(const Convolution& convolution, const Epilogue& epilogue);
 
-// `w` is [C, O/groups, kernel...]; y[h] gathers the x[i] for which i * stride + p * dilation - pad
-// is h. Arguments as above.
+// `w` is [C, O/groups, kernel...]. Output h gathers the taps p with p = h + pad (mod stride), that
+// is p = p'*stride + (h + pad) mod stride, from x at floordiv(h + pad, stride) - p':
+//   y[n,o,h,w] sum [i,p,q] x[n,i,floordiv(h+pad,s)-p,... else 0] * w[i,o,p*s+floormod(h+pad,s),...]
+// with ceil(kernel / stride) taps a dimension, so none is wasted. Dilated windows select instead
+// those taps p of all for which h + pad - p*dilation is a multiple of the stride.
 Workload ConvolutionTransposeWorkload(const Convolution& convolution, const Epilogue& epilogue);
 
 }  // namespace hone

@@ -129,9 +129,9 @@ TEST(WorkloadsTest, TransposedConvolution) {
             "input x f32 [1,4,5,5]\n"
             "constant w f32 [4,6,2,2]\n"
             "output y f32 [1,6,10,10]\n"
-            "stage y f32 [n:1,o:6,h:10,w:10] sum [i:4,p:2,q:2] = "
-            "select(and(floormod(h-p,2)==0,floormod(w-q,2)==0),"
-            "x[n,i,floordiv(h-p,2),floordiv(w-q,2) else 0x0p+0],0x0p+0)*w[i,o,p,q]\n");
+            "stage y f32 [n:1,o:6,h:10,w:10] sum [i:4,p:1,q:1] = "
+            "x[n,i,floordiv(h,2)-p,floordiv(w,2)-q else 0x0p+0]*"
+            "w[i,o,p*2+floormod(h,2),q*2+floormod(w,2)]\n");
 }
 
 TEST(WorkloadsTest, MatMulFlattensRowsOverTheBatch) {
