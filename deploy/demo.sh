@@ -14,7 +14,9 @@ export HONE_DB=$PWD/records.db
 
 say() { printf '\n$ %s\n' "$*"; "$@"; }
 
-say hone doctor || true
+say hone doctor || true  # its warnings are worth reading; none stops the demo
 say hone zoo resnet18 -o resnet18.onnx
 say hone tune resnet18.onnx --minutes "$minutes"
 say hone compile resnet18.onnx -o resnet18.so
+say hone check resnet18.so --against resnet18.onnx
+say hone bench resnet18.so
