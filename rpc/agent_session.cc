@@ -29,6 +29,9 @@ namespace {
 
 constexpr absl::Duration kReportTimeout = absl::Seconds(30);
 constexpr double kHeartbeatJitter = 0.2;
+constexpr absl::Duration kWaitSlice = absl::Milliseconds(200);
+// After so long without a tracker the agent is told.
+constexpr absl::Duration kSilenceMax = absl::Seconds(2);
 
 // Trying again would end the same way.
 bool IsFinal(const Status& status) {
@@ -43,6 +46,7 @@ class AgentSession::Impl {
        const std::shared_ptr<grpc::Channel>& channel)
       : options_(std::move(options)),
         handlers_(std::move(handlers)),
+        channel_(channel),
         stub_(pb::Agents::NewStub(channel)) {
     stream_thread_ = std::thread([this] { KeepStream(); });
     writer_thread_ = std::thread([this] { WriteStates(); });
@@ -97,7 +101,7 @@ class AgentSession::Impl {
       absl::MutexLock lock(&mutex_);
       mutex_.Await(absl::Condition(&ready));
     }
-    while (true) {
+    while (AwaitConnection()) {
       bool heard = false;
       const Status status = RunStream(&heard);
       if (IsStopping()) return;
@@ -115,6 +119,24 @@ class AgentSession::Impl {
       absl::MutexLock lock(&mutex_);
       if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), wait)) return;
     }
+  }
+
+  // Waits for the channel, which has its own backoff; false when the session ends. gRPC's blocking
+  // interface makes progress only while somebody waits in it, so sleeping instead would not do.
+  bool AwaitConnection() {
+    absl::Time complain = absl::Now() + kSilenceMax;
+    while (!channel_->WaitForConnected(absl::ToChronoTime(absl::Now() + kWaitSlice))) {
+      if (IsStopping()) return false;
+      if (absl::Now() < complain) continue;
+      complain = absl::InfiniteFuture();
+      Handle([&] {
+        if (handlers_.on_link) {
+          handlers_.on_link(absl::UnavailableError(
+              absl::StrCat("no tracker answers at ", options_.tracker, "; waiting for one")));
+        }
+      });
+    }
+    return !IsStopping();
   }
 
   // Opens one stream and reads it to its end; the status says why it ended.
@@ -205,6 +227,7 @@ class AgentSession::Impl {
         report_context_ = &context;
       }
       context.set_deadline(absl::ToChronoTime(absl::Now() + kReportTimeout));
+      context.set_wait_for_ready(true);
       pb::ReportReply reply;
       const Status status = FromGrpc(stub_->Report(&context, report, &reply));
       const bool settled = status.ok() || IsFinal(status);
@@ -246,6 +269,7 @@ class AgentSession::Impl {
 
   const AgentSessionOptions options_;
   const AgentSessionHandlers handlers_;
+  const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<pb::Agents::Stub> stub_;
 
   absl::Mutex handler_mutex_;  // held while a handler runs; before mutex_

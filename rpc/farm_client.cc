@@ -24,6 +24,8 @@ namespace {
 constexpr absl::Duration kCallTimeout = absl::Seconds(30);
 // One wait of the tracker; longer waits are made of several.
 constexpr absl::Duration kWaitMax = absl::Seconds(20);
+// A tracker that answers "not now" is asked again after so long.
+constexpr absl::Duration kSettle = absl::Milliseconds(50);
 // A tracker that is started anew is back by then.
 constexpr absl::Duration kGiveUpAfter = absl::Seconds(60);
 
@@ -43,6 +45,7 @@ class FarmClient::Impl {
   Impl(std::string tracker, const std::shared_ptr<grpc::Channel>& channel)
       : tracker_(std::move(tracker)),
         client_id_(NewClientId()),
+        channel_(channel),
         stub_(pb::Farm::NewStub(channel)) {}
 
   ~Impl() {
@@ -96,8 +99,8 @@ class FarmClient::Impl {
       if (status.ok()) status = SubmitAgain(reply.unknown());
       if (!status.ok()) {
         HONE_RETURN_IF_ERROR(Unreachable(status));
-        absl::SleepFor(std::min(backoff.Next(absl::Uniform(random_, 0.0, 1.0)),
-                                std::max(deadline - absl::Now(), absl::ZeroDuration())));
+        Pause(std::min(backoff.Next(absl::Uniform(random_, 0.0, 1.0)),
+                       std::max(deadline - absl::Now(), absl::ZeroDuration())));
       } else {
         unreachable_since_ = absl::InfiniteFuture();
         std::vector<pb::BatchResult> results = TakeResults(request, reply);
@@ -142,6 +145,15 @@ class FarmClient::Impl {
     return Status(status.code(), absl::StrCat("tracker ", tracker_, ": ", status.message()));
   }
 
+  // Waits for the tracker, at most so long. gRPC's blocking interface makes progress with a
+  // connection only while somebody waits in it, so sleeping alone would not do.
+  void Pause(absl::Duration duration) {
+    const absl::Time end = absl::Now() + duration;
+    if (channel_->WaitForConnected(absl::ToChronoTime(end))) {
+      absl::SleepFor(std::min(end - absl::Now(), kSettle));
+    }
+  }
+
   Status SubmitPersistently(const pb::SubmitRequest& request) {
     const absl::Time deadline = absl::Now() + kGiveUpAfter;
     Backoff backoff(absl::Milliseconds(100), absl::Seconds(5));
@@ -150,7 +162,7 @@ class FarmClient::Impl {
       pb::SubmitReply reply;
       const Status status = Call(&pb::Farm::Stub::Submit, request, &reply, kCallTimeout);
       if (!IsWorthRetrying(status) || absl::Now() > deadline) return status;
-      absl::SleepFor(backoff.Next(absl::Uniform(random, 0.0, 1.0)));
+      Pause(backoff.Next(absl::Uniform(random, 0.0, 1.0)));
     }
   }
 
@@ -204,6 +216,7 @@ class FarmClient::Impl {
 
   const std::string tracker_;
   const std::string client_id_;
+  const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<pb::Farm::Stub> stub_;
   // Of the thread in WaitForResults.
   absl::BitGen random_;

@@ -19,7 +19,7 @@
 namespace hone {
 namespace {
 
-constexpr std::chrono::seconds kShutdownGrace(2);
+constexpr std::chrono::milliseconds kShutdownGrace(500);
 
 // A killed tracker leaves its socket behind; gRPC would take over a living one too.
 Status ClearSocket(const std::string& listen) {
