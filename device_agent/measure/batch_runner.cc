@@ -259,6 +259,7 @@ void BatchRunner::Race(std::vector<std::unique_ptr<Racer>>& racers) {
     for (Racer* racer : all) CheckAgain(*racer);
   } else {
     for (std::unique_ptr<Racer>& racer : racers) RunFirstVisit(*racer);
+    for (std::unique_ptr<Racer>& racer : racers) RunSecondChance(*racer);
     RunVisits(Survivors(racers, SurvivorsForRung1), VisitsInRung1, 0);
     const std::vector<Racer*> best = Survivors(racers, SurvivorsForRung2);
     RunVisits(best, VisitsInRung2, kRung2GapMs);
@@ -298,6 +299,18 @@ void BatchRunner::RunFirstVisit(Racer& racer) {
   racer.estimator.Add(std::move(visit), quiet);
   if (best_in_batch_ns_ <= 0 || racer.estimate_ns < best_in_batch_ns_)
     best_in_batch_ns_ = racer.estimate_ns;
+}
+
+void BatchRunner::RunSecondChance(Racer& racer) {
+  if (!racer.raced_out || !DeservesSecondChance(racer.estimate_ns, BestNs())) return;
+  watch_.candidate.store(racer.index);
+  const VisitPlan plan = {1, PlanFirstVisit(racer.estimate_ns).runs_per_sample};
+  Visit visit = timer_.TimeVisit(*racer.loaded, plan, racer.estimate_ns);
+  if (visit.run_ns.front() >= racer.estimate_ns) return;
+  racer.estimate_ns = visit.run_ns.front();
+  racer.raced_out = IsClearlySlower(racer.estimate_ns, BestNs());
+  const bool quiet = IsQuiet(visit, gflops_max_);
+  racer.estimator.Add(std::move(visit), quiet);
 }
 
 void BatchRunner::RunVisits(const std::vector<Racer*>& racers, int (*visits)(double), int gap_ms) {

@@ -72,6 +72,8 @@ class BatchRunner {
 
   void Race(std::vector<std::unique_ptr<Racer>>& racers);
   void RunFirstVisit(Racer& racer);
+  // One more sample, later, for a candidate that was raced out but may only have met a neighbour.
+  void RunSecondChance(Racer& racer);
   void RunVisits(const std::vector<Racer*>& racers, int (*visits)(double), int gap_ms);
   void RunVisit(Racer& racer);
   std::vector<Racer*> Survivors(const std::vector<std::unique_ptr<Racer>>& racers,

@@ -11,6 +11,7 @@ constexpr double kVisitNs = 600e3;
 constexpr double kSingleSampleFromNs = 20e6;
 constexpr int kRunsPerSampleMax = 10000;
 constexpr double kClearlySlower = 1.6;
+constexpr double kHopelessAtOnce = 4;
 constexpr double kHopelessInRung1 = 1.25;
 constexpr double kHopelessInRung2 = 1.1;
 constexpr size_t kRung2Survivors = 3;
@@ -60,6 +61,10 @@ int VisitsOfFinalist(double estimate_ns) {
 
 bool IsClearlySlower(double run_ns, double best_ns) {
   return best_ns > 0 && run_ns > kClearlySlower * best_ns;
+}
+
+bool DeservesSecondChance(double run_ns, double best_ns) {
+  return run_ns < kSingleSampleFromNs && run_ns <= kHopelessAtOnce * best_ns;
 }
 
 std::vector<int> SurvivorsForRung1(const std::vector<double>& costs_ns, double best_known_ns) {

@@ -26,6 +26,9 @@ int VisitsOfFinalist(double estimate_ns);
 
 // Whether a run says that going on is useless: 1.6 times the best. `best_ns` <= 0: none known.
 bool IsClearlySlower(double run_ns, double best_ns);
+// Whether a candidate that was clearly slower gets one more sample at another time: not when it is
+// hopeless (4 times the best) or its run is long (20 ms).
+bool DeservesSecondChance(double run_ns, double best_ns);
 
 // Who goes on, best first, as indices into `costs_ns` (infinity: out of the race).
 // Rung 1: the better third, rounded up. Rung 2: three. Of these, nobody who is 1.25 (rung 1) or 1.1

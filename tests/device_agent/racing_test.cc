@@ -38,6 +38,12 @@ TEST(RacingTest, GivesUpOnACandidateBeyondOnePointSixTimesTheBest) {
   EXPECT_FALSE(IsClearlySlower(1e9, 0)) << "no best is known";
 }
 
+TEST(RacingTest, GivesASecondChanceToWhoMayHaveMetANeighbour) {
+  EXPECT_TRUE(DeservesSecondChance(250e3, 100e3));
+  EXPECT_FALSE(DeservesSecondChance(500e3, 100e3)) << "no neighbour slows a kernel so much";
+  EXPECT_FALSE(DeservesSecondChance(50e6, 20e6)) << "too long";
+}
+
 TEST(RacingTest, TakesTheBetterThirdOfThoseStillRacing) {
   EXPECT_THAT(SurvivorsForRung1({9, 3, kOut, 5, 4, 8, 7}, 0), ElementsAre(1, 4));
   EXPECT_THAT(SurvivorsForRung1({9}, 0), ElementsAre(0));
