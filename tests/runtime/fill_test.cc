@@ -76,6 +76,7 @@ TEST(Fill, RoundsHalvesToTheNearest) {
   ASSERT_EQ(hone_fill(half.data(), count, "f16", 5, 0), 0);
   ASSERT_EQ(hone_fill(brain.data(), count, "bf16", 5, 0), 0);
   for (int i = 0; i < count; ++i) {
+    if (x[i] == 0) continue;  // it has no exponent
     const float step = std::fmax(std::ldexp(1.0f, std::ilogb(x[i]) - 10), std::ldexp(1.0f, -24));
     ASSERT_LE(std::fabs(FromF16(half[i]) - x[i]), step / 2) << x[i];
     const uint32_t bits = static_cast<uint32_t>(brain[i]) << 16;
