@@ -32,6 +32,8 @@ namespace {
 constexpr int kZerosBytes = 1024;
 // Further copies of one address in a block share the last opaque base.
 constexpr int kMaxOpaqueCopies = 8;
+// A value loaded this many register stores ago is still at hand.
+constexpr int kReuseStores = 4;
 
 bool ReadsMemory(const Expr& e) {
   if (e.kind() == ExprKind::kLoad) return true;
@@ -289,6 +291,14 @@ llvm::Value* ExprEmitter::EmitDivision(BinaryOp op, llvm::Value* a, llvm::Value*
     llvm::Value* shift = llvm::ConstantInt::get(type, constant->getValue().logBase2());
     return IsSigned(dtype) ? builder_.CreateAShr(a, shift) : builder_.CreateLShr(a, shift);
   }
+  if (!native_.division64 && DTypeBytes(dtype) == 8) {
+    // By library calls otherwise. On such targets every index and extent fits 32 bits.
+    llvm::Type* narrow = type->getWithNewBitWidth(32);
+    const DType narrow_dtype = IsSigned(dtype) ? DType::kI32 : DType::kU32;
+    llvm::Value* result = EmitDivision(op, builder_.CreateTrunc(a, narrow),
+                                       builder_.CreateTrunc(b, narrow), narrow_dtype);
+    return builder_.CreateIntCast(result, type, IsSigned(dtype));
+  }
   llvm::Value* divisor = known ? b : builder_.CreateSelect(builder_.CreateICmpEQ(b, zero), one, b);
   if (!IsSigned(dtype)) {
     return op == BinaryOp::kFloorMod ? builder_.CreateURem(a, divisor)
@@ -493,14 +503,16 @@ llvm::Value* ExprEmitter::LoadTracked(const MemoryBuffer& buffer, Address addres
     block_loads_.clear();
   }
   EarlierLoad& earlier = block_loads_[absl::StrCat(address.key, "+", address.offset, "x", lanes)];
-  if (earlier.value != nullptr && earlier.round == round_) return earlier.value;
+  if (earlier.value != nullptr && register_stores_ - earlier.register_stores <= kReuseStores) {
+    return earlier.value;
+  }
   if (earlier.count > 0) {
     const int number = std::min(earlier.count, kMaxOpaqueCopies);
     llvm::Value*& copy = regions_.back().memo[absl::StrCat(address.key, "#", number)];
     if (copy == nullptr) copy = OpaqueCopy(address.base);
     address.base = copy;
   }
-  earlier.round = round_;
+  earlier.register_stores = register_stores_;
   ++earlier.count;
   return earlier.value = LoadFrom(buffer, address, lanes, nullptr);
 }
@@ -546,10 +558,7 @@ void ExprEmitter::EmitStore(absl::string_view buffer_name, const Expr& index, ll
                             Type type) {
   const std::string name(buffer_name);
   if (registers_.Has(buffer_name)) {
-    if (!stored_in_round_.insert(absl::StrCat(name, ToString(index))).second) {
-      ++round_;
-      stored_in_round_ = {absl::StrCat(name, ToString(index))};
-    }
+    ++register_stores_;
     return registers_.Write(builder_, buffer_name, index, value);
   }
   const MemoryBuffer* buffer = FindMemory(buffer_name);

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <map>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -69,7 +68,7 @@ class ExprEmitter {
   // An address that was loaded in the current block, how often, and when last.
   struct EarlierLoad {
     llvm::Value* value = nullptr;  // null once memory may have changed
-    int round = 0;
+    int register_stores = 0;       // before it, in the function
     int count = 0;
   };
 
@@ -122,12 +121,10 @@ class ExprEmitter {
   std::map<std::string, Binding> values_;
   std::map<std::string, MemoryBuffer> buffers_;
   std::map<std::pair<const ExprNode*, llvm::Value*>, llvm::Value*> statement_memo_;
-  // By address and lanes. A round ends when a register is stored to for the second time in it: in a
-  // micro-kernel that is one step of the reduction.
+  // By address and lanes.
   std::map<std::string, EarlierLoad> block_loads_;
   llvm::BasicBlock* block_loads_of_ = nullptr;
-  int round_ = 0;
-  std::set<std::string> stored_in_round_;
+  int register_stores_ = 0;
   Status status_;
 };
 

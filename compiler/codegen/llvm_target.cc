@@ -60,14 +60,16 @@ std::string Features(const Target& target) {
 }  // namespace
 
 NativeOps NativeOpsOf(const Target& target) {
-  if (target.arch == "aarch64") return {.fma = true, .half = true, .rounding = true};
+  if (target.arch == "aarch64")
+    return {.fma = true, .half = true, .rounding = true, .division64 = true};
   if (IsArm32(target)) {
     return {.fma = target.HasFeature("vfp4"), .half = target.HasFeature("fp16")};
   }
   const bool avx512 = target.HasFeature("avx512f");
   return {.fma = target.HasFeature("fma") || avx512,
           .half = target.HasFeature("f16c") || avx512,
-          .rounding = target.HasFeature("sse4.1") || target.HasFeature("avx") || avx512};
+          .rounding = target.HasFeature("sse4.1") || target.HasFeature("avx") || avx512,
+          .division64 = true};
 }
 
 StatusOr<std::unique_ptr<llvm::TargetMachine>> MakeTargetMachine(const Target& target) {

@@ -13,9 +13,10 @@ namespace hone {
 
 // Which operations need no expansion and no library call.
 struct NativeOps {
-  bool fma = false;       // fused multiply-add on f32 and f64
-  bool half = false;      // conversions between f16 and f32
-  bool rounding = false;  // floor, ceil, round to even, trunc
+  bool fma = false;         // fused multiply-add on f32 and f64
+  bool half = false;        // conversions between f16 and f32
+  bool rounding = false;    // floor, ceil, round to even, trunc
+  bool division64 = false;  // of 64-bit integers; without it, those divided fit 32 bits
 };
 
 NativeOps NativeOpsOf(const Target& target);

@@ -408,6 +408,11 @@ Status Interpreter::RunStore(const Stmt& s) {
 Value Interpreter::Eval(const Expr& e, const Mask& mask) {
   Value value{e.type(), std::vector<Lane>(static_cast<size_t>(e.type().lanes))};
   if (!status_.ok()) return value;
+  if (e.type().lanes == 1 && mask.size() > 1) {
+    // A scalar is read if any of its lanes is wanted.
+    const bool wanted = std::find(mask.begin(), mask.end(), true) != mask.end();
+    return Eval(e, Mask{wanted});
+  }
   switch (e.kind()) {
     case ExprKind::kInt:
       value.lanes[0].i = WrapInt(e->int_value, e.type().dtype);
@@ -451,9 +456,7 @@ Value Interpreter::Eval(const Expr& e, const Mask& mask) {
       return value;
     }
     case ExprKind::kBroadcast: {
-      // A scalar is read if any of its lanes is wanted.
-      const bool wanted = mask.empty() || std::find(mask.begin(), mask.end(), true) != mask.end();
-      const Value a = Eval(e.arg(0), wanted ? Mask{} : Mask{false});
+      const Value a = Eval(e.arg(0), mask);
       std::fill(value.lanes.begin(), value.lanes.end(), a.lanes[0]);
       return value;
     }
