@@ -7,6 +7,26 @@
 #include "compiler/graph/shape_inference.h"
 
 namespace hone {
+namespace {
+
+// Tensors above this are refused: nothing real is as large, damaged files are.
+constexpr int64_t kLargestTensor = int64_t{1} << 34;
+// Constants above this stay computed rather than growing the model.
+constexpr int64_t kLargestFolded = int64_t{1} << 28;
+
+StatusOr<int64_t> CheckedElementCount(const TensorType& type) {
+  int64_t count = 1;
+  for (int64_t extent : type.shape) {
+    if (extent < 0 || (extent > 0 && count > kLargestTensor / extent)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("its output ", ToString(type), " is impossibly large"));
+    }
+    count *= extent;
+  }
+  return count;
+}
+
+}  // namespace
 
 std::string GraphBuilder::FreeName(const std::string& name) {
   std::string free = name;
@@ -42,6 +62,8 @@ StatusOr<int> GraphBuilder::Add(const std::string& name, Operator op, std::vecto
     constant = constant && graph_.IsConstant(value);
   }
   HONE_ASSIGN_OR_RETURN(TensorType type, InferNode(node, types));
+  HONE_ASSIGN_OR_RETURN(const int64_t count, CheckedElementCount(type));
+  constant = constant && count <= kLargestFolded;
   const int value = static_cast<int>(graph_.values.size());
   node.output = value;
   graph_.values.push_back({FreeName(name), std::move(type), nullptr});

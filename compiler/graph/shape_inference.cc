@@ -1,12 +1,16 @@
 #include "compiler/graph/shape_inference.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "absl/strings/str_cat.h"
 #include "compiler/operators/matmul.h"
 
 namespace hone {
 namespace {
+
+// Of a kernel, stride, dilation or pad: keeps index arithmetic far from overflow.
+constexpr int64_t kLargestWindow = int64_t{1} << 20;
 
 template <typename... Parts>
 Status Bad(const Parts&... parts) {
@@ -32,6 +36,10 @@ Status CheckWindow(const Window& window, size_t rank) {
   for (size_t d = 0; d < rank; ++d) {
     if (window.kernel[d] < 1 || window.strides[d] < 1 || window.dilations[d] < 1) {
       return Bad("its kernel, strides and dilations must be at least 1");
+    }
+    for (int64_t value : {window.kernel[d], window.strides[d], window.dilations[d],
+                          std::abs(window.pads_begin[d]), std::abs(window.pads_end[d])}) {
+      if (value > kLargestWindow) return Bad("a window attribute of ", value, " is too large");
     }
   }
   return absl::OkStatus();

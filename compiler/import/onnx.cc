@@ -16,6 +16,9 @@
 namespace hone {
 namespace {
 
+// Elements of an input. Nothing real is as large; damaged files are.
+constexpr int64_t kLargestInput = int64_t{1} << 31;
+
 bool IsHalf(DType dtype) { return dtype == DType::kF16 || dtype == DType::kBF16; }
 
 bool IsOnnxDomain(absl::string_view domain) { return domain.empty() || domain == "ai.onnx"; }
@@ -119,6 +122,14 @@ class Importer {
                           absl::StrCat("input '", input.name(), "': ", dtype.status().message()));
     }
     HONE_ASSIGN_OR_RETURN(std::vector<int64_t> shape, InputShape(input.name(), proto));
+    int64_t count = 1;
+    for (int64_t extent : shape) {
+      if (extent < 0 || (extent > 0 && count > kLargestInput / extent)) {
+        return absl::InvalidArgumentError(absl::StrCat("input '", input.name(), "' of shape ",
+                                                       ShapeText(shape), " is impossibly large"));
+      }
+      count *= std::max<int64_t>(extent, 1);
+    }
     return TensorType{*dtype, std::move(shape)};
   }
 
@@ -244,6 +255,9 @@ class Importer {
       return AtNode(proto, opset_,
                     absl::UnimplementedError(
                         absl::StrCat("it is supported from opset ", found->since, " on")));
+    }
+    if (proto.output_size() == 0) {
+      return AtNode(proto, opset_, absl::InvalidArgumentError("it has no outputs"));
     }
     std::vector<int> inputs;
     for (const std::string& name : proto.input()) {

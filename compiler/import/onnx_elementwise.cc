@@ -10,9 +10,10 @@
 namespace hone {
 namespace {
 
-// y = f(x), with numbers of x's type.
+// y = f(x), with numbers of x's type, which is no bool.
 Status ImportFunction(OnnxNode& node, const std::function<Expr(const Expr&)>& f) {
   HONE_ASSIGN_OR_RETURN(const int x, node.Input(0));
+  if (node.TypeOf(x) == DType::kBool) return node.WantFloat(x);
   return node.Done(node.Elementwise({x}, [&](const std::vector<Expr>& v) { return f(v[0]); }));
 }
 
@@ -222,8 +223,11 @@ Status ImportMod(OnnxNode& node) {
 Status ImportPow(OnnxNode& node) {
   HONE_ASSIGN_OR_RETURN(const int base, node.Input(0));
   HONE_ASSIGN_OR_RETURN(const int exponent, node.Input(1));
-  return node.Done(node.Elementwise({base, exponent},
-                                    [](const std::vector<Expr>& v) { return PowOf(v[0], v[1]); }));
+  if (node.TypeOf(base) == DType::kBool || node.TypeOf(exponent) == DType::kBool) {
+    return node.WantFloat(node.TypeOf(base) == DType::kBool ? base : exponent);
+  }
+  return node.Done(node.MixedElementwise(
+      {base, exponent}, [](const std::vector<Expr>& v) { return PowOf(v[0], v[1]); }));
 }
 
 Status ImportPRelu(OnnxNode& node) {
@@ -291,7 +295,11 @@ Status ImportThresholdedRelu(OnnxNode& node) {
 Status ImportWhere(OnnxNode& node) {
   HONE_ASSIGN_OR_RETURN(const std::vector<int> operands, node.AllInputs());
   if (operands.size() != 3) return absl::InvalidArgumentError("it needs three inputs");
-  return node.Done(node.Elementwise(
+  HONE_RETURN_IF_ERROR(node.WantBool(operands[0]));
+  if (node.TypeOf(operands[1]) != node.TypeOf(operands[2])) {
+    return absl::InvalidArgumentError("its two values are of different types");
+  }
+  return node.Done(node.MixedElementwise(
       operands, [](const std::vector<Expr>& v) { return Select(v[0], v[1], v[2]); }));
 }
 

@@ -9,11 +9,33 @@ namespace hone {
 template <UnaryOp op>
 Status ImportUnary(OnnxNode& node) {
   HONE_ASSIGN_OR_RETURN(const int x, node.Input(0));
+  if constexpr (op == UnaryOp::kAbs || op == UnaryOp::kNeg) {
+    if (node.TypeOf(x) == DType::kBool) return node.WantInteger(x);
+  } else {
+    HONE_RETURN_IF_ERROR(node.WantFloat(x));
+  }
   return node.Done(
       node.Elementwise({x}, [](const std::vector<Expr>& v) { return Unary(op, v[0]); }));
 }
 
-StatusOr<std::vector<int>> BinaryOperands(OnnxNode& node);  // checks types; old broadcasting
+StatusOr<std::vector<int>> BinaryOperands(OnnxNode& node);  // of one type; old broadcasting
+
+// And, Or, Xor take bools; their Bitwise kin integers.
+template <BinaryOp op, bool kBitwise>
+Status ImportLogical(OnnxNode& node) {
+  HONE_ASSIGN_OR_RETURN(const std::vector<int> operands, BinaryOperands(node));
+  HONE_RETURN_IF_ERROR(kBitwise ? node.WantInteger(operands[0]) : node.WantBool(operands[0]));
+  return node.Done(node.Elementwise(
+      operands, [](const std::vector<Expr>& v) { return Binary(op, v[0], v[1]); }));
+}
+
+template <bool kBitwise>
+Status ImportNot(OnnxNode& node) {
+  HONE_ASSIGN_OR_RETURN(const int x, node.Input(0));
+  HONE_RETURN_IF_ERROR(kBitwise ? node.WantInteger(x) : node.WantBool(x));
+  return node.Done(
+      node.Elementwise({x}, [](const std::vector<Expr>& v) { return Unary(UnaryOp::kNot, v[0]); }));
+}
 
 template <BinaryOp op>
 Status ImportBinary(OnnxNode& node) {

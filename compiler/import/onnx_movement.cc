@@ -9,9 +9,11 @@
 namespace hone {
 namespace {
 
+// A position that the model computes, kept inside: a wrong one must not read other memory.
 Expr AsIndex(const Expr& value, int64_t extent) {
   const Expr index = Cast(value, DType::kI64);
-  return Select(Less(index, Int(0)), index + extent, index);
+  const Expr from_start = Select(Less(index, Int(0)), index + extent, index);
+  return Min(Max(from_start, Int(0)), Int(std::max<int64_t>(extent - 1, 0)));
 }
 
 // Part of `x`: position begin + i * step along `axis`.
@@ -152,6 +154,9 @@ Status ImportOneHot(OnnxNode& node) {
   HONE_ASSIGN_OR_RETURN(const int indices, node.Input(0));
   HONE_ASSIGN_OR_RETURN(const std::vector<int64_t> depth, node.KnownInts(1, "depth"));
   HONE_ASSIGN_OR_RETURN(const int values, node.Input(2));
+  if (ElementCount(node.Shape(values)) != 2 || node.Rank(values) != 1) {
+    return absl::InvalidArgumentError("its values are not two");
+  }
   HONE_ASSIGN_OR_RETURN(const int axis, node.Axis(node.Int("axis", -1), node.Rank(indices) + 1));
   if (depth.size() != 1 || depth[0] < 1) return absl::InvalidArgumentError("its depth is not one");
   std::vector<int64_t> shape = node.Shape(indices);
@@ -159,7 +164,9 @@ Status ImportOneHot(OnnxNode& node) {
   std::vector<Expr> at = IndexVars(static_cast<int64_t>(shape.size()));
   const Expr along = at[axis];
   at.erase(at.begin() + axis);
-  const Expr hot = AsIndex(Load("v0", node.TypeOf(indices), at), depth[0]);
+  // Positions outside are hot nowhere.
+  const Expr given = Cast(Load("v0", node.TypeOf(indices), at), DType::kI64);
+  const Expr hot = Select(Less(given, Int(0)), given + depth[0], given);
   const DType dtype = node.TypeOf(values);
   return node.Done(node.IndexMap({indices, values}, shape,
                                  Select(Binary(BinaryOp::kEqual, along, hot),
@@ -241,6 +248,7 @@ Status ImportSlice(OnnxNode& node) {
     auto clamped = [&](int64_t at, int64_t low, int64_t high) {
       return std::clamp(at < 0 ? at + extent : at, low, high);
     };
+    if (extent == 0) continue;
     const int64_t start = clamped(starts[i], 0, step > 0 ? extent : extent - 1);
     const int64_t end =
         step > 0

@@ -102,8 +102,36 @@ Status OnnxNode::Done(StatusOr<int> value) {
   return absl::OkStatus();
 }
 
+Status OnnxNode::WantFloat(int value) const {
+  if (IsFloat(TypeOf(value))) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("an operand is ", DTypeName(TypeOf(value)), ", not a float"));
+}
+
+Status OnnxNode::WantBool(int value) const {
+  if (TypeOf(value) == DType::kBool) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("an operand is ", DTypeName(TypeOf(value)), ", not bool"));
+}
+
+Status OnnxNode::WantInteger(int value) const {
+  if (!IsFloat(TypeOf(value)) && TypeOf(value) != DType::kBool) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("an operand is ", DTypeName(TypeOf(value)), ", not an integer"));
+}
+
 StatusOr<int> OnnxNode::Elementwise(const std::vector<int>& values,
                                     const std::function<Expr(const std::vector<Expr>&)>& build) {
+  for (int value : values) {
+    if (TypeOf(value) == TypeOf(values[0])) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "its operands are ", DTypeName(TypeOf(values[0])), " and ", DTypeName(TypeOf(value))));
+  }
+  return MixedElementwise(values, build);
+}
+
+StatusOr<int> OnnxNode::MixedElementwise(
+    const std::vector<int>& values, const std::function<Expr(const std::vector<Expr>&)>& build) {
   int64_t rank = -1;
   for (int value : values) {
     if (graph_.ConstantOf(value) == nullptr) rank = std::max(rank, Rank(value));

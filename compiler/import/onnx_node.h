@@ -43,6 +43,11 @@ class OnnxNode {
   std::vector<double> Floats(absl::string_view name) const;
   const onnx::AttributeProto* Find(absl::string_view name) const;  // null if absent
 
+  // An error naming the type if input `value` is not of the kind.
+  Status WantFloat(int value) const;
+  Status WantBool(int value) const;
+  Status WantInteger(int value) const;  // not bool
+
   // An axis counted from the end if negative; an error outside [0, rank).
   StatusOr<int> Axis(int64_t axis, int64_t rank) const;
 
@@ -56,9 +61,12 @@ class OnnxNode {
 
   // --- Adding nodes.
   // An elementwise node of `values`, whose variables `build` gets in order. Constants of one
-  // element become numbers in the expression.
+  // element become numbers in the expression. Values of different types are an error.
   StatusOr<int> Elementwise(const std::vector<int>& values,
                             const std::function<Expr(const std::vector<Expr>&)>& build);
+  // The same for a `build` that takes different types.
+  StatusOr<int> MixedElementwise(const std::vector<int>& values,
+                                 const std::function<Expr(const std::vector<Expr>&)>& build);
   // A reduction that keeps its dimensions.
   StatusOr<int> Reduce(int value, Combiner combiner, const std::vector<bool>& reduced);
   // The mean over dimensions, which stay with extent 1.

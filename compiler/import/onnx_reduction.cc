@@ -72,6 +72,7 @@ Status ImportSoftmaxOf(OnnxNode& node, bool log) {
 
 // (x - mean) / sqrt(variance + epsilon), both over `reduced`.
 StatusOr<int> Normalized(OnnxNode& node, int x, const std::vector<bool>& reduced, double epsilon) {
+  HONE_RETURN_IF_ERROR(node.WantFloat(x));
   HONE_ASSIGN_OR_RETURN(const int mean, node.Mean(x, reduced));
   HONE_ASSIGN_OR_RETURN(
       const int centred,

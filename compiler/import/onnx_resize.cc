@@ -152,8 +152,13 @@ StatusOr<int> ResizeLinear(OnnxNode& node, int x, const std::vector<int64_t>& sh
 
 Status ResizeTo(OnnxNode& node, int x, const std::vector<int64_t>& shape,
                 const std::vector<double>& scales, const ResizeMode& mode) {
-  for (int64_t extent : shape) {
-    if (extent < 1) return absl::InvalidArgumentError("its output would be empty");
+  for (size_t d = 0; d < shape.size(); ++d) {
+    if (shape[d] < 1 || node.Shape(x)[d] < 1) {
+      return absl::InvalidArgumentError("its input or output is empty");
+    }
+    if (shape[d] > (int64_t{1} << 20)) {
+      return absl::InvalidArgumentError("its output is impossibly large");
+    }
   }
   if (mode.mode == "nearest") return node.Done(ResizeNearest(node, x, shape, scales, mode));
   if (mode.mode == "linear" || mode.mode == "bilinear") {
@@ -212,7 +217,8 @@ Status ImportResize(OnnxNode& node) {
   }
   std::vector<double> scales;
   for (size_t d = 0; d < sizes.size(); ++d) {
-    scales.push_back(static_cast<double>(sizes[d]) / static_cast<double>(node.Shape(x)[d]));
+    const int64_t extent = std::max<int64_t>(1, node.Shape(x)[d]);
+    scales.push_back(static_cast<double>(sizes[d]) / static_cast<double>(extent));
   }
   return ResizeTo(node, x, sizes, scales, mode);
 }

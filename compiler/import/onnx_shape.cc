@@ -31,7 +31,7 @@ StatusOr<std::vector<int64_t>> ListedAxes(OnnxNode& node) {
 Status CheckShape(const std::vector<int64_t>& shape) {
   int64_t count = 1;
   for (int64_t extent : shape) {
-    if (extent < 0 || (extent > 0 && count > (int64_t{1} << 31) / extent)) {
+    if (extent < 0 || (extent > 0 && count > (int64_t{1} << 28) / extent)) {
       return absl::InvalidArgumentError(
           absl::StrCat("shape ", ShapeText(shape), " is negative or too large"));
     }

@@ -98,7 +98,7 @@ Tensor Tensor::Floats(std::vector<int64_t> shape, const std::vector<float>& valu
   Tensor tensor = Zeros(DType::kF32, std::move(shape));
   HONE_CHECK(tensor.ElementCount() == static_cast<int64_t>(values.size()))
       << values.size() << " values for shape " << ShapeText(tensor.shape);
-  std::memcpy(tensor.bytes.data(), values.data(), tensor.bytes.size());
+  if (!values.empty()) std::memcpy(tensor.bytes.data(), values.data(), tensor.bytes.size());
   return tensor;
 }
 
@@ -106,7 +106,7 @@ Tensor Tensor::Ints(std::vector<int64_t> shape, const std::vector<int64_t>& valu
   Tensor tensor = Zeros(DType::kI64, std::move(shape));
   HONE_CHECK(tensor.ElementCount() == static_cast<int64_t>(values.size()))
       << values.size() << " values for shape " << ShapeText(tensor.shape);
-  std::memcpy(tensor.bytes.data(), values.data(), tensor.bytes.size());
+  if (!values.empty()) std::memcpy(tensor.bytes.data(), values.data(), tensor.bytes.size());
   return tensor;
 }
 

@@ -53,7 +53,7 @@ IndexMap Concatenation(const std::vector<Operand>& operands, int axis) {
   for (size_t j = operands.size(); j-- > 0;) {
     const int64_t end = begin;
     begin -= operands[j].shape[axis];
-    if (begin == end) continue;
+    if (begin == end && (j > 0 || map.body)) continue;  // nothing; but all of nothing is v0
     std::vector<Expr> index;
     for (size_t d = 0; d < map.y.size(); ++d) index.push_back(Var(absl::StrCat("d", d)));
     index[axis] = along + (-begin);

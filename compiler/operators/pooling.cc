@@ -10,25 +10,35 @@
 namespace hone {
 namespace {
 
+bool LeavesInput(const Pooling& p) {
+  for (size_t d = 0; d < p.window.kernel.size(); ++d) {
+    const int64_t last = (p.y[d + 2] - 1) * p.window.strides[d] +
+                         (p.window.kernel[d] - 1) * p.window.dilations[d] - p.window.pads_begin[d];
+    if (p.window.pads_begin[d] > 0 || last >= p.x[d + 2]) return true;
+  }
+  return false;
+}
+
 // How many points of the window at output position `var` count along one dimension: those inside
 // the input, or inside the padded input.
 int64_t CountAt(const Pooling& p, size_t d, int64_t position) {
-  int64_t count = 0;
   const int64_t begin = p.count_padding ? -p.window.pads_begin[d] : 0;
   const int64_t end = p.x[d + 2] + (p.count_padding ? p.window.pads_end[d] : 0);
-  for (int64_t k = 0; k < p.window.kernel[d]; ++k) {
-    const int64_t at =
-        position * p.window.strides[d] + k * p.window.dilations[d] - p.window.pads_begin[d];
-    count += at >= begin && at < end;
-  }
-  return count;
+  const int64_t start = position * p.window.strides[d] - p.window.pads_begin[d];
+  const int64_t step = p.window.dilations[d];
+  // Taps k with begin <= start + k * step < end.
+  const int64_t first = start >= begin ? 0 : (begin - start + step - 1) / step;
+  const int64_t last = start >= end ? 0 : (end - start + step - 1) / step;
+  return std::max<int64_t>(0, std::min(last, p.window.kernel[d]) - first);
 }
 
 // The same as an expression of `var`: a constant where all positions agree; the overlap of two
 // intervals for dense windows; for dilated ones a chain over the window's points.
 Expr CountExpr(const Pooling& p, size_t d, const Expr& var) {
+  if (!LeavesInput(p)) return Int(p.window.kernel[d]);
   bool constant = true;
-  for (int64_t at = 1; at < p.y[d + 2]; ++at) constant &= CountAt(p, d, at) == CountAt(p, d, 0);
+  for (int64_t at = 1; constant && at < p.y[d + 2]; ++at)
+    constant &= CountAt(p, d, at) == CountAt(p, d, 0);
   if (constant) return Int(CountAt(p, d, 0));
   const int64_t begin = p.count_padding ? -p.window.pads_begin[d] : 0;
   const int64_t end = p.x[d + 2] + (p.count_padding ? p.window.pads_end[d] : 0);
@@ -42,15 +52,6 @@ Expr CountExpr(const Pooling& p, size_t d, const Expr& var) {
     count = count + Select(And(LessEqual(Int(begin), at), Less(at, Int(end))), Int(1), Int(0));
   }
   return count;
-}
-
-bool LeavesInput(const Pooling& p) {
-  for (size_t d = 0; d < p.window.kernel.size(); ++d) {
-    const int64_t last = (p.y[d + 2] - 1) * p.window.strides[d] +
-                         (p.window.kernel[d] - 1) * p.window.dilations[d] - p.window.pads_begin[d];
-    if (p.window.pads_begin[d] > 0 || last >= p.x[d + 2]) return true;
-  }
-  return false;
 }
 
 }  // namespace

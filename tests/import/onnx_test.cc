@@ -1,5 +1,7 @@
 #include "compiler/import/onnx.h"
 
+#include <random>
+
 #include "compiler/graph/evaluate_plan.h"
 #include "compiler/graph/plan_model.h"
 #include "compiler/import/zoo.h"
@@ -174,6 +176,46 @@ TEST(OnnxTest, FixedInputsAreConstants) {
             "input x:f32[2]\n"
             "y:f32[2] = elementwise(x) then v0+0x1p+1\n"
             "output y\n");
+}
+
+TEST(OnnxTest, RefusesOperandsOfTheWrongType) {
+  EXPECT_EQ(ErrorOf(OneNode("Exp", 13, {"2"}, onnx::TensorProto::INT32)),
+            "node 'node1' (Exp, opset 13): an operand is i32, not a float");
+  EXPECT_EQ(ErrorOf(OneNode("Not", 13)),
+            "node 'node1' (Not, opset 13): an operand is f32, not bool");
+  onnx::ModelProto model = OneNode("Max", 13, {"2"});
+  *model.mutable_graph()->add_input() = Info("z", onnx::TensorProto::INT64, {"2"});
+  model.mutable_graph()->mutable_node(0)->add_input("z");
+  EXPECT_EQ(ErrorOf(model), "node 'node1' (Max, opset 13): its operands are f32 and i64");
+}
+
+TEST(OnnxTest, DamagedModelsAreRefusedOrImportedButNeverCrash) {
+  std::mt19937 random(1);
+  for (const std::string& op : SupportedOnnxOperators()) {
+    onnx::ModelProto model = OneNode(op, 22, {"1", "4", "6", "6"});
+    onnx::NodeProto& node = *model.mutable_graph()->mutable_node(0);
+    for (const char* name : {"w", "b"}) {
+      onnx::TensorProto& tensor = *model.mutable_graph()->add_initializer();
+      tensor.set_name(name);
+      tensor.set_data_type(*name == 'w' ? onnx::TensorProto::FLOAT : onnx::TensorProto::INT64);
+      tensor.add_dims(4);
+      tensor.set_raw_data(std::string(*name == 'w' ? 16 : 32, '\1'));
+      node.add_input(name);
+    }
+    onnx::AttributeProto& attribute = *node.add_attribute();
+    attribute.set_name("axis");
+    attribute.set_type(onnx::AttributeProto::INT);
+    attribute.set_i(1);
+    const std::string whole = model.SerializeAsString();
+    for (int round = 0; round < 40; ++round) {
+      std::string bytes = whole;
+      for (int flip = 0; flip < 1 + round / 10; ++flip) {
+        bytes[random() % bytes.size()] = static_cast<char>(random());
+      }
+      auto graph = ImportOnnx(bytes, {});
+      if (graph.ok()) (void)PlanModel(*std::move(graph), {.lanes = 8});
+    }
+  }
 }
 
 TEST(OnnxTest, ListsItsOperatorsSorted) {
