@@ -91,18 +91,15 @@ class TuningSession::Impl {
              const std::function<void(const TuningState&)>& observe) {
     start_ns_ = clock_.MonotonicNanos();
     observe_ = &observe;
-    for (size_t w = 0; w < works_.size(); ++w) {
-      if (cancelled()) return Finish();
-      HONE_RETURN_IF_ERROR(Open(static_cast<int>(w)));
-      Observe();
-    }
     while (true) {
       if (cancelled()) {
         CancelAll();
         return Finish();
       }
+      // Spaces are derived one by one, while the first batches are measured already.
+      if (opened_ < works_.size()) HONE_RETURN_IF_ERROR(Open(static_cast<int>(opened_++)));
       HONE_RETURN_IF_ERROR(StartFlights());
-      if (flights_.empty()) break;
+      if (flights_.empty() && opened_ == works_.size()) break;
       HONE_RETURN_IF_ERROR(TakeBuilds());
       HONE_RETURN_IF_ERROR(TakeResults());
       Observe();
@@ -150,7 +147,7 @@ class TuningSession::Impl {
                             DeriveSketches(work.task.workload, work.task.layouts, options_.target));
     }
     const MachineProfile profile = MachineProfile::For(options_.target);
-    state.roofline_ns = RooflineNs(work.task.workload, options_.target, profile);
+    state.roofline_ns = RooflineOf(work);
     work.search.emplace(work.task.workload, std::move(sketches), options_.target, profile,
                         state.roofline_ns,
                         SearchOptions{.seed = SeedOf(work.task.workload.Key(), options_.seed, 0)});
@@ -172,7 +169,7 @@ class TuningSession::Impl {
           state.default_ns = measurement.cost_ns();
         }
         if (measurement.finalist()) work.finalists.insert(record.schedule());
-        state_.peak_gflops = std::max(state_.peak_gflops, measurement.peak_gflops());
+        RaisePeak(measurement.peak_gflops());
       } else if (IsCandidatesFault(measurement.failure())) {
         work.search->ObserveSchedule(record.schedule(), std::nullopt);
       }
@@ -182,6 +179,21 @@ class TuningSession::Impl {
     return absl::OkStatus();
   }
 
+  double RooflineOf(const Work& work) const {
+    return RooflineNs(work.task.workload, options_.target,
+                      MachineProfile::For(options_.target, state_.peak_gflops));
+  }
+
+  // The peak is measured beside every candidate; a higher one moves the limit.
+  void RaisePeak(double peak_gflops) {
+    if (peak_gflops <= state_.peak_gflops) return;
+    state_.peak_gflops = peak_gflops;
+    for (size_t w = 0; w < opened_; ++w) {
+      state_.workloads[w].roofline_ns = RooflineOf(works_[w]);
+      if (works_[w].search) works_[w].search->set_roofline_ns(state_.workloads[w].roofline_ns);
+    }
+  }
+
   std::string BoundaryLayoutTextOf(const Work& work) const {
     const StatusOr<Schedule> schedule = Schedule::Parse(
         absl::StrCat("schedule/1\n", BoundaryLayoutLines(work.task.workload, work.task.layouts)));
@@ -189,13 +201,24 @@ class TuningSession::Impl {
   }
 
   void Describe(int w) {
-    const Search& search = *works_[w].search;
+    const Work& work = works_[w];
     WorkloadState& state = state_.workloads[w];
-    state.trials = search.trials();
-    state.failures = search.failures();
-    state.best_ns = search.best_ns();
-    const std::vector<int> best = search.Best(1);
-    if (!best.empty()) state.best_schedule = search.ScheduleText(best[0]);
+    state.trials = work.search->trials();
+    state.failures = work.search->failures();
+    const std::vector<int> best = BestOf(work, 1);
+    if (best.empty()) return;
+    state.best_ns = work.search->CostNs(best[0]);
+    state.best_schedule = work.search->ScheduleText(best[0]);
+  }
+
+  // As the database judges: those that were in a duel before the others, then the fastest.
+  std::vector<int> BestOf(const Work& work, int count) const {
+    std::vector<int> best = work.search->Best(work.search->trials());
+    std::stable_partition(best.begin(), best.end(), [&](int candidate) {
+      return work.finalists.count(work.search->ScheduleText(candidate)) > 0;
+    });
+    if (static_cast<int>(best.size()) > count) best.resize(count);
+    return best;
   }
 
   void Observe() {
@@ -236,7 +259,7 @@ class TuningSession::Impl {
     for (size_t w = 0; w < works_.size(); ++w) {
       Work& work = works_[w];
       WorkloadState& state = state_.workloads[w];
-      if (state.phase == WorkloadState::Phase::kDone || work.flights > 0) continue;
+      if (w >= opened_ || state.phase == WorkloadState::Phase::kDone || work.flights > 0) continue;
       const std::string end = EndOf(work);
       if (end.empty()) continue;
       if (state.reason.empty()) state.reason = end;
@@ -258,6 +281,11 @@ class TuningSession::Impl {
         const Work& work = works_[w];
         const WorkloadState& state = state_.workloads[w];
         BudgetView view;
+        view.available = w < opened_;
+        if (!view.available) {
+          views.push_back(view);
+          continue;
+        }
         view.available = state.phase < WorkloadState::Phase::kFinal && EndOf(work).empty() &&
                          work.flights < flights_each && Planned(work) < options_.trials_max &&
                          // Until the first results there is nothing to learn from.
@@ -265,7 +293,7 @@ class TuningSession::Impl {
         view.calls = state.calls;
         view.best_ns = state.best_ns;
         view.roofline_ns = state.roofline_ns;
-        view.trials = work.search ? work.search->trials() + InFlight(static_cast<int>(w)) : 0;
+        view.trials = Planned(work);
         const std::vector<double>& curve = work.search->curve();
         if (static_cast<int>(curve.size()) > kRecentTrials) {
           view.recent_trials = kRecentTrials;
@@ -282,8 +310,12 @@ class TuningSession::Impl {
 
   // Whether the best is not known to be it yet.
   bool NeedsDuel(const Work& work) const {
+    // A measurement of an earlier batch that looks better by little may be luck.
+    constexpr double kLuck = 0.98;
     const std::vector<int> best = work.search->Best(2);
-    return best.size() == 2 && !work.finalists.count(work.search->ScheduleText(best[0]));
+    if (best.size() < 2) return false;
+    if (work.finalists.empty()) return true;
+    return work.search->best_ns() < kLuck * work.search->CostNs(BestOf(work, 1)[0]);
   }
 
   int InFlight(int w) const {
@@ -301,7 +333,7 @@ class TuningSession::Impl {
   Status Learn() {
     if (observations_ < learnt_ + std::max(16, learnt_ / 6)) return absl::OkStatus();
     TrainingSet set;
-    for (const Work& work : works_) work.search->AppendTraining(&set);
+    for (size_t w = 0; w < opened_; ++w) works_[w].search->AppendTraining(&set);
     learnt_ = observations_;
     return model_.Train(set);
   }
@@ -472,7 +504,7 @@ class TuningSession::Impl {
     if (IsCandidatesFault(result.reference().failure())) {
       reference_failed = true;
       state.reason = absl::StrCat("the reference fails: ", result.reference().message());
-    } else if (result.reference().cost_ns() > 0) {
+    } else if (!flight.final && result.reference().cost_ns() > 0) {
       state.default_ns = state.default_ns == 0
                              ? result.reference().cost_ns()
                              : std::min(state.default_ns, result.reference().cost_ns());
@@ -481,11 +513,12 @@ class TuningSession::Impl {
         std::min<int>(result.measurements_size(), static_cast<int>(flight.proposals.size()));
     for (int i = 0; i < count; ++i) {
       const pb::Measurement& measurement = result.measurements(i);
-      state_.peak_gflops = std::max(state_.peak_gflops, measurement.peak_gflops());
+      RaisePeak(measurement.peak_gflops());
       const int candidate = flight.proposals[i].candidate;
       if (measurement.failure() == pb::OK) {
         work.search->Observe(candidate, measurement.cost_ns());
         if (measurement.finalist()) work.finalists.insert(work.search->ScheduleText(candidate));
+        if (flight.final && candidate == 0) state.default_ns = measurement.cost_ns();
       } else if (IsCandidatesFault(measurement.failure())) {
         work.search->Observe(candidate, std::nullopt);
       } else {
@@ -529,6 +562,7 @@ class TuningSession::Impl {
   const Clock& clock_;
   std::vector<Work> works_;
   TuningState state_;
+  size_t opened_ = 0;  // works whose search exists: the first so many
   std::map<int, Flight> flights_;
   int last_flight_ = 0;
   int observations_ = 0;  // over all workloads, earlier sessions included

@@ -28,14 +28,14 @@ constexpr Verb kVerbs[] = {
 };
 
 StatusOr<Step> ParseStep(TextReader& reader) {
-  const Status unknown = reader.Error("");
+  const TextReader before = reader;  // errors name the place of the verb
   HONE_ASSIGN_OR_RETURN(std::string word, reader.Word("a step, such as 'tile y w 6'"));
   for (const Verb& verb : kVerbs) {
     if (word == verb.name) return verb.parse(reader);
   }
   std::string verbs;
   for (const Verb& verb : kVerbs) absl::StrAppend(&verbs, verbs.empty() ? "" : ", ", verb.name);
-  return absl::UnimplementedError(absl::StrCat(std::string(unknown.message()), "'", word,
+  return absl::UnimplementedError(absl::StrCat(std::string(before.Error("").message()), "'", word,
                                                "' is no schedule step; the steps are ", verbs));
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/str_cat.h"
 #include "base/check.h"
 
 namespace hone {
@@ -24,30 +25,35 @@ const StageFacts* MainStage(const NestFacts& facts) {
 
 // Collects values beside their names, so that the two cannot drift apart.
 struct Collector {
-  std::vector<std::string> names;
+  bool named = false;
+  std::vector<std::string> names;  // when `named`
   std::vector<float> values;
-  void Add(const std::string& name, float value) {
-    names.push_back(name);
+  void Add(absl::string_view name, float value) {
+    if (named) names.emplace_back(name);
+    values.push_back(std::isfinite(value) ? value : 0);
+  }
+  void Add(absl::string_view prefix, absl::string_view name, float value) {
+    if (named) names.push_back(absl::StrCat(prefix, name));
     values.push_back(std::isfinite(value) ? value : 0);
   }
 };
 
-void AddTensor(const std::string& prefix, const TensorFacts* tensor, const Target& target,
+void AddTensor(absl::string_view prefix, const TensorFacts* tensor, const Target& target,
                Collector* out) {
   const TensorFacts none;
   const TensorFacts& t = tensor != nullptr ? *tensor : none;
-  out->Add(prefix + "_bytes_of_l1", Log2(1 + Ratio(t.bytes, target.l1_bytes)));
-  out->Add(prefix + "_bytes_of_l2", Log2(1 + Ratio(t.bytes, target.l2_bytes)));
-  out->Add(prefix + "_inner_of_l1", Ratio(t.inner_bytes, target.l1_bytes));
-  out->Add(prefix + "_inner_of_l2", Ratio(t.inner_bytes, target.l2_bytes));
-  out->Add(prefix + "_l1_reread", Log2(1 + Ratio(t.l1_miss_bytes, t.bytes)));
-  out->Add(prefix + "_l2_reread", Log2(1 + Ratio(t.l2_miss_bytes, t.bytes)));
-  out->Add(prefix + "_gathered", t.gathered ? 1 : 0);
-  out->Add(prefix + "_constant", t.constant ? 1 : 0);
+  out->Add(prefix, "_bytes_of_l1", Log2(1 + Ratio(t.bytes, target.l1_bytes)));
+  out->Add(prefix, "_bytes_of_l2", Log2(1 + Ratio(t.bytes, target.l2_bytes)));
+  out->Add(prefix, "_inner_of_l1", Ratio(t.inner_bytes, target.l1_bytes));
+  out->Add(prefix, "_inner_of_l2", Ratio(t.inner_bytes, target.l2_bytes));
+  out->Add(prefix, "_l1_reread", Log2(1 + Ratio(t.l1_miss_bytes, t.bytes)));
+  out->Add(prefix, "_l2_reread", Log2(1 + Ratio(t.l2_miss_bytes, t.bytes)));
+  out->Add(prefix, "_gathered", t.gathered ? 1 : 0);
+  out->Add(prefix, "_constant", t.constant ? 1 : 0);
 }
 
-Collector Collect(const NestFacts& facts, const PriorCost& cost, const Target& target) {
-  Collector out;
+Collector Collect(const NestFacts& facts, const PriorCost& cost, const Target& target, bool named) {
+  Collector out{.named = named};
   const StageFacts none;
   const StageFacts* main = MainStage(facts);
   const StageFacts& s = main != nullptr ? *main : none;
@@ -127,12 +133,12 @@ Collector Collect(const NestFacts& facts, const PriorCost& cost, const Target& t
 
 const std::vector<std::string>& FeatureNames() {
   // Built once: the names do not depend on the candidate.
-  static const std::vector<std::string> names = Collect({}, {}, {}).names;
+  static const std::vector<std::string> names = Collect({}, {}, {}, /*named=*/true).names;
   return names;
 }
 
 std::vector<float> FeaturesOf(const NestFacts& facts, const PriorCost& cost, const Target& target) {
-  std::vector<float> values = Collect(facts, cost, target).values;
+  std::vector<float> values = Collect(facts, cost, target, /*named=*/false).values;
   HONE_CHECK(values.size() == FeatureNames().size());
   return values;
 }

@@ -88,6 +88,11 @@ class StageLoops {
 class Analysis {
  public:
   Analysis(const LoopNest& nest, const Target& target) : nest_(nest), target_(target) {
+    for (const StageNest& stage : nest.stages) {
+      std::vector<Use>& uses = uses_[stage.stage.name];
+      for (Access& access : AccessesOf(stage.stage.body))
+        uses.push_back(MakeUse(std::move(access)));
+    }
     // Hosts stand after what is computed in them, so walk backwards.
     for (size_t s = nest.stages.size(); s-- > 0;) {
       const StageNest& stage = nest.stages[s];
@@ -105,6 +110,25 @@ class Analysis {
   }
 
  private:
+  // An access with what its tensor looks like.
+  struct Use {
+    Access access;
+    bool written = false;
+    std::vector<double> shape;
+    Layout layout;
+    double element_bytes = 4;
+  };
+
+  Use MakeUse(Access access, bool written = false) const {
+    Use use{.access = std::move(access), .written = written};
+    for (const Expr& extent : nest_.ShapeOf(use.access.tensor)) {
+      use.shape.push_back(static_cast<double>(ExtentValue(extent, nest_.params)));
+    }
+    use.layout = LayoutOf(nest_, use.access.tensor);
+    use.element_bytes = static_cast<double>(DTypeBytes(nest_.DTypeOf(use.access.tensor)));
+    return use;
+  }
+
   const StageLoops& LoopsOf(absl::string_view stage) const { return loops_.at(std::string(stage)); }
   size_t HostDepth(const StageNest& stage) const {
     const StageNest* host = nest_.FindStage(stage.host);
@@ -136,9 +160,11 @@ class Analysis {
                  const Extents& full) const {
     Extents need;
     for (const StageNest& reader : nest_.stages) {
-      std::vector<Access> reads = AccessesOf(reader.stage.body);
-      std::erase_if(reads, [&](const Access& read) { return read.tensor != stage.stage.name; });
-      if (reads.empty()) continue;
+      const std::vector<Use>& reads = uses_.at(reader.stage.name);
+      const auto reads_stage = [&](const Use& use) {
+        return use.access.tensor == stage.stage.name;
+      };
+      if (std::none_of(reads.begin(), reads.end(), reads_stage)) continue;
       Extents reach;
       if (reader.stage.name == host.stage.name) {
         reach = LoopsOf(host.stage.name).Reach(depth);
@@ -147,7 +173,9 @@ class Analysis {
       } else {
         continue;
       }
-      for (const Access& access : reads) {
+      for (const Use& use : reads) {
+        if (!reads_stage(use)) continue;
+        const Access& access = use.access;
         for (size_t d = 0; d < access.indices.size() && d < stage.stage.dims.size(); ++d) {
           double& extent = need[stage.stage.dims[d].name];
           extent = std::max(extent, SpanOf(access.indices[d], reach));
@@ -221,15 +249,12 @@ class Analysis {
   }
 
   // Bytes of the lines that a box of logical extents takes up in the tensor's layout.
-  double BoxBytes(absl::string_view tensor, const std::vector<double>& box) const {
-    const Layout layout = LayoutOf(nest_, tensor);
-    const std::vector<Expr> shape = nest_.ShapeOf(tensor);
-    const double element = static_cast<double>(DTypeBytes(nest_.DTypeOf(tensor)));
-    double run = element;  // bytes that lie side by side
+  double BoxBytes(const Use& use, const std::vector<double>& box) const {
+    double run = use.element_bytes;  // bytes that lie side by side
     double runs = 1;
     bool side_by_side = true;
-    for (auto part = layout.dims.rbegin(); part != layout.dims.rend(); ++part) {
-      double whole = static_cast<double>(ExtentValue(shape[part->dim], nest_.params));
+    for (auto part = use.layout.dims.rbegin(); part != use.layout.dims.rend(); ++part) {
+      double whole = use.shape[part->dim];
       double used = std::min(box[part->dim], whole);
       if (part->divisor > 1) {
         whole = std::ceil(whole / static_cast<double>(part->divisor));
@@ -250,12 +275,10 @@ class Analysis {
     return runs * std::ceil(run / kLine) * kLine;
   }
 
-  std::vector<double> BoxOf(const Access& access, const Extents& reach) const {
-    const std::vector<Expr> shape = nest_.ShapeOf(access.tensor);
+  std::vector<double> BoxOf(const Use& use, const Extents& reach) const {
     std::vector<double> box;
-    for (size_t d = 0; d < access.indices.size(); ++d) {
-      const double whole = static_cast<double>(ExtentValue(shape[d], nest_.params));
-      box.push_back(std::min(whole, SpanOf(access.indices[d], reach)));
+    for (size_t d = 0; d < use.shape.size(); ++d) {
+      box.push_back(std::min(use.shape[d], SpanOf(use.access.indices[d], reach)));
     }
     return box;
   }
@@ -346,7 +369,8 @@ class Analysis {
     // the vector loop, or every lane by itself.
     const std::string vector_dim = DimOf(stage, vector_loop);
     const Extents block = loops.Reach(begin);
-    for (const Access& access : AccessesOf(stage.stage.body)) {
+    for (const Use& use : uses_.at(stage.stage.name)) {
+      const Access& access = use.access;
       if (InRegisters(access.tensor)) continue;
       double loads = 1;
       double distinct = 1;
@@ -356,7 +380,7 @@ class Analysis {
       }
       Extents scalar_block = block;
       if (!vector_dim.empty()) scalar_block[vector_dim] = 1;
-      for (double span : BoxOf(access, scalar_block)) distinct *= span;
+      for (double span : BoxOf(use, scalar_block)) distinct *= span;
       loads = std::min(loads, std::max(1.0, distinct));
       if (!vector_dim.empty() && access.Uses(vector_dim)) {
         const VectorRead read = VectorReadOf(nest_, access, vector_dim,
@@ -434,25 +458,21 @@ class Analysis {
   }
 
   void DescribeTensors(const StageNest& stage, const Path& path, StageFacts* facts) {
-    struct Use {
-      Access access;
-      bool written;
-    };
     std::vector<Use> uses;
-    for (Access& access : AccessesOf(stage.stage.body)) {
-      if (!InRegisters(access.tensor)) uses.push_back({std::move(access), false});
+    for (const Use& use : uses_.at(stage.stage.name)) {
+      if (!InRegisters(use.access.tensor)) uses.push_back(use);
     }
     if (!InRegisters(stage.stage.name)) {
       Access result{stage.stage.name, stage.stage.dtype, {}, false};
       for (const Dim& dim : stage.stage.dims) result.indices.push_back(Var(dim.name));
-      uses.push_back({std::move(result), true});
+      uses.push_back(MakeUse(std::move(result), /*written=*/true));
     }
     const size_t depths = path.trips.size() + 1;
     std::vector<std::vector<double>> footprint(depths);  // [depth][use]
     for (size_t depth = 0; depth < depths; ++depth) {
       const Extents reach = ReachAt(stage, path, depth);
       for (const Use& use : uses) {
-        footprint[depth].push_back(BoxBytes(use.access.tensor, BoxOf(use.access, reach)));
+        footprint[depth].push_back(BoxBytes(use, BoxOf(use, reach)));
       }
     }
     std::vector<double> before(depths, 1);  // iterations of the loops outside each depth
@@ -504,6 +524,7 @@ class Analysis {
 
   const LoopNest& nest_;
   const Target& target_;
+  std::map<std::string, std::vector<Use>> uses_;  // reads, by stage
   std::map<std::string, StageLoops> loops_;
 };
 

@@ -8,6 +8,7 @@
 namespace hone {
 namespace {
 
+constexpr int64_t kPointsMax = 200000;  // of one sketch that are looked at
 // How much of what the other bounds take adds to the largest: nothing overlaps perfectly.
 constexpr double kImperfectOverlap = 0.25;
 
@@ -84,30 +85,37 @@ std::vector<EstimatedCandidate> EstimateCandidates(const Workload& workload,
                                                    const std::vector<Sketch>& sketches,
                                                    const Target& target,
                                                    const MachineProfile& profile, int64_t limit) {
-  double total = 0;
-  for (const Sketch& sketch : sketches) total += static_cast<double>(sketch.Size());
-  // An odd step visits all values of holes whose domains are powers of two.
-  const int64_t step = static_cast<int64_t>(std::ceil(total / static_cast<double>(limit))) | 1;
-  std::vector<EstimatedCandidate> candidates;
+  // All that meet their requirements; these are quickly asked, estimating is not.
+  std::vector<std::pair<int, Assignment>> points;
   for (size_t s = 0; s < sketches.size(); ++s) {
     const std::vector<Hole>& holes = sketches[s].holes();
-    for (int64_t i = 0; i < sketches[s].Size(); i += step) {
-      EstimatedCandidate candidate{.sketch = static_cast<int>(s)};
+    const int64_t size = sketches[s].Size();
+    const int64_t step = (size / kPointsMax) | 1;  // odd: visits all values of even domains
+    for (int64_t i = 0; i < size; i += step) {
+      Assignment assignment;
       int64_t rest = i;
       for (const Hole& hole : holes) {
         const int64_t values = static_cast<int64_t>(hole.values.size());
-        candidate.assignment.push_back(static_cast<int>(rest % values));
+        assignment.push_back(static_cast<int>(rest % values));
         rest /= values;
       }
-      if (!sketches[s].Satisfies(candidate.assignment)) continue;
-      const StatusOr<Schedule> schedule = sketches[s].Instantiate(candidate.assignment);
-      if (!schedule.ok()) continue;
-      const StatusOr<LoopNest> nest = ApplySchedule(*schedule, workload);
-      if (!nest.ok()) continue;
-      candidate.facts = AnalyzeNest(*nest, target);
-      candidate.cost = EstimateCost(candidate.facts, target, profile);
-      candidates.push_back(std::move(candidate));
+      if (sketches[s].Satisfies(assignment)) points.emplace_back(s, std::move(assignment));
     }
+  }
+  const double step =
+      std::max(1.0, static_cast<double>(points.size()) / static_cast<double>(limit));
+  std::vector<EstimatedCandidate> candidates;
+  for (double at = 0; at < static_cast<double>(points.size()); at += step) {
+    auto& [sketch, assignment] = points[static_cast<size_t>(at)];
+    const StatusOr<Schedule> schedule = sketches[sketch].Instantiate(assignment);
+    if (!schedule.ok()) continue;
+    const StatusOr<LoopNest> nest = ApplySchedule(*schedule, workload);
+    if (!nest.ok()) continue;
+    EstimatedCandidate candidate{.sketch = sketch, .assignment = std::move(assignment)};
+    candidate.schedule = schedule->ToString();
+    candidate.facts = AnalyzeNest(*nest, target);
+    candidate.cost = EstimateCost(candidate.facts, target, profile);
+    candidates.push_back(std::move(candidate));
   }
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const EstimatedCandidate& a, const EstimatedCandidate& b) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "base/target.h"
@@ -35,6 +36,7 @@ double RooflineNs(const Workload& workload, const Target& target, const MachineP
 struct EstimatedCandidate {
   int sketch = 0;  // which of the sketches
   Assignment assignment;
+  std::string schedule;  // text form
   NestFacts facts;
   PriorCost cost;
 };

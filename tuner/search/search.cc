@@ -7,7 +7,6 @@
 #include <cmath>
 #include <set>
 
-#include "base/check.h"
 #include "tuner/features/features.h"
 
 namespace hone {
@@ -52,23 +51,20 @@ Search::Search(const Workload& workload, std::vector<Sketch> sketches, const Tar
     index_[{entry.candidate.sketch, entry.candidate.assignment}] = static_cast<int>(pool_.size());
     pool_.push_back(std::move(entry));
     // Two sketches may give one schedule; it is tried once.
-    const std::string text = ScheduleText(static_cast<int>(pool_.size()) - 1);
-    if (!by_text_.emplace(text, static_cast<int>(pool_.size()) - 1).second) {
+    const int added = static_cast<int>(pool_.size()) - 1;
+    if (!by_text_.emplace(ScheduleText(added), added).second) {
       pool_.back().proposed = true;
     }
   }
 }
 
-std::string Search::ScheduleText(int candidate) const {
-  const Entry& entry = pool_[candidate];
-  if (!entry.text.empty()) return entry.text;
-  const StatusOr<Schedule> schedule =
-      sketches_[entry.candidate.sketch].Instantiate(entry.candidate.assignment);
-  HONE_CHECK(schedule.ok()) << schedule.status().ToString();
-  return schedule->ToString();
+const std::string& Search::ScheduleText(int candidate) const {
+  return pool_[candidate].candidate.schedule;
 }
 
 double Search::PredictedNs(int candidate) const { return pool_[candidate].candidate.cost.total_ns; }
+
+double Search::CostNs(int candidate) const { return pool_[candidate].cost_ns.value_or(0); }
 
 bool Search::IsFree(int candidate) const {
   return !pool_[candidate].proposed && !pool_[candidate].observed;
@@ -248,7 +244,7 @@ void Search::ObserveSchedule(const std::string& schedule_text, std::optional<dou
   entry.candidate.facts = AnalyzeNest(*nest, target_);
   entry.candidate.cost = EstimateCost(entry.candidate.facts, target_, profile_);
   entry.features = FeaturesOf(entry.candidate.facts, entry.candidate.cost, target_);
-  entry.text = schedule_text;
+  entry.candidate.schedule = schedule_text;
   entry.proposed = true;
   by_text_[schedule_text] = static_cast<int>(pool_.size());
   pool_.push_back(std::move(entry));

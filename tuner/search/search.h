@@ -51,12 +51,15 @@ class Search {
   // Why no more trials are worth their time, or "".
   std::string StopReason() const;
 
-  std::string ScheduleText(int candidate) const;
+  const std::string& ScheduleText(int candidate) const;
   double PredictedNs(int candidate) const;  // by the prior
+  double CostNs(int candidate) const;       // 0: not measured, or it failed
   // Measured candidates, fastest first, at most `count`.
   std::vector<int> Best(int count) const;
   double best_ns() const { return best_ns_; }  // 0 before the first success
   double roofline_ns() const { return roofline_ns_; }
+  // The machine turned out faster, or slower, than assumed.
+  void set_roofline_ns(double roofline_ns) { roofline_ns_ = roofline_ns; }
   int trials() const { return static_cast<int>(history_.size()); }
   int failures() const { return failures_; }
   // Best time after each trial; 0 before the first success.
@@ -70,7 +73,6 @@ class Search {
   struct Entry {
     EstimatedCandidate candidate;
     std::vector<float> features;
-    std::string text;  // when it is not a point of a sketch (from a record)
     bool proposed = false;
     bool observed = false;
     std::optional<double> cost_ns;
@@ -86,7 +88,7 @@ class Search {
   const std::vector<Sketch> sketches_;
   const Target target_;
   const MachineProfile profile_;
-  const double roofline_ns_;
+  double roofline_ns_;
   const SearchOptions options_;
   std::vector<Entry> pool_;
   std::map<std::pair<int, Assignment>, int> index_;

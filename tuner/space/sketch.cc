@@ -1,9 +1,9 @@
 #include "tuner/space/sketch.h"
 
 #include <cctype>
-#include <map>
+#include <optional>
+#include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
@@ -19,15 +19,18 @@ constexpr int64_t kMaxValues = 256;
 
 bool IsNamePart(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
 
+// Few enough to be searched one after the other.
+using HoleValues = std::vector<std::pair<const std::string*, int64_t>>;
+
 // The value of an integer expression; comparisons give 0 or 1. Nothing when it uses an operator
 // that requirements do not have.
-std::optional<int64_t> EvaluateInteger(const Expr& e,
-                                       const std::map<std::string, int64_t>& values) {
+std::optional<int64_t> EvaluateInteger(const Expr& e, const HoleValues& values) {
   if (e.IsInt()) return e->int_value;
   if (e.kind() == ExprKind::kVar) {
-    auto it = values.find(e->name);
-    if (it == values.end()) return std::nullopt;
-    return it->second;
+    for (const auto& [name, value] : values) {
+      if (*name == e->name) return value;
+    }
+    return std::nullopt;
   }
   if (e.kind() != ExprKind::kBinary) return std::nullopt;
   const std::optional<int64_t> left = EvaluateInteger(e.arg(0), values);
@@ -84,6 +87,7 @@ StatusOr<Hole> ParseHole(TextReader& reader) {
     } else {
       HONE_ASSIGN_OR_RETURN(int64_t value, reader.Integer());
       hole.values.push_back(absl::StrCat(value));
+      hole.numbers.push_back(value);
     }
   } while (reader.TryMark(","));
   if (static_cast<int64_t>(hole.values.size()) > kMaxValues) {
@@ -126,8 +130,8 @@ StatusOr<Sketch> Sketch::Parse(absl::string_view text, absl::string_view what) {
       sketch.holes_.push_back(std::move(hole));
     } else if (reader.TryWord("require")) {
       HONE_ASSIGN_OR_RETURN(Expr requirement, ParseExpr(reader, scope));
-      std::map<std::string, int64_t> ones;
-      for (const Hole& hole : sketch.holes_) ones[hole.name] = 1;
+      HoleValues ones;
+      for (const Hole& hole : sketch.holes_) ones.emplace_back(&hole.name, 1);
       if (!EvaluateInteger(requirement, ones)) {
         return reader.Error(
             "a requirement compares integers made with + - * floordiv floormod "
@@ -236,12 +240,9 @@ int64_t Sketch::Size() const {
 }
 
 bool Sketch::Satisfies(const Assignment& assignment) const {
-  std::map<std::string, int64_t> values;
+  HoleValues values;
   for (size_t h = 0; h < holes_.size(); ++h) {
-    int64_t value = 0;
-    if (!holes_[h].is_text && absl::SimpleAtoi(holes_[h].values[assignment[h]], &value)) {
-      values[holes_[h].name] = value;
-    }
+    if (!holes_[h].is_text) values.emplace_back(&holes_[h].name, holes_[h].numbers[assignment[h]]);
   }
   for (const Expr& requirement : requirements_) {
     if (EvaluateInteger(requirement, values).value_or(0) == 0) return false;

@@ -26,6 +26,7 @@ namespace hone {
 struct Hole {
   std::string name;
   std::vector<std::string> values;  // as they are written into the schedule; at least one
+  std::vector<int64_t> numbers;     // the values; empty for text
   bool is_text = false;             // values are quoted in the sketch's text form
 };
 
