@@ -504,7 +504,10 @@ class TuningSession::Impl {
     if (IsCandidatesFault(result.reference().failure())) {
       reference_failed = true;
       state.reason = absl::StrCat("the reference fails: ", result.reference().message());
-    } else if (!flight.final && result.reference().cost_ns() > 0) {
+    } else if (flight.final && result.reference().cost_ns() > 0) {
+      // What tuning gained is told from times taken side by side.
+      state.default_ns = result.reference().cost_ns();
+    } else if (result.reference().cost_ns() > 0) {
       state.default_ns = state.default_ns == 0
                              ? result.reference().cost_ns()
                              : std::min(state.default_ns, result.reference().cost_ns());
@@ -518,7 +521,9 @@ class TuningSession::Impl {
       if (measurement.failure() == pb::OK) {
         work.search->Observe(candidate, measurement.cost_ns());
         if (measurement.finalist()) work.finalists.insert(work.search->ScheduleText(candidate));
-        if (flight.final && candidate == 0) state.default_ns = measurement.cost_ns();
+        if (flight.final && work.search->ScheduleText(candidate) == work.reference_schedule) {
+          state.default_ns = std::min(state.default_ns, measurement.cost_ns());
+        }
       } else if (IsCandidatesFault(measurement.failure())) {
         work.search->Observe(candidate, std::nullopt);
       } else {
