@@ -12,6 +12,8 @@
 namespace hone {
 namespace {
 
+constexpr int64_t kLargestExtent = int64_t{1} << 20;  // of an output dimension
+
 struct ResizeMode {
   std::string mode = "nearest";
   std::string coordinates = "half_pixel";
@@ -156,7 +158,7 @@ Status ResizeTo(OnnxNode& node, int x, const std::vector<int64_t>& shape,
     if (shape[d] < 1 || node.Shape(x)[d] < 1) {
       return absl::InvalidArgumentError("its input or output is empty");
     }
-    if (shape[d] > (int64_t{1} << 20)) {
+    if (shape[d] > kLargestExtent) {
       return absl::InvalidArgumentError("its output is impossibly large");
     }
   }
@@ -173,8 +175,11 @@ Status ByScales(OnnxNode& node, int x, const std::vector<double>& scales, const 
   }
   std::vector<int64_t> shape;
   for (size_t d = 0; d < scales.size(); ++d) {
-    shape.push_back(
-        static_cast<int64_t>(std::floor(static_cast<double>(node.Shape(x)[d]) * scales[d])));
+    const double extent = std::floor(static_cast<double>(node.Shape(x)[d]) * scales[d]);
+    if (!(extent >= 1 && extent <= kLargestExtent)) {
+      return absl::InvalidArgumentError("its scales make its output empty or impossibly large");
+    }
+    shape.push_back(static_cast<int64_t>(extent));
   }
   return ResizeTo(node, x, shape, scales, mode);
 }

@@ -63,6 +63,28 @@ TEST_P(ModelsTest, OracleAgreesWithOnnxRuntime) {
   }
 }
 
+// A file of ONNX's first days: no opset import, so the rules of opset 1. ONNX Runtime refuses it.
+TEST(OldModelsTest, AModelWithoutAnOpsetUpscalesThePicture) {
+  const std::string models = SharedDir() + "/models";
+  if (!std::filesystem::exists(models)) GTEST_SKIP() << models << " is absent";
+  auto graph = ImportOnnxFile(models + "/onnx/super_resolution_tvm.onnx", {});
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  const auto plan = PlanModel(*std::move(graph), {.lanes = 8});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const auto inputs =
+      ReadDataSet(models + "/ref/super_resolution_tvm/cat/test_data_set_0", "input");
+  ASSERT_TRUE(inputs.ok() && inputs->size() == 1) << inputs.status();
+  const auto outputs =
+      EvaluatePlan(*plan, {{plan->tensors[plan->inputs[0]].name, (*inputs)[0].tensor}});
+  ASSERT_TRUE(outputs.ok()) << outputs.status();
+  const Tensor& picture = outputs->begin()->second;
+  EXPECT_EQ(ShapeText(picture.shape), "[1,1,672,672]");
+  double mean = 0;
+  for (double value : picture.ToDoubles()) mean += value;
+  mean /= static_cast<double>(picture.ElementCount());
+  EXPECT_NEAR(mean, 0.52, 0.05);
+}
+
 constexpr Tolerance kSingle{.rtol = 1e-3, .atol = 1e-5};
 constexpr Tolerance kHalf{.rtol = 2e-2, .atol = 1e-3};
 
