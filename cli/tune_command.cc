@@ -24,6 +24,7 @@
 #include "tuner/measure/build_pool.h"
 #include "tuner/measure/farm_measurer.h"
 #include "tuner/measure/local_farm.h"
+#include "tuner/space/derive.h"
 #include "tuner/tuning_session.h"
 
 namespace hone {
@@ -55,14 +56,27 @@ StatusOr<pb::DeviceInfo> ChooseDevice(FarmClient& client, const std::string& nam
       "; the tracker knows ", absl::StrJoin(names, ", "), " (see hone devices)"));
 }
 
-// A person's template serves the kernels it fits: those that one of its assignments schedules.
-bool Fits(const Sketch& sketch, const Workload& workload) {
+// Why a person's template does not serve a kernel, or OK: one of its assignments must schedule it,
+// with the layouts that the model has at the kernel's boundary.
+Status CheckFits(const Sketch& sketch, const TuningTask& task) {
+  Status status = absl::InvalidArgumentError("no assignment meets the template's requirements");
   constexpr int kAttempts = 64;
   Assignment assignment(sketch.holes().size(), 0);
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (sketch.Satisfies(assignment)) {
       const StatusOr<Schedule> schedule = sketch.Instantiate(assignment);
-      if (schedule.ok() && ApplySchedule(*schedule, workload).ok()) return true;
+      if (!schedule.ok()) return schedule.status();
+      const std::string layouts = schedule->BoundaryLayoutText(task.workload);
+      HONE_ASSIGN_OR_RETURN(const Schedule boundary,
+                            Schedule::Parse(absl::StrCat(
+                                "schedule/1\n", BoundaryLayoutLines(task.workload, task.layouts))));
+      const std::string wanted = boundary.BoundaryLayoutText(task.workload);
+      if (layouts != wanted) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("its boundary layouts are '", layouts, "', the model has '", wanted, "'"));
+      }
+      status = ApplySchedule(*schedule, task.workload).status();
+      if (status.ok()) return status;
     }
     size_t h = 0;
     while (h < assignment.size() &&
@@ -71,7 +85,7 @@ bool Fits(const Sketch& sketch, const Workload& workload) {
     }
     if (h == assignment.size()) break;
   }
-  return false;
+  return status;
 }
 
 StatusOr<std::vector<TuningTask>> ChooseTasks(const TuneOptions& options, const ModelPlan& plan) {
@@ -92,19 +106,18 @@ StatusOr<std::vector<TuningTask>> ChooseTasks(const TuneOptions& options, const 
   HONE_ASSIGN_OR_RETURN(const Sketch sketch, Sketch::Parse(text, options.template_file));
   const StatusOr<Schedule> schedule = sketch.Instantiate(Assignment(sketch.holes().size(), 0));
   if (!schedule.ok()) return schedule.status();
-  std::string why;
+  Status why;
   std::vector<TuningTask> fitting;
   for (TuningTask& task : tasks) {
-    if (Fits(sketch, task.workload)) {
-      task.sketches = {sketch};
-      fitting.push_back(std::move(task));
-    } else {
-      why = std::string(ApplySchedule(*schedule, task.workload).status().message());
-    }
+    why = CheckFits(sketch, task);
+    if (!why.ok()) continue;
+    task.sketches = {sketch};
+    fitting.push_back(std::move(task));
   }
   if (fitting.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        options.template_file, ": fits no kernel chosen; for ", tasks.back().name, ": ", why));
+    return absl::InvalidArgumentError(
+        absl::StrCat(options.template_file, ": fits no kernel chosen; for ", tasks.back().name,
+                     ": ", std::string(why.message())));
   }
   return fitting;
 }

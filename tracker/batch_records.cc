@@ -2,11 +2,7 @@
 
 #include <cmath>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "base/check.h"
 #include "base/digest.h"
 #include "base/target.h"
@@ -54,7 +50,7 @@ std::vector<pb::Record> RecordsOf(const pb::Batch& batch, const pb::BatchResult&
     record.set_numerics(batch.numerics());
     record.set_codegen_epoch(batch.codegen_epoch());
     record.set_schedule(candidate.schedule());
-    record.set_layouts(LayoutsOf(candidate.schedule()));
+    record.set_layouts(batch.layouts());
     *record.mutable_params() = candidate.params();
     *record.mutable_measurement() = WithUsableCost(
         candidate.has_measurement() ? candidate.measurement() : result.measurements(i));
@@ -71,15 +67,6 @@ std::vector<pb::Record> RecordsOf(const pb::Batch& batch, const pb::BatchResult&
     *record.mutable_environment() = result.environment();
   }
   return records;
-}
-
-std::string LayoutsOf(absl::string_view schedule) {
-  std::vector<absl::string_view> layouts;
-  for (absl::string_view line : absl::StrSplit(schedule, '\n')) {
-    line = absl::StripAsciiWhitespace(line);
-    if (absl::StartsWith(line, "layout ")) layouts.push_back(line);
-  }
-  return absl::StrJoin(layouts, ";");
 }
 
 }  // namespace hone

@@ -21,7 +21,4 @@ Status CheckBatch(const pb::Batch& batch);
 std::vector<pb::Record> RecordsOf(const pb::Batch& batch, const pb::BatchResult& result,
                                   absl::string_view device);
 
-// The boundary layouts of a schedule: its lines that begin with "layout ", joined by ';'.
-std::string LayoutsOf(absl::string_view schedule);
-
 }  // namespace hone

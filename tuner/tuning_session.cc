@@ -471,6 +471,7 @@ class TuningSession::Impl {
     batch.set_tool_version(options_.tool_version);
     batch.set_search_seed(options_.seed);
     batch.set_codegen_epoch(kCodegenEpoch);
+    batch.set_layouts(BoundaryLayoutTextOf(work));
     HONE_ASSIGN_OR_RETURN(flight.batch_id, measurer_.Submit(batch));
     return absl::OkStatus();
   }

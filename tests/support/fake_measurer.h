@@ -36,6 +36,7 @@ class FakeMeasurer : public Measurer {
       record.set_numerics(batch.numerics());
       record.set_codegen_epoch(batch.codegen_epoch());
       record.set_schedule(candidate.schedule());
+      record.set_layouts(batch.layouts());
       record.set_batch_id(result.batch_id());
       record.set_candidate(static_cast<int>(records.size()));
       *record.mutable_measurement() = *measurement;

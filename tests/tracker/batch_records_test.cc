@@ -16,6 +16,7 @@ pb::Batch TwoCandidates() {
   batch.set_target(Target().ToString());
   batch.set_numerics("strict");
   batch.set_client("me@host:1");
+  batch.set_layouts("x a;y b");
   batch.add_candidates()->set_schedule("schedule/1\ntile m 6");
   batch.add_candidates()->set_schedule("schedule/1\nlayout x a\n layout y b\ntile m 4");
   return batch;
@@ -34,7 +35,7 @@ TEST(BatchRecords, CarryProvenanceAndPlace) {
   EXPECT_EQ(records[1].client(), "me@host:1");
   EXPECT_EQ(records[1].batch_id(), "b");
   EXPECT_EQ(records[1].candidate(), 1);
-  EXPECT_EQ(records[1].layouts(), "layout x a;layout y b");
+  EXPECT_EQ(records[1].layouts(), "x a;y b");
   EXPECT_EQ(records[1].measurement().cost_ns(), 2);
   EXPECT_EQ(records[1].measurement().device(), "board");
   EXPECT_EQ(records[1].environment().at("governor"), "powersave");

@@ -33,6 +33,7 @@ pb::Batch SomeBatch(int candidates) {
   batch.set_target(Target().ToString());
   batch.set_numerics("fp32");
   batch.set_codegen_epoch(3);
+  batch.set_layouts("x nchw8c");
   for (int i = 0; i < candidates; ++i) {
     pb::Candidate* candidate = batch.add_candidates();
     candidate->set_schedule(absl::StrCat("schedule/1\nlayout x nchw8c\ntile m ", i));
@@ -202,7 +203,7 @@ TEST_F(FarmOverGrpcTest, MeasuresABatchAndKeepsItsRecords) {
   ASSERT_EQ(records.size(), 4);
   EXPECT_EQ(records[3].measurement().cost_ns(), 103);
   EXPECT_EQ(records[3].measurement().device(), "board");
-  EXPECT_EQ(records[3].layouts(), "layout x nchw8c");
+  EXPECT_EQ(records[3].layouts(), "x nchw8c");
   EXPECT_EQ(records[3].codegen_epoch(), 3);
 }
 
