@@ -93,7 +93,9 @@ std::vector<int64_t> UpTo(int64_t last) {
 }
 
 // How the output's loops nest, and where a padded operand is copied.
-enum class Order { kPanelOuter, kPanelInner, kRowBlocks };
+// kReduceBlocks cuts the reduction: the part of a panel that one block needs stays in the near
+// caches while all rows go over it, and the sums stay in memory between blocks.
+enum class Order { kPanelOuter, kPanelInner, kRowBlocks, kReduceBlocks };
 
 class ContractionSketch {
  public:
@@ -108,9 +110,13 @@ class ContractionSketch {
   Sketch Write() {
     DeclareHoles();
     WriteOperands();
-    WriteTiles();
-    WriteMicroKernel();
-    WritePlaces();
+    if (order_ == Order::kReduceBlocks) {
+      WriteReduceBlocks();
+    } else {
+      WriteTiles();
+      WriteMicroKernel(anchor(), roles_.main, outside_.back());
+      WritePlaces();
+    }
     return writer_.Finish();
   }
 
@@ -155,6 +161,15 @@ class ContractionSketch {
       for (int64_t blocks : {1, 2, 4, 8, 14, 28}) sizes.push_back((extent + blocks - 1) / blocks);
       block_ = writer_.Hole("block", DistinctTiles(Extent(roles_.block), sizes));
     }
+    if (order_ == Order::kReduceBlocks) {
+      std::vector<int64_t> chunks;
+      for (int64_t chunk : {16, 32, 48, 64, 96, 128, 192, 256}) {
+        if (chunk < Extent(roles_.main) && Extent(roles_.main) % chunk == 0)
+          chunks.push_back(chunk);
+      }
+      chunk_ = writer_.Hole("chunk", chunks);
+      writer_.Require("floormod(chunk,depth) == 0");
+    }
     if (order_ == Order::kRowBlocks) {
       block_ =
           writer_.Hole("block", DistinctTiles(Extent(roles_.row), {32, 64, 96, 128, 192, 256}));
@@ -163,7 +178,8 @@ class ContractionSketch {
 
   // Where rows are short, one alone leaves accumulators idle: the tile takes two.
   bool TilesDown() const {
-    return has_row() && has_block() && Extent(roles_.row) + 2 <= input_.target.VectorRegisters();
+    return order_ != Order::kReduceBlocks && has_row() && has_block() &&
+           Extent(roles_.row) + 2 <= input_.target.VectorRegisters();
   }
 
   // Copies of the operands: panels of the constants, borders of the padded.
@@ -258,21 +274,59 @@ class ContractionSketch {
     writer_.Line("vectorize ", y, " ", panel, ".1");
   }
 
-  void WriteMicroKernel() {
-    const std::string& c = anchor();
-    writer_.Line("at ", c, " ", output(), " ", outside_.back());
-    writer_.Line("tile ", c, " ", roles_.main, " ", depth_);
-    std::vector<std::string> loops = {roles_.main + ".0"};
+  // The block of `stage`, computed inside the loop `place` of the stage that reads it; `main` is
+  // its tiled reduce dim.
+  void WriteMicroKernel(const std::string& stage, const std::string& main,
+                        const std::string& place) {
+    const bool chunked = order_ == Order::kReduceBlocks;
+    writer_.Line("at ", stage, " ", chunked ? anchor() : output(), " ", place);
+    writer_.Line("tile ", stage, " ", main, " ", depth_);
+    std::vector<std::string> loops = {main + ".0"};
     loops.insert(loops.end(), roles_.others.begin(), roles_.others.end());
-    loops.push_back(roles_.main + ".1");
+    loops.push_back(main + ".1");
+    if (chunked) loops.push_back(roles_.main + ".o");
     for (const Dim& dim : input_.anchor->stage.dims) {
       if (dim.name != roles_.panel && dim.name != roles_.row) loops.push_back(dim.name);
     }
     if (has_row()) loops.push_back(roles_.row);
     loops.push_back(roles_.panel);
-    writer_.Line("reorder ", c, " ", absl::StrJoin(loops, " "));
+    writer_.Line("reorder ", stage, " ", absl::StrJoin(loops, " "));
+    writer_.Line("vectorize ", stage, " ", roles_.panel);
+    writer_.Line("microkernel ", stage, " ", main, ".1");
+  }
+
+  // The output goes over its panels; in each, sums over blocks of the reduction, then the epilogue.
+  void WriteReduceBlocks() {
+    const std::string& y = output();
+    const std::string& c = anchor();
+    writer_.Line("tile ", y, " ", roles_.panel_out, " ", width_, " by ",
+                 input_.target.FloatLanes());
+    std::vector<std::string> loops = roles_.outer_out;
+    loops.push_back(roles_.panel_out + ".0");
+    std::string place = loops.back();
+    const std::vector<std::string> outside = loops;
+    if (has_block()) loops.push_back(roles_.block_out);
+    loops.push_back(roles_.row_out);
+    loops.push_back(roles_.panel_out + ".1");
+    writer_.Line("reorder ", y, " ", absl::StrJoin(loops, " "));
+    writer_.Line("vectorize ", y, " ", roles_.panel_out, ".1");
+    writer_.Line("tile ", c, " ", roles_.main, " ", chunk_);
+    writer_.Line("split_reduce ", c, " ", roles_.main, ".0");
+    if (input_.target.threads > 1) place = writer_.FuseParallel(y, outside);
+    writer_.Line("at ", c, " ", y, " ", place);
+
+    std::vector<std::string> inside = {roles_.main + ".o"};
+    for (const Dim& dim : input_.anchor->stage.dims) {
+      if (dim.name != roles_.panel && dim.name != roles_.row) inside.push_back(dim.name);
+    }
+    inside.push_back(roles_.row + ".0");
+    inside.push_back(roles_.row + ".1");
+    inside.push_back(roles_.panel);
+    writer_.Line("tile ", c, " ", roles_.row, " ", rows_);
+    writer_.Line("reorder ", c, " ", absl::StrJoin(inside, " "));
+    writer_.Line("unroll ", c, " ", roles_.row, ".1");
     writer_.Line("vectorize ", c, " ", roles_.panel);
-    writer_.Line("microkernel ", c, " ", roles_.main, ".1");
+    WriteMicroKernel(c + ".r", roles_.main + ".i", roles_.row + ".0");
   }
 
   // Threads, and the place of a bordered copy.
@@ -294,12 +348,26 @@ class ContractionSketch {
   const Order order_;
   const bool copy_in_rows_;
   SketchWriter writer_;
-  std::string width_, rows_, down_, depth_, block_;  // how the schedule refers to the holes
-  std::string bordered_;                             // the padded operand, if any
-  std::vector<std::string> outside_;                 // the output's loops outside the register tile
-  size_t copy_depth_ = 0;                            // loops outside of a copy made in rows
-  size_t parallel_depth_ = 0;                        // loops that threads share
+  std::string width_, rows_, down_, depth_, block_, chunk_;  // how the schedule refers to the holes
+  std::string bordered_;                                     // the padded operand, if any
+  std::vector<std::string> outside_;  // the output's loops outside the register tile
+  size_t copy_depth_ = 0;             // loops outside of a copy made in rows
+  size_t parallel_depth_ = 0;         // loops that threads share
 };
+
+// Whether a panel of constants is too long to stay in the second cache beside what it meets, and
+// its reduction can be cut evenly.
+bool HasLongPanels(const RuleInput& input, const Roles& roles) {
+  const Buffer* buffer = input.nest.FindBuffer(roles.vector_side.tensor);
+  if (buffer == nullptr || buffer->role != BufferRole::kConstant || roles.row.empty()) return false;
+  int64_t bytes = 2 * input.target.FloatLanes() * DTypeBytes(buffer->dtype);
+  for (const Dim& dim : input.anchor->stage.reduce) {
+    bytes *= DimExtent(input.nest, *input.anchor, dim.name);
+  }
+  return bytes * 4 >= input.target.l2_bytes &&
+         DimExtent(input.nest, *input.anchor, roles.main) % 16 == 0 &&
+         DimExtent(input.nest, *input.anchor, roles.main) > 16;
+}
 
 }  // namespace
 
@@ -317,6 +385,10 @@ std::vector<Sketch> ContractionRule(const RuleInput& input) {
   };
   add(Order::kPanelOuter, "panel_outer");
   if (!roles->row.empty()) add(Order::kPanelInner, "panel_inner");
+  if (HasLongPanels(input, *roles)) {
+    sketches.push_back(
+        ContractionSketch(input, *roles, Order::kReduceBlocks, false, "reduce_blocks").Write());
+  }
   if (!roles->row.empty() && roles->block.empty() &&
       DimExtent(input.nest, *input.anchor, roles->row) >= 128) {
     add(Order::kRowBlocks, "row_blocks");
