@@ -12,6 +12,9 @@
 
 namespace hone {
 
+// Every tensor a kernel takes begins at a multiple of this, as runtime/kernel.h promises kernels.
+inline constexpr int64_t kTensorAlignmentBytes = 64;
+
 enum class TensorKind : uint8_t { kInput, kOutput, kConstant, kLocal };
 
 struct PlanTensor {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "base/check.h"
 #include "compiler/graph/node_workload.h"
+#include "compiler/ir/tensor.h"
 #include "compiler/operators/elementwise.h"
 
 namespace hone {
@@ -145,6 +146,11 @@ class Partitioner {
     const auto* op = std::get_if<ConcatOp>(&node.op);
     if (op == nullptr || node.epilogue) return false;
     const std::vector<int64_t>& shape = graph_.ShapeOf(node.output);
+    int64_t offset = 0;
+    for (int value : node.inputs) {
+      if (offset % kTensorAlignmentBytes != 0) return false;
+      offset += ElementCount(graph_.ShapeOf(value)) * DTypeBytes(graph_.values[value].type.dtype);
+    }
     return std::all_of(shape.begin(), shape.begin() + op->axis,
                        [](int64_t extent) { return extent == 1; });
   }
