@@ -396,6 +396,11 @@ class TuningSession::Impl {
     }
   }
 
+  // How long to wait for news: not at all while there are spaces to derive.
+  absl::Duration Patience(int64_t idle_ms) const {
+    return opened_ < works_.size() ? absl::ZeroDuration() : absl::Milliseconds(idle_ms);
+  }
+
   Status TakeBuilds() {
     bool building = false;
     bool measuring = false;
@@ -403,7 +408,7 @@ class TuningSession::Impl {
       (flight.batch_id.empty() ? building : measuring) = true;
     }
     if (!building) return absl::OkStatus();
-    for (pb::BuildReply& reply : mailbox_->Take(absl::Milliseconds(measuring ? 5 : 50))) {
+    for (pb::BuildReply& reply : mailbox_->Take(Patience(measuring ? 5 : 50))) {
       const int id = static_cast<int>(reply.id() >> 16);
       const int index = static_cast<int>(reply.id() & 0xffff);
       auto it = flights_.find(id);
@@ -484,7 +489,7 @@ class TuningSession::Impl {
     }
     if (!measuring) return absl::OkStatus();
     HONE_ASSIGN_OR_RETURN(std::vector<pb::BatchResult> results,
-                          measurer_.Wait(absl::Milliseconds(building ? 5 : 100)));
+                          measurer_.Wait(Patience(building ? 5 : 100)));
     for (const pb::BatchResult& result : results) {
       for (auto& [id, flight] : flights_) {
         if (flight.batch_id.empty() || flight.batch_id != result.batch_id()) continue;
