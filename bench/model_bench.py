@@ -2,7 +2,7 @@
 """Whole models, tuned by hone, beside ONNX Runtime: one process, one thread each, on one core, in
 turns. Prints the least and the median time of both, their ratio, and an aim a model.
 
-Tuning takes MINUTES (5) a model; its records stay in build/bench/models.db, so that a second run
+Tuning takes MINUTES (2) a model; its records stay in build/bench/models.db, so that a second run
 only measures. FULL=1 begins with an empty database. Run by bench/run with the peers' Python."""
 
 import os
@@ -117,7 +117,7 @@ def main():
             print(f"{name}: skipped, no {source}")
             continue
         try:
-            paths = prepare(name, source, shapes, database, os.environ.get("MINUTES", "5"))
+            paths = prepare(name, source, shapes, database, os.environ.get("MINUTES", "2"))
         except subprocess.CalledProcessError as error:
             print(f"{name}: {' '.join(error.cmd)} ended with {error.returncode}")
             continue
