@@ -16,7 +16,9 @@ say() { printf '\n$ %s\n' "$*"; "$@"; }
 
 say hone doctor || true  # its warnings are worth reading; none stops the demo
 say hone zoo resnet18 -o resnet18.onnx
+say hone compile resnet18.onnx -o before.so  # nothing is tuned yet: default schedules
 say hone tune resnet18.onnx --minutes "$minutes"
 say hone compile resnet18.onnx -o resnet18.so
 say hone check resnet18.so --against resnet18.onnx
+say hone bench before.so
 say hone bench resnet18.so
