@@ -18,14 +18,16 @@ Status FileError(const std::string& path, absl::string_view what, int error) {
   switch (error) {
     case ENOENT:
     case ENOTDIR:
-      return absl::NotFoundError(message);
+      return absl::NotFoundError(absl::StrCat(message, "; check the path"));
     case EACCES:
     case EPERM:
     case EROFS:
-      return absl::PermissionDeniedError(message);
+      return absl::PermissionDeniedError(
+          absl::StrCat(message, "; check the rights, or choose another place"));
     case ENOSPC:
     case EDQUOT:
-      return absl::ResourceExhaustedError(message);
+      return absl::ResourceExhaustedError(
+          absl::StrCat(message, "; free some space, or choose another place"));
     default:
       return absl::FailedPreconditionError(message);
   }

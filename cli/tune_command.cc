@@ -88,6 +88,11 @@ Status CheckFits(const Sketch& sketch, const TuningTask& task) {
   return status;
 }
 
+StatusOr<Sketch> ReadTemplate(const std::string& file) {
+  HONE_ASSIGN_OR_RETURN(const std::string text, ReadFile(file));
+  return Sketch::Parse(text, file);
+}
+
 StatusOr<std::vector<TuningTask>> ChooseTasks(const TuneOptions& options, const ModelPlan& plan) {
   std::vector<TuningTask> tasks = TasksOf(plan);
   std::vector<std::string> names;
@@ -102,8 +107,7 @@ StatusOr<std::vector<TuningTask>> ChooseTasks(const TuneOptions& options, const 
     }
   }
   if (options.template_file.empty()) return tasks;
-  HONE_ASSIGN_OR_RETURN(const std::string text, ReadFile(options.template_file));
-  HONE_ASSIGN_OR_RETURN(const Sketch sketch, Sketch::Parse(text, options.template_file));
+  HONE_ASSIGN_OR_RETURN(const Sketch sketch, ReadTemplate(options.template_file));
   const StatusOr<Schedule> schedule = sketch.Instantiate(Assignment(sketch.holes().size(), 0));
   if (!schedule.ok()) return schedule.status();
   Status why;
@@ -210,8 +214,11 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
                              const Console& console) {
   // Before any thread is started: later ones inherit that signals are counted, not obeyed.
   Interrupt interrupt;
-  // What is wrong with the model is said before a farm is started for it.
+  // What is wrong with the model or the template is said before a farm is started for it.
   HONE_RETURN_IF_ERROR(LoadPlan(options.model, options.shapes, Target()).status());
+  if (!options.template_file.empty()) {
+    HONE_RETURN_IF_ERROR(ReadTemplate(options.template_file).status());
+  }
   const std::string database = options.db.empty() ? DefaultDatabasePath(std::getenv) : options.db;
   if (options.db.empty()) {
     std::error_code error;
@@ -263,7 +270,7 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   }
   console.out << "\nNext: hone compile " << options.model << db_flag << threads << shapes << " -o "
               << output << "\n";
-  return ExitCode::kOk;
+  return interrupt.Requested() ? ExitCode::kInterrupted : ExitCode::kOk;
 }
 
 Command MakeTuneCommand() {

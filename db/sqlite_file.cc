@@ -54,7 +54,7 @@ std::optional<absl::string_view> NetworkFileSystem(const std::string& directory)
 Status CheckPlace(const SqliteOpenOptions& options, const fs::path& directory) {
   std::error_code error;
   if (fs::is_directory(options.path, error)) {
-    return absl::InvalidArgumentError(
+    return absl::FailedPreconditionError(
         absl::StrCat(Shown(options), " is a directory; name a file in it"));
   }
   if (!fs::is_directory(directory, error)) {

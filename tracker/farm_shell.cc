@@ -15,6 +15,7 @@ namespace {
 constexpr int64_t kWaitMaxMs = 60'000;
 constexpr int64_t kNanosPerMilli = 1'000'000;
 constexpr int64_t kTickNanos = 1'000 * kNanosPerMilli;
+constexpr int64_t kTroubleNanos = 10'000 * kNanosPerMilli;
 
 }  // namespace
 
@@ -176,12 +177,14 @@ void FarmShell::Feed(FarmEvent event) {
 
 std::optional<FarmEvent> FarmShell::Do(PersistEpoch effect) {
   Status status = journal_.SaveEpoch(effect.device, effect.epoch);
+  NoteWrite(status);
   return EpochPersistedEvent{std::move(effect.device), effect.epoch, std::move(status)};
 }
 
 std::optional<FarmEvent> FarmShell::Do(CommitBatch effect) {
   BatchCommittedEvent event = {.call = effect.call, .result = std::move(effect.result)};
   event.status = journal_.CommitBatch(event.result, effect.records);
+  NoteWrite(event.status);
   if (absl::IsAlreadyExists(event.status)) {
     // What was committed first is what counts.
     const auto first = journal_.FindBatchResult(event.result.batch_id());
@@ -212,8 +215,21 @@ std::optional<FarmEvent> FarmShell::Do(NotifyClient effect) {
   return std::nullopt;
 }
 
+// Leases and reports are tried again without end, so a full disk would look like a farm that never
+// answers. It passes only when a person sees to it: the clients are told. Other failures pass.
+void FarmShell::NoteWrite(const Status& status) {
+  if (absl::IsResourceExhausted(status) || absl::IsPermissionDenied(status) ||
+      absl::IsDataLoss(status)) {
+    journal_trouble_ = status;
+    journal_trouble_until_ns_ = clock_.MonotonicNanos() + kTroubleNanos;
+  } else if (status.ok()) {
+    journal_trouble_ = absl::OkStatus();
+  }
+}
+
 void FarmShell::AnswerWaiters() {
   const int64_t now_ns = clock_.MonotonicNanos();
+  const bool trouble = !journal_trouble_.ok() && now_ns < journal_trouble_until_ns_;
   for (auto waiter = waiters_.begin(); waiter != waiters_.end();) {
     pb::ResultsReply reply;
     for (pb::BatchResult& result : state_.ResultsOf(waiter->client_id)) {
@@ -222,7 +238,13 @@ void FarmShell::AnswerWaiters() {
     for (const std::string& id : waiter->outstanding) {
       if (!state_.KnowsBatch(id)) reply.add_unknown(id);
     }
-    if (reply.results().empty() && reply.unknown().empty() && now_ns < waiter->deadline_ns) {
+    const bool nothing = reply.results().empty() && reply.unknown().empty();
+    if (nothing && trouble) {
+      waiter->done(journal_trouble_);
+      waiter = waiters_.erase(waiter);
+      continue;
+    }
+    if (nothing && now_ns < waiter->deadline_ns) {
       ++waiter;
       continue;
     }

@@ -43,8 +43,9 @@ class FarmShell {
 
   // --- Farm
   StatusOr<pb::SubmitReply> Submit(const pb::SubmitRequest& request);
-  // Calls `done` once: when there is a result, the wait is over, or the shell shuts down. `done` is
-  // called with the mutex held: it must return at once and not call back.
+  // Calls `done` once: when there is a result, the wait is over, the journal can take no result
+  // (ResourceExhausted when its disk is full), or the shell shuts down. `done` is called with the
+  // mutex held: it must return at once and not call back.
   void Results(const pb::ResultsRequest& request, ResultsDone done);
   StatusOr<pb::CancelReply> Cancel(const pb::CancelRequest& request);
   pb::ListDevicesReply ListDevices();
@@ -82,7 +83,9 @@ class FarmShell {
   std::optional<FarmEvent> Do(CloseSession effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<FarmEvent> Do(AnswerReport effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<FarmEvent> Do(NotifyClient effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Answers waiters that have results or have waited long enough.
+  // Remembers how a write to the journal went, for those who wait for what could not be written.
+  void NoteWrite(const Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Answers waiters that have results, wait in vain, or have waited long enough.
   void AnswerWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status CheckOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -97,6 +100,9 @@ class FarmShell {
   uint64_t next_call_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<uint64_t, AgentStream*> sessions_ ABSL_GUARDED_BY(mutex_);
   std::list<Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
+  // Why the last write to the journal failed, for as long as clients are told.
+  Status journal_trouble_ ABSL_GUARDED_BY(mutex_);
+  int64_t journal_trouble_until_ns_ ABSL_GUARDED_BY(mutex_) = 0;
   // Of the report that is handled.
   std::optional<AnswerReport> answer_ ABSL_GUARDED_BY(mutex_);
 };

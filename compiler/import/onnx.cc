@@ -249,7 +249,9 @@ class Importer {
     auto found = std::find_if(table.begin(), table.end(),
                               [&](const OnnxOperator& op) { return proto.op_type() == op.name; });
     if (found == table.end()) {
-      return AtNode(proto, opset_, absl::UnimplementedError("this operator is not supported"));
+      return AtNode(proto, opset_,
+                    absl::UnimplementedError(
+                        "this operator is not supported; docs/manual.md lists those that are"));
     }
     if (opset_ < found->since) {
       return AtNode(proto, opset_,

@@ -20,7 +20,8 @@ StatusOr<onnx::ModelProto> ParseOnnxModel(absl::string_view bytes) {
                : "the file begins as an ONNX model but breaks off; it is truncated or damaged "
                  "(copy or export it again)");
   }
-  return absl::InvalidArgumentError("not an ONNX file");
+  return absl::InvalidArgumentError(
+      "not an ONNX file; export the model as .onnx, or try hone zoo tiny");
 }
 
 StatusOr<DType> DTypeFromOnnx(int32_t type) {

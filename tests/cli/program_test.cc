@@ -17,6 +17,7 @@
 #include "absl/strings/str_split.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "db/sqlite_record_store.h"
 
 namespace hone {
 namespace {
@@ -68,10 +69,33 @@ class ProgramTest : public testing::Test {
     text << in.rdbuf();
     return text.str();
   }
+  bool Exists(const std::string& name) { return std::filesystem::exists(folder_ / name); }
+
+  // Writes tiny.onnx; returns its bytes.
+  std::string TinyModel() {
+    const Outcome outcome = Shell("hone zoo tiny");
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return Read("tiny.onnx");
+  }
+  // Makes an empty database.
+  void MakeDatabase(const std::string& name) {
+    const auto store =
+        SqliteRecordStore::Open({.path = folder_ / name, .mode = SqliteOpenOptions::Mode::kWrite});
+    EXPECT_TRUE(store.ok()) << store.status();
+  }
+  // An array of zeros in NumPy's format.
+  static std::string Npy(const std::string& dtype, const std::string& shape, size_t size_bytes) {
+    std::string header =
+        absl::StrCat("{'descr': '", dtype, "', 'fortran_order': False, 'shape': (", shape, "), }");
+    header.resize(117, ' ');  // with what stands around it 128 bytes
+    return absl::StrCat(absl::string_view("\x93NUMPY\x01\0\x76\0", 10), header, "\n",
+                        std::string(size_bytes, '\0'));
+  }
+
+  std::filesystem::path folder_;
 
  private:
   static inline int counter_ = 0;
-  std::filesystem::path folder_;
 };
 
 TEST_F(ProgramTest, TeachesInItsHelp) {
@@ -123,6 +147,142 @@ TEST_F(ProgramTest, RefusesWhatIsNoCompiledModel) {
   ExpectRefused("hone check text.so --data .", ExitCode::kFile, "text.so");
 }
 
+TEST_F(ProgramTest, RefusesWhatIsNoModel) {
+  const std::string tiny = TinyModel();
+  Write("text.onnx", "hello");
+  Write("empty.onnx", "");
+  Write("half.onnx", tiny.substr(0, tiny.size() / 2));
+  for (const std::string command : {"hone tune ", "hone compile -o x.so "}) {
+    ExpectRefused(command + "absent.onnx", ExitCode::kFile, "absent.onnx: cannot read");
+    ExpectRefused(command + ".", ExitCode::kFile, "a folder; expected a file");
+    ExpectRefused(command + "text.onnx", ExitCode::kBadInput, "text.onnx: not an ONNX file");
+    ExpectRefused(command + "empty.onnx", ExitCode::kBadInput, "empty.onnx: the file is empty");
+    ExpectRefused(command + "half.onnx", ExitCode::kFile, "half.onnx: the file begins as an ONNX");
+  }
+  EXPECT_FALSE(Exists("x.so"));
+  EXPECT_FALSE(Exists("records.db"));
+}
+
+TEST_F(ProgramTest, NamesTheNodeOfAnUnknownOperator) {
+  std::string model = TinyModel();
+  const size_t name = model.find(
+      "\"\x04"
+      "Conv");  // op_type, of length 4
+  ASSERT_NE(name, std::string::npos);
+  model.replace(name + 2, 4, "Kurv");
+  Write("kurv.onnx", model);
+  ExpectRefused("hone tune kurv.onnx", ExitCode::kBadInput, "node 'conv1' (Kurv, opset 13)");
+  ExpectRefused("hone compile kurv.onnx -o x.so", ExitCode::kBadInput, "node 'conv1' (Kurv");
+}
+
+TEST_F(ProgramTest, NamesAnOpsetThatIsTooNew) {
+  std::string model = TinyModel();
+  ASSERT_EQ(model.back(), 13);  // the opset's version is what the file ends with
+  model.back() = 99;
+  Write("new.onnx", model);
+  ExpectRefused("hone tune new.onnx", ExitCode::kBadInput, "the model uses opset 99");
+}
+
+TEST_F(ProgramTest, AsksForTheSizeOfADynamicDimension) {
+  const char* shared = std::getenv("HONE_SHARED_DIR");
+  const std::string folder = shared != nullptr && *shared != '\0'
+                                 ? shared
+                                 : absl::StrCat(std::getenv("HONE_SOURCE_DIR"), "/../shared");
+  const std::string model = folder + "/models/onnx/super_resolution_10.onnx";
+  if (!std::filesystem::exists(model)) GTEST_SKIP() << model << " is absent";
+  ExpectRefused(absl::StrCat("hone tune '", model, "'"), ExitCode::kBadInput,
+                "--shape batch_size=VALUE");
+  ExpectRefused(absl::StrCat("hone compile -o x.so '", model, "' --shape batch=1"),
+                ExitCode::kBadInput, "batch");
+}
+
+TEST_F(ProgramTest, RefusesInputsOfAnotherShapeOrType) {
+  Outcome outcome = Shell("hone zoo tiny && hone tune tiny.onnx --trials 1 --db none/x.db");
+  EXPECT_EQ(outcome.exit_code, static_cast<int>(ExitCode::kFile)) << outcome.err;
+  MakeDatabase("records.db");
+  outcome = Shell("hone compile tiny.onnx -o tiny.so");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  Write("good.npy", Npy("<f4", "1, 3, 32, 32", 3 * 32 * 32 * 4));
+  Write("small.npy", Npy("<f4", "1, 3, 16, 16", 3 * 16 * 16 * 4));
+  Write("double.npy", Npy("<f8", "1, 3, 32, 32", 3 * 32 * 32 * 8));
+  Write("short.npy", Npy("<f4", "1, 3, 32, 32", 99));
+  Write("junk.png", "junk");
+  const std::string run = "hone run tiny.so --output out";
+  const std::string wants = "'input' is f32[1,3,32,32]";
+  ExpectRefused(run, ExitCode::kBadInput, "no --input for 'input'");
+  ExpectRefused(run + " --input absent.npy", ExitCode::kFile, "absent.npy: cannot read");
+  ExpectRefused(run + " --input small.npy", ExitCode::kBadInput, wants);
+  ExpectRefused(run + " --input double.npy", ExitCode::kBadInput, wants);
+  ExpectRefused(run + " --input short.npy", ExitCode::kBadInput, "short.npy: truncated");
+  ExpectRefused(run + " --input junk.png", ExitCode::kBadInput, "junk.png: not a readable");
+  ExpectRefused("hone run tiny.so --input good.npy --output tiny.onnx", ExitCode::kFile,
+                "cannot make this folder");
+  Write("half.so", Read("tiny.so").substr(0, 3000));
+  ExpectRefused("hone run half.so --input good.npy --output out", ExitCode::kFile, "damaged");
+  EXPECT_FALSE(Exists("out"));
+  EXPECT_EQ(Shell(run + " --input good.npy").exit_code, 0);
+}
+
+TEST_F(ProgramTest, SaysWhereATemplateIsWrong) {
+  TinyModel();
+  Write("hole.sketch", "sketch/1 mine\nhole a on 3\nschedule/1\n");
+  Write("other.sketch", "hello\n");
+  const std::string tune = "hone tune tiny.onnx --template ";
+  ExpectRefused(tune + "hole.sketch", ExitCode::kBadInput, "hole.sketch:2:8: ");
+  ExpectRefused(tune + "other.sketch", ExitCode::kBadInput, "other.sketch:1:1: ");
+  ExpectRefused(tune + "absent.sketch", ExitCode::kFile, "absent.sketch: cannot read");
+  EXPECT_FALSE(Exists("records.db"));
+}
+
+TEST_F(ProgramTest, LeavesADatabaseAloneThatItCannotUse) {
+  TinyModel();
+  const std::string commands[] = {"hone tune tiny.onnx --db ",
+                                  "hone compile tiny.onnx -o x.so --db ", "hone records --db "};
+  MakeDatabase("newer.db");
+  std::string bytes = Read("newer.db");
+  ASSERT_GT(bytes.size(), 8192u);
+  bytes.replace(60, 4, std::string("\0\0\0\x63", 4));  // where SQLite keeps user_version
+  Write("newer.db", bytes);
+  Write("corrupt.db", Read("newer.db").substr(0, 8192));
+  Write("junk.db", std::string(8192, 'x'));
+  std::filesystem::create_directory(folder_ / "folder.db");
+  for (const std::string& command : commands) {
+    ExpectRefused(command + "newer.db", ExitCode::kFile, "written by a newer hone");
+    EXPECT_EQ(Read("newer.db"), bytes);
+    ExpectRefused(command + "corrupt.db", ExitCode::kFile, "it was left as it is");
+    EXPECT_EQ(Read("corrupt.db"), bytes.substr(0, 8192));
+    ExpectRefused(command + "junk.db", ExitCode::kFile, "is not a hone database");
+    EXPECT_EQ(Read("junk.db"), std::string(8192, 'x'));
+    ExpectRefused(command + "folder.db", ExitCode::kFile, "folder.db is a directory");
+    ExpectRefused(command + "nowhere/x.db", ExitCode::kFile, "nowhere/x.db");
+  }
+}
+
+TEST_F(ProgramTest, TunesNothingIntoAReadOnlyDatabase) {
+  if (Shell("unshare -rm true").exit_code != 0) GTEST_SKIP() << "no mount namespaces here";
+  TinyModel();
+  std::filesystem::create_directory(folder_ / "frozen");
+  MakeDatabase("frozen/records.db");
+  const std::string bytes = Read("frozen/records.db");
+  const std::string frozen =
+      "unshare -rm sh -c 'mount --bind frozen frozen && mount -o remount,ro,bind frozen && $0 $@' ";
+  ExpectRefused(frozen + "hone tune tiny.onnx --db frozen/records.db", ExitCode::kFile,
+                "cannot write database frozen/records.db");
+  EXPECT_EQ(Read("frozen/records.db"), bytes);
+  EXPECT_EQ(Shell(frozen + "hone records --db frozen/records.db").exit_code, 0);
+}
+
+TEST_F(ProgramTest, NamesTheProcessThatHoldsTheDatabase) {
+  TinyModel();
+  const auto store = SqliteRecordStore::Open({.path = folder_ / "records.db",
+                                              .mode = SqliteOpenOptions::Mode::kWrite,
+                                              .holder = "process 4711 (hone tune other.onnx)"});
+  ASSERT_TRUE(store.ok()) << store.status();
+  ExpectRefused("hone tune tiny.onnx", ExitCode::kFile,
+                "in use by process 4711 (hone tune other.onnx)");
+  EXPECT_EQ(Shell("hone records").exit_code, 0);
+}
+
 TEST_F(ProgramTest, SaysThatThereIsNoDatabaseYet) {
   ExpectRefused("hone records", ExitCode::kFile, "hone tune MODEL.onnx makes it");
 }
@@ -137,6 +297,10 @@ TEST_F(ProgramTest, SaysThatNoTrackerAnswers) {
   ExpectRefused("hone devices --tracker unix:/nowhere/socket", ExitCode::kUnreachable,
                 "unix:/nowhere/socket");
   ExpectRefused("hone devices", ExitCode::kBadInput, "--tracker ADDRESS");
+  TinyModel();
+  ExpectRefused("hone tune tiny.onnx --tracker unix:/nowhere/socket", ExitCode::kUnreachable,
+                "leave out --tracker to use this machine");
+  ExpectRefused("hone tune tiny.onnx --tracker somewhere", ExitCode::kBadInput, "'somewhere'");
 }
 
 TEST_F(ProgramTest, ListsTheDevicesOfATracker) {

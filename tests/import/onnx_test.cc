@@ -60,7 +60,8 @@ TEST(OnnxTest, SaysThatThereIsNoFile) {
 }
 
 TEST(OnnxTest, TellsTruncatedFromForeign) {
-  EXPECT_EQ(ImportOnnx("PK\x03\x04 something else", {}).status().message(), "not an ONNX file");
+  EXPECT_EQ(ImportOnnx("PK\x03\x04 something else", {}).status().message(),
+            "not an ONNX file; export the model as .onnx, or try hone zoo tiny");
   EXPECT_EQ(ImportOnnx("", {}).status().message(), "the file is empty");
   const std::string whole = *ZooModel("tiny", 1);
   EXPECT_TRUE(ImportOnnx(whole, {}).ok());
@@ -71,8 +72,10 @@ TEST(OnnxTest, TellsTruncatedFromForeign) {
 }
 
 TEST(OnnxTest, NamesTheOperatorNodeAndOpset) {
-  EXPECT_EQ(ErrorOf(OneNode("GridSample", 16)),
-            "node 'node1' (GridSample, opset 16): this operator is not supported");
+  EXPECT_EQ(
+      ErrorOf(OneNode("GridSample", 16)),
+      "node 'node1' (GridSample, opset 16): this operator is not supported; docs/manual.md lists "
+      "those that are");
   EXPECT_EQ(ErrorOf(OneNode("Gelu", 13)),
             "node 'node1' (Gelu, opset 13): it is supported from opset 20 on");
   onnx::ModelProto foreign = OneNode("FusedConv", 13);
