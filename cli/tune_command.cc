@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -189,6 +190,14 @@ StatusOr<Farm> OpenFarm(const TuneOptions& options, const std::string& database)
   return farm;
 }
 
+// Compilers to run at once: as many as measuring, which is often done here, leaves cores. More than
+// a few would only slow down what is measured beside them.
+int BuildWorkers(const TuneOptions& options) {
+  constexpr int64_t kMost = 4;
+  const int64_t cores = std::thread::hardware_concurrency();
+  return static_cast<int>(std::clamp<int64_t>(cores - options.threads, 1, kMost));
+}
+
 // What is known already. A tracker elsewhere keeps its database to itself: nothing is known then.
 StatusOr<std::unique_ptr<RecordStore>> OpenHistory(const TuneOptions& options,
                                                    const std::string& database) {
@@ -228,9 +237,9 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   HONE_ASSIGN_OR_RETURN(const ModelPlan plan, LoadPlan(options.model, options.shapes, farm.target));
   HONE_ASSIGN_OR_RETURN(std::vector<TuningTask> tasks, ChooseTasks(options, plan));
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<RecordStore> history, OpenHistory(options, database));
-  HONE_ASSIGN_OR_RETURN(
-      const std::unique_ptr<BuildPool> pool,
-      BuildPool::Start({.program = SiblingProgram("hone-build-worker"), .workers = 1}));
+  HONE_ASSIGN_OR_RETURN(const std::unique_ptr<BuildPool> pool,
+                        BuildPool::Start({.program = SiblingProgram("hone-build-worker"),
+                                          .workers = BuildWorkers(options)}));
   const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
   FarmMeasurer measurer(*farm.client);
   TuningOptions tuning;
