@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Whole models, tuned by hone, beside ONNX Runtime: one process, one thread each, on one core, in
-turns. Prints the least and the median time of both, their ratio, and an aim a model.
+turns. Prints the least and the median time of both, their ratio, and an aim a model. Times are of the
+processor: what else runs on the machine may slow both down, but does not count as their work.
 
 Tuning takes MINUTES (2) a model; its records stay in build/bench/models.db, so that a second run
 only measures. FULL=1 begins with an empty database. Run by bench/run with the peers' Python."""
@@ -23,7 +24,7 @@ MODELS = [
     ("resnet18", "zoo:resnet18", []),
     ("squeezenet", "zoo:squeezenet", []),
 ]
-ROUNDS = 25          # each: a block of runs of the one, then of the other
+ROUNDS = 40          # each: a block of runs of the one, then of the other
 BLOCK_SECONDS = 0.15
 TARGET = 1.0         # ONNX Runtime's time / hone's time
 
@@ -54,9 +55,9 @@ def timed_block(run):
     times = []
     end = time.perf_counter() + BLOCK_SECONDS
     while len(times) < 3 or time.perf_counter() < end:
-        begin = time.perf_counter()
+        begin = time.process_time()
         run()
-        times.append(time.perf_counter() - begin)
+        times.append(time.process_time() - begin)
     return times
 
 
@@ -64,6 +65,7 @@ def compare(name, onnx_path, compiled):
     import numpy as np
     import onnxruntime
 
+    from constant_weights import with_constant_weights
     from hone_runtime import Model
 
     library = next(iter(sorted((TOP / "build/release").glob("lib/libhone_runtime.so"))), None)
@@ -73,8 +75,9 @@ def compare(name, onnx_path, compiled):
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = onnxruntime.InferenceSession(str(onnx_path), options,
-                                           providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        with_constant_weights(pathlib.Path(onnx_path).read_bytes()), options,
+        providers=["CPUExecutionProvider"])
     model = Model(str(library), str(compiled), threads=1)
     random = np.random.default_rng(1)
     feeds = {}
