@@ -360,8 +360,10 @@ class TuningSession::Impl {
     Flight flight;
     flight.work = w;
     flight.final = true;
-    for (int c : works_[w].search->Best(options_.finalists))
-      flight.proposals.push_back({c, "final"});
+    std::vector<int> duellists = works_[w].search->Best(options_.finalists);
+    // The default schedule is always one: where nothing beats it side by side, it is the best.
+    if (std::find(duellists.begin(), duellists.end(), 0) == duellists.end()) duellists.push_back(0);
+    for (int c : duellists) flight.proposals.push_back({c, "final"});
     Launch(std::move(flight));
   }
 
