@@ -168,8 +168,12 @@ StatusOr<ExitCode> CompileModel(const CompileCommandOptions& options, const Cons
   console.out << "\n"
               << tuned << " of " << choices.size() << " kernels tuned; wrote " << output << "\n";
   if (tuned < static_cast<int>(choices.size())) {
-    console.out << "Next: hone tune " << options.model << " makes the others faster; hone bench "
-                << output << " takes the time.\n";
+    std::string tune = absl::StrCat("hone tune ", options.model);
+    if (!options.db.empty()) absl::StrAppend(&tune, " --db ", options.db);
+    if (options.threads != 1) absl::StrAppend(&tune, " --threads ", options.threads);
+    for (const std::string& shape : options.shapes) absl::StrAppend(&tune, " --shape ", shape);
+    console.out << "Next: " << tune << " makes the others faster; hone bench " << output
+                << " takes the time.\n";
   } else {
     console.out << "Next: hone bench " << output << "\n";
   }

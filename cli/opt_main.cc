@@ -4,12 +4,11 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 #include <iostream>
-#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/file.h"
 #include "compiler/codegen/code_generator.h"
 #include "compiler/compile.h"
 #include "compiler/ir/program_text.h"
@@ -43,14 +42,6 @@ struct Options {
   bool llvm_ir = false;
   bool check = true;
 };
-
-StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return absl::NotFoundError(absl::StrCat(path, ": cannot be read"));
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 StatusOr<Options> ParseArguments(int argc, char** argv) {
   Options options;
@@ -225,6 +216,10 @@ Status Main(const Options& options) {
 }  // namespace hone
 
 int main(int argc, char** argv) {
+  if (argc == 2 && std::string(argv[1]) == "--help") {
+    std::cout << hone::kHelp;
+    return 0;
+  }
   auto options = hone::ParseArguments(argc, argv);
   absl::Status status = options.ok() ? hone::Main(*options) : options.status();
   if (status.ok()) return 0;

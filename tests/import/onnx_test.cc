@@ -1,9 +1,13 @@
 #include "compiler/import/onnx.h"
 
+#include <cstdlib>
+#include <fstream>
 #include <random>
 
+#include "absl/strings/str_cat.h"
 #include "compiler/graph/evaluate_plan.h"
 #include "compiler/graph/plan_model.h"
+#include "compiler/import/onnx_table.h"
 #include "compiler/import/zoo.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -225,6 +229,16 @@ TEST(OnnxTest, ListsItsOperatorsSorted) {
   const std::vector<std::string> names = SupportedOnnxOperators();
   EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
   EXPECT_THAT(names, testing::Contains("Conv"));
+}
+
+TEST(ManualTest, ListsEveryOperator) {
+  std::ifstream in(absl::StrCat(std::getenv("HONE_SOURCE_DIR"), "/docs/manual.md"));
+  std::string manual;
+  for (std::string word; in >> word;) absl::StrAppend(&manual, " ", word);
+  for (const OnnxOperator& op : OnnxTable()) {
+    EXPECT_THAT(manual, testing::AnyOf(HasSubstr(absl::StrCat(" ", op.name, ",")),
+                                       HasSubstr(absl::StrCat(" ", op.name, "."))));
+  }
 }
 
 }  // namespace
