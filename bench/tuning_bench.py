@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """How many candidates a second one machine tunes: deriving, compiling, measuring and learning, with
-an empty database, on the zoo's ResNet-18 for MINUTES (1). Run by bench/run."""
+an empty database, on the zoo's ResNet-18 for MINUTES (1). The processor time a candidate says what it
+costs where other work shares the machine. Run by bench/run."""
 
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -34,7 +36,10 @@ def main():
     trials, hours, mins, seconds = (int(part or 0) for part in last.groups())
     elapsed_s = 3600 * hours + 60 * mins + seconds
     rate = trials / max(1, elapsed_s)
-    print(f"{trials} trials in {elapsed_s} s, the duels of the best included: {rate:.1f} trials/s")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_ms = 1e3 * (used.ru_utime + used.ru_stime) / max(1, trials)
+    print(f"{trials} trials in {elapsed_s} s, the duels of the best included: {rate:.1f} trials/s, "
+          f"{cpu_ms:.0f} ms of processor time each")
     print(f"aim tuning_trials_per_second measured {rate:.1f} target {TARGET:.0f} "
           f"{'ok' if rate >= TARGET else 'short'}")
 
