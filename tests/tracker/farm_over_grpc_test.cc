@@ -133,6 +133,16 @@ class FakeAgent {
   std::map<std::string, std::string> held_;
 };
 
+// A store whose disk may be full.
+class LimitedStore : public MemoryRecordStore {
+ public:
+  Status CommitBatch(const pb::BatchResult& result, absl::Span<const pb::Record> records) override {
+    if (full) return absl::ResourceExhaustedError("the disk is full");
+    return MemoryRecordStore::CommitBatch(result, records);
+  }
+  std::atomic<bool> full = false;
+};
+
 class FarmOverGrpcTest : public ::testing::Test {
  protected:
   FarmOverGrpcTest() {
@@ -183,7 +193,7 @@ class FarmOverGrpcTest : public ::testing::Test {
 
   std::filesystem::path directory_;
   std::string address_;
-  MemoryRecordStore store_;
+  LimitedStore store_;
   SystemClock clock_;
   std::unique_ptr<TrackerServer> server_;
   std::atomic<bool> ticking_ = false;
@@ -205,6 +215,26 @@ TEST_F(FarmOverGrpcTest, MeasuresABatchAndKeepsItsRecords) {
   EXPECT_EQ(records[3].measurement().device(), "board");
   EXPECT_EQ(records[3].layouts(), "x nchw8c");
   EXPECT_EQ(records[3].codegen_epoch(), 3);
+}
+
+TEST_F(FarmOverGrpcTest, TellsClientsOfAFullDiskAndLosesNothingByIt) {
+  FakeAgent agent(address_, 1);
+  auto client = Client();
+  store_.full = true;
+  ASSERT_TRUE(client->Submit(SomeBatch(2)).ok());
+  const auto refused = client->WaitForResults(kPatience);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted) << refused.status();
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("the disk is full"));
+  EXPECT_EQ(store_.Query({})->size(), 0);
+
+  // The agent kept its report and hands it in again.
+  store_.full = false;
+  absl::StatusOr<std::vector<pb::BatchResult>> results = refused;
+  const absl::Time deadline = absl::Now() + kPatience;
+  while (!results.ok() && absl::Now() < deadline) results = client->WaitForResults(kPatience);
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_EQ(results->size(), 1);
+  EXPECT_EQ(store_.Query({})->size(), 2);
 }
 
 TEST_F(FarmOverGrpcTest, HandsOutEachOfManyResultsOnce) {
