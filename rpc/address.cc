@@ -43,7 +43,7 @@ StatusOr<std::string> CheckAddress(absl::string_view address) {
   }
   const absl::string_view host = address.substr(0, colon);
   if (!IsLoopback(host)) {
-    return absl::FailedPreconditionError(absl::StrCat(
+    return absl::InvalidArgumentError(absl::StrCat(
         "'", address,
         "' leaves this machine, and the connection would be neither encrypted nor "
         "authenticated; use unix:/path or 127.0.0.1:port, and a tunnel (ssh -L) between machines"));

@@ -10,8 +10,7 @@
 
 namespace hone {
 
-// The address as gRPC takes it. InvalidArgument if it is none; FailedPrecondition if it leaves this
-// machine.
+// The address as gRPC takes it. InvalidArgument if it is none, or leaves this machine.
 StatusOr<std::string> CheckAddress(absl::string_view address);
 
 }  // namespace hone

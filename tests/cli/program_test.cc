@@ -301,6 +301,8 @@ TEST_F(ProgramTest, SaysThatNoTrackerAnswers) {
   ExpectRefused("hone tune tiny.onnx --tracker unix:/nowhere/socket", ExitCode::kUnreachable,
                 "leave out --tracker to use this machine");
   ExpectRefused("hone tune tiny.onnx --tracker somewhere", ExitCode::kBadInput, "'somewhere'");
+  ExpectRefused("hone devices --tracker farm.example.com:7710", ExitCode::kBadInput,
+                "a tunnel (ssh -L) between machines");
 }
 
 TEST_F(ProgramTest, ListsTheDevicesOfATracker) {

@@ -18,7 +18,7 @@ TEST(CheckAddress, TakesUnixSocketsAndLoopback) {
 TEST(CheckAddress, RefusesPlainTextBetweenMachines) {
   for (const char* address : {"farm.example.com:7710", "0.0.0.0:7710", "192.168.1.2:1"}) {
     const auto checked = CheckAddress(address);
-    EXPECT_EQ(checked.status().code(), absl::StatusCode::kFailedPrecondition) << address;
+    EXPECT_EQ(checked.status().code(), absl::StatusCode::kInvalidArgument) << address;
     EXPECT_THAT(std::string(checked.status().message()), HasSubstr("neither encrypted"));
   }
 }
