@@ -32,17 +32,9 @@ struct Choice {
   bool measured = false;
 };
 
-// Boundary layouts as records keep them.
-StatusOr<std::string> LayoutText(const PlanKernel& kernel) {
-  HONE_ASSIGN_OR_RETURN(const Schedule schedule,
-                        Schedule::Parse(absl::StrCat(
-                            "schedule/1\n", BoundaryLayoutLines(kernel.workload, kernel.layouts))));
-  return schedule.BoundaryLayoutText(kernel.workload);
-}
-
 StatusOr<std::optional<Choice>> FindRecord(const RecordStore& store, const PlanKernel& kernel,
                                            const Target& target) {
-  HONE_ASSIGN_OR_RETURN(const std::string layouts, LayoutText(kernel));
+  const std::string layouts = BoundaryLayoutText(kernel.workload, kernel.layouts);
   HONE_ASSIGN_OR_RETURN(
       const std::optional<pb::Record> record,
       store.Best({kernel.workload.Key(), target.ToString(), "fp32", kCodegenEpoch}, layouts));

@@ -68,10 +68,7 @@ Status CheckFits(const Sketch& sketch, const TuningTask& task) {
       const StatusOr<Schedule> schedule = sketch.Instantiate(assignment);
       if (!schedule.ok()) return schedule.status();
       const std::string layouts = schedule->BoundaryLayoutText(task.workload);
-      HONE_ASSIGN_OR_RETURN(const Schedule boundary,
-                            Schedule::Parse(absl::StrCat(
-                                "schedule/1\n", BoundaryLayoutLines(task.workload, task.layouts))));
-      const std::string wanted = boundary.BoundaryLayoutText(task.workload);
+      const std::string wanted = BoundaryLayoutText(task.workload, task.layouts);
       if (layouts != wanted) {
         return absl::InvalidArgumentError(
             absl::StrCat("its boundary layouts are '", layouts, "', the model has '", wanted, "'"));
@@ -114,9 +111,13 @@ StatusOr<std::vector<TuningTask>> ChooseTasks(const TuneOptions& options, const 
   Status why;
   std::vector<TuningTask> fitting;
   for (TuningTask& task : tasks) {
-    why = CheckFits(sketch, task);
+    // A template that says nothing of the boundary takes the layouts that the model has there.
+    const bool says = !schedule->BoundaryLayoutText(task.workload).empty();
+    const Sketch fitted =
+        says ? sketch : sketch.WithFirstLines(BoundaryLayoutLines(task.workload, task.layouts));
+    why = CheckFits(fitted, task);
     if (!why.ok()) continue;
-    task.sketches = {sketch};
+    task.sketches = {fitted};
     fitting.push_back(std::move(task));
   }
   if (fitting.empty()) {

@@ -159,7 +159,7 @@ class TuningSession::Impl {
     work.reference_schedule = work.search->ScheduleText(0);
     if (history_ == nullptr) return absl::OkStatus();
     HONE_ASSIGN_OR_RETURN(std::vector<pb::Record> records, history_->History(KeyOf(work)));
-    const std::string layouts = BoundaryLayoutTextOf(work);
+    const std::string layouts = BoundaryLayoutText(work.task.workload, work.task.layouts);
     for (const pb::Record& record : records) {
       if (record.layouts() != layouts) continue;
       const pb::Measurement& measurement = record.measurement();
@@ -192,12 +192,6 @@ class TuningSession::Impl {
       state_.workloads[w].roofline_ns = RooflineOf(works_[w]);
       if (works_[w].search) works_[w].search->set_roofline_ns(state_.workloads[w].roofline_ns);
     }
-  }
-
-  std::string BoundaryLayoutTextOf(const Work& work) const {
-    const StatusOr<Schedule> schedule = Schedule::Parse(
-        absl::StrCat("schedule/1\n", BoundaryLayoutLines(work.task.workload, work.task.layouts)));
-    return schedule.ok() ? schedule->BoundaryLayoutText(work.task.workload) : "";
   }
 
   void Describe(int w) {
@@ -478,7 +472,7 @@ class TuningSession::Impl {
     batch.set_tool_version(options_.tool_version);
     batch.set_search_seed(options_.seed);
     batch.set_codegen_epoch(kCodegenEpoch);
-    batch.set_layouts(BoundaryLayoutTextOf(work));
+    batch.set_layouts(BoundaryLayoutText(work.task.workload, work.task.layouts));
     HONE_ASSIGN_OR_RETURN(flight.batch_id, measurer_.Submit(batch));
     return absl::OkStatus();
   }

@@ -67,24 +67,24 @@ StatusOr<Schedule> Schedule::Parse(absl::string_view text, absl::string_view wha
   return schedule;
 }
 
-std::vector<std::string> Schedule::BoundaryLayouts(const Workload& workload) const {
-  std::vector<std::string> layouts(workload.buffers.size());
-  for (const Step& step : steps) {
-    const auto* layout = std::get_if<LayoutStep>(&step);
-    if (layout == nullptr) continue;
-    for (size_t b = 0; b < workload.buffers.size(); ++b) {
-      if (workload.buffers[b].name == layout->buffer) layouts[b] = layout->layout.ToString();
+std::string Schedule::BoundaryLayoutText(const Workload& workload) const {
+  std::vector<Layout> layouts;
+  for (const Buffer& buffer : workload.buffers) {
+    layouts.push_back(Layout::Identity(static_cast<int>(buffer.shape.size())));
+    for (const Step& step : steps) {
+      const auto* layout = std::get_if<LayoutStep>(&step);
+      if (layout != nullptr && layout->buffer == buffer.name) layouts.back() = layout->layout;
     }
   }
-  return layouts;
+  return hone::BoundaryLayoutText(workload, layouts);
 }
 
-std::string Schedule::BoundaryLayoutText(const Workload& workload) const {
+std::string BoundaryLayoutText(const Workload& workload, const std::vector<Layout>& layouts) {
   std::string text;
-  std::vector<std::string> layouts = BoundaryLayouts(workload);
   for (size_t b = 0; b < layouts.size(); ++b) {
-    if (layouts[b].empty()) continue;
-    absl::StrAppend(&text, text.empty() ? "" : ";", workload.buffers[b].name, " ", layouts[b]);
+    if (layouts[b].IsIdentity()) continue;
+    absl::StrAppend(&text, text.empty() ? "" : ";", workload.buffers[b].name, " ",
+                    layouts[b].ToString());
   }
   return text;
 }

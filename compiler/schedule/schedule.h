@@ -40,13 +40,15 @@ struct Schedule {
   // An unknown step gives Unimplemented (a record of a newer hone), any other fault
   // InvalidArgument; both with line and column. `what` names the text in errors.
   static StatusOr<Schedule> Parse(absl::string_view text, absl::string_view what = "schedule");
-  // The layout steps of the workload's own buffers, one text per buffer "" where there is none.
-  std::vector<std::string> BoundaryLayouts(const Workload& workload) const;
-  // The same as the database keeps it: "x 0,1/8,2,3,1%8;y 0,1/8,2,3,1%8".
+  // The layouts at the kernel's boundary as the database keeps them: "x 0,1/8,2,3,1%8;y ...",
+  // without buffers that lie as their shapes say.
   std::string BoundaryLayoutText(const Workload& workload) const;
 
   friend bool operator==(const Schedule&, const Schedule&) = default;
 };
+
+// The same for layouts, one a buffer of the workload.
+std::string BoundaryLayoutText(const Workload& workload, const std::vector<Layout>& layouts);
 
 // Applies the steps in order. Errors are "step 3 (tile y z 6): stage y has no loop z; ...".
 StatusOr<LoopNest> ApplySchedule(const Schedule& schedule, const Workload& workload);

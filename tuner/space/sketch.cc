@@ -239,6 +239,13 @@ int64_t Sketch::Size() const {
   return size;
 }
 
+Sketch Sketch::WithFirstLines(absl::string_view lines) const {
+  Sketch sketch = *this;
+  std::string& heading = sketch.literals_.front();
+  heading.insert(heading.find('\n', heading.find("schedule/")) + 1, std::string(lines));
+  return sketch;
+}
+
 bool Sketch::Satisfies(const Assignment& assignment) const {
   HoleValues values;
   for (size_t h = 0; h < holes_.size(); ++h) {

@@ -44,6 +44,9 @@ class Sketch {
   // How many assignments there are, those that break a requirement included.
   int64_t Size() const;
 
+  // The same with these lines at the beginning of the schedule.
+  Sketch WithFirstLines(absl::string_view lines) const;
+
   // Whether all requirements hold.
   bool Satisfies(const Assignment& assignment) const;
   // The schedule's text with every hole filled. The assignment has one valid entry a hole
