@@ -582,8 +582,9 @@ void ExprEmitter::EmitPrefetch(absl::string_view buffer_name, const Expr& index)
   const MemoryBuffer* buffer = FindMemory(buffer_name);
   if (buffer == nullptr) return;
   const Address address = AddressOf(*buffer, std::string(buffer_name), index, 0, nullptr);
+  // Locality 2: into the second cache, so that what is in use stays in the first.
   builder_.CreateIntrinsic(llvm::Intrinsic::prefetch, {address.base->getType()},
-                           {PointerTo(*buffer, address), builder_.getInt32(0), builder_.getInt32(3),
+                           {PointerTo(*buffer, address), builder_.getInt32(0), builder_.getInt32(2),
                             builder_.getInt32(1)});
 }
 

@@ -63,7 +63,8 @@ void Print(const Stmt& s, int depth, std::string* out) {
                       " ", DTypeName(s->buffer.dtype), " [", ListText(s->buffer.shape), "]\n");
       return;
     case StmtKind::kPrefetch:
-      absl::StrAppend(out, indent, "prefetch ", s->name, "[", ListText(s->indices), "]\n");
+      absl::StrAppend(out, indent, "prefetch ", s->name, "[", ListText(s->indices), "]",
+                      s->value ? " ahead " + ToString(s->value) : "", "\n");
       return;
   }
 }
@@ -173,7 +174,9 @@ class Parser {
     if (reader_.TryWord("prefetch")) {
       HONE_ASSIGN_OR_RETURN(const std::string buffer, reader_.Word("a buffer"));
       HONE_ASSIGN_OR_RETURN(std::vector<Expr> indices, ParseList());
-      return Prefetch(buffer, std::move(indices));
+      if (!reader_.TryWord("ahead")) return Prefetch(buffer, std::move(indices));
+      HONE_ASSIGN_OR_RETURN(const int64_t ahead, reader_.Integer());
+      return Prefetch(buffer, std::move(indices), Int(ahead));
     }
     HONE_ASSIGN_OR_RETURN(const std::string buffer, reader_.Word("a statement"));
     HONE_ASSIGN_OR_RETURN(std::vector<Expr> indices, ParseList());

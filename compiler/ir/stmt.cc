@@ -84,10 +84,11 @@ Stmt Allocate(Buffer buffer) {
   return Stmt(std::move(node));
 }
 
-Stmt Prefetch(absl::string_view buffer, std::vector<Expr> indices) {
+Stmt Prefetch(absl::string_view buffer, std::vector<Expr> indices, Expr ahead) {
   StmtNode node{.kind = StmtKind::kPrefetch};
   node.name = std::string(buffer);
   node.indices = std::move(indices);
+  node.value = std::move(ahead);
   return Stmt(std::move(node));
 }
 

@@ -71,7 +71,7 @@ struct StmtNode {
   bool straight_line = false;  // kFor: the body is a micro-kernel block, kept as one basic block
   std::string name;            // kFor: variable; kStore, kPrefetch: buffer; kLet: name
   Expr extent;                 // kFor: the variable runs over [0, extent)
-  Expr value;                  // kStore, kLet; kIf: condition
+  Expr value;                  // kStore, kLet; kIf: condition; kPrefetch: elements further on
   std::vector<Expr> indices;   // kStore, kPrefetch
   std::vector<Stmt> body;      // kBlock: all; kFor: one; kIf: then, and else if there is one
   Buffer buffer;               // kAllocate
@@ -96,7 +96,8 @@ Stmt Let(absl::string_view name, Expr value);
 Stmt If(Expr condition, Stmt then_body, Stmt else_body = {});
 Stmt Block(std::vector<Stmt> statements);  // flattens nested blocks that hold no let or allocate
 Stmt Allocate(Buffer buffer);
-Stmt Prefetch(absl::string_view buffer, std::vector<Expr> indices);
+// Of the element that lies `ahead` elements further on in the buffer's memory; it need not exist.
+Stmt Prefetch(absl::string_view buffer, std::vector<Expr> indices, Expr ahead = {});
 
 // One kernel: its arguments and its one or two functions.
 struct Program {

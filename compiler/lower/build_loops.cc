@@ -13,6 +13,9 @@
 namespace hone {
 namespace {
 
+// What one prefetch brings.
+constexpr int64_t kCacheLineBytes = 64;
+
 // [base, base + extent)
 struct Span {
   Expr base;
@@ -314,6 +317,7 @@ class LoopBuilder {
       HONE_RETURN_IF_ERROR(neutral.status());
       parts.push_back(nest.microkernel.empty() ? *neutral : MarkStraightLine(*neutral));
     }
+    if (nest.microkernel == loop && !init) HONE_RETURN_IF_ERROR(BuildPrefetches(s, &parts));
     HONE_ASSIGN_OR_RETURN(Stmt body, BuildLoop(s, level, init));
     parts.push_back(nest.microkernel == loop && !init ? MarkStraightLine(body) : body);
     return Block(std::move(parts));
@@ -461,6 +465,39 @@ class LoopBuilder {
     std::vector<Expr> indices;
     for (const Dim& dim : s.nest->stage.dims) indices.push_back(places[dim.name]);
     return indices;
+  }
+
+  // Asks for the cache lines that a later block reads, before a block begins.
+  Status BuildPrefetches(OpenStage& s, std::vector<Stmt>* parts) {
+    const Stage& stage = s.nest->stage;
+    for (const auto& [buffer, blocks] : s.nest->prefetches) {
+      Expr load;
+      Visit(stage.body, [&, name = buffer](const Expr& e) {
+        if (e.kind() == ExprKind::kLoad && e->name == name) load = e;
+      });
+      HONE_ASSIGN_OR_RETURN(auto dims, DimRanges(*s.nest));
+      int64_t elements = 1;
+      std::vector<Expr> first;
+      auto instance = instances_.find(buffer);
+      for (const Expr& index : Indices(load)) {
+        std::optional<Span> span = IndexSpan(index, dims);
+        if (!span || !span->extent.IsInt()) {
+          return Illegal(*s.nest,
+                         absl::StrCat("what a block reads of '", buffer, "' has no fixed size"));
+        }
+        const size_t d = first.size();
+        elements *= span->extent->int_value;
+        first.push_back(instance == instances_.end()
+                            ? span->base
+                            : Simple(span->base - instance->second.region[d].base));
+      }
+      const int64_t line = kCacheLineBytes / DTypeBytes(load.type().dtype);
+      const std::string& memory = instance == instances_.end() ? buffer : instance->second.buffer;
+      for (int64_t at = 0; at < elements; at += line) {
+        parts->push_back(Prefetch(memory, first, Int(blocks * elements + at)));
+      }
+    }
+    return absl::OkStatus();
   }
 
   StatusOr<Stmt> StoreNeutral(OpenStage& s) {

@@ -66,6 +66,10 @@ class Flattener {
       case StmtKind::kStore:
       case StmtKind::kPrefetch:
         node.indices = {Position(node.name, node.indices, ranges_)};
+        if (s.kind() == StmtKind::kPrefetch) {
+          if (node.value) node.indices[0] = Simplify(node.indices[0] + node.value, ranges_);
+          node.value = Expr();
+        }
         if (node.value) node.value = FlattenLoads(node.value, ranges_);
         return Stmt(std::move(node));
       case StmtKind::kLet:

@@ -19,6 +19,7 @@ constexpr Verb kVerbs[] = {
     {"layout", ParseLayout},
     {"microkernel", ParseMicrokernel},
     {"parallel", ParseParallel},
+    {"prefetch", ParsePrefetch},
     {"prepare", ParsePrepare},
     {"reorder", ParseReorder},
     {"split_reduce", ParseSplitReduce},

@@ -15,6 +15,7 @@
 //   tile c i 8
 //   reorder c i.0 p q i.1 w o
 //   microkernel c i.1          from loop i.1 inwards one straight-line block on registers
+//   prefetch w@c c 16          each block fetches ahead what the 16th block after it reads
 //   fuse y n o.0               loop n_o.0
 //   parallel y n_o.0
 //   inline s                   stage s written into its readers

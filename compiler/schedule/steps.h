@@ -81,6 +81,14 @@ struct MicrokernelStep {
   friend bool operator==(const MicrokernelStep&, const MicrokernelStep&) = default;
 };
 
+// prefetch.cc:  prefetch BUFFER STAGE BLOCKS
+struct PrefetchStep {
+  std::string buffer;
+  std::string stage;
+  int64_t blocks = 0;
+  friend bool operator==(const PrefetchStep&, const PrefetchStep&) = default;
+};
+
 // split_reduce.cc:  split_reduce STAGE LOOP
 struct SplitReduceStep {
   std::string stage;
@@ -94,9 +102,9 @@ struct AccumulateStep {
   friend bool operator==(const AccumulateStep&, const AccumulateStep&) = default;
 };
 
-using Step =
-    std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep, FuseStep,
-                 ReorderStep, AnnotateStep, MicrokernelStep, SplitReduceStep, AccumulateStep>;
+using Step = std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep,
+                          FuseStep, ReorderStep, AnnotateStep, MicrokernelStep, PrefetchStep,
+                          SplitReduceStep, AccumulateStep>;
 
 std::string ToString(const LayoutStep& step);
 std::string ToString(const CacheStep& step);
@@ -108,6 +116,7 @@ std::string ToString(const FuseStep& step);
 std::string ToString(const ReorderStep& step);
 std::string ToString(const AnnotateStep& step);
 std::string ToString(const MicrokernelStep& step);
+std::string ToString(const PrefetchStep& step);
 std::string ToString(const SplitReduceStep& step);
 std::string ToString(const AccumulateStep& step);
 std::string ToString(const Step& step);
@@ -124,6 +133,7 @@ StatusOr<Step> ParseVectorize(TextReader& reader);
 StatusOr<Step> ParseUnroll(TextReader& reader);
 StatusOr<Step> ParseParallel(TextReader& reader);
 StatusOr<Step> ParseMicrokernel(TextReader& reader);
+StatusOr<Step> ParsePrefetch(TextReader& reader);
 StatusOr<Step> ParseSplitReduce(TextReader& reader);
 StatusOr<Step> ParseAccumulate(TextReader& reader);
 
@@ -139,6 +149,7 @@ Status Apply(const FuseStep& step, LoopNest& nest);
 Status Apply(const ReorderStep& step, LoopNest& nest);
 Status Apply(const AnnotateStep& step, LoopNest& nest);
 Status Apply(const MicrokernelStep& step, LoopNest& nest);
+Status Apply(const PrefetchStep& step, LoopNest& nest);
 Status Apply(const SplitReduceStep& step, LoopNest& nest);
 Status Apply(const AccumulateStep& step, LoopNest& nest);
 
