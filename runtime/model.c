@@ -1,6 +1,8 @@
+#define _GNU_SOURCE /* MADV_HUGEPAGE */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,6 +46,8 @@ static const char* Name(const hone_model* model, uint32_t name) {
 }
 
 static const hone_model_header* Header(const hone_model* model) { return model->image.header; }
+
+#define LARGE_PAGE_BYTES ((size_t)2 << 20)
 
 /* Never null for a count of 0. */
 static void* Allocate(uint64_t count, size_t bytes) { return calloc(count + 1, bytes); }
@@ -102,6 +106,10 @@ static hone_error_code TakeMemory(hone_model* model, hone_error* error) {
   for (uint64_t i = 0; i < header->outputs.count; ++i) {
     bytes += AlignUp(model->image.outputs[i].bytes);
   }
+  /* Large pages spare kernels the misses of address translation; a machine without them does well
+   * without. */
+  const int large = bytes >= LARGE_PAGE_BYTES;
+  const size_t alignment = large ? LARGE_PAGE_BYTES : HONE_ALIGNMENT;
   model->inputs = Allocate(header->inputs.count, sizeof(*model->inputs));
   model->input_set = Allocate(header->inputs.count, sizeof(*model->input_set));
   model->outputs = Allocate(header->outputs.count, sizeof(*model->outputs));
@@ -109,11 +117,12 @@ static hone_error_code TakeMemory(hone_model* model, hone_error* error) {
   model->steps = Allocate(header->instructions.count, sizeof(*model->steps));
   if (bytes > SIZE_MAX / 2 || model->inputs == NULL || model->input_set == NULL ||
       model->outputs == NULL || model->buffers == NULL || model->steps == NULL ||
-      posix_memalign(&model->arena, HONE_ALIGNMENT, bytes + HONE_ALIGNMENT) != 0) {
+      posix_memalign(&model->arena, alignment, bytes + HONE_ALIGNMENT) != 0) {
     model->arena = NULL;
     return hone_fail(error, HONE_ERROR_NO_MEMORY, "no memory: the model needs %llu MiB",
                      (unsigned long long)(bytes >> 20));
   }
+  if (large) (void)madvise(model->arena, bytes, MADV_HUGEPAGE);
   /* Zeroed here, so that no page is first touched while running. */
   memset(model->arena, 0, bytes);
   char* next = (char*)model->arena + AlignUp(header->arena_bytes);

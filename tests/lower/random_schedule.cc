@@ -31,7 +31,9 @@ class Drawer {
   }
 
   void DrawBoundaryLayouts() {
-    for (const Buffer& buffer : nest_.buffers) {
+    // A copy: every step that is taken replaces the nest.
+    const std::vector<Buffer> buffers = nest_.buffers;
+    for (const Buffer& buffer : buffers) {
       if (buffer.role == BufferRole::kConstant || random_() % 2) continue;
       const int rank = static_cast<int>(buffer.shape.size());
       if (rank == 0) continue;
@@ -42,10 +44,10 @@ class Drawer {
   }
 
   void DrawStep() {
-    const StageNest& stage = Pick(nest_.stages, random_);
+    const StageNest stage = Pick(nest_.stages, random_);
     const std::string name = stage.stage.name;
     const std::string loop = stage.order.empty() ? "" : Pick(stage.order, random_);
-    const StageNest& other = Pick(nest_.stages, random_);
+    const StageNest other = Pick(nest_.stages, random_);
     switch (random_() % 12) {
       case 0:
       case 1:

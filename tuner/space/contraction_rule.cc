@@ -327,14 +327,6 @@ class ContractionSketch {
     writer_.Line("unroll ", c, " ", roles_.row, ".1");
     writer_.Line("vectorize ", c, " ", roles_.panel);
     WriteMicroKernel(c + ".r", roles_.main + ".i", roles_.row + ".0");
-    if (PacksVectorSide()) {
-      // While all rows use one block of the panel, the next one can come from far away.
-      int64_t steps = 1;
-      for (const std::string& other : roles_.others) steps *= Extent(other);
-      const std::string ahead =
-          writer_.Hole("ahead", {0, 2 * steps, 4 * steps, 8 * steps, 16 * steps});
-      writer_.Line("prefetch ", roles_.vector_side.tensor, "@", c, " ", c, ".r ", ahead);
-    }
   }
 
   // Threads, and the place of a bordered copy.
