@@ -53,7 +53,7 @@ case "${1:-}" in
     run_ctest fast release -LE slow
     ;;
   more)
-    rm -f "$logs"/slow.* "$logs"/sanitized.*
+    rm -f "$logs"/slow.* "$logs"/sanitized.* "$logs"/fuzz.*
     failed=0
     build release
     run_ctest slow release -L slow || failed=1
@@ -63,8 +63,9 @@ case "${1:-}" in
       labels="$labels|$folder"
     done
     # shellcheck disable=SC2086
-    build dev --target $targets
+    build dev --target $targets tests-fuzz
     run_ctest sanitized dev -L "^(${labels#|})\$" -LE slow || failed=1
+    run_ctest fuzz dev -L fuzz || failed=1
     exit "$failed"
     ;;
   summary)

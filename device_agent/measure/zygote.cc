@@ -45,7 +45,8 @@ class BatchSupervisor {
   }
 
  private:
-  void RunChild(const std::vector<int> indices) {
+  void RunChild(const std::vector<int>& which) {
+    const std::vector<int> indices = which;  // settling changes what is pending
     const auto relay = [this](const pb::MeasureReply& reply) {
       if (reply.has_done()) {
         done_ = reply.done();
