@@ -5,11 +5,10 @@
 #include <utility>
 
 #include "base/check.h"
+#include "compiler/ir/floor_divide.h"
 
 namespace hone {
 namespace {
-
-int64_t FloorDivide(int64_t a, int64_t b) { return a / b - ((a % b != 0 && (a ^ b) < 0) ? 1 : 0); }
 
 bool IsCompare(BinaryOp op) {
   return op == BinaryOp::kLess || op == BinaryOp::kLessEqual || op == BinaryOp::kEqual ||

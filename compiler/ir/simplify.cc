@@ -6,14 +6,13 @@
 
 #include "base/check.h"
 #include "compiler/ir/expr_text.h"
+#include "compiler/ir/floor_divide.h"
 
 namespace hone {
 namespace {
 
 // Beyond these a bound is as good as unknown; keeps interval arithmetic from overflowing.
 constexpr int64_t kFar = int64_t{1} << 40;
-
-int64_t FloorDivide(int64_t a, int64_t b) { return a / b - ((a % b != 0 && (a ^ b) < 0) ? 1 : 0); }
 
 bool IsIndex(const Expr& e) { return e.type() == Type{DType::kI64, 1}; }
 

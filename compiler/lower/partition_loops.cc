@@ -3,6 +3,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "compiler/ir/floor_divide.h"
 #include "compiler/lower/loop_ranges.h"
 #include "compiler/lower/rename.h"
 
@@ -10,8 +11,6 @@ namespace hone {
 namespace {
 
 constexpr size_t kCutsMax = 4;
-
-int64_t FloorDivide(int64_t a, int64_t b) { return a / b - ((a % b != 0 && (a ^ b) < 0) ? 1 : 0); }
 
 // Collects the values of `var` at which a comparison inside select conditions changes, where no
 // other variable has a say in it.
