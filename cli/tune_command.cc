@@ -25,6 +25,7 @@
 #include "tuner/measure/build_pool.h"
 #include "tuner/measure/farm_measurer.h"
 #include "tuner/measure/local_farm.h"
+#include "tuner/measure/pausing_measurer.h"
 #include "tuner/space/derive.h"
 #include "tuner/tuning_session.h"
 
@@ -191,12 +192,18 @@ StatusOr<Farm> OpenFarm(const TuneOptions& options, const std::string& database)
   return farm;
 }
 
-// Compilers to run at once: as many as measuring, which is often done here, leaves cores. More than
-// a few would only slow down what is measured beside them.
-int BuildWorkers(const TuneOptions& options) {
+// Whether this machine measures and has no core left meanwhile.
+bool MeasuringNeedsAllCores(const TuneOptions& options, const Farm& farm) {
+  return farm.local != nullptr && options.threads >= std::thread::hardware_concurrency();
+}
+
+// Compilers to run at once: as many as measuring, which is often done here, leaves cores; all when
+// they take turns with it. More than a few would only slow down what is measured beside them.
+int BuildWorkers(const TuneOptions& options, bool take_turns) {
   constexpr int64_t kMost = 4;
   const int64_t cores = std::thread::hardware_concurrency();
-  return static_cast<int>(std::clamp<int64_t>(cores - options.threads, 1, kMost));
+  return static_cast<int>(
+      std::clamp<int64_t>(take_turns ? cores : cores - options.threads, 1, kMost));
 }
 
 // What is known already. A tracker elsewhere keeps its database to itself: nothing is known then.
@@ -238,11 +245,14 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   HONE_ASSIGN_OR_RETURN(const ModelPlan plan, LoadPlan(options.model, options.shapes, farm.target));
   HONE_ASSIGN_OR_RETURN(std::vector<TuningTask> tasks, ChooseTasks(options, plan));
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<RecordStore> history, OpenHistory(options, database));
+  const bool take_turns = MeasuringNeedsAllCores(options, farm);
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<BuildPool> pool,
                         BuildPool::Start({.program = SiblingProgram("hone-build-worker"),
-                                          .workers = BuildWorkers(options)}));
+                                          .workers = BuildWorkers(options, take_turns)}));
   const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
-  FarmMeasurer measurer(*farm.client);
+  FarmMeasurer device(*farm.client);
+  PausingMeasurer alone_on_device(device, *pool);
+  Measurer& measurer = take_turns ? static_cast<Measurer&>(alone_on_device) : device;
   TuningOptions tuning;
   tuning.target = farm.target;
   tuning.trials_max = static_cast<int>(options.trials);
