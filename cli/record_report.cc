@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "base/target.h"
 #include "cli/kernel_caption.h"
@@ -63,6 +64,15 @@ void AppendBestSchedule(const pb::Record& best, std::string* out) {
   for (absl::string_view line : absl::StrSplit(best.schedule(), '\n', absl::SkipEmpty())) {
     absl::StrAppend(out, "  ", line, "\n");
   }
+}
+
+// What is wrong, or how the times were taken if not as usual.
+std::string MessageOf(const pb::Measurement& measurement) {
+  if (measurement.failure() != pb::OK) return measurement.message();
+  std::vector<absl::string_view> notes;
+  if (measurement.cold_constants()) notes.push_back("constants from memory");
+  if (measurement.not_quiet()) notes.push_back("beside other work");
+  return absl::StrJoin(notes, ", ");
 }
 
 }  // namespace
@@ -140,7 +150,7 @@ StatusOr<std::string> RecordDetails(const RecordStore& store, absl::string_view 
     table.AddRow({FailureName(measurement), FormatNanos(measurement.cost_ns()),
                   FormatShare(measurement.spread()), FormatNanos(history[i].predicted_ns()),
                   history[i].origin(), measurement.device(),
-                  FormatUnixMillis(measurement.unix_ms()), measurement.message()});
+                  FormatUnixMillis(measurement.unix_ms()), MessageOf(measurement)});
   }
   absl::StrAppend(&out, "\n", table.Render(width));
   if (shown < static_cast<int64_t>(history.size())) {

@@ -219,6 +219,11 @@ StatusOr<std::unique_ptr<RecordStore>> OpenHistory(const TuneOptions& options,
 }
 
 void PrintTrouble(const TuningState& state, const Console& console) {
+  if (state.not_quiet * 4 > state.trials) {
+    console.PrintWarning(absl::StrCat(
+        "other work disturbed ", state.not_quiet, " of ", state.trials,
+        " measurements throughout; times may be too long, and what is best may be another"));
+  }
   for (const WorkloadState& workload : state.workloads) {
     if (workload.best_ns > 0 || workload.reason.empty()) continue;
     console.PrintWarning(absl::StrCat(workload.name, " was not tuned: ", workload.reason));
@@ -244,6 +249,9 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   HONE_ASSIGN_OR_RETURN(Farm farm, OpenFarm(options, database));
   HONE_ASSIGN_OR_RETURN(const ModelPlan plan, LoadPlan(options.model, options.shapes, farm.target));
   HONE_ASSIGN_OR_RETURN(std::vector<TuningTask> tasks, ChooseTasks(options, plan));
+  int64_t model_constant_bytes = 0;
+  for (const TuningTask& task : TasksOf(plan))
+    model_constant_bytes += task.calls * ConstantBytes(task.workload);
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<RecordStore> history, OpenHistory(options, database));
   const bool take_turns = MeasuringNeedsAllCores(options, farm);
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<BuildPool> pool,
@@ -259,6 +267,7 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   tuning.time_max_ms = static_cast<int64_t>(options.minutes * 60000);
   tuning.seed = static_cast<uint64_t>(options.seed);
   tuning.device = options.device;
+  tuning.model_constant_bytes = model_constant_bytes;
   tuning.client = ClientName();
   tuning.tool_version = HONE_VERSION;
   TuningSession session(

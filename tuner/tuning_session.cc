@@ -65,6 +65,17 @@ std::vector<TuningTask> TasksOf(const ModelPlan& plan) {
   return tasks;
 }
 
+int64_t ConstantBytes(const Workload& workload) {
+  Workload constants = workload;
+  std::erase_if(constants.buffers,
+                [](const Buffer& buffer) { return buffer.role != BufferRole::kConstant; });
+  return ArgumentBytes(constants);
+}
+
+bool ConstantsAreCold(int64_t bytes, int64_t model_bytes, const Target& target) {
+  return bytes * 4 >= target.l2_bytes && model_bytes > std::max(target.l2_bytes, target.l3_bytes);
+}
+
 class TuningSession::Impl {
  public:
   Impl(std::vector<TuningTask> tasks, const TuningOptions& options, CostModel& model,
@@ -112,6 +123,7 @@ class TuningSession::Impl {
  private:
   struct Work {
     TuningTask task;
+    bool cold_constants = false;
     std::optional<Search> search;
     std::optional<pb::Artifact> reference;
     std::string reference_schedule;
@@ -141,6 +153,8 @@ class TuningSession::Impl {
   Status Open(int w) {
     Work& work = works_[w];
     WorkloadState& state = state_.workloads[w];
+    work.cold_constants = ConstantsAreCold(ConstantBytes(work.task.workload),
+                                           options_.model_constant_bytes, options_.target);
     std::vector<Sketch> sketches = work.task.sketches;
     if (sketches.empty()) {
       HONE_ASSIGN_OR_RETURN(sketches,
@@ -164,6 +178,8 @@ class TuningSession::Impl {
       if (record.layouts() != layouts) continue;
       const pb::Measurement& measurement = record.measurement();
       if (measurement.failure() == pb::OK) {
+        // From another model, larger or smaller: its times are not comparable.
+        if (measurement.cold_constants() != work.cold_constants) continue;
         work.search->ObserveSchedule(record.schedule(), measurement.cost_ns());
         if (record.schedule() == work.reference_schedule) {
           state.default_ns = measurement.cost_ns();
@@ -467,6 +483,7 @@ class TuningSession::Impl {
     batch.set_timeout_ms(std::clamp<int64_t>(
         static_cast<int64_t>(state_.workloads[flight.work].roofline_ns / 1e6 * 300), 1000, 30000));
     batch.set_final(flight.final);
+    batch.set_cold_constants(work.cold_constants);
     batch.set_device(options_.device);
     batch.set_client(options_.client);
     batch.set_tool_version(options_.tool_version);
@@ -531,7 +548,9 @@ class TuningSession::Impl {
       } else {
         continue;
       }
-      if (!flight.final) ++state_.trials;
+      if (flight.final) continue;
+      ++state_.trials;
+      if (measurement.not_quiet() && !measurement.raced_out()) ++state_.not_quiet;
     }
     observations_ += count;
     return Land(id, reference_failed);

@@ -33,6 +33,14 @@ struct TuningTask {
 // The kernels of a plan, each once, with how often they are called.
 std::vector<TuningTask> TasksOf(const ModelPlan& plan);
 
+// Bytes of constants that the workload reads.
+int64_t ConstantBytes(const Workload& workload);
+
+// Whether constants of so many bytes are gone from the caches each time a model comes to the
+// kernel again: all that it reads in a run, `model_bytes`, is more than the last cache holds. Of
+// few constants (less than a quarter of the second cache) that costs nothing worth the effort.
+bool ConstantsAreCold(int64_t bytes, int64_t model_bytes, const Target& target);
+
 struct TuningOptions {
   Target target;
   std::string numerics = "fp32";
@@ -41,7 +49,8 @@ struct TuningOptions {
   uint64_t seed = 1;
   int batches_ahead = 3;  // being built or measured at any time
   int finalists = 3;
-  std::string device;  // selector, as in Batch
+  int64_t model_constant_bytes = 0;  // that the whole model reads in one run
+  std::string device;                // selector, as in Batch
   // Provenance, kept with every record.
   std::string client;
   std::string tool_version;
@@ -65,7 +74,8 @@ struct WorkloadState {
 
 struct TuningState {
   std::vector<WorkloadState> workloads;
-  int64_t trials = 0;  // of this session
+  int64_t trials = 0;     // of this session
+  int64_t not_quiet = 0;  // of them, those that other work on the device disturbed throughout
   double elapsed_s = 0;
   double peak_gflops = 0;  // of one core, measured beside; 0 until known
   bool finished = false;

@@ -83,19 +83,26 @@ void LimitChild(const pb::Batch& batch, int threads) {
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (getppid() != zygote) _exit(kExitNoMachinery);
   if (options.close_fd >= 0) close(options.close_fd);
-  const StatusOr<Target> target = Target::Parse(batch.target());
-  const int threads = target.ok() ? target->threads : 1;
+  const Target target = Target::Parse(batch.target()).value_or(Target());
+  const int threads = target.threads;
   InstallFaultHandler(page);
   LimitChild(batch, threads);
   hone_pool* pool = hone_pool_create(threads, nullptr);
   if (pool == nullptr) _exit(kExitNoMachinery);
+  if (threads == 1) options.core->Enter();
+  const std::vector<int> cpus = CpusOfThisThread();
+  if (threads > 1) SpreadThreads();
   Limit(RLIMIT_NPROC, 0);  // nobody forks from here on
 
   const auto report = [socket](const pb::MeasureReply& reply) {
     if (!WriteFrame(socket, reply).ok()) _exit(kExitNoMachinery);
   };
   BatchRunner runner(batch, *hone_pool_host(pool), page,
-                     {.threads = threads, .best_known_ns = options.best_known_ns}, report);
+                     {.target = target,
+                      .cpus = cpus,
+                      .best_known_ns = options.best_known_ns,
+                      .best_known_gflops = options.best_known_gflops},
+                     report);
   const BatchRunner::End end = runner.Run(indices);
   // Destructors could only trip over what a candidate broke.
   _exit(end == BatchRunner::End::kDone ? kExitDone : kExitMemorySpoiled);

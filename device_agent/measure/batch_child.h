@@ -8,13 +8,16 @@
 #include <vector>
 
 #include "base/status.h"
+#include "device_agent/measure/measuring_core.h"
 #include "proto/worker.pb.h"
 
 namespace hone {
 
 struct BatchChildOptions {
-  int close_fd = -1;         // the zygote's own socket, which the child must not have
-  double best_known_ns = 0;  // for racing; 0: none known
+  int close_fd = -1;                    // the zygote's own socket, which the child must not have
+  double best_known_ns = 0;             // for racing; 0: none known
+  double best_known_gflops = 0;         // of a core here, lately
+  const MeasuringCore* core = nullptr;  // for batches on one thread; never null
 };
 
 struct BatchChildEnd {

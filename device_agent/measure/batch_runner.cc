@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "device_agent/measure/cache_flush.h"
 #include "device_agent/measure/calibration.h"
 #include "device_agent/measure/racing.h"
 #include "runtime/dtype.h"
@@ -22,6 +23,8 @@ namespace {
 constexpr unsigned char kPoison = 0xFF;  // NaN in every float type
 constexpr int kRung2GapMs = 4;           // visits apart in time see different neighbours
 constexpr int kFinalGapMs = 20;
+constexpr int64_t kRetryGapNs = 1000000;
+constexpr int kRetriesPerCandidate = 2;
 constexpr double kCheckRunCountsFromNs = 20e6;
 // What a candidate that looks clearly slower gets to show that it is not.
 constexpr double kSlowTrialNs = 1e6;
@@ -69,8 +72,10 @@ BatchRunner::BatchRunner(const pb::Batch& batch, const hone_host& host, WatchPag
     : batch_(batch),
       host_(host),
       watch_(watch),
-      options_(options),
-      timer_{watch, options.threads},
+      options_(std::move(options)),
+      interference_("", options_.cpus),
+      timer_{watch, interference_, options_.target.threads,
+             batch.cold_constants() && CanFlushCaches()},
       report_(std::move(report)) {}
 
 BatchRunner::End BatchRunner::Run(const std::vector<int>& indices) {
@@ -97,6 +102,7 @@ BatchRunner::End BatchRunner::Run(const std::vector<int>& indices) {
   for (std::unique_ptr<Racer>& racer : racers) {
     if (memory_spoiled_ && racer->measurement.failure() == pb::OK) continue;
     racer->estimator.Describe(racer->measurement);
+    racer->measurement.set_cold_constants(timer_.cold_constants);
     racer->measurement.set_raced_out(racer->raced_out);
     racer->measurement.set_finalist(batch_.final());
     Report(racer->index, racer->measurement);
@@ -166,9 +172,11 @@ void BatchRunner::RunReference(pb::Measurement& measurement) {
   }
   Estimator estimator;
   visit = timer_.TimeVisit(reference, PlanFirstVisit(first_ns), first_ns);
-  gflops_max_ = std::max(visit.gflops_before, visit.gflops_after);
-  estimator.Add(std::move(visit), true);
+  gflops_max_ = std::max({options_.best_known_gflops, visit.gflops_before, visit.gflops_after});
+  const bool quiet = IsQuiet(visit, gflops_max_);
+  estimator.Add(std::move(visit), quiet);
   estimator.Describe(measurement);
+  measurement.set_cold_constants(timer_.cold_constants);
   best_in_batch_ns_ = estimator.cost_ns();  // who is clearly slower than the default need not run
   measurement.set_unix_ms(UnixMillis());
 }
@@ -250,8 +258,8 @@ void BatchRunner::PoisonOutputs() {
 
 void BatchRunner::Race(std::vector<std::unique_ptr<Racer>>& racers) {
   if (racers.empty()) return;
-  gflops_max_ = std::max(gflops_max_, hone_fma_gflops());
-  retries_left_ = static_cast<int>(racers.size());
+  gflops_max_ = std::max({gflops_max_, options_.best_known_gflops, hone_fma_gflops()});
+  retries_left_ = kRetriesPerCandidate * static_cast<int>(racers.size());
   if (batch_.final()) {
     std::vector<Racer*> all;
     for (std::unique_ptr<Racer>& racer : racers) all.push_back(racer.get());
@@ -275,26 +283,27 @@ void BatchRunner::RunFirstVisit(Racer& racer) {
     racer.estimator.Add({{racer.estimate_ns}, gflops_max_, gflops_max_}, false);
     return;
   }
-  Visit visit;
-  visit.gflops_before = hone_fma_gflops();
-  double total_ns = 0;
-  const auto sample = [&] {
-    // Each is planned by what the last one said: the checked run was a cold one.
-    const int runs = PlanFirstVisit(racer.estimate_ns).runs_per_sample;
-    visit.run_ns.push_back(timer_.Sample(*racer.loaded, runs, racer.estimate_ns));
-    total_ns += runs * visit.run_ns.back();
-    racer.estimate_ns = *std::min_element(visit.run_ns.begin(), visit.run_ns.end());
-  };
-  sample();
-  // One slow sample may be a cold cache or a moment without the core, unless the clock excludes
-  // that; several in a millisecond are not.
-  while (IsClearlySlower(racer.estimate_ns, BestNs()) && !timer_.CountsCpuTime(racer.estimate_ns) &&
-         total_ns < kSlowTrialNs && visit.run_ns.size() < kSlowTrialSamples)
+  Visit visit = timer_.TimeVisit([&](Visit& so_far) {
+    std::vector<double>& run_ns = so_far.run_ns;
+    double total_ns = 0;
+    const auto sample = [&] {
+      // Each is planned by what the last one said: the checked run was a cold one.
+      const int runs = PlanFirstVisit(racer.estimate_ns).runs_per_sample;
+      run_ns.push_back(timer_.Sample(*racer.loaded, runs, racer.estimate_ns));
+      total_ns += runs * run_ns.back();
+      racer.estimate_ns = *std::min_element(run_ns.begin(), run_ns.end());
+    };
     sample();
-  racer.raced_out = IsClearlySlower(racer.estimate_ns, BestNs());
-  const int samples = racer.raced_out ? 0 : PlanFirstVisit(racer.estimate_ns).samples;
-  while (static_cast<int>(visit.run_ns.size()) < samples) sample();
-  visit.gflops_after = hone_fma_gflops();
+    // One slow sample may be a cold cache or a moment without the core, unless the clock excludes
+    // that; several in a millisecond are not.
+    while (IsClearlySlower(racer.estimate_ns, BestNs()) &&
+           !timer_.CountsCpuTime(racer.estimate_ns) && total_ns < kSlowTrialNs &&
+           run_ns.size() < kSlowTrialSamples)
+      sample();
+    racer.raced_out = IsClearlySlower(racer.estimate_ns, BestNs());
+    const int samples = racer.raced_out ? 0 : PlanFirstVisit(racer.estimate_ns).samples;
+    while (static_cast<int>(run_ns.size()) < samples) sample();
+  });
   const bool quiet = IsQuiet(visit, gflops_max_);
   racer.estimator.Add(std::move(visit), quiet);
   if (best_in_batch_ns_ <= 0 || racer.estimate_ns < best_in_batch_ns_)
@@ -302,7 +311,11 @@ void BatchRunner::RunFirstVisit(Racer& racer) {
 }
 
 void BatchRunner::RunSecondChance(Racer& racer) {
-  if (!racer.raced_out || !DeservesSecondChance(racer.estimate_ns, BestNs())) return;
+  if (!racer.raced_out) {
+    if (!racer.estimator.has_quiet_visit() && TakeRetry()) RunVisit(racer);
+    return;
+  }
+  if (!DeservesSecondChance(racer.estimate_ns, BestNs())) return;
   watch_.candidate.store(racer.index);
   const VisitPlan plan = {1, PlanFirstVisit(racer.estimate_ns).runs_per_sample};
   Visit visit = timer_.TimeVisit(*racer.loaded, plan, racer.estimate_ns);
@@ -340,8 +353,16 @@ void BatchRunner::RunVisit(Racer& racer) {
     const bool quiet = IsQuiet(visit, gflops_max_);
     racer.estimate_ns = *std::min_element(visit.run_ns.begin(), visit.run_ns.end());
     racer.estimator.Add(std::move(visit), quiet);
-    if (quiet || retries_left_-- <= 0) return;
+    if (quiet || !TakeRetry()) return;
   }
+}
+
+bool BatchRunner::TakeRetry() {
+  if (retries_left_ <= 0) return false;
+  --retries_left_;
+  // Whoever has the core now is more likely done after it got a moment.
+  SleepNanos(kRetryGapNs);
+  return true;
 }
 
 std::vector<BatchRunner::Racer*> BatchRunner::Survivors(

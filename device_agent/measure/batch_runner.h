@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/target.h"
 #include "device_agent/measure/compare.h"
 #include "device_agent/measure/estimator.h"
+#include "device_agent/measure/interference.h"
 #include "device_agent/measure/kernel_timer.h"
 #include "device_agent/measure/loaded_candidate.h"
 #include "device_agent/measure/watch_page.h"
@@ -24,8 +26,10 @@ namespace hone {
 class BatchRunner {
  public:
   struct Options {
-    int threads = 1;
-    double best_known_ns = 0;  // for racing; 0: none known
+    Target target;                 // that the candidates are for
+    std::vector<int> cpus;         // that they may run on
+    double best_known_ns = 0;      // for racing; 0: none known
+    double best_known_gflops = 0;  // of a core here, lately
   };
   // How the run of a batch ended.
   enum class End {
@@ -72,10 +76,14 @@ class BatchRunner {
 
   void Race(std::vector<std::unique_ptr<Racer>>& racers);
   void RunFirstVisit(Racer& racer);
-  // One more sample, later, for a candidate that was raced out but may only have met a neighbour.
+  // Once more, later, for a candidate that may only have met a neighbour: a sample if it was raced
+  // out, a visit if its first was not quiet.
   void RunSecondChance(Racer& racer);
   void RunVisits(const std::vector<Racer*>& racers, int (*visits)(double), int gap_ms);
+  // Again while it is not quiet, as long as there are retries.
   void RunVisit(Racer& racer);
+  // Whether one more visit may be made because another was not quiet; waits a moment before.
+  bool TakeRetry();
   std::vector<Racer*> Survivors(const std::vector<std::unique_ptr<Racer>>& racers,
                                 std::vector<int> (*choose)(const std::vector<double>&, double));
   // Runs it once more after the race, on poisoned outputs.
@@ -87,6 +95,7 @@ class BatchRunner {
   const hone_host& host_;
   WatchPage& watch_;
   const Options options_;
+  InterferenceMeter interference_;
   const KernelTimer timer_;
   const std::function<void(const pb::MeasureReply&)> report_;
 

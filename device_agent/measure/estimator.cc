@@ -12,6 +12,7 @@ namespace {
 
 constexpr double kCalibrationDriftMax = 0.02;
 constexpr double kCalibrationOfBestMin = 0.97;
+constexpr double kLostShareMax = 0.02;
 
 double FastestRun(const Visit& visit) {
   return *std::min_element(visit.run_ns.begin(), visit.run_ns.end());
@@ -22,7 +23,8 @@ double FastestRun(const Visit& visit) {
 bool IsQuiet(const Visit& visit, double gflops_max) {
   const double low = std::min(visit.gflops_before, visit.gflops_after);
   const double high = std::max(visit.gflops_before, visit.gflops_after);
-  return high - low <= kCalibrationDriftMax * high && low >= kCalibrationOfBestMin * gflops_max;
+  return high - low <= kCalibrationDriftMax * high && low >= kCalibrationOfBestMin * gflops_max &&
+         visit.lost_share <= kLostShareMax && !visit.throttled;
 }
 
 void Estimator::Add(Visit visit, bool quiet) {
@@ -52,6 +54,7 @@ void Estimator::Describe(pb::Measurement& measurement) const {
   measurement.set_spread(Median(deviations) / median);
   measurement.set_visits(visits());
   measurement.set_runs(static_cast<int>(runs.size()));
+  measurement.set_not_quiet(!has_quiet_visit());
   measurement.set_peak_gflops(std::max(fastest->gflops_before, fastest->gflops_after));
 }
 

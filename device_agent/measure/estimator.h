@@ -15,10 +15,13 @@ struct Visit {
   std::vector<double> run_ns;
   double gflops_before = 0;
   double gflops_after = 0;
+  double lost_share = 0;   // of the visit's time: others had the core
+  bool throttled = false;  // heat or power lowered the clock meanwhile
 };
 
-// Whether the core did as well around the visit as it can: the two calibrations within 2 % of each
-// other, and neither below 0.97 of the best one seen, `gflops_max`.
+// Whether the core did as well during the visit as it can: the two calibrations within 2 % of each
+// other, neither below 0.97 of the best one seen, `gflops_max`, and hardly any of the time lost to
+// others.
 bool IsQuiet(const Visit& visit, double gflops_max);
 
 class Estimator {
@@ -30,8 +33,8 @@ class Estimator {
   int visits() const { return static_cast<int>(Counted().size()); }
   bool has_quiet_visit() const { return !quiet_.empty(); }
 
-  // Fills cost, median, spread, visits, runs and peak_gflops: the better calibration of the visit
-  // that had the fastest run. Needs at least one visit.
+  // Fills cost, median, spread, visits, runs, not_quiet and peak_gflops: the better calibration of
+  // the visit that had the fastest run. Needs at least one visit.
   void Describe(pb::Measurement& measurement) const;
 
  private:

@@ -25,21 +25,39 @@ bool KernelTimer::CountsCpuTime(double estimate_ns) const {
 
 double KernelTimer::Sample(LoadedCandidate& candidate, int runs, double estimate_ns) const {
   const clockid_t clock =
-      threads == 1 && estimate_ns >= kCpuTimeFromNs ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC_RAW;
+      CountsCpuTime(estimate_ns) ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC_RAW;
   watch.Beat();
-  const int64_t start = ReadClock(clock);
-  for (int i = 0; i < runs; ++i) candidate.Run();
-  const int64_t elapsed = ReadClock(clock) - start;
+  const int at_once = cold_constants ? 1 : runs;
+  int64_t elapsed = 0;
+  for (int done = 0; done < runs; done += at_once) {
+    if (cold_constants) candidate.DropConstantsFromCaches();
+    const int64_t start = ReadClock(clock);
+    for (int i = 0; i < at_once; ++i) candidate.Run();
+    elapsed += ReadClock(clock) - start;
+  }
   return static_cast<double>(elapsed > 0 ? elapsed : 1) / runs;
 }
 
 Visit KernelTimer::TimeVisit(LoadedCandidate& candidate, const VisitPlan& plan,
                              double estimate_ns) const {
+  return TimeVisit([&](Visit& visit) {
+    for (int i = 0; i < plan.samples; ++i)
+      visit.run_ns.push_back(Sample(candidate, plan.runs_per_sample, estimate_ns));
+  });
+}
+
+Visit KernelTimer::TimeVisit(const std::function<void(Visit&)>& take) const {
   Visit visit;
+  const int64_t start_ns = ReadClock(CLOCK_MONOTONIC);
+  const Interference before = interference.Read(start_ns);
   visit.gflops_before = hone_fma_gflops();
-  for (int i = 0; i < plan.samples; ++i)
-    visit.run_ns.push_back(Sample(candidate, plan.runs_per_sample, estimate_ns));
+  take(visit);
   visit.gflops_after = hone_fma_gflops();
+  const int64_t end_ns = ReadClock(CLOCK_MONOTONIC);
+  const Interference after = interference.Read(end_ns);
+  const int64_t lost_ns = after.waited_ns - before.waited_ns + after.stolen_ns - before.stolen_ns;
+  visit.lost_share = static_cast<double>(lost_ns) / static_cast<double>(end_ns - start_ns + 1);
+  visit.throttled = after.throttled > before.throttled;
   return visit;
 }
 

@@ -5,7 +5,10 @@
 // runner; decides nothing.
 #pragma once
 
+#include <functional>
+
 #include "device_agent/measure/estimator.h"
+#include "device_agent/measure/interference.h"
 #include "device_agent/measure/loaded_candidate.h"
 #include "device_agent/measure/racing.h"
 #include "device_agent/measure/watch_page.h"
@@ -14,7 +17,9 @@ namespace hone {
 
 struct KernelTimer {
   WatchPage& watch;  // gets a beat for every sample
-  int threads = 1;   // that the kernel may use
+  InterferenceMeter& interference;
+  int threads = 1;              // that the kernel may use
+  bool cold_constants = false;  // dropped from the caches before each run
 
   // Whether a run that takes about this long is timed by the thread's CPU time.
   bool CountsCpuTime(double estimate_ns) const;
@@ -22,6 +27,8 @@ struct KernelTimer {
   double Sample(LoadedCandidate& candidate, int runs, double estimate_ns) const;
   // Calibration, samples, calibration.
   Visit TimeVisit(LoadedCandidate& candidate, const VisitPlan& plan, double estimate_ns) const;
+  // The same with `take`, which adds the samples.
+  Visit TimeVisit(const std::function<void(Visit&)>& take) const;
 };
 
 }  // namespace hone

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "device_agent/measure/cache_flush.h"
 #include "runtime/dtype.h"
 #include "runtime/error.h"
 
@@ -106,6 +107,7 @@ Status LoadedCandidate::PlaceBuffers(const hone_host& host) {
                             GuardedBuffer::Allocate(elements * element_bytes));
       pointers_.push_back(memory.data());
       private_.push_back({BufferLabel(info), true, std::move(memory)});
+      constants_.push_back(&private_.back().memory);
       continue;
     }
     const auto shared =
@@ -120,6 +122,8 @@ Status LoadedCandidate::PlaceBuffers(const hone_host& host) {
                        " differs from the reference's in role, type, shape or "
                        "layout, so the results cannot be compared"));
     pointers_.push_back(shared->memory.data());
+    if (info.role() == pb::BUFFER_ROLE_CONSTANT && !info.prepare_only())
+      constants_.push_back(&shared->memory);
   }
   for (const pb::ParamInfo& param : manifest.params()) {
     HONE_ASSIGN_OR_RETURN(const int64_t value, ParamValue(param.name(), candidate_));
@@ -143,6 +147,10 @@ int32_t LoadedCandidate::Prepare() {
     if (buffer.prepared) buffer.memory.MakeReadOnly();
   }
   return result;
+}
+
+void LoadedCandidate::DropConstantsFromCaches() const {
+  for (const GuardedBuffer* buffer : constants_) FlushFromCaches(buffer->data(), buffer->bytes());
 }
 
 void LoadedCandidate::Describe(WatchPage& page) const {

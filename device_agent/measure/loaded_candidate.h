@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,6 +43,9 @@ class LoadedCandidate {
   int32_t Prepare();
   int32_t Run() { return run_(&args_); }
 
+  // All constants that Run reads, prepared ones included.
+  void DropConstantsFromCaches() const;
+
   // Tells the watcher whose memory lies where.
   void Describe(WatchPage& page) const;
   // The first buffer (boundary included) with something written beside it: "output 'y'"; "" if all
@@ -65,7 +69,8 @@ class LoadedCandidate {
   hone_elf* elf_ = nullptr;
   hone_kernel_fn run_ = nullptr;
   hone_kernel_fn prepare_ = nullptr;
-  std::vector<PrivateBuffer> private_;
+  std::deque<PrivateBuffer> private_;
+  std::vector<const GuardedBuffer*> constants_;  // that Run reads
   std::vector<void*> pointers_;
   std::vector<int64_t> params_;
   hone_kernel_args args_ = {};

@@ -4,8 +4,6 @@
 // are cheap and safe. Times nothing itself.
 #pragma once
 
-#include <functional>
-
 #include "base/status.h"
 #include "proto/worker.pb.h"
 
@@ -14,9 +12,5 @@ namespace hone {
 // Reads MeasureRequests from `socket` and answers each with a CandidateDone for every candidate and
 // a MeasureDone, until the peer closes. An error when the stream is broken.
 Status ServeBatches(int socket);
-
-// The same for one batch. `own_socket` is closed in the children.
-void MeasureBatch(const pb::Batch& batch, int own_socket,
-                  const std::function<void(const pb::MeasureReply&)>& reply);
 
 }  // namespace hone

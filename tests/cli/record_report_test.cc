@@ -67,6 +67,15 @@ TEST_F(RecordReportTest, ShowsOneKernelBestFirstFailuresLast) {
   EXPECT_THAT(*RecordDetails(store_, "cafe", 9, 0), HasSubstr("CRASH"));
 }
 
+TEST_F(RecordReportTest, SaysWhatWasNotAsUsual) {
+  pb::Record record = MatmulRecord(512, pb::OK);
+  record.mutable_measurement()->set_not_quiet(true);
+  record.mutable_measurement()->set_cold_constants(true);
+  EXPECT_TRUE(store_.Append({record}).ok());
+  EXPECT_THAT(*RecordDetails(store_, "cafe", 9, 0),
+              HasSubstr("constants from memory, beside other work"));
+}
+
 TEST_F(RecordReportTest, SaysWhereKeysAreListed) {
   Status status = RecordDetails(store_, "beef", 2, 0).status();
   EXPECT_TRUE(absl::IsNotFound(status));

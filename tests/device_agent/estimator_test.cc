@@ -13,6 +13,12 @@ TEST(EstimatorTest, CallsAVisitQuietWhenItsCalibrationsAgreeAndAreNearTheBest) {
   EXPECT_FALSE(IsQuiet({{1}, 96, 96}, 100)) << "below 0.97 of the best";
 }
 
+TEST(EstimatorTest, CallsAVisitDisturbedWhenOthersHadTheCoreOrItWasThrottled) {
+  EXPECT_TRUE(IsQuiet({{1}, 100, 100, 0.01}, 100));
+  EXPECT_FALSE(IsQuiet({{1}, 100, 100, 0.03}, 100));
+  EXPECT_FALSE(IsQuiet({{1}, 100, 100, 0, true}, 100));
+}
+
 TEST(EstimatorTest, CostIsTheMinimumOverVisits) {
   Estimator estimator;
   EXPECT_TRUE(std::isinf(estimator.cost_ns()));
@@ -34,9 +40,14 @@ TEST(EstimatorTest, DropsDisturbedVisitsOnceThereIsAQuietOne) {
   estimator.Add({{20}, 80, 90}, false);
   EXPECT_EQ(estimator.cost_ns(), 20);
   EXPECT_FALSE(estimator.has_quiet_visit());
+  pb::Measurement measurement;
+  estimator.Describe(measurement);
+  EXPECT_TRUE(measurement.not_quiet());
   estimator.Add({{25}, 100, 100}, true);
   EXPECT_EQ(estimator.cost_ns(), 25);
   EXPECT_EQ(estimator.visits(), 1);
+  estimator.Describe(measurement);
+  EXPECT_FALSE(measurement.not_quiet());
 }
 
 TEST(EstimatorTest, MedianOfAnEvenNumberIsTheMiddle) {

@@ -204,6 +204,18 @@ TEST_F(WorkerTest, LendsAsManyThreadsAsTheTargetSays) {
   ExpectTimed(Measure(batch).measurements[0]);
 }
 
+TEST_F(WorkerTest, TimesRunsWithColdConstantsWhenAsked) {
+  pb::Batch batch = TestBatch({"good", "slow"});
+  EXPECT_FALSE(Measure(batch).measurements[0].cold_constants());
+  batch.set_cold_constants(true);
+  const Answer answer = Measure(batch);
+  for (const pb::Measurement& measurement : answer.measurements) {
+    ExpectTimed(measurement);
+    EXPECT_TRUE(measurement.cold_constants());
+  }
+  EXPECT_TRUE(answer.done.reference().cold_constants());
+}
+
 TEST_F(WorkerTest, RunsBatchAfterBatch) {
   for (int i = 0; i < 5; ++i) ExpectTimed(Measure(TestBatch({"good"})).measurements[0]);
 }

@@ -29,6 +29,8 @@ class FakeMeasurer : public Measurer {
       pb::Measurement* measurement = result.add_measurements();
       *measurement = candidate.has_measurement() ? candidate.measurement()
                                                  : Measure(candidate.schedule(), batch.final());
+      measurement->set_cold_constants(batch.cold_constants());
+      measurement->set_not_quiet(busy);
       pb::Record record;
       record.set_workload(batch.workload());
       record.set_workload_key(Workload::Parse(batch.workload())->Key());
@@ -60,6 +62,7 @@ class FakeMeasurer : public Measurer {
   std::string name = "batch";      // of the batches' ids; a store skips ids it has
   std::vector<pb::Batch> batches;  // everything submitted
   int cancelled = 0;
+  bool busy = false;  // the device has other work
 
  private:
   pb::Measurement Measure(const std::string& schedule, bool final) const {

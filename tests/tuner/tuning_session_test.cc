@@ -135,6 +135,56 @@ TEST(TuningSessionTest, GoesOnWhereItStopped) {
   EXPECT_EQ(c.state().workloads[0].best_ns, b.state().workloads[0].best_ns);
 }
 
+TEST(ConstantsAreColdTest, WhenTheyMatterAndTheModelIsLargerThanTheLastCache) {
+  Target target;
+  target.l2_bytes = 512 << 10;
+  target.l3_bytes = 32 << 20;
+  EXPECT_TRUE(ConstantsAreCold(128 << 10, 33 << 20, target));
+  EXPECT_FALSE(ConstantsAreCold(127 << 10, 33 << 20, target)) << "too few to matter";
+  EXPECT_FALSE(ConstantsAreCold(1 << 20, 32 << 20, target)) << "the model stays in the cache";
+  target.l3_bytes = 0;
+  EXPECT_TRUE(ConstantsAreCold(128 << 10, 513 << 10, target)) << "the last cache is the second";
+}
+
+TEST(TuningSessionTest, MeasuresConstantsAsTheModelFindsThem) {
+  // 1 MiB of constants.
+  const TuningTask task = Matmul("a", 512, 1);
+  EXPECT_EQ(ConstantBytes(task.workload), 1 << 20);
+  NoCostModel model;
+  FakeClock clock;
+  MemoryRecordStore store;
+  TuningOptions options = Options();
+  options.target.l2_bytes = 512 << 10;
+  options.target.l3_bytes = 32 << 20;
+  options.model_constant_bytes = 1 << 20;
+  FakeMeasurer near(Cost, &store);
+  TuningSession in_small_model({task}, options, model, Builder(), near, &store, clock);
+  ASSERT_TRUE(in_small_model.Run(kNever, kIgnore).ok());
+  for (const pb::Batch& batch : near.batches) EXPECT_FALSE(batch.cold_constants());
+
+  options.model_constant_bytes = 100 << 20;
+  FakeMeasurer far([](const std::string& schedule) { return 2 * Cost(schedule); }, &store);
+  far.name = "far";
+  TuningSession in_large_model({task}, options, model, Builder(), far, &store, clock);
+  ASSERT_TRUE(in_large_model.Run(kNever, kIgnore).ok());
+  for (const pb::Batch& batch : far.batches) EXPECT_TRUE(batch.cold_constants());
+  EXPECT_EQ(in_large_model.state().trials, 24) << "times taken the other way do not count";
+  EXPECT_GT(in_large_model.state().workloads[0].best_ns,
+            in_small_model.state().workloads[0].best_ns);
+}
+
+TEST(TuningSessionTest, CountsWhatOtherWorkDisturbed) {
+  FakeMeasurer measurer(Cost);
+  measurer.busy = true;
+  NoCostModel model;
+  FakeClock clock;
+  TuningSession session({Matmul("a", 64, 1)}, Options(), model, Builder(), measurer, nullptr,
+                        clock);
+  ASSERT_TRUE(session.Run(kNever, kIgnore).ok());
+  EXPECT_EQ(session.state().trials, 24);
+  EXPECT_EQ(session.state().not_quiet, 24);
+}
+
 TEST(TuningSessionTest, ProposesTheSameForTheSameSeed) {
   FakeClock clock;
   std::vector<std::string> runs;
