@@ -15,7 +15,7 @@ Status StatusOf(const hone_error& error) {
     case HONE_ERROR_MALFORMED:
       return absl::DataLossError(message);
     case HONE_ERROR_UNSUPPORTED:
-      return absl::FailedPreconditionError(message);
+      return absl::UnimplementedError(message);
     case HONE_ERROR_ARGUMENT:
       return absl::InvalidArgumentError(message);
     case HONE_ERROR_NO_MEMORY:

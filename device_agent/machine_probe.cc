@@ -8,59 +8,17 @@
 #include <initializer_list>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "runtime/cpu_features.h"
 
 namespace hone {
 namespace {
-
-struct FlagName {
-  const char* cpuinfo;
-  const char* llvm;
-};
-
-constexpr FlagName kX86Flags[] = {
-    {"pni", "sse3"},
-    {"ssse3", "ssse3"},
-    {"sse4_1", "sse4.1"},
-    {"sse4_2", "sse4.2"},
-    {"popcnt", "popcnt"},
-    {"movbe", "movbe"},
-    {"abm", "lzcnt"},
-    {"bmi1", "bmi"},
-    {"bmi2", "bmi2"},
-    {"avx", "avx"},
-    {"f16c", "f16c"},
-    {"fma", "fma"},
-    {"avx2", "avx2"},
-    {"avx_vnni", "avxvnni"},
-    {"avx512f", "avx512f"},
-    {"avx512cd", "avx512cd"},
-    {"avx512dq", "avx512dq"},
-    {"avx512bw", "avx512bw"},
-    {"avx512vl", "avx512vl"},
-    {"avx512ifma", "avx512ifma"},
-    {"avx512vbmi", "avx512vbmi"},
-    {"avx512_vbmi2", "avx512vbmi2"},
-    {"avx512_vnni", "avx512vnni"},
-    {"avx512_bitalg", "avx512bitalg"},
-    {"avx512_vpopcntdq", "avx512vpopcntdq"},
-    {"avx512_bf16", "avx512bf16"},
-    {"avx512_fp16", "avx512fp16"},
-    {"amx_tile", "amx-tile"},
-    {"amx_bf16", "amx-bf16"},
-    {"amx_int8", "amx-int8"},
-    {"amx_fp16", "amx-fp16"},
-};
-
-constexpr FlagName kArmFlags[] = {
-    {"asimd", "neon"}, {"asimdhp", "fullfp16"}, {"asimddp", "dotprod"}, {"bf16", "bf16"},
-    {"i8mm", "i8mm"},  {"sve", "sve"},          {"sve2", "sve2"},
-};
 
 struct IntelModel {
   int model;
@@ -224,20 +182,17 @@ std::vector<int> AllowedCpus() {
   return cpus.empty() ? std::vector<int>{0} : cpus;
 }
 
-}  // namespace
-
-std::vector<std::string> LlvmFeatures(absl::string_view arch,
-                                      const std::vector<std::string>& flags) {
-  const std::set<std::string> present(flags.begin(), flags.end());
+std::vector<std::string> CpuFeatures() {
+  const hone_cpu cpu = hone_cpu_read();
   std::vector<std::string> features;
-  const auto add = [&](const FlagName& flag) {
-    if (present.count(flag.cpuinfo) > 0) features.push_back(flag.llvm);
-  };
-  if (arch == "x86_64") std::for_each(std::begin(kX86Flags), std::end(kX86Flags), add);
-  if (arch == "aarch64") std::for_each(std::begin(kArmFlags), std::end(kArmFlags), add);
-  std::sort(features.begin(), features.end());
+  const char* name = nullptr;
+  while (hone_cpu_feature(&cpu, static_cast<int>(features.size()), &name) != 0) {
+    features.emplace_back(name);
+  }
   return features;
 }
+
+}  // namespace
 
 std::string LlvmCpu(absl::string_view arch, const std::map<std::string, std::string>& cpuinfo,
                     const std::vector<std::string>& features) {
@@ -259,7 +214,7 @@ std::string LlvmCpu(absl::string_view arch, const std::map<std::string, std::str
 }
 
 Machine ProbeMachine(const std::string& root, const std::string& arch,
-                     const std::vector<int>& cpus) {
+                     std::vector<std::string> features, const std::vector<int>& cpus) {
   Machine machine;
   const std::map<std::string, std::string> cpuinfo =
       FirstProcessor(ReadFile(root + "/proc/cpuinfo"));
@@ -270,7 +225,7 @@ Machine ProbeMachine(const std::string& root, const std::string& arch,
 
   Target& target = machine.target;
   target.arch = arch;
-  target.features = LlvmFeatures(arch, flag_list);
+  target.features = std::move(features);
   target.cpu = LlvmCpu(arch, cpuinfo, target.features);
   ReadCaches(cpu_folder, target);
   target.cores = CountCores(root, cpus);
@@ -298,7 +253,7 @@ Machine ProbeMachine(const std::string& root, const std::string& arch,
 Machine ProbeThisMachine() {
   utsname names;
   uname(&names);
-  return ProbeMachine("", names.machine, AllowedCpus());
+  return ProbeMachine("", names.machine, CpuFeatures(), AllowedCpus());
 }
 
 }  // namespace hone

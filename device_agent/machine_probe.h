@@ -1,6 +1,6 @@
 // What this machine is: the Target that code for it is made for, in LLVM's names but without LLVM,
 // and the facts that are kept beside every measurement. Read once by hone-agent at start, from
-// /proc and /sys; runs nothing and changes nothing.
+// the CPU, /proc and /sys; runs nothing and changes nothing.
 #pragma once
 
 #include <map>
@@ -18,17 +18,13 @@ struct Machine {
 };
 
 // Reads the files below `root` ("" is the machine's own; tests bring others). `arch` as `uname -m`
-// says it, `cpus` are the numbers of the logical processors that we may run on.
+// says it, `features` as runtime/cpu_features.h does, `cpus` are the numbers of the logical
+// processors that we may run on.
 Machine ProbeMachine(const std::string& root, const std::string& arch,
-                     const std::vector<int>& cpus);
+                     std::vector<std::string> features, const std::vector<int>& cpus);
 
 // This machine, as this process may use it.
 Machine ProbeThisMachine();
-
-// LLVM's names, sorted, for the flags that /proc/cpuinfo lists; flags that no code we generate
-// depends on are left out.
-std::vector<std::string> LlvmFeatures(absl::string_view arch,
-                                      const std::vector<std::string>& flags);
 
 // LLVM's name of the core ("znver3"), or the best generic one that `features` allow
 // ("x86-64-v3"). `cpuinfo` holds the fields of one processor in /proc/cpuinfo.

@@ -48,7 +48,8 @@ typedef struct hone_step_info {
   int64_t last_ns;        /* time in the last run; 0 without profiling */
 } hone_step_info;
 
-/* Maps the file that `hone compile` wrote. `options` may be null. Null (and `error`) on failure. */
+/* Maps the file that `hone compile` wrote. `options` may be null. Null (and `error`) on failure,
+ * which includes a model made for a CPU that can more than this one. */
 hone_model* hone_model_load(const char* path, const hone_model_options* options, hone_error* error);
 
 /* The same for a model that is linked in or came by dlopen: `symbol` is the address of its symbol

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "runtime/cpu_features.h"
 #include "runtime/elf_loader.h"
 #include "runtime/hone.h"
 #include "runtime/kernel.h"
@@ -84,6 +85,20 @@ static hone_error_code LoadCode(hone_model* model, hone_error* error) {
     }
   }
   return HONE_OK;
+}
+
+/* After the code is loaded, which says whether it is for this kind of machine at all. */
+static hone_error_code CheckCpu(const hone_model* model, hone_error* error) {
+  const hone_cpu cpu = hone_cpu_read();
+  char missing[80];
+  if (hone_cpu_missing(&cpu, Name(model, Header(model)->cpu_features), missing, sizeof(missing)) ==
+      0) {
+    return HONE_OK;
+  }
+  return hone_fail(error, HONE_ERROR_UNSUPPORTED,
+                   "'%.60s' was compiled for a CPU with %s, which this one lacks; compile it on "
+                   "this machine (hone compile)",
+                   Name(model, Header(model)->name), missing);
 }
 
 static uint64_t ScratchBytes(const hone_model* model, uint64_t threads) {
@@ -179,6 +194,7 @@ static hone_model* Finish(hone_model* model, const hone_model_options* options, 
   model->profile = options != NULL && options->profile != 0;
   hone_error_code code = StartThreads(model, options != NULL ? options->threads : 0, error);
   if (code == HONE_OK) code = LoadCode(model, error);
+  if (code == HONE_OK) code = CheckCpu(model, error);
   if (code == HONE_OK) code = TakeMemory(model, error);
   if (code != HONE_OK) {
     hone_model_free(model);

@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 #define HONE_MODEL_MAGIC "HONEMDL"
-#define HONE_MODEL_VERSION 1u
+#define HONE_MODEL_VERSION 2u
 #define HONE_MODEL_SYMBOL "hone_model_v1"
 /* In the range that ELF leaves to operating systems; system loaders skip it. */
 #define HONE_MODEL_SEGMENT 0x6f6e6531u
@@ -38,7 +38,9 @@ typedef struct hone_model_header {
   uint64_t table_bytes;  /* header and tables; constants and code follow */
   uint64_t checksum;     /* hone_model_checksum of the first table_bytes, with 0 in its own place */
   uint32_t name;
-  uint32_t target; /* text form of the Target it was compiled for */
+  uint32_t target;       /* text form of the Target it was compiled for */
+  uint32_t cpu_features; /* that its code may use, as cpu_features.h names them: "avx2,fma" */
+  uint32_t reserved;
   uint64_t arena_bytes;
   uint32_t thread_count;         /* that it was tuned for */
   uint32_t slot_count;           /* int64 slots for sizes known at run time; 0 in this version */

@@ -180,7 +180,8 @@ static hone_error_code Check(hone_model_image* image, const void* bytes, uint64_
     return Damaged(error, "a table");
   }
   if (header->strings.count == 0 || image->strings[header->strings.count - 1] != '\0' ||
-      !IsName(image, header->name) || !IsName(image, header->target)) {
+      !IsName(image, header->name) || !IsName(image, header->target) ||
+      !IsName(image, header->cpu_features)) {
     return Damaged(error, "its names");
   }
   hone_error_code code = CheckTensors(image, image->inputs, header->inputs.count, error);

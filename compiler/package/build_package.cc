@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "compiler/package/memory_plan.h"
 #include "compiler/package/model_image_writer.h"
 #include "compiler/package/prepare_constants.h"
@@ -215,6 +216,7 @@ std::string PackageBuilder::Finish(const Target& target) {
   hone_model_header header = {};
   header.name = writer_.AddString(plan_.name);
   header.target = writer_.AddString(target.ToString());
+  header.cpu_features = writer_.AddString(absl::StrJoin(target.features, ","));
   header.arena_bytes = static_cast<uint64_t>(memory_.arena_bytes);
   header.thread_count = static_cast<uint32_t>(target.threads);
   return writer_.Finish(header);

@@ -28,7 +28,7 @@ class ModelImageWriter {
   void AddInstruction(hone_model_instruction instruction,
                       const std::vector<hone_model_operand>& operands);
 
-  // `header` gives name, target, arena_bytes and thread_count; the rest is filled in.
+  // `header` gives name, target, cpu_features, arena_bytes and thread_count; the rest is filled in.
   std::string Finish(hone_model_header header);
 
  private:

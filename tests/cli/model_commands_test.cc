@@ -8,6 +8,7 @@
 #include "cli/npy.h"
 #include "cli/run_command.h"
 #include "compiler/import/tensor_proto.h"
+#include "compiler/package/build_package.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/package/tiny_model.h"
@@ -125,6 +126,24 @@ TEST_F(ModelCommands, BenchPrintsTimesAndKernels) {
   ASSERT_TRUE(code.ok()) << code.status();
   EXPECT_THAT(out_.str(), HasSubstr("(7 runs, 1 thread)"));
   EXPECT_THAT(out_.str(), AllOf(HasSubstr("scale_4x8"), HasSubstr("add_4x8"), HasSubstr("copy")));
+}
+
+TEST_F(ModelCommands, RefuseAModelMadeForACpuThatCanMore) {
+  Target target = TinyTarget();
+  target.features = {"avx1024"};
+  const StatusOr<std::string> bytes = BuildPackage(TinyPlan(), TinyArtifacts(), target);
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  const std::string model = Write("newer.so", *bytes);
+  const SystemClock clock;
+  for (const Status& status :
+       {RunModel({.model = model, .inputs = {ArrayFile()}}, console()).status(),
+        CheckModel({.model = model, .data_dir = folder_}, console()).status(),
+        BenchModel({.model = model, .threads = 1, .runs = 1}, clock, console()).status()}) {
+    EXPECT_EQ(ExitCodeOf(status), ExitCode::kBadInput);
+    EXPECT_THAT(
+        std::string(status.message()),
+        AllOf(HasSubstr("a CPU with avx1024, which this one lacks"), HasSubstr("hone compile")));
+  }
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "runtime/cpu_features.h"
 #include "runtime/hone.h"
 #include "runtime/model_format.h"
 #include "tests/package/tiny_model.h"
@@ -246,6 +247,22 @@ TEST(LoadModel, ChecksWhatTheTablesSay) {
   EXPECT_THAT(write_u32(input + 8, 0x313366), HasSubstr("element type 'f31'"));
   EXPECT_THAT(write_u32(input + 16, 3), HasSubstr("size"));
   EXPECT_THAT(write_u32(header.kernels.offset + 12, 0xffff), HasSubstr("a kernel"));
+}
+
+TEST(LoadModel, RefusesCodeForACpuThatCanMore) {
+  Target target = TinyTarget();
+  target.features = {"avx1024", "tiles-of-the-future"};
+  const std::string model = *BuildPackage(TinyPlan(), TinyArtifacts(), target);
+  EXPECT_EQ(LoadError("cpu.so", model),
+            "'tiny' was compiled for a CPU with avx1024,tiles-of-the-future, which this one lacks; "
+            "compile it on this machine (hone compile)");
+  target.features.clear();
+  const hone_cpu cpu = hone_cpu_read();
+  for (const char* name = nullptr;
+       hone_cpu_feature(&cpu, static_cast<int>(target.features.size()), &name) != 0;) {
+    target.features.emplace_back(name);
+  }
+  EXPECT_EQ(LoadError("own.so", *BuildPackage(TinyPlan(), TinyArtifacts(), target)), "");
 }
 
 TEST(BuildPackage, ChecksThatArtifactsFitThePlan) {
