@@ -29,22 +29,18 @@ std::string DataFile(const std::string& folder, absl::string_view kind, int inde
 
 // Reads input_<k>.pb for every input. Files that name another input of the model are for that one.
 Status SetInputs(const std::string& folder, CompiledModel& model) {
+  std::vector<std::string> paths(model.InputCount());
+  std::vector<Tensor> tensors(model.InputCount());
   for (int k = 0; k < model.InputCount(); ++k) {
     const std::string path = DataFile(folder, "input", k);
     HONE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
-    HONE_ASSIGN_OR_RETURN(const NamedTensor input, ParseTensorProto(bytes, path));
+    HONE_ASSIGN_OR_RETURN(NamedTensor input, ParseTensorProto(bytes, path));
     const int named = model.FindInput(input.name);
     const int index = named >= 0 ? named : k;
-    const TensorType given = {.dtype = input.tensor.dtype, .shape = input.tensor.shape};
-    const TensorType wanted = model.InputType(index);
-    if (given.dtype != wanted.dtype || given.shape != wanted.shape) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": holds ", ToString(given), ", but the model's input '",
-                       model.InputName(index), "' is ", ToString(wanted)));
-    }
-    HONE_RETURN_IF_ERROR(model.SetInput(index, input.tensor));
+    paths[index] = path;
+    tensors[index] = std::move(input.tensor);
   }
-  return absl::OkStatus();
+  return model.SetInputs(tensors, paths);
 }
 
 Tolerance ToleranceFor(const CheckOptions& options, const CompiledModel& model) {
@@ -88,10 +84,14 @@ StatusOr<std::vector<Expected>> ExpectedFromFolder(const std::string& folder,
 // code generation.
 StatusOr<std::vector<Expected>> ExpectedFromOracle(const CheckOptions& options,
                                                    CompiledModel& model, const Console& console) {
-  HONE_ASSIGN_OR_RETURN(ImportOptions import_options, ParseShapeOptions(options.shapes));
-  HONE_ASSIGN_OR_RETURN(Graph graph, ImportOnnxFile(options.against, import_options));
+  HONE_ASSIGN_OR_RETURN(const ShapeOptions shapes, ParseShapeOptions(options.shapes));
+  HONE_ASSIGN_OR_RETURN(Graph graph, ImportOnnxFile(options.against, shapes.import));
   HONE_ASSIGN_OR_RETURN(ModelPlan plan, PlanModel(std::move(graph), {}));
   std::map<std::string, Tensor> inputs;
+  for (int index : plan.inputs) {
+    const int input = model.FindInput(plan.tensors[index].name);
+    if (input >= 0) HONE_RETURN_IF_ERROR(model.SetInputShape(input, plan.tensors[index].shape));
+  }
   for (int i = 0; i < model.InputCount(); ++i) {
     Tensor input = model.SeededInput(i, kSeed);
     HONE_RETURN_IF_ERROR(model.SetInput(i, input));

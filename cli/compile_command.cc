@@ -14,6 +14,7 @@
 #include "cli/shape_options.h"
 #include "cli/table.h"
 #include "compiler/compile.h"
+#include "compiler/graph/plan_for_ranges.h"
 #include "compiler/package/build_package.h"
 #include "db/sqlite_record_store.h"
 #include "device_agent/machine_probe.h"
@@ -92,7 +93,7 @@ StatusOr<std::vector<pb::Artifact>> BuildKernels(BuildPool& pool, const ModelPla
       console.PrintWarning(absl::StrCat("kernel ", kernel.name, ": its ", choice.source,
                                         " schedule does not compile (", why, ")"));
       if (choice.source == "tuned") {
-        HONE_ASSIGN_OR_RETURN(choice, DefaultChoice(kernel, target));
+        HONE_ASSIGN_OR_RETURN(choice, DefaultChoice(AtTop(kernel), target));
       } else {
         choice = PlainChoice(kernel);
       }
@@ -134,7 +135,8 @@ StatusOr<ExitCode> CompileModel(const CompileCommandOptions& options, const Cons
   }
   std::vector<Choice> choices;
   int tuned = 0;
-  for (const PlanKernel& kernel : plan.kernels) {
+  for (const PlanKernel& open_kernel : plan.kernels) {
+    const PlanKernel kernel = AtTop(open_kernel);  // a range of sizes is tuned at its top
     std::optional<Choice> found;
     if (store != nullptr) {
       HONE_ASSIGN_OR_RETURN(found, FindRecord(*store, kernel, target));

@@ -1,5 +1,6 @@
 #include "cli/compiled_model.h"
 
+#include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "runtime/fill.h"
 
@@ -63,6 +64,31 @@ Status CompiledModel::SetInput(int index, const Tensor& tensor) {
   hone_error error = {};
   hone_model_set_input(model_.get(), index, tensor.bytes.data(), tensor.Bytes(), &error);
   return StatusOf(error);
+}
+
+Status CompiledModel::SetInputShape(int index, const std::vector<int64_t>& shape) {
+  hone_error error = {};
+  hone_model_set_input_shape(model_.get(), index, shape.data(), static_cast<int>(shape.size()),
+                             &error);
+  return StatusOf(error);
+}
+
+Status CompiledModel::SetInputs(const std::vector<Tensor>& tensors,
+                                const std::vector<std::string>& sources) {
+  std::vector<Status> shaped;
+  for (int i = 0; i < InputCount(); ++i) shaped.push_back(SetInputShape(i, tensors[i].shape));
+  for (int i = 0; i < InputCount(); ++i) {
+    const TensorType given = {.dtype = tensors[i].dtype, .shape = tensors[i].shape};
+    const TensorType wanted = InputType(i);
+    if (given != wanted) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(sources[i], ": holds ", ToString(given), ", but the model's input '",
+                       InputName(i), "' is ", ToString(wanted),
+                       shaped[i].ok() ? "" : absl::StrCat(" (", shaped[i].message(), ")")));
+    }
+    HONE_RETURN_IF_ERROR(SetInput(i, tensors[i]));
+  }
+  return absl::OkStatus();
 }
 
 Tensor CompiledModel::SeededInput(int index, uint64_t seed) const {

@@ -34,6 +34,10 @@ class CompiledModel {
   int FindInput(const std::string& name) const;
 
   Status SetInput(int index, const Tensor& tensor);
+  // For a model of open sizes; the sizes that it has fit every model.
+  Status SetInputShape(int index, const std::vector<int64_t>& shape);
+  // Gives all inputs these values, after their shapes. Errors begin with the input's source.
+  Status SetInputs(const std::vector<Tensor>& tensors, const std::vector<std::string>& sources);
   // Random values for an input, which depend on the seed and the index alone.
   Tensor SeededInput(int index, uint64_t seed) const;
   Status Run();

@@ -4,16 +4,34 @@
 #include <filesystem>
 
 #include "cli/shape_options.h"
+#include "compiler/graph/plan_for_ranges.h"
 #include "compiler/graph/plan_model.h"
 #include "compiler/import/onnx.h"
 
 namespace hone {
+namespace {
+
+StatusOr<ModelPlan> Plan(const std::string& path, const ImportOptions& options,
+                         const Target& target) {
+  HONE_ASSIGN_OR_RETURN(Graph graph, ImportOnnxFile(path, options));
+  return PlanModel(std::move(graph), {.lanes = target.FloatLanes()});
+}
+
+}  // namespace
 
 StatusOr<ModelPlan> LoadPlan(const std::string& path, const std::vector<std::string>& shapes,
                              const Target& target) {
-  HONE_ASSIGN_OR_RETURN(const ImportOptions options, ParseShapeOptions(shapes));
-  HONE_ASSIGN_OR_RETURN(Graph graph, ImportOnnxFile(path, options));
-  return PlanModel(std::move(graph), {.lanes = target.FloatLanes()});
+  HONE_ASSIGN_OR_RETURN(const ShapeOptions options, ParseShapeOptions(shapes));
+  if (options.ranges.empty()) return Plan(path, options.import, target);
+  return PlanForRanges(options.ranges, [&](const std::vector<int64_t>& values) {
+    return Plan(path, options.At(values), target);
+  });
+}
+
+StatusOr<ModelPlan> LoadPlanAtTop(const std::string& path, const std::vector<std::string>& shapes,
+                                  const Target& target) {
+  HONE_ASSIGN_OR_RETURN(const ShapeOptions options, ParseShapeOptions(shapes));
+  return Plan(path, options.import, target);
 }
 
 std::string SiblingProgram(const std::string& name) {

@@ -11,9 +11,13 @@
 
 namespace hone {
 
-// Reads an ONNX file and plans it for the target. `shapes` as --shape gives them.
+// Reads an ONNX file and plans it for the target. `shapes` as --shape gives them; ranges stay open.
 StatusOr<ModelPlan> LoadPlan(const std::string& path, const std::vector<std::string>& shapes,
                              const Target& target);
+
+// The same at the tops of all ranges: a range is tuned there.
+StatusOr<ModelPlan> LoadPlanAtTop(const std::string& path, const std::vector<std::string>& shapes,
+                                  const Target& target);
 
 // Path of a program that is installed beside this one: in $HONE_BIN_DIR, or this one's folder.
 std::string SiblingProgram(const std::string& name);

@@ -141,12 +141,21 @@ StatusOr<ExitCode> RunModel(const RunOptions& options, const Console& console) {
       CompiledModel::Load(options.model, {.threads = static_cast<int>(options.threads)}));
   HONE_ASSIGN_OR_RETURN(const std::vector<std::string> files, MatchInputs(model, options.inputs));
   HONE_ASSIGN_OR_RETURN(const std::vector<std::string> labels, ReadLabels(options.labels));
+  std::vector<Tensor> tensors(model.InputCount());
   for (int i = 0; i < model.InputCount(); ++i) {
-    HONE_ASSIGN_OR_RETURN(const Tensor tensor,
-                          ReadInputFile(files[i], model.InputName(i), model.InputType(i),
+    if (IsPicture(files[i])) {
+      // One picture: a model for a range of them takes one, any other says what it wants.
+      std::vector<int64_t> shape = model.InputType(i).shape;
+      if (!shape.empty()) shape[0] = 1;
+      model.SetInputShape(i, shape).IgnoreError();
+      HONE_ASSIGN_OR_RETURN(tensors[i],
+                            ReadPicture(files[i], model.InputName(i), model.InputType(i),
                                         {.preprocess = options.preprocess, .bgr = options.bgr}));
-    HONE_RETURN_IF_ERROR(model.SetInput(i, tensor));
+    } else {
+      HONE_ASSIGN_OR_RETURN(tensors[i], ReadTensorFile(files[i]));
+    }
   }
+  HONE_RETURN_IF_ERROR(model.SetInputs(tensors, files));
   HONE_RETURN_IF_ERROR(model.Run());
   if (!options.output_dir.empty()) HONE_RETURN_IF_ERROR(MakeFolder(options.output_dir));
   for (int i = 0; i < model.OutputCount(); ++i) {

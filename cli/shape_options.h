@@ -7,12 +7,22 @@
 
 #include "cli/command.h"
 #include "compiler/import/onnx.h"
+#include "compiler/ir/stmt.h"
 
 namespace hone {
 
-// Each is "NAME=8" (a symbolic dimension) or "INPUT=1x3x480x640" (an input's whole shape).
-// InvalidArgument names what cannot be read, and how it is written.
-StatusOr<ImportOptions> ParseShapeOptions(const std::vector<std::string>& shapes);
+struct ShapeOptions {
+  ImportOptions import;       // ranges stand at their tops
+  std::vector<Param> ranges;  // of dimensions that stay open until the model runs
+
+  // The same with a value for each range.
+  ImportOptions At(const std::vector<int64_t>& values) const;
+};
+
+// Each is "NAME=8" or "NAME=1..8" (a symbolic dimension, or a one-dimensional input's shape) or
+// "INPUT=1x3x480x640" (an input's whole shape). InvalidArgument names what cannot be read, and how
+// it is written.
+StatusOr<ShapeOptions> ParseShapeOptions(const std::vector<std::string>& shapes);
 
 // The option itself, so that every command explains it alike. `shapes` must outlive parsing.
 Option ShapeOption(std::vector<std::string>* shapes);

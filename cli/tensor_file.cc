@@ -16,12 +16,12 @@ bool HasEnding(absl::string_view path, absl::string_view ending) {
   return absl::EndsWithIgnoreCase(path, ending);
 }
 
+}  // namespace
+
 bool IsPicture(absl::string_view path) {
   return HasEnding(path, ".png") || HasEnding(path, ".jpg") || HasEnding(path, ".jpeg") ||
          HasEnding(path, ".bmp");
 }
-
-}  // namespace
 
 StatusOr<Tensor> ReadTensorFile(const std::string& path) {
   HONE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
@@ -34,26 +34,16 @@ StatusOr<Tensor> ReadTensorFile(const std::string& path) {
       absl::StrCat(path, ": not a kind of file hone reads: .npy, .pb, .png, .jpg, .bmp"));
 }
 
-StatusOr<Tensor> ReadInputFile(const std::string& path, absl::string_view name,
-                               const TensorType& type, const PictureOptions& picture_options) {
-  if (IsPicture(path)) {
-    HONE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
-    HONE_ASSIGN_OR_RETURN(const Picture picture, DecodePicture(bytes, path));
-    HONE_ASSIGN_OR_RETURN(const Preprocess how, ParsePreprocess(picture_options.preprocess));
-    const ChannelOrder order = picture_options.bgr ? ChannelOrder::kBgr : ChannelOrder::kRgb;
-    StatusOr<Tensor> tensor = PictureToTensor(picture, how, type.dtype, type.shape, order);
-    if (tensor.ok()) return tensor;
-    return absl::Status(tensor.status().code(),
-                        absl::StrCat(path, " for '", name, "': ", tensor.status().message()));
-  }
-  HONE_ASSIGN_OR_RETURN(Tensor tensor, ReadTensorFile(path));
-  if (tensor.dtype != type.dtype || tensor.shape != type.shape) {
-    const TensorType given = {.dtype = tensor.dtype, .shape = tensor.shape};
-    return absl::InvalidArgumentError(absl::StrCat(path, ": holds ", ToString(given),
-                                                   ", but the model's input '", name, "' is ",
-                                                   ToString(type)));
-  }
-  return tensor;
+StatusOr<Tensor> ReadPicture(const std::string& path, absl::string_view name,
+                             const TensorType& type, const PictureOptions& picture_options) {
+  HONE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
+  HONE_ASSIGN_OR_RETURN(const Picture picture, DecodePicture(bytes, path));
+  HONE_ASSIGN_OR_RETURN(const Preprocess how, ParsePreprocess(picture_options.preprocess));
+  const ChannelOrder order = picture_options.bgr ? ChannelOrder::kBgr : ChannelOrder::kRgb;
+  StatusOr<Tensor> tensor = PictureToTensor(picture, how, type.dtype, type.shape, order);
+  if (tensor.ok()) return tensor;
+  return absl::Status(tensor.status().code(),
+                      absl::StrCat(path, " for '", name, "': ", tensor.status().message()));
 }
 
 }  // namespace hone

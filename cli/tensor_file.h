@@ -18,10 +18,12 @@ struct PictureOptions {
   bool bgr = false;
 };
 
-// Reads `path` as the input `name` of the given type. InvalidArgument when the file's tensor is of
-// another type.
-StatusOr<Tensor> ReadInputFile(const std::string& path, absl::string_view name,
-                               const TensorType& type, const PictureOptions& picture_options);
+// Whether the file holds a picture, by its ending.
+bool IsPicture(absl::string_view path);
+
+// Reads a picture as the input `name` of the given type.
+StatusOr<Tensor> ReadPicture(const std::string& path, absl::string_view name,
+                             const TensorType& type, const PictureOptions& picture_options);
 
 // .npy or .pb, whatever its type.
 StatusOr<Tensor> ReadTensorFile(const std::string& path);

@@ -237,7 +237,7 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   // Before any thread is started: later ones inherit that signals are counted, not obeyed.
   Interrupt interrupt;
   // What is wrong with the model or the template is said before a farm is started for it.
-  HONE_RETURN_IF_ERROR(LoadPlan(options.model, options.shapes, Target()).status());
+  HONE_RETURN_IF_ERROR(LoadPlanAtTop(options.model, options.shapes, Target()).status());
   if (!options.template_file.empty()) {
     HONE_RETURN_IF_ERROR(ReadTemplate(options.template_file).status());
   }
@@ -247,7 +247,8 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
     std::filesystem::create_directories(std::filesystem::path(database).parent_path(), error);
   }
   HONE_ASSIGN_OR_RETURN(Farm farm, OpenFarm(options, database));
-  HONE_ASSIGN_OR_RETURN(const ModelPlan plan, LoadPlan(options.model, options.shapes, farm.target));
+  HONE_ASSIGN_OR_RETURN(const ModelPlan plan,
+                        LoadPlanAtTop(options.model, options.shapes, farm.target));
   HONE_ASSIGN_OR_RETURN(std::vector<TuningTask> tasks, ChooseTasks(options, plan));
   int64_t model_constant_bytes = 0;
   for (const TuningTask& task : TasksOf(plan))

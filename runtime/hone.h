@@ -30,7 +30,7 @@ typedef struct hone_model_options {
   int profile; /* not 0: take the time of every step; see hone_model_step */
 } hone_model_options;
 
-/* An input or output; pointers live as long as the model. */
+/* An input or output, of the shape that it has at present; pointers live as long as the model. */
 typedef struct hone_tensor_info {
   const char* name;
   const char* dtype; /* "f32", "f16", "i64", ... */
@@ -43,7 +43,7 @@ typedef struct hone_tensor_info {
 typedef struct hone_step_info {
   const char* node;       /* the nodes of the model that it computes */
   const char* kernel;     /* "copy" for a copy */
-  double flop_count;      /* 0 for a copy */
+  double flop_count;      /* 0 for a copy; of the largest shapes */
   int64_t argument_bytes; /* that it reads and writes at least */
   int64_t last_ns;        /* time in the last run; 0 without profiling */
 } hone_step_info;
@@ -69,6 +69,12 @@ hone_error_code hone_model_input_info(const hone_model* model, int index, hone_t
                                       hone_error* error);
 hone_error_code hone_model_output_info(const hone_model* model, int index, hone_tensor_info* info,
                                        hone_error* error);
+
+/* For a model compiled for a range of sizes: from now on the input has this shape, and whatever
+ * other inputs and outputs share of it follows. Inputs whose shape changed must be set again. A
+ * model begins with the largest shapes. */
+hone_error_code hone_model_set_input_shape(hone_model* model, int index, const int64_t* shape,
+                                           int rank, hone_error* error);
 
 /* Copies `bytes` bytes, which must be the input's size, into the model. Stays set until replaced.
  */

@@ -11,10 +11,12 @@
 #include "runtime/hone.h"
 #include "runtime/kernel.h"
 #include "runtime/model_image.h"
+#include "runtime/model_shapes.h"
 #include "runtime/thread_pool.h"
 
 /* Loading does all the work that running can be spared: code is loaded, memory is taken, and each
  * instruction becomes a Step whose pointers are final. Only a borrowed input moves pointers later.
+ * Memory is for the tops of all parameters; a new shape of an input changes sizes alone.
  */
 
 typedef struct Step {
@@ -33,6 +35,7 @@ struct hone_model {
   char** inputs; /* the model's own memory of each input */
   char** outputs;
   bool* input_set;
+  hone_model_shapes shapes;
   void** buffers; /* one an operand of the program */
   Step* steps;
   bool profile;
@@ -178,15 +181,26 @@ static void PrepareSteps(hone_model* model) {
     const hone_model_instruction* instruction = &image->instructions[i];
     Step* step = &model->steps[i];
     step->args.buffers = &model->buffers[instruction->first_operand];
-    if (instruction->opcode == HONE_OP_COPY) {
-      step->copy_bytes = image->operands[instruction->first_operand].bytes;
-      continue;
-    }
-    step->args.params = image->params + instruction->first_param;
+    if (instruction->opcode == HONE_OP_COPY) continue;
+    step->args.params = model->shapes.sizes + instruction->first_size;
     step->args.scratch = model->scratch;
     step->args.host = hone_pool_host(model->pool);
     step->run = (hone_kernel_fn)hone_elf_function(
         model->code[instruction->kernel], Name(model, image->kernels[instruction->kernel].entry));
+  }
+}
+
+/* Brings what depends on the shapes up to what they are now. */
+static void FollowShapes(hone_model* model) {
+  const hone_model_image* image = &model->image;
+  for (uint64_t i = 0; i < image->header->inputs.count; ++i) {
+    if (model->shapes.inputs[i].changed) model->input_set[i] = false;
+  }
+  for (uint64_t i = 0; i < image->header->instructions.count; ++i) {
+    const hone_model_instruction* instruction = &image->instructions[i];
+    if (instruction->opcode != HONE_OP_COPY) continue;
+    const hone_model_operand* to = &image->operands[instruction->first_operand];
+    model->steps[i].copy_bytes = (size_t)model->shapes.outputs[to->index].bytes;
   }
 }
 
@@ -196,11 +210,13 @@ static hone_model* Finish(hone_model* model, const hone_model_options* options, 
   if (code == HONE_OK) code = LoadCode(model, error);
   if (code == HONE_OK) code = CheckCpu(model, error);
   if (code == HONE_OK) code = TakeMemory(model, error);
+  if (code == HONE_OK) code = hone_model_shapes_create(&model->shapes, &model->image, error);
   if (code != HONE_OK) {
     hone_model_free(model);
     return NULL;
   }
   PrepareSteps(model);
+  FollowShapes(model);
   return model;
 }
 
@@ -242,6 +258,7 @@ void hone_model_free(hone_model* model) {
   free(model->arena);
   free(model->inputs);
   free(model->input_set);
+  hone_model_shapes_free(&model->shapes);
   free(model->outputs);
   free(model->buffers);
   free(model->steps);
@@ -269,34 +286,46 @@ static hone_error_code CheckIndex(int index, int count, const char* what, hone_e
 }
 
 static void Describe(const hone_model* model, const hone_model_tensor* tensor,
-                     hone_tensor_info* info) {
+                     const hone_model_shape* shape, hone_tensor_info* info) {
   info->name = Name(model, tensor->name);
   info->dtype = tensor->dtype;
   info->rank = (int)tensor->rank;
-  info->shape = tensor->shape;
-  info->bytes = (int64_t)tensor->bytes;
+  info->shape = shape->extents;
+  info->bytes = shape->bytes;
 }
 
 hone_error_code hone_model_input_info(const hone_model* model, int index, hone_tensor_info* info,
                                       hone_error* error) {
   hone_error_code code = CheckIndex(index, hone_model_input_count(model), "input", error);
-  if (code == HONE_OK) Describe(model, &model->image.inputs[index], info);
+  if (code == HONE_OK) {
+    Describe(model, &model->image.inputs[index], &model->shapes.inputs[index], info);
+  }
   return code;
 }
 
 hone_error_code hone_model_output_info(const hone_model* model, int index, hone_tensor_info* info,
                                        hone_error* error) {
   hone_error_code code = CheckIndex(index, hone_model_output_count(model), "output", error);
-  if (code == HONE_OK) Describe(model, &model->image.outputs[index], info);
+  if (code == HONE_OK) {
+    Describe(model, &model->image.outputs[index], &model->shapes.outputs[index], info);
+  }
   return code;
 }
 
 static hone_error_code CheckBytes(const hone_model* model, const hone_model_tensor* tensor,
-                                  int64_t bytes, hone_error* error) {
-  if (bytes >= 0 && (uint64_t)bytes == tensor->bytes) return HONE_OK;
-  return hone_fail(error, HONE_ERROR_ARGUMENT, "'%.100s' has %llu bytes (%s), not %lld",
-                   Name(model, tensor->name), (unsigned long long)tensor->bytes, tensor->dtype,
+                                  const hone_model_shape* shape, int64_t bytes, hone_error* error) {
+  if (bytes == shape->bytes) return HONE_OK;
+  return hone_fail(error, HONE_ERROR_ARGUMENT, "'%.100s' has %lld bytes (%s), not %lld",
+                   Name(model, tensor->name), (long long)shape->bytes, tensor->dtype,
                    (long long)bytes);
+}
+
+hone_error_code hone_model_set_input_shape(hone_model* model, int index, const int64_t* shape,
+                                           int rank, hone_error* error) {
+  hone_error_code code = CheckIndex(index, hone_model_input_count(model), "input", error);
+  if (code == HONE_OK) code = hone_model_shapes_set(&model->shapes, index, shape, rank, error);
+  if (code == HONE_OK) FollowShapes(model);
+  return code;
 }
 
 /* Points every operand that lies in the input to `data`. */
@@ -313,7 +342,10 @@ static void PointInput(hone_model* model, int index, const void* data) {
 hone_error_code hone_model_set_input(hone_model* model, int index, const void* data, int64_t bytes,
                                      hone_error* error) {
   hone_error_code code = CheckIndex(index, hone_model_input_count(model), "input", error);
-  if (code == HONE_OK) code = CheckBytes(model, &model->image.inputs[index], bytes, error);
+  if (code == HONE_OK) {
+    code =
+        CheckBytes(model, &model->image.inputs[index], &model->shapes.inputs[index], bytes, error);
+  }
   if (code != HONE_OK) return code;
   memcpy(model->inputs[index], data, (size_t)bytes);
   PointInput(model, index, model->inputs[index]);
@@ -323,7 +355,10 @@ hone_error_code hone_model_set_input(hone_model* model, int index, const void* d
 hone_error_code hone_model_borrow_input(hone_model* model, int index, const void* data,
                                         int64_t bytes, hone_error* error) {
   hone_error_code code = CheckIndex(index, hone_model_input_count(model), "input", error);
-  if (code == HONE_OK) code = CheckBytes(model, &model->image.inputs[index], bytes, error);
+  if (code == HONE_OK) {
+    code =
+        CheckBytes(model, &model->image.inputs[index], &model->shapes.inputs[index], bytes, error);
+  }
   if (code != HONE_OK) return code;
   if ((uintptr_t)data % HONE_ALIGNMENT != 0) {
     return hone_fail(error, HONE_ERROR_ARGUMENT,
@@ -376,7 +411,10 @@ const void* hone_model_output(const hone_model* model, int index) {
 hone_error_code hone_model_get_output(const hone_model* model, int index, void* data, int64_t bytes,
                                       hone_error* error) {
   hone_error_code code = CheckIndex(index, hone_model_output_count(model), "output", error);
-  if (code == HONE_OK) code = CheckBytes(model, &model->image.outputs[index], bytes, error);
+  if (code == HONE_OK) {
+    code = CheckBytes(model, &model->image.outputs[index], &model->shapes.outputs[index], bytes,
+                      error);
+  }
   if (code == HONE_OK) memcpy(data, model->outputs[index], (size_t)bytes);
   return code;
 }

@@ -38,18 +38,17 @@ typedef struct hone_model_header {
   uint64_t table_bytes;  /* header and tables; constants and code follow */
   uint64_t checksum;     /* hone_model_checksum of the first table_bytes, with 0 in its own place */
   uint32_t name;
-  uint32_t target;       /* text form of the Target it was compiled for */
-  uint32_t cpu_features; /* that its code may use, as cpu_features.h names them: "avx2,fma" */
-  uint32_t reserved;
+  uint32_t target; /* text form of the Target it was compiled for */
   uint64_t arena_bytes;
   uint32_t thread_count;         /* that it was tuned for */
-  uint32_t slot_count;           /* int64 slots for sizes known at run time; 0 in this version */
+  uint32_t cpu_features;         /* that its code may use, by cpu_features.h: "avx2,fma" */
   hone_model_table inputs;       /* hone_model_tensor */
   hone_model_table outputs;      /* hone_model_tensor */
   hone_model_table kernels;      /* hone_model_kernel */
   hone_model_table instructions; /* hone_model_instruction, run in order */
   hone_model_table operands;     /* hone_model_operand */
-  hone_model_table params;       /* int64_t */
+  hone_model_table params;       /* hone_model_param */
+  hone_model_table sizes;        /* hone_model_size, the parameters of calls */
   hone_model_table strings;      /* char */
 } hone_model_header;
 
@@ -62,13 +61,29 @@ static inline uint64_t hone_model_checksum(uint64_t sum, const void* bytes, uint
 }
 #define HONE_MODEL_CHECKSUM_START 0xcbf29ce484222325u
 
+/* A size that stays open until the model runs, in the range [min, max]. */
+typedef struct hone_model_param {
+  uint32_t name;
+  uint32_t reserved;
+  int64_t min;
+  int64_t max;
+} hone_model_param;
+
+/* `top` where the parameter is at its max, and `scale` less for each step below. */
+typedef struct hone_model_size {
+  int64_t top;
+  int64_t scale; /* 0: it depends on no parameter */
+  uint32_t param;
+  uint32_t reserved;
+} hone_model_size;
+
 /* An input or output: dense, row-major. */
 typedef struct hone_model_tensor {
   uint32_t name;
   uint32_t rank;
   char dtype[8]; /* "f32", zero-terminated */
-  int64_t shape[HONE_MODEL_RANK_MAX];
-  uint64_t bytes;
+  hone_model_size shape[HONE_MODEL_RANK_MAX];
+  uint64_t bytes; /* at the tops; so are all other bytes in this file */
 } hone_model_tensor;
 
 /* One kernel's code: an ELF image by the rules of kernel.h, loaded by elf_loader. */
@@ -84,8 +99,8 @@ typedef struct hone_model_kernel {
 } hone_model_kernel;
 
 typedef enum hone_model_opcode {
-  HONE_OP_CALL = 1,   /* kernel(operands..., params...) */
-  HONE_OP_COPY = 2,   /* operand 0 = operand 1, equally long */
+  HONE_OP_CALL = 1,   /* kernel(operands..., sizes...) */
+  HONE_OP_COPY = 2,   /* operand 0 = operand 1, equally long: an output's present size */
   HONE_OP_BRANCH = 3, /* reserved: no reader of this version accepts it */
   HONE_OP_LOOP = 4    /* reserved */
 } hone_model_opcode;
@@ -95,8 +110,8 @@ typedef struct hone_model_instruction {
   uint32_t kernel; /* HONE_OP_CALL */
   uint32_t first_operand;
   uint32_t operand_count;
-  uint32_t first_param;
-  uint32_t param_count;
+  uint32_t first_size; /* one a parameter of the kernel */
+  uint32_t size_count;
   uint32_t name; /* the nodes of the model it computes, for people */
   uint32_t reserved;
 } hone_model_instruction;

@@ -40,6 +40,26 @@ static bool IsName(const hone_model_image* image, uint32_t name) {
   return name < image->header->strings.count;
 }
 
+static hone_error_code CheckParams(const hone_model_image* image, hone_error* error) {
+  for (uint64_t i = 0; i < image->header->params.count; ++i) {
+    const hone_model_param* param = &image->params[i];
+    if (!IsName(image, param->name) || param->min < 0 || param->min > param->max ||
+        (uint64_t)param->max > MEMORY_BYTES_MAX) {
+      return Damaged(error, "a parameter");
+    }
+  }
+  return HONE_OK;
+}
+
+/* Whether the size is in [0, top] for all values of its parameter. */
+static bool IsSize(const hone_model_image* image, const hone_model_size* size) {
+  if (size->top < 0 || (uint64_t)size->top > MEMORY_BYTES_MAX) return false;
+  if (size->scale == 0) return true;
+  if (size->scale < 0 || size->param >= image->header->params.count) return false;
+  const hone_model_param* param = &image->params[size->param];
+  return param->min == param->max || size->scale <= size->top / (param->max - param->min);
+}
+
 static hone_error_code CheckTensors(const hone_model_image* image, const hone_model_tensor* tensors,
                                     uint64_t count, hone_error* error) {
   for (uint64_t i = 0; i < count; ++i) {
@@ -55,11 +75,11 @@ static hone_error_code CheckTensors(const hone_model_image* image, const hone_mo
                        tensor->dtype);
     }
     for (uint32_t d = 0; d < tensor->rank; ++d) {
-      if (tensor->shape[d] < 0 || (uint64_t)tensor->shape[d] > MEMORY_BYTES_MAX ||
-          (tensor->shape[d] != 0 && bytes > MEMORY_BYTES_MAX / (uint64_t)tensor->shape[d])) {
+      const uint64_t extent = (uint64_t)tensor->shape[d].top;
+      if (!IsSize(image, &tensor->shape[d]) || (extent != 0 && bytes > MEMORY_BYTES_MAX / extent)) {
         return Damaged(error, "a shape");
       }
-      bytes *= (uint64_t)tensor->shape[d];
+      bytes *= extent;
     }
     if (bytes != tensor->bytes) return Damaged(error, "a tensor's size");
   }
@@ -107,11 +127,14 @@ static hone_error_code CheckProgram(const hone_model_image* image, hone_error* e
   for (uint64_t i = 0; i < header->operands.count; ++i) {
     if (!IsOperand(image, &image->operands[i])) return Damaged(error, "an operand");
   }
+  for (uint64_t i = 0; i < header->sizes.count; ++i) {
+    if (!IsSize(image, &image->sizes[i])) return Damaged(error, "a size");
+  }
   for (uint64_t i = 0; i < header->instructions.count; ++i) {
     const hone_model_instruction* instruction = &image->instructions[i];
     if (!IsName(image, instruction->name) ||
         !Inside(instruction->first_operand, instruction->operand_count, header->operands.count) ||
-        !Inside(instruction->first_param, instruction->param_count, header->params.count)) {
+        !Inside(instruction->first_size, instruction->size_count, header->sizes.count)) {
       return Damaged(error, "an instruction");
     }
     switch (instruction->opcode) {
@@ -121,8 +144,9 @@ static hone_error_code CheckProgram(const hone_model_image* image, hone_error* e
       case HONE_OP_COPY: {
         const hone_model_operand* operands = &image->operands[instruction->first_operand];
         if (instruction->operand_count != 2 || operands[0].bytes != operands[1].bytes ||
-            operands[0].place == HONE_PLACE_NONE || operands[1].place == HONE_PLACE_NONE ||
-            operands[0].place == HONE_PLACE_CONSTANT || operands[0].place == HONE_PLACE_INPUT) {
+            operands[0].place != HONE_PLACE_OUTPUT || operands[1].place == HONE_PLACE_NONE ||
+            operands[0].offset != 0 ||
+            operands[0].bytes != image->outputs[operands[0].index].bytes) {
           return Damaged(error, "a copy");
         }
         break;
@@ -175,7 +199,8 @@ static hone_error_code Check(hone_model_image* image, const void* bytes, uint64_
                  (const void**)&image->instructions) ||
       !FindTable(header, header->operands, sizeof(hone_model_operand),
                  (const void**)&image->operands) ||
-      !FindTable(header, header->params, sizeof(int64_t), (const void**)&image->params) ||
+      !FindTable(header, header->params, sizeof(hone_model_param), (const void**)&image->params) ||
+      !FindTable(header, header->sizes, sizeof(hone_model_size), (const void**)&image->sizes) ||
       !FindTable(header, header->strings, 1, (const void**)&image->strings)) {
     return Damaged(error, "a table");
   }
@@ -184,7 +209,8 @@ static hone_error_code Check(hone_model_image* image, const void* bytes, uint64_
       !IsName(image, header->cpu_features)) {
     return Damaged(error, "its names");
   }
-  hone_error_code code = CheckTensors(image, image->inputs, header->inputs.count, error);
+  hone_error_code code = CheckParams(image, error);
+  if (code == HONE_OK) code = CheckTensors(image, image->inputs, header->inputs.count, error);
   if (code == HONE_OK) code = CheckTensors(image, image->outputs, header->outputs.count, error);
   if (code == HONE_OK) code = CheckKernels(image, error);
   if (code == HONE_OK) code = CheckProgram(image, error);

@@ -15,7 +15,8 @@ typedef struct hone_model_image {
   const hone_model_kernel* kernels;
   const hone_model_instruction* instructions;
   const hone_model_operand* operands;
-  const int64_t* params;
+  const hone_model_param* params;
+  const hone_model_size* sizes;
   const char* strings;
   void* mapping; /* null when the bytes are someone else's */
   size_t mapping_bytes;

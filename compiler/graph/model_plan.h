@@ -15,12 +15,20 @@ namespace hone {
 // Every tensor a kernel takes begins at a multiple of this, as runtime/kernel.h promises kernels.
 inline constexpr int64_t kTensorAlignmentBytes = 64;
 
+// A size that is known when the model runs: `top` at the top of a parameter's range, and `scale`
+// less for each step below it.
+struct RunTimeSize {
+  int64_t top = 0;
+  int64_t scale = 0;
+  int param = -1;  // of the plan; -1: always `top`
+};
+
 enum class TensorKind : uint8_t { kInput, kOutput, kConstant, kLocal };
 
 struct PlanTensor {
   std::string name;  // as the model calls it; unique
   DType dtype = DType::kF32;
-  std::vector<int64_t> shape;  // logical
+  std::vector<int64_t> shape;  // logical; at the tops of all parameters
   Layout layout;               // of its memory; identity for inputs and outputs
   TensorKind kind = TensorKind::kLocal;
   // kConstant: the values in identity layout.
@@ -29,6 +37,8 @@ struct PlanTensor {
   // index, and where it begins. -1: it has memory of its own.
   int part_of = -1;
   int64_t part_offset_bytes = 0;
+  // What `shape` depends on, one entry a dimension; empty: on nothing.
+  std::vector<RunTimeSize> run_time_shape;
 
   int64_t ElementCount() const;  // logical
   int64_t Bytes() const;         // physical
@@ -45,12 +55,14 @@ struct PlanKernel {
 
 struct PlanCall {
   int kernel = 0;
-  std::vector<int> tensors;  // one a workload buffer, in order
-  std::string node;          // the graph nodes it computes, for people
+  std::vector<int> tensors;         // one a workload buffer, in order
+  std::string node;                 // the graph nodes it computes, for people
+  std::vector<RunTimeSize> params;  // one a parameter of the kernel's workload, in order
 };
 
 struct ModelPlan {
   std::string name;
+  std::vector<Param> params;  // sizes that stay open until the model runs (plan_for_ranges.h)
   std::vector<PlanTensor> tensors;
   std::vector<PlanKernel> kernels;
   std::vector<PlanCall> calls;  // in an order that can be run

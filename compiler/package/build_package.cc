@@ -41,6 +41,16 @@ Status PackageError(absl::string_view where, absl::string_view what) {
   return absl::InternalError(absl::StrCat("package: ", where, ": ", what));
 }
 
+hone_model_size SizeRecord(const RunTimeSize& size) {
+  hone_model_size record = {};
+  record.top = size.top;
+  if (size.param >= 0) {
+    record.scale = size.scale;
+    record.param = static_cast<uint32_t>(size.param);
+  }
+  return record;
+}
+
 StatusOr<hone_model_tensor> PackageBuilder::DescribeTensor(int tensor) {
   const PlanTensor& from = plan_.tensors[tensor];
   if (!from.layout.IsIdentity()) {
@@ -56,7 +66,10 @@ StatusOr<hone_model_tensor> PackageBuilder::DescribeTensor(int tensor) {
   to.rank = static_cast<uint32_t>(from.shape.size());
   const absl::string_view dtype = DTypeName(from.dtype);
   std::memcpy(to.dtype, dtype.data(), dtype.size());
-  for (size_t i = 0; i < from.shape.size(); ++i) to.shape[i] = from.shape[i];
+  for (size_t i = 0; i < from.shape.size(); ++i) {
+    to.shape[i] = from.run_time_shape.empty() ? SizeRecord({.top = from.shape[i]})
+                                              : SizeRecord(from.run_time_shape[i]);
+  }
   to.bytes = static_cast<uint64_t>(from.Bytes());
   return to;
 }
@@ -171,20 +184,27 @@ Status PackageBuilder::AddCall(const PlanCall& call) {
   instruction.opcode = HONE_OP_CALL;
   instruction.kernel = static_cast<uint32_t>(call.kernel);
   instruction.name = writer_.AddString(call.node);
-  for (const pb::ParamInfo& param : manifest.params()) {
-    if (param.min() != param.max()) {
-      return absl::UnimplementedError(
-          absl::StrCat("kernel ", name, " has the run-time parameter '", param.name(),
-                       "'; a compiled model has fixed sizes so far, give them with --shape"));
+  if (manifest.params_size() != static_cast<int>(call.params.size())) {
+    return PackageError(name, absl::StrCat("takes ", manifest.params_size(),
+                                           " parameters, its call gives ", call.params.size()));
+  }
+  for (int i = 0; i < manifest.params_size(); ++i) {
+    if (manifest.params(i).max() != call.params[i].top) {
+      return PackageError(
+          name, absl::StrCat("its parameter '", manifest.params(i).name(), "' goes up to ",
+                             manifest.params(i).max(), ", its call's to ", call.params[i].top));
     }
-    const uint32_t index = writer_.AddParam(param.max());
-    if (instruction.param_count++ == 0) instruction.first_param = index;
+    const uint32_t index = writer_.AddSize(SizeRecord(call.params[i]));
+    if (instruction.size_count++ == 0) instruction.first_size = index;
   }
   writer_.AddInstruction(instruction, operands);
   return absl::OkStatus();
 }
 
 Status PackageBuilder::AddEverything() {
+  for (const Param& param : plan_.params) {
+    writer_.AddParam({.name = writer_.AddString(param.name), .min = param.min, .max = param.max});
+  }
   for (const int tensor : plan_.inputs) {
     HONE_ASSIGN_OR_RETURN(const hone_model_tensor input, DescribeTensor(tensor));
     writer_.AddInput(input);

@@ -57,9 +57,9 @@ uint32_t ModelImageWriter::AddKernel(const hone_model_kernel& kernel) {
   return static_cast<uint32_t>(kernels_.size() - 1);
 }
 
-uint32_t ModelImageWriter::AddParam(int64_t value) {
-  params_.push_back(value);
-  return static_cast<uint32_t>(params_.size() - 1);
+uint32_t ModelImageWriter::AddSize(const hone_model_size& size) {
+  sizes_.push_back(size);
+  return static_cast<uint32_t>(sizes_.size() - 1);
 }
 
 void ModelImageWriter::AddInstruction(hone_model_instruction instruction,
@@ -74,7 +74,7 @@ std::string ModelImageWriter::Finish(hone_model_header header) {
   if (strings_.empty()) AddString("");
   uint64_t blobs_at = sizeof(header) + TableBytes(inputs_) + TableBytes(outputs_) +
                       TableBytes(kernels_) + TableBytes(instructions_) + TableBytes(operands_) +
-                      TableBytes(params_) + AlignUp(strings_.size(), 8);
+                      TableBytes(params_) + TableBytes(sizes_) + AlignUp(strings_.size(), 8);
   blobs_at = AlignUp(blobs_at, HONE_ALIGNMENT);
   for (hone_model_kernel& kernel : kernels_) kernel.code_offset += blobs_at;
   for (hone_model_operand& operand : operands_) {
@@ -92,6 +92,7 @@ std::string ModelImageWriter::Finish(hone_model_header header) {
   header.instructions = AppendTable(instructions_, &image);
   header.operands = AppendTable(operands_, &image);
   header.params = AppendTable(params_, &image);
+  header.sizes = AppendTable(sizes_, &image);
   header.strings = {.offset = image.size(), .count = strings_.size()};
   image += strings_;
   image.resize(blobs_at, '\0');

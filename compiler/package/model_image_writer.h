@@ -21,7 +21,8 @@ class ModelImageWriter {
   // of place HONE_PLACE_CONSTANT and the code of kernels to where the blobs come to lie.
   uint64_t AddBlob(std::string bytes);
   uint32_t AddKernel(const hone_model_kernel& kernel);
-  uint32_t AddParam(int64_t value);
+  uint32_t AddSize(const hone_model_size& size);
+  void AddParam(const hone_model_param& param) { params_.push_back(param); }
   void AddInput(const hone_model_tensor& tensor) { inputs_.push_back(tensor); }
   void AddOutput(const hone_model_tensor& tensor) { outputs_.push_back(tensor); }
   // The instruction takes the operands; first_operand and operand_count are filled in.
@@ -42,7 +43,8 @@ class ModelImageWriter {
   std::vector<hone_model_kernel> kernels_;
   std::vector<hone_model_instruction> instructions_;
   std::vector<hone_model_operand> operands_;
-  std::vector<int64_t> params_;
+  std::vector<hone_model_param> params_;
+  std::vector<hone_model_size> sizes_;
 };
 
 }  // namespace hone

@@ -112,9 +112,9 @@ TEST_P(RealPictures, BecomeTheTensorsThatNetworksWereRunWith) {
       ReadTensorFile(models + "/ref/" + GetParam().tensor + "/test_data_set_0/input_0.pb");
   ASSERT_TRUE(expected.ok()) << expected.status();
   const StatusOr<Tensor> tensor =
-      ReadInputFile(models + "/inputs/" + GetParam().picture, "x",
-                    {.dtype = expected->dtype, .shape = expected->shape},
-                    {.preprocess = GetParam().preprocess, .bgr = GetParam().bgr});
+      ReadPicture(models + "/inputs/" + GetParam().picture, "x",
+                  {.dtype = expected->dtype, .shape = expected->shape},
+                  {.preprocess = GetParam().preprocess, .bgr = GetParam().bgr});
   ASSERT_TRUE(tensor.ok()) << tensor.status();
   double sum = 0;
   for (int64_t i = 0; i < tensor->ElementCount(); ++i) {

@@ -275,6 +275,10 @@ TEST(BuildPackage, ChecksThatArtifactsFitThePlan) {
   EXPECT_THAT(BuildPackage(TinyPlan(), artifacts, TinyTarget()).status().message(),
               HasSubstr("2 kernels, but 1 artifacts"));
   artifacts = TinyArtifacts();
+  artifacts[1].mutable_manifest()->add_params()->set_name("M");
+  EXPECT_THAT(BuildPackage(TinyPlan(), artifacts, TinyTarget()).status().message(),
+              HasSubstr("add_4x8: takes 1 parameters, its call gives 0"));
+  artifacts = TinyArtifacts();
   artifacts[0].set_code("no code");
   EXPECT_EQ(BuildPackage(TinyPlan(), artifacts, TinyTarget()).status().code(),
             absl::StatusCode::kFailedPrecondition);
