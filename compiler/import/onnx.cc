@@ -16,6 +16,9 @@
 namespace hone {
 namespace {
 
+// What exporters write unless told otherwise; for advice.
+constexpr int64_t kUsualOpset = 13;
+
 // Elements of an input. Nothing real is as large; damaged files are.
 constexpr int64_t kLargestInput = int64_t{1} << 31;
 
@@ -54,7 +57,7 @@ class Importer {
     for (const onnx::OperatorSetIdProto& import : model_.opset_import()) {
       if (IsOnnxDomain(import.domain())) opset_ = import.version();
     }
-    if (opset_ > kNewestOpset) {
+    if (opset_ < 1 || opset_ > kNewestOpset) {
       return absl::UnimplementedError(
           absl::StrCat("the model uses opset ", opset_, "; opsets up to ", kNewestOpset,
                        " are supported (export it with opset_version=", kNewestOpset, ")"));
@@ -76,7 +79,12 @@ class Importer {
 
   Status AddInputs() {
     std::set<std::string> names;
-    for (const onnx::ValueInfoProto& input : model_.graph().input()) names.insert(input.name());
+    for (const onnx::ValueInfoProto& input : model_.graph().input()) {
+      names.insert(input.name());
+      for (const auto& dim : input.type().tensor_type().shape().dim()) {
+        if (!dim.dim_param().empty()) named_dims_.insert(dim.dim_param());
+      }
+    }
     for (const auto& [name, shape] : options_.input_shapes) {
       if (!names.contains(name)) {
         return absl::InvalidArgumentError(absl::StrCat(
@@ -103,8 +111,10 @@ class Importer {
     }
     for (const auto& [name, value] : options_.dims) {
       if (!used_dims_.contains(name)) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "--shape ", name, "=", value, ": the model has no dimension '", name, "'"));
+        return absl::InvalidArgumentError(
+            absl::StrCat("--shape ", name, "=", value, ": the model has no dimension '", name,
+                         "' and no one-dimensional input of that name; its open dimensions are ",
+                         named_dims_.empty() ? "none" : absl::StrJoin(named_dims_, ", ")));
       }
     }
     return absl::OkStatus();
@@ -143,6 +153,14 @@ class Importer {
     if (given != options_.input_shapes.end()) {
       HONE_RETURN_IF_ERROR(CheckGivenShape(name, given->second, proto));
       return given->second;
+    }
+    // A single size is a dimension's first; no dimension of that name, and it is this input's.
+    auto size = options_.dims.find(name);
+    if (size != options_.dims.end() && declared.dim_size() <= 1 && !named_dims_.contains(name) &&
+        (declared.dim_size() == 1 || !proto.has_shape())) {
+      used_dims_.insert(name);
+      HONE_RETURN_IF_ERROR(CheckGivenShape(name, {size->second}, proto));
+      return std::vector<int64_t>{size->second};
     }
     if (!proto.has_shape()) {
       return absl::InvalidArgumentError(absl::StrCat(
@@ -254,9 +272,12 @@ class Importer {
                         "this operator is not supported; docs/manual.md lists those that are"));
     }
     if (opset_ < found->since) {
-      return AtNode(proto, opset_,
-                    absl::UnimplementedError(
-                        absl::StrCat("it is supported from opset ", found->since, " on")));
+      return AtNode(
+          proto, opset_,
+          absl::UnimplementedError(absl::StrCat("it is supported from opset ", found->since,
+                                                " on; export the model with opset_version=",
+                                                std::max<int64_t>(found->since, kUsualOpset),
+                                                ", or convert it with onnx.version_converter")));
     }
     if (proto.output_size() == 0) {
       return AtNode(proto, opset_, absl::InvalidArgumentError("it has no outputs"));
@@ -310,6 +331,7 @@ class Importer {
   GraphBuilder builder_;
   int64_t opset_ = 1;
   std::map<std::string, int> values_;
+  std::set<std::string> named_dims_;  // of all inputs
   std::set<std::string> used_dims_;
 };
 

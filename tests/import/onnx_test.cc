@@ -16,6 +16,7 @@
 namespace hone {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -80,14 +81,20 @@ TEST(OnnxTest, NamesTheOperatorNodeAndOpset) {
       ErrorOf(OneNode("GridSample", 16)),
       "node 'node1' (GridSample, opset 16): this operator is not supported; docs/manual.md lists "
       "those that are");
-  EXPECT_EQ(ErrorOf(OneNode("Gelu", 13)),
-            "node 'node1' (Gelu, opset 13): it is supported from opset 20 on");
+  EXPECT_EQ(
+      ErrorOf(OneNode("Gelu", 13)),
+      "node 'node1' (Gelu, opset 13): it is supported from opset 20 on; export the model with "
+      "opset_version=20, or convert it with onnx.version_converter");
+  EXPECT_THAT(ErrorOf(OneNode("Cos", 6)),
+              AllOf(HasSubstr("(Cos, opset 6): it is supported from opset 7 on"),
+                    HasSubstr("opset_version=13")));
   onnx::ModelProto foreign = OneNode("FusedConv", 13);
   foreign.mutable_graph()->mutable_node(0)->set_domain("com.microsoft");
   EXPECT_EQ(ErrorOf(foreign),
             "node 'node1' (FusedConv, opset 13): operators of domain 'com.microsoft' are not "
             "supported");
   EXPECT_THAT(ErrorOf(OneNode("Relu", 99)), HasSubstr("opset 99; opsets up to 22"));
+  EXPECT_THAT(ErrorOf(OneNode("Relu", 0)), HasSubstr("opset 0; opsets up to 22"));
 }
 
 TEST(OnnxTest, NamesWhatDoesNotFit) {
@@ -109,8 +116,26 @@ TEST(OnnxTest, SymbolicDimensionsNeedAValue) {
   const auto graph = ImportOnnx(model.SerializeAsString(), {.dims = {{"batch_size", 5}}});
   ASSERT_TRUE(graph.ok()) << graph.status();
   EXPECT_THAT(graph->ShapeOf(graph->outputs[0]), ElementsAre(5, 3));
-  EXPECT_EQ(ErrorOf(model, {.dims = {{"batch_size", 5}, {"batch", 1}}}),
-            "--shape batch=1: the model has no dimension 'batch'");
+  EXPECT_EQ(
+      ErrorOf(model, {.dims = {{"batch_size", 5}, {"batch", 1}}}),
+      "--shape batch=1: the model has no dimension 'batch' and no one-dimensional input of that "
+      "name; its open dimensions are batch_size");
+}
+
+TEST(OnnxTest, ASingleSizeIsADimensionsFirstAndThenAnInputs) {
+  const auto shape = [](const onnx::ModelProto& model, int64_t size) {
+    const auto graph = ImportOnnx(model.SerializeAsString(), {.dims = {{"x", size}}});
+    EXPECT_TRUE(graph.ok()) << graph.status();
+    return graph->ShapeOf(graph->inputs[0]);
+  };
+  EXPECT_THAT(shape(OneNode("Relu", 13, {"x", "3"}), 5), ElementsAre(5, 3));
+  EXPECT_THAT(shape(OneNode("Relu", 13, {"x"}), 5), ElementsAre(5));
+  EXPECT_THAT(shape(OneNode("Relu", 13, {"length"}), 5), ElementsAre(5));
+  EXPECT_THAT(shape(OneNode("Relu", 13, {""}), 5), ElementsAre(5));
+  EXPECT_THAT(ErrorOf(OneNode("Relu", 13, {"4"}), {.dims = {{"x", 5}}}),
+              HasSubstr("--shape x=5 does not fit the model's [4]"));
+  EXPECT_THAT(ErrorOf(OneNode("Relu", 13, {"length", "3"}), {.dims = {{"x", 5}, {"length", 2}}}),
+              HasSubstr("--shape x=5: the model has no dimension 'x'"));
 }
 
 TEST(OnnxTest, UnnamedDimensionsNeedTheWholeShape) {
