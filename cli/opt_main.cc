@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/file.h"
+#include "cli/exit_code.h"
 #include "compiler/codegen/code_generator.h"
 #include "compiler/compile.h"
 #include "compiler/ir/program_text.h"
@@ -25,7 +26,8 @@ namespace {
 constexpr char kHelp[] = R"(usage: hone-opt WORKLOAD SCHEDULE [option...]
 
 Compiles the kernel that the two text files describe, for this machine, compares it with the oracle
-and times it.
+and times it; parameters stand at the tops of their ranges. Exit codes are those of hone
+(docs/manual.md): 1 when the results differ.
 
   --target TEXT   another target ('hone-agent --probe' prints this machine's); not run
   --after PASS    print the loop program after this pass instead ('all' for every pass)
@@ -74,6 +76,13 @@ StatusOr<Options> ParseArguments(int argc, char** argv) {
   return options;
 }
 
+// Parameters stand at the tops of their ranges.
+ParamMap TopsOf(const Workload& workload) {
+  ParamMap tops;
+  for (const Param& param : workload.params) tops[param.name] = param.max;
+  return tops;
+}
+
 // The memory of a kernel's buffers, filled with the same data for the oracle and the kernel.
 class Buffers {
  public:
@@ -87,7 +96,7 @@ class Buffers {
       pointers_.push_back(std::aligned_alloc(64, bytes));
       const Buffer* buffer = workload.FindBuffer(info.name());
       if (buffer == nullptr) continue;
-      Tensor tensor = Tensor::Zeros(dtype, *EvaluateShape(buffer->shape, {}));
+      Tensor tensor = Tensor::Zeros(dtype, *EvaluateShape(buffer->shape, TopsOf(workload)));
       if (info.role() != pb::BUFFER_ROLE_OUTPUT) {
         hone_fill(tensor.bytes.data(), tensor.ElementCount(), info.dtype().c_str(), 1, i);
       }
@@ -126,20 +135,21 @@ double RootMeanSquare(const std::vector<double>& values) {
   return std::sqrt(sum / static_cast<double>(std::max<size_t>(1, values.size())));
 }
 
-Status CompareWithOracle(const Workload& workload, const Buffers& buffers) {
-  HONE_ASSIGN_OR_RETURN(TensorMap expected, EvaluateWorkload(workload, buffers.tensors()));
+// kCheckFailed when an output is farther from the oracle's than rounding explains.
+StatusOr<ExitCode> CompareWithOracle(const Workload& workload, const Buffers& buffers) {
+  HONE_ASSIGN_OR_RETURN(TensorMap expected,
+                        EvaluateWorkload(workload, buffers.tensors(), TopsOf(workload)));
+  ExitCode code = ExitCode::kOk;
   for (const auto& [name, want] : expected) {
-    const std::vector<double> a = want.ToDoubles();
-    const std::vector<double> b = buffers.Result(name).ToDoubles();
-    double largest = 0;
-    for (size_t i = 0; i < a.size(); ++i) {
-      const double error = std::abs(a[i] - b[i]);
-      if (!(error <= largest)) largest = error;
-    }
-    std::printf("%s: largest error %.3g, rms of the values %.3g\n", name.c_str(), largest,
-                RootMeanSquare(a));
+    const double rms = RootMeanSquare(want.ToDoubles());
+    const Tolerance tolerance = {.rtol = 1e-3, .atol = 1e-3 * rms};
+    HONE_ASSIGN_OR_RETURN(const TensorDifference difference,
+                          CompareTensors(buffers.Result(name), want, tolerance));
+    std::printf("%s: largest error %.3g, rms of the values %.3g%s\n", name.c_str(),
+                difference.largest_absolute, rms, difference.outside == 0 ? "" : "; WRONG");
+    if (difference.outside != 0) code = ExitCode::kCheckFailed;
   }
-  return absl::OkStatus();
+  return code;
 }
 
 double SecondsOf(hone_kernel_fn run, const hone_kernel_args& args) {
@@ -148,7 +158,8 @@ double SecondsOf(hone_kernel_fn run, const hone_kernel_args& args) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-Status RunHere(const Workload& workload, const pb::Artifact& artifact, int threads, bool check) {
+StatusOr<ExitCode> RunHere(const Workload& workload, const pb::Artifact& artifact, int threads,
+                           bool check) {
   hone_error error;
   hone_elf* code = hone_elf_load(artifact.code().data(), artifact.code().size(), &error);
   if (code == nullptr) return absl::InternalError(error.message);
@@ -160,7 +171,9 @@ Status RunHere(const Workload& workload, const pb::Artifact& artifact, int threa
   const int64_t scratch_bytes = artifact.manifest().scratch_shared_bytes() +
                                 threads * artifact.manifest().scratch_worker_bytes();
   void* scratch = std::aligned_alloc(64, (scratch_bytes + 127) / 64 * 64);
-  const hone_kernel_args args = {buffers.pointers(), nullptr, scratch, hone_pool_host(pool)};
+  std::vector<int64_t> params;
+  for (const Param& param : workload.params) params.push_back(param.max);
+  const hone_kernel_args args = {buffers.pointers(), params.data(), scratch, hone_pool_host(pool)};
   if (prepare != nullptr) prepare(&args);
   double best = SecondsOf(run, args);
   double peak = 0;
@@ -173,10 +186,11 @@ Status RunHere(const Workload& workload, const pb::Artifact& artifact, int threa
   std::printf("%.1f us, %.1f GFLOP/s, %.1f %% of %.1f, %lld bytes of code, %d spills\n", best * 1e6,
               gflops, 100 * gflops / peak, peak, static_cast<long long>(artifact.code().size()),
               artifact.spill_count());
-  return check ? CompareWithOracle(workload, buffers) : absl::OkStatus();
+  if (!check) return ExitCode::kOk;
+  return CompareWithOracle(workload, buffers);
 }
 
-Status Main(const Options& options) {
+StatusOr<ExitCode> Main(const Options& options) {
   HONE_ASSIGN_OR_RETURN(std::string workload_text, ReadFile(options.workload));
   HONE_ASSIGN_OR_RETURN(std::string schedule_text, ReadFile(options.schedule));
   HONE_ASSIGN_OR_RETURN(Workload workload, Workload::Parse(workload_text));
@@ -194,12 +208,12 @@ Status Main(const Options& options) {
   HONE_ASSIGN_OR_RETURN(Program program, LowerWorkload(workload, schedule, target, lower));
   const double lower_ms =
       1e3 * std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  if (!options.after.empty()) return absl::OkStatus();
+  if (!options.after.empty()) return ExitCode::kOk;
   if (options.assembly || options.llvm_ir) {
     HONE_ASSIGN_OR_RETURN(std::string text, options.assembly ? GenerateAssembly(program, target)
                                                              : GenerateLlvmIr(program, target));
     std::cout << text;
-    return absl::OkStatus();
+    return ExitCode::kOk;
   }
   HONE_RETURN_IF_ERROR(Compile(workload, schedule, target).status());  // LLVM warms up
   const auto compile_begin = std::chrono::steady_clock::now();
@@ -208,7 +222,7 @@ Status Main(const Options& options) {
       "lowered in %.2f ms, compiled in %.2f ms\n", lower_ms,
       1e3 *
           std::chrono::duration<double>(std::chrono::steady_clock::now() - compile_begin).count());
-  if (!options.target.empty()) return absl::OkStatus();
+  if (!options.target.empty()) return ExitCode::kOk;
   return RunHere(workload, artifact, target.threads, options.check);
 }
 
@@ -221,8 +235,9 @@ int main(int argc, char** argv) {
     return 0;
   }
   auto options = hone::ParseArguments(argc, argv);
-  absl::Status status = options.ok() ? hone::Main(*options) : options.status();
-  if (status.ok()) return 0;
-  std::cerr << "hone-opt: error: " << std::string(status.message()) << "\n";
-  return options.ok() ? 1 : 2;
+  const hone::StatusOr<hone::ExitCode> code =
+      options.ok() ? hone::Main(*options) : options.status();
+  if (code.ok()) return static_cast<int>(*code);
+  std::cerr << "hone-opt: error: " << std::string(code.status().message()) << "\n";
+  return static_cast<int>(hone::ExitCodeOf(code.status()));
 }

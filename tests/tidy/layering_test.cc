@@ -46,7 +46,8 @@ const std::map<std::string, Folders>& AllowedFolders() {
        {"base", "proto", "rpc", "db", "runtime", "compiler", "tuner",
         "device_agent/machine_probe.h"}},
       // The developer's tool compiles and times one kernel without a farm.
-      {"cli/opt_main.cc", {"base", "proto", "runtime", "compiler", "device_agent"}},
+      {"cli/opt_main.cc",
+       {"base", "proto", "runtime", "compiler", "device_agent", "cli/exit_code.h"}},
   };
   return *kAllowed;
 }
