@@ -1,7 +1,6 @@
 #include "compiler/ir/evaluate.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <unordered_map>
@@ -10,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "compiler/ir/scalar.h"
 
 namespace hone {
 namespace {
@@ -28,70 +28,15 @@ struct Value {
 // Which lanes may read memory; empty means all.
 using Mask = std::vector<bool>;
 
-int64_t WrapInt(int64_t value, DType dtype) {
-  const int bits = static_cast<int>(DTypeBytes(dtype) * 8);
-  if (dtype == DType::kBool) return value & 1;
-  if (bits == 64) return value;
-  const uint64_t low = static_cast<uint64_t>(value) << (64 - bits);
-  return IsSigned(dtype) ? static_cast<int64_t>(low) >> (64 - bits)
-                         : static_cast<int64_t>(low >> (64 - bits));
-}
-
-double RoundFloat(double value, DType dtype) {
-  switch (dtype) {
-    case DType::kF32:
-      return static_cast<float>(value);
-    case DType::kF16:
-      return HalfToFloat(FloatToHalf(static_cast<float>(value)));
-    case DType::kBF16:
-      return BFloat16ToFloat(FloatToBFloat16(static_cast<float>(value)));
-    default:
-      return value;
-  }
-}
-
 uint64_t LowMask(DType dtype) {
   return DTypeBytes(dtype) == 8 ? ~uint64_t{0} : (uint64_t{1} << (DTypeBytes(dtype) * 8)) - 1;
 }
 
-// The bits of a lane, in the low bytes; and back.
-uint64_t ToBits(const Lane& lane, DType dtype) {
-  switch (dtype) {
-    case DType::kF64:
-      return std::bit_cast<uint64_t>(lane.f);
-    case DType::kF32:
-      return std::bit_cast<uint32_t>(static_cast<float>(lane.f));
-    case DType::kF16:
-      return FloatToHalf(static_cast<float>(lane.f));
-    case DType::kBF16:
-      return FloatToBFloat16(static_cast<float>(lane.f));
-    default:
-      return static_cast<uint64_t>(lane.i) & LowMask(dtype);
-  }
-}
+uint64_t ToBits(const Lane& lane, DType dtype) { return BitsOf(dtype, lane.f, lane.i); }
 
 Lane FromBits(uint64_t bits, DType dtype) {
-  Lane lane;
-  switch (dtype) {
-    case DType::kF64:
-      lane.f = std::bit_cast<double>(bits);
-      break;
-    case DType::kF32:
-      lane.f = std::bit_cast<float>(static_cast<uint32_t>(bits));
-      break;
-    case DType::kF16:
-      lane.f = HalfToFloat(static_cast<uint16_t>(bits));
-      break;
-    case DType::kBF16:
-      lane.f = BFloat16ToFloat(static_cast<uint16_t>(bits));
-      break;
-    case DType::kBool:
-      lane.i = (bits & 0xff) != 0;
-      break;
-    default:
-      lane.i = WrapInt(static_cast<int64_t>(bits), dtype);
-  }
-  return lane;
+  if (IsFloat(dtype)) return {.f = RealOf(dtype, bits)};
+  return {.i = WrapToDType(static_cast<int64_t>(bits), dtype)};
 }
 
 // Truncates; what does not fit gives the smallest integer, as x86 does.
@@ -100,8 +45,8 @@ int64_t FloatToInt(double value, DType dtype) {
   const bool wide = dtype == DType::kI64 || dtype == DType::kU32;
   const double limit = wide ? 0x1p63 : 0x1p31;
   const int64_t smallest = wide ? INT64_MIN : INT32_MIN;
-  if (!(value > -limit - 1 && value < limit)) return WrapInt(smallest, dtype);
-  return WrapInt(static_cast<int64_t>(value), dtype);
+  if (!(value > -limit - 1 && value < limit)) return WrapToDType(smallest, dtype);
+  return WrapToDType(static_cast<int64_t>(value), dtype);
 }
 
 Lane CastLane(const Lane& lane, DType from, DType to) {
@@ -121,9 +66,9 @@ Lane CastLane(const Lane& lane, DType from, DType to) {
             is_u64 ? static_cast<float>(static_cast<uint64_t>(lane.i)) : static_cast<float>(lane.i);
       }
     }
-    result.f = RoundFloat(value, to);
+    result.f = RoundToDType(value, to);
   } else {
-    result.i = IsFloat(from) ? FloatToInt(lane.f, to) : WrapInt(lane.i, to);
+    result.i = IsFloat(from) ? FloatToInt(lane.f, to) : WrapToDType(lane.i, to);
   }
   return result;
 }
@@ -415,10 +360,10 @@ Value Interpreter::Eval(const Expr& e, const Mask& mask) {
   }
   switch (e.kind()) {
     case ExprKind::kInt:
-      value.lanes[0].i = WrapInt(e->int_value, e.type().dtype);
+      value.lanes[0].i = WrapToDType(e->int_value, e.type().dtype);
       return value;
     case ExprKind::kFloat:
-      value.lanes[0].f = RoundFloat(e->float_value, e.type().dtype);
+      value.lanes[0].f = RoundToDType(e->float_value, e.type().dtype);
       return value;
     case ExprKind::kVar: {
       const auto found = variables_.find(e->name);
@@ -451,7 +396,8 @@ Value Interpreter::Eval(const Expr& e, const Mask& mask) {
       const int64_t base = Eval(e.arg(0), mask).lanes[0].i;
       const int64_t stride = Eval(e.arg(1), mask).lanes[0].i;
       for (size_t lane = 0; lane < value.lanes.size(); ++lane) {
-        value.lanes[lane].i = WrapInt(base + static_cast<int64_t>(lane) * stride, e.type().dtype);
+        value.lanes[lane].i =
+            WrapToDType(base + static_cast<int64_t>(lane) * stride, e.type().dtype);
       }
       return value;
     }
@@ -468,16 +414,19 @@ Value Interpreter::EvalUnary(const Expr& e, const Mask& mask) {
   Value value = Eval(e.arg(0), mask);
   for (Lane& lane : value.lanes) {
     if (IsFloat(value.type.dtype)) {
-      lane.f = RoundFloat(FloatUnary(e->unary, lane.f), value.type.dtype);
+      lane.f = RoundToDType(FloatUnary(e->unary, lane.f), value.type.dtype);
     } else if (e->unary == UnaryOp::kNeg) {
-      lane.i = WrapInt(static_cast<int64_t>(0 - static_cast<uint64_t>(lane.i)), value.type.dtype);
+      lane.i =
+          WrapToDType(static_cast<int64_t>(0 - static_cast<uint64_t>(lane.i)), value.type.dtype);
     } else if (e->unary == UnaryOp::kAbs) {
       const bool negate = IsSigned(value.type.dtype) && lane.i < 0;
       if (negate) {
-        lane.i = WrapInt(static_cast<int64_t>(0 - static_cast<uint64_t>(lane.i)), value.type.dtype);
+        lane.i =
+            WrapToDType(static_cast<int64_t>(0 - static_cast<uint64_t>(lane.i)), value.type.dtype);
       }
     } else if (e->unary == UnaryOp::kNot) {
-      lane.i = WrapInt(~lane.i, value.type.dtype);
+      lane.i =
+          value.type.dtype == DType::kBool ? lane.i == 0 : WrapToDType(~lane.i, value.type.dtype);
     } else {
       Fail(absl::InvalidArgumentError(
           absl::StrCat("evaluate: ", UnaryName(e->unary), " of an integer")));
@@ -505,9 +454,9 @@ Value Interpreter::EvalBinary(const Expr& e, const Mask& mask) {
                                                              static_cast<uint64_t>(y.i))
                                                    : Compare(e->binary, x.i, y.i);
     } else if (IsFloat(dtype)) {
-      value.lanes[lane].f = RoundFloat(FloatArithmetic(e->binary, x.f, y.f), dtype);
+      value.lanes[lane].f = RoundToDType(FloatArithmetic(e->binary, x.f, y.f), dtype);
     } else {
-      value.lanes[lane].i = WrapInt(IntArithmetic(e->binary, x.i, y.i, dtype), dtype);
+      value.lanes[lane].i = WrapToDType(IntArithmetic(e->binary, x.i, y.i, dtype), dtype);
     }
   }
   return value;
@@ -527,10 +476,10 @@ Value Interpreter::EvalFma(const Expr& e, const Mask& mask) {
     } else if (IsFloat(dtype)) {
       const float rounded =
           std::fma(static_cast<float>(x.f), static_cast<float>(y.f), static_cast<float>(z.f));
-      z.f = RoundFloat(rounded, dtype);
+      z.f = RoundToDType(rounded, dtype);
     } else {
       const int64_t product = IntArithmetic(BinaryOp::kMul, x.i, y.i, dtype);
-      z.i = WrapInt(IntArithmetic(BinaryOp::kAdd, product, z.i, dtype), dtype);
+      z.i = WrapToDType(IntArithmetic(BinaryOp::kAdd, product, z.i, dtype), dtype);
     }
   }
   return c;

@@ -5,13 +5,14 @@
 #include "compiler/operators/point_program.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "compiler/ir/scalar.h"
 #include "compiler/ir/tensor.h"
 
 namespace hone {
@@ -211,49 +212,6 @@ int64_t ApplyInt(BinaryOp op, DType dtype, int64_t a, int64_t b) {
   return 0;
 }
 
-// The bits of a value of `dtype`, and the value that bits of `dtype` are.
-uint64_t BitsOf(DType dtype, double real, int64_t integer) {
-  switch (dtype) {
-    case DType::kF16:
-      return FloatToHalf(static_cast<float>(real));
-    case DType::kBF16:
-      return FloatToBFloat16(static_cast<float>(real));
-    case DType::kF32:
-      return std::bit_cast<uint32_t>(static_cast<float>(real));
-    case DType::kF64:
-      return std::bit_cast<uint64_t>(real);
-    default:
-      return static_cast<uint64_t>(integer);
-  }
-}
-
-double RealOf(DType dtype, uint64_t bits) {
-  switch (dtype) {
-    case DType::kF16:
-      return HalfToFloat(static_cast<uint16_t>(bits));
-    case DType::kBF16:
-      return BFloat16ToFloat(static_cast<uint16_t>(bits));
-    case DType::kF32:
-      return std::bit_cast<float>(static_cast<uint32_t>(bits));
-    default:
-      return std::bit_cast<double>(bits);
-  }
-}
-
-// A real rounded to a narrower real type.
-double RoundToDType(double value, DType dtype) {
-  switch (dtype) {
-    case DType::kF16:
-      return HalfToFloat(FloatToHalf(static_cast<float>(value)));
-    case DType::kBF16:
-      return BFloat16ToFloat(FloatToBFloat16(static_cast<float>(value)));
-    case DType::kF32:
-      return static_cast<float>(value);
-    default:
-      return value;
-  }
-}
-
 int64_t TruncateReal(double value) {
   if (std::isnan(value)) return 0;
   if (value >= 9223372036854775808.0) return std::numeric_limits<int64_t>::max();
@@ -262,27 +220,6 @@ int64_t TruncateReal(double value) {
 }
 
 }  // namespace
-
-int64_t WrapToDType(int64_t value, DType dtype) {
-  switch (dtype) {
-    case DType::kBool:
-      return value != 0;
-    case DType::kI8:
-      return static_cast<int8_t>(value);
-    case DType::kU8:
-      return static_cast<uint8_t>(value);
-    case DType::kI16:
-      return static_cast<int16_t>(value);
-    case DType::kU16:
-      return static_cast<uint16_t>(value);
-    case DType::kI32:
-      return static_cast<int32_t>(value);
-    case DType::kU32:
-      return static_cast<uint32_t>(value);
-    default:
-      return value;
-  }
-}
 
 PointProgram::~PointProgram() = default;
 

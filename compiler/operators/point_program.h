@@ -63,7 +63,4 @@ class PointProgram {
   std::unique_ptr<Node> root_;
 };
 
-// An integer reduced to the width of its type.
-int64_t WrapToDType(int64_t value, DType dtype);
-
 }  // namespace hone

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "compiler/ir/scalar.h"
 #include "compiler/operators/contraction.h"
 #include "compiler/operators/point_program.h"
 

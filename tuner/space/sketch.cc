@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/text_reader.h"
 #include "compiler/ir/expr_text.h"
+#include "compiler/ir/floor_divide.h"
 
 namespace hone {
 namespace {
@@ -23,7 +24,8 @@ bool IsNamePart(char c) { return std::isalnum(static_cast<unsigned char>(c)) || 
 using HoleValues = std::vector<std::pair<const std::string*, int64_t>>;
 
 // The value of an integer expression; comparisons give 0 or 1. Nothing when it uses an operator
-// that requirements do not have.
+// that requirements do not have. Asked of every point of a space, so it makes no expressions, as
+// substitution and simplification would.
 std::optional<int64_t> EvaluateInteger(const Expr& e, const HoleValues& values) {
   if (e.IsInt()) return e->int_value;
   if (e.kind() == ExprKind::kVar) {
@@ -47,10 +49,10 @@ std::optional<int64_t> EvaluateInteger(const Expr& e, const HoleValues& values) 
       return a * b;
     case BinaryOp::kFloorDiv:
       if (b <= 0) return std::nullopt;
-      return (a - ((a % b + b) % b)) / b;
+      return FloorDivide(a, b);
     case BinaryOp::kFloorMod:
       if (b <= 0) return std::nullopt;
-      return (a % b + b) % b;
+      return a - b * FloorDivide(a, b);
     case BinaryOp::kMin:
       return std::min(a, b);
     case BinaryOp::kMax:
