@@ -2,9 +2,6 @@
 #   make build | demo | check | check-more | bench | tidy | format | help
 RELEASE := build/release
 JOBS ?= $(shell nproc)
-# Lets clones of the project in different folders share what ccache keeps.
-export CCACHE_BASEDIR := $(CURDIR)
-export CCACHE_NOHASHDIR := 1
 # What the sanitizers go over in `make check-more`: the folders of tests/ that cover compiler and db.
 SANITIZED := base ir graph operators import schedule lower codegen package db conformance
 

@@ -14,12 +14,20 @@ if(HONE_SANITIZE)
   target_link_options(hone_flags INTERFACE -fsanitize=${HONE_SANITIZE})
 endif()
 
-# hone_library(name SRCS a.cc ... DEPS public ... PRIVATE_DEPS hidden ...)
+include(HonePrecompiled)
+
+# hone_library(name SRCS a.cc ... DEPS public ... PRIVATE_DEPS hidden ... [PRECOMPILED messages])
+# PRECOMPILED names what most of its sources include (HonePrecompiled.cmake): standard, which is
+# the default, messages, services or codegen.
 function(hone_library name)
-  cmake_parse_arguments(ARG "" "" "SRCS;DEPS;PRIVATE_DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "PRECOMPILED" "SRCS;DEPS;PRIVATE_DEPS" ${ARGN})
   add_library(${name} STATIC ${ARG_SRCS})
   target_link_libraries(${name} PUBLIC hone_flags ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  if(NOT ARG_PRECOMPILED)
+    set(ARG_PRECOMPILED standard)
+  endif()
+  hone_use_precompiled(${name} hone_precompiled_${ARG_PRECOMPILED})
 endfunction()
 
 # hone_program(name SRCS main.cc ... DEPS ...): into build/<preset>/bin
@@ -77,6 +85,7 @@ function(hone_test name)
   get_filename_component(folder ${CMAKE_CURRENT_SOURCE_DIR} NAME)
   add_executable(${name} ${ARG_SRCS})
   target_link_libraries(${name} PRIVATE hone_flags ${ARG_DEPS} GTest::gmock_main)
+  hone_use_precompiled(${name} hone_precompiled_tests)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_dependencies(tests-${folder} ${name})
   add_test(NAME ${name} COMMAND ${name})
