@@ -15,7 +15,7 @@ struct Visit {
   std::vector<double> run_ns;
   double gflops_before = 0;
   double gflops_after = 0;
-  double lost_share = 0;   // of the visit's time: others had the core
+  double lost_share = 0;   // of the visit's time: others had the core, and the clock counted it
   bool throttled = false;  // heat or power lowered the clock meanwhile
 };
 

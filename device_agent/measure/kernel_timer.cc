@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <cstdint>
 
 #include "device_agent/measure/calibration.h"
@@ -55,9 +56,11 @@ Visit KernelTimer::TimeVisit(const std::function<void(Visit&)>& take) const {
   visit.gflops_after = hone_fma_gflops();
   const int64_t end_ns = ReadClock(CLOCK_MONOTONIC);
   const Interference after = interference.Read(end_ns);
+  visit.throttled = after.throttled > before.throttled;
+  // The thread's CPU time leaves out what others took.
+  if (CountsCpuTime(*std::min_element(visit.run_ns.begin(), visit.run_ns.end()))) return visit;
   const int64_t lost_ns = after.waited_ns - before.waited_ns + after.stolen_ns - before.stolen_ns;
   visit.lost_share = static_cast<double>(lost_ns) / static_cast<double>(end_ns - start_ns + 1);
-  visit.throttled = after.throttled > before.throttled;
   return visit;
 }
 
