@@ -18,6 +18,7 @@
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "db/sqlite_record_store.h"
+#include "onnx/onnx_pb.h"
 
 namespace hone {
 namespace {
@@ -194,6 +195,59 @@ TEST_F(ProgramTest, AsksForTheSizeOfADynamicDimension) {
                 "--shape batch_size=VALUE");
   ExpectRefused(absl::StrCat("hone compile -o x.so '", model, "' --shape batch=1"),
                 ExitCode::kBadInput, "batch");
+}
+
+// x [batch,8] times a matrix, and what is positive of it.
+std::string ModelOfAnyBatch() {
+  onnx::ModelProto model;
+  model.set_ir_version(8);
+  model.add_opset_import()->set_version(13);
+  onnx::GraphProto& graph = *model.mutable_graph();
+  const auto describe = [](onnx::ValueInfoProto& info, const char* name, int64_t columns) {
+    info.set_name(name);
+    auto& type = *info.mutable_type()->mutable_tensor_type();
+    type.set_elem_type(onnx::TensorProto::FLOAT);
+    type.mutable_shape()->add_dim()->set_dim_param("batch");
+    type.mutable_shape()->add_dim()->set_dim_value(columns);
+  };
+  describe(*graph.add_input(), "x", 8);
+  describe(*graph.add_output(), "y", 20);
+  onnx::TensorProto& weights = *graph.add_initializer();
+  weights.set_name("w");
+  weights.set_data_type(onnx::TensorProto::FLOAT);
+  weights.add_dims(8);
+  weights.add_dims(20);
+  for (int i = 0; i < 160; ++i) weights.add_float_data(static_cast<float>(i % 7) - 3);
+  const auto add_node = [&](const char* op, const std::vector<std::string>& inputs,
+                            const char* output) {
+    onnx::NodeProto& node = *graph.add_node();
+    node.set_op_type(op);
+    for (const std::string& input : inputs) node.add_input(input);
+    node.add_output(output);
+  };
+  add_node("MatMul", {"x", "w"}, "product");
+  add_node("Relu", {"product"}, "y");
+  return model.SerializeAsString();
+}
+
+TEST_F(ProgramTest, LeavesADimensionOpenUntilTheModelRuns) {
+  Write("any.onnx", ModelOfAnyBatch());
+  Outcome outcome = Shell("hone compile any.onnx --shape batch=0..5");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.err, "") << "the default schedules fit the open kernels";
+  for (int batch = 1; batch <= 5; ++batch) {
+    outcome = Shell(absl::StrCat("hone check any.so --against any.onnx --shape batch=", batch));
+    EXPECT_EQ(outcome.exit_code, 0) << batch << outcome.out << outcome.err;
+  }
+  for (int batch : {0, 3}) {
+    Write("x.npy", Npy("<f4", absl::StrCat(batch, ", 8"), static_cast<size_t>(batch) * 32));
+    outcome = Shell("hone run any.so --input x.npy");
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_THAT(outcome.out, HasSubstr(absl::StrCat("y: f32[", batch, ",20]")));
+  }
+  Write("x.npy", Npy("<f4", "6, 8", 6 * 32));
+  ExpectRefused("hone run any.so --input x.npy", ExitCode::kBadInput, "'x' has the shape [0..5,8]");
+  EXPECT_EQ(Shell("hone bench any.so --runs 3").exit_code, 0);
 }
 
 TEST_F(ProgramTest, RefusesInputsOfAnotherShapeOrType) {
