@@ -143,7 +143,9 @@ Expr Fma(Expr a, Expr b, Expr c) {
 
 Expr Select(Expr condition, Expr then_value, Expr else_value) {
   HONE_CHECK(then_value.type() == else_value.type()) << "arms of select differ in type";
-  if (condition.IsInt()) return condition.IsInt(0) ? else_value : then_value;
+  const Expr& same =  // in every lane
+      condition.kind() == ExprKind::kBroadcast ? condition.arg(0) : condition;
+  if (same.IsInt()) return same.IsInt(0) ? else_value : then_value;
   ExprNode node{.kind = ExprKind::kSelect, .type = then_value.type()};
   node.args = {std::move(condition), std::move(then_value), std::move(else_value)};
   return Expr(std::move(node));

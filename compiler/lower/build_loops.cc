@@ -216,24 +216,38 @@ class LoopBuilder {
     return ranges;
   }
 
-  // The span of an index over the ranges of the dimensions in it; empty if it is not linear.
+  // The span of an index over the ranges of the dimensions in it; empty if it is neither linear in
+  // them nor a floordiv of what is.
   std::optional<Span> IndexSpan(const Expr& index, const std::map<std::string, Span>& dims) const {
     LinearForm form = Linearize(index, {});
     Expr base = Int(form.constant);
     Expr extent = Int(1);
     for (const LinearForm::Term& term : form.terms) {
-      if (term.atom.kind() != ExprKind::kVar) return std::nullopt;
-      auto dim = dims.find(term.atom->name);
-      if (dim == dims.end()) {
-        base = base + term.atom * term.coefficient;  // a parameter
-        continue;
-      }
-      const Span& span = dim->second;
-      const Expr first = term.coefficient > 0 ? span.base : span.base + span.extent - 1;
+      std::optional<Span> span = AtomSpan(term.atom, dims);
+      if (!span) return std::nullopt;
+      const Expr first = term.coefficient > 0 ? span->base : span->base + span->extent - 1;
       base = base + first * term.coefficient;
-      extent = extent + (span.extent - 1) * std::abs(term.coefficient);
+      extent = extent + (span->extent - 1) * std::abs(term.coefficient);
     }
     return Span{Simple(base), Simple(extent)};
+  }
+
+  std::optional<Span> AtomSpan(const Expr& atom, const std::map<std::string, Span>& dims) const {
+    if (atom.kind() == ExprKind::kVar) {
+      auto dim = dims.find(atom->name);
+      return dim == dims.end() ? Span{atom, Int(1)} : dim->second;  // else a parameter
+    }
+    if (atom.kind() != ExprKind::kBinary || atom->binary != BinaryOp::kFloorDiv ||
+        !atom.arg(1).IsInt()) {
+      return std::nullopt;
+    }
+    std::optional<Span> inner = IndexSpan(atom.arg(0), dims);
+    if (!inner) return std::nullopt;
+    const int64_t divisor = atom.arg(1)->int_value;
+    // Points that begin on a multiple take fewest quotients; others may reach into one more.
+    const bool aligned = Simple(FloorMod(inner->base, divisor)).IsInt(0);
+    const Expr reach = inner->extent - 1 + (aligned ? 0 : divisor - 1);
+    return Span{Simple(FloorDiv(inner->base, divisor)), Simple(FloorDiv(reach, divisor) + 1)};
   }
 
   // The part of the stage that its readers need at this point of the program.
@@ -251,8 +265,9 @@ class LoopBuilder {
         const std::vector<Expr> indices = Indices(load);
         for (size_t d = 0; d < rank; ++d) {
           std::optional<Span> span = IndexSpan(indices[d], dims);
-          // Not linear, or padded: all of the dimension.
-          if (!span || load->has_otherwise) span = Span{Int(0), stage.stage.dims[d].extent};
+          // Unknown, or partly padding: all of the dimension.
+          const Span whole{Int(0), stage.stage.dims[d].extent};
+          if (!span || (load->has_otherwise && !IsInside(*span, whole))) span = whole;
           HONE_RETURN_IF_ERROR(Extend(stage, *span, &region[d]));
         }
       }
@@ -261,6 +276,11 @@ class LoopBuilder {
       if (!region[d].base) region[d] = {Int(0), stage.stage.dims[d].extent};
     }
     return region;
+  }
+
+  bool IsInside(const Span& span, const Span& whole) const {
+    return Simple(LessEqual(whole.base, span.base)).IsInt(1) &&
+           Simple(LessEqual(span.base + span.extent, whole.base + whole.extent)).IsInt(1);
   }
 
   Status Extend(const StageNest& stage, const Span& span, Span* region) const {

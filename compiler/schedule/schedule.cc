@@ -26,6 +26,7 @@ constexpr Verb kVerbs[] = {
     {"tile", ParseTile},
     {"unroll", ParseUnroll},
     {"vectorize", ParseVectorize},
+    {"winograd", ParseWinograd},
 };
 
 StatusOr<Step> ParseStep(TextReader& reader) {

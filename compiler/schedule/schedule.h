@@ -19,6 +19,7 @@
 //   fuse y n o.0               loop n_o.0
 //   parallel y n_o.0
 //   inline s                   stage s written into its readers
+//   winograd c h 2             c along h by Winograd's F(2, taps): stages c.d, c.g, c.m and c
 //   accumulate y               the reduction y as a stage y.a of its own, y its copy
 //
 // One file a step, each with its picture; `steps.h` lists them.

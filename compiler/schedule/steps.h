@@ -102,9 +102,17 @@ struct AccumulateStep {
   friend bool operator==(const AccumulateStep&, const AccumulateStep&) = default;
 };
 
+// winograd.cc:  winograd STAGE DIM TILE
+struct WinogradStep {
+  std::string stage;
+  std::string dim;
+  int64_t tile = 2;
+  friend bool operator==(const WinogradStep&, const WinogradStep&) = default;
+};
+
 using Step = std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep,
                           FuseStep, ReorderStep, AnnotateStep, MicrokernelStep, PrefetchStep,
-                          SplitReduceStep, AccumulateStep>;
+                          SplitReduceStep, AccumulateStep, WinogradStep>;
 
 std::string ToString(const LayoutStep& step);
 std::string ToString(const CacheStep& step);
@@ -119,6 +127,7 @@ std::string ToString(const MicrokernelStep& step);
 std::string ToString(const PrefetchStep& step);
 std::string ToString(const SplitReduceStep& step);
 std::string ToString(const AccumulateStep& step);
+std::string ToString(const WinogradStep& step);
 std::string ToString(const Step& step);
 
 StatusOr<Step> ParseLayout(TextReader& reader);
@@ -136,6 +145,7 @@ StatusOr<Step> ParseMicrokernel(TextReader& reader);
 StatusOr<Step> ParsePrefetch(TextReader& reader);
 StatusOr<Step> ParseSplitReduce(TextReader& reader);
 StatusOr<Step> ParseAccumulate(TextReader& reader);
+StatusOr<Step> ParseWinograd(TextReader& reader);
 
 // Each checks that the step is legal on the nest as it is and changes it, or says why not and
 // leaves it as it was.
@@ -152,5 +162,6 @@ Status Apply(const MicrokernelStep& step, LoopNest& nest);
 Status Apply(const PrefetchStep& step, LoopNest& nest);
 Status Apply(const SplitReduceStep& step, LoopNest& nest);
 Status Apply(const AccumulateStep& step, LoopNest& nest);
+Status Apply(const WinogradStep& step, LoopNest& nest);
 
 }  // namespace hone

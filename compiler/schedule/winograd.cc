@@ -1,0 +1,313 @@
+// winograd STAGE DIM TILE: an algorithm step. A convolution along DIM computes TILE results at a
+// time from sums of its inputs and sums of its weights, with TILE + taps - 1 multiplications where
+// it took TILE * taps. Once a dimension; on STAGE.m again for the next one.
+//
+//   c[h] = sum over i, p of x[i,h+p] * w[i,p]
+//     ->  c.d[k,i,t] = what point k takes of x[i,2*t ..]      the data
+//         c.g[k,i]   = what point k takes of w[i,..]          the weights (constants: prepare it)
+//         c.m[k,t]   = sum over i of c.d[k,i,t] * c.g[k,i]    the products
+//         c[h]       = what row h % 2 takes of c.m[..,h/2]
+//
+// The sums are Toom and Cook's: evaluate both polynomials at points, multiply, interpolate; as a
+// filter that is the transpose (Winograd 1980; Lavin and Gray, arXiv:1509.09308). Few points keep
+// their rounding error within that of fp32; it grows fast beyond TILE 2.
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "compiler/ir/simplify.h"
+#include "compiler/schedule/steps.h"
+
+namespace hone {
+namespace {
+
+using Matrix = std::vector<std::vector<double>>;
+
+// Exact in binary, and small: large powers of them are what costs accuracy.
+constexpr double kPoints[] = {0, 1, -1, 2, -2, 0.5, -0.5};
+
+// The three transforms: result = results * ((data * input) . (weights * taps)).
+struct Transforms {
+  Matrix data;     // [points][points]
+  Matrix weights;  // [points][taps]
+  Matrix results;  // [tile][points]
+};
+
+// The coefficients of the product of (x - p) over all finite points but `left_out`.
+std::vector<double> ProductOfRoots(size_t points, size_t left_out) {
+  std::vector<double> product = {1};
+  for (size_t l = 0; l < points; ++l) {
+    if (l == left_out) continue;
+    product.push_back(0);
+    for (size_t i = product.size(); i-- > 0;) {
+      product[i] = (i > 0 ? product[i - 1] : 0) - kPoints[l] * product[i];
+    }
+  }
+  return product;
+}
+
+Transforms MakeTransforms(int64_t tile, int64_t taps) {
+  const size_t points = tile + taps - 1;
+  const size_t finite = points - 1;  // the last point is infinity
+  Transforms t;
+  t.results.assign(tile, std::vector<double>(points, 0));
+  for (size_t k = 0; k < points; ++k) {
+    t.data.push_back(ProductOfRoots(finite, k));
+    t.data.back().resize(points, 0);
+    std::vector<double> weights(taps, 0);
+    if (k == finite) {
+      weights.back() = 1;
+      t.results.back()[k] = 1;
+    } else {
+      double scale = 1;
+      for (size_t l = 0; l < finite; ++l) {
+        if (l != k) scale /= kPoints[k] - kPoints[l];
+      }
+      double power = 1;
+      for (int64_t j = 0; j < std::max(tile, taps); ++j) {
+        if (j < taps) weights[j] = scale * power;
+        if (j < tile) t.results[j][k] = power;
+        power *= kPoints[k];
+      }
+    }
+    t.weights.push_back(std::move(weights));
+  }
+  return t;
+}
+
+// Sum of coefficient * term, without multiplications by one.
+Expr Combination(const std::vector<double>& coefficients, const std::vector<Expr>& terms) {
+  // A positive term first, so that no sign has to be changed.
+  size_t first = 0;
+  while (first < terms.size() && coefficients[first] <= 0) ++first;
+  if (first == terms.size()) first = 0;
+  Expr sum;
+  for (size_t n = 0; n < terms.size(); ++n) {
+    const size_t i = n == 0 ? first : n <= first ? n - 1 : n;
+    const double coefficient = coefficients[i];
+    if (coefficient == 0 && !(n == 0 && terms.size() == 1)) continue;
+    const double size = std::abs(coefficient);
+    const Expr term = size == 1 ? terms[i] : Float(size, terms[i].type()) * terms[i];
+    if (!sum) {
+      sum = coefficient < 0 ? Unary(UnaryOp::kNeg, term) : term;
+    } else {
+      sum = coefficient < 0 ? sum - term : sum + term;
+    }
+  }
+  return sum;
+}
+
+// The row of the matrix that `which` names, applied to the terms.
+Expr RowOf(const Matrix& matrix, const Expr& which, const std::vector<Expr>& terms) {
+  Expr value = Combination(matrix.back(), terms);
+  for (size_t row = matrix.size() - 1; row-- > 0;) {
+    value = Select(Binary(BinaryOp::kEqual, which, Int(static_cast<int64_t>(row))),
+                   Combination(matrix[row], terms), value);
+  }
+  return value;
+}
+
+// What the step needs to know of the convolution.
+struct Convolution {
+  Expr data;           // loads
+  Expr weights;
+  size_t data_at = 0;  // the index of `data` that is DIM + tap + offset
+  size_t weights_at = 0;
+  std::string tap;  // reduce dim
+  int64_t taps = 0;
+  int64_t offset = 0;
+};
+
+const Dim* FindDim(const std::vector<Dim>& dims, absl::string_view name) {
+  for (const Dim& dim : dims) {
+    if (dim.name == name) return &dim;
+  }
+  return nullptr;
+}
+
+// Whether another index than `at` has `dim` in it.
+bool IndexedElsewhere(const Expr& load, size_t at, absl::string_view dim) {
+  const std::vector<Expr> indices = Indices(load);
+  for (size_t i = 0; i < indices.size(); ++i) {
+    if (i != at && UsesVar(indices[i], dim)) return true;
+  }
+  return false;
+}
+
+// Tries one way round of the operands.
+std::optional<Convolution> MatchOperands(const Stage& stage, const std::string& dim,
+                                         const Expr& data, const Expr& weights) {
+  if (data.kind() != ExprKind::kLoad || weights.kind() != ExprKind::kLoad) return std::nullopt;
+  if (weights->has_otherwise || UsesVar(weights, dim)) return std::nullopt;
+  const std::vector<Expr> indices = Indices(data);
+  for (size_t at = 0; at < indices.size(); ++at) {
+    const LinearForm form = Linearize(indices[at], {});
+    if (form.terms.size() != 2 || form.CoefficientOf(dim) != 1) continue;
+    const Expr& other = form.terms[form.terms[0].atom.IsVar(dim) ? 1 : 0].atom;
+    const Dim* tap = other.kind() == ExprKind::kVar ? FindDim(stage.reduce, other->name) : nullptr;
+    if (tap == nullptr || !tap->extent.IsInt() || form.CoefficientOf(tap->name) != 1) continue;
+    if (IndexedElsewhere(data, at, dim) || IndexedElsewhere(data, at, tap->name)) continue;
+    const std::vector<Expr> weight_indices = Indices(weights);
+    for (size_t w = 0; w < weight_indices.size(); ++w) {
+      if (!weight_indices[w].IsVar(tap->name) || IndexedElsewhere(weights, w, tap->name)) continue;
+      return Convolution{data, weights, at, w, tap->name, tap->extent->int_value, form.constant};
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Convolution> MatchConvolution(const Stage& stage, const std::string& dim) {
+  if (stage.combiner != Combiner::kSum || stage.body.kind() != ExprKind::kBinary ||
+      stage.body->binary != BinaryOp::kMul) {
+    return std::nullopt;
+  }
+  auto found = MatchOperands(stage, dim, stage.body.arg(0), stage.body.arg(1));
+  return found ? found : MatchOperands(stage, dim, stage.body.arg(1), stage.body.arg(0));
+}
+
+// A stage without steps on it.
+StageNest NewStage(std::string name, DType dtype, std::vector<Dim> dims, Expr body) {
+  StageNest nest;
+  nest.stage.name = std::move(name);
+  nest.stage.dtype = dtype;
+  nest.stage.dims = std::move(dims);
+  nest.stage.body = std::move(body);
+  for (const Dim& dim : nest.stage.dims) nest.order.push_back(dim.name);
+  return nest;
+}
+
+// A transformed operand: point k's combination of what `read` reads, for every place of the tensor
+// but `at`, which counts `extent` tiles. (An extent of 0: the index is gone.)
+StageNest TransformedOperand(const LoopNest& nest, const std::string& name, const Expr& load,
+                             size_t at, int64_t extent, const Matrix& matrix,
+                             const std::string& point,
+                             const std::function<Expr(std::vector<Expr>, int64_t)>& read) {
+  std::vector<Dim> dims = {{point, Int(static_cast<int64_t>(matrix.size()))}};
+  std::vector<Expr> indices;
+  const std::vector<Expr> shape = nest.ShapeOf(load->name);
+  for (size_t d = 0; d < shape.size(); ++d) {
+    indices.push_back(Var(absl::StrCat("d", d)));
+    if (d == at && extent == 0) continue;
+    dims.push_back({absl::StrCat("d", d), d == at ? Int(extent) : shape[d]});
+  }
+  std::vector<Expr> terms;
+  for (size_t i = 0; i < matrix[0].size(); ++i) terms.push_back(read(indices, i));
+  return NewStage(name, load.type().dtype, std::move(dims), RowOf(matrix, Var(point), terms));
+}
+
+}  // namespace
+
+std::string ToString(const WinogradStep& step) {
+  return absl::StrCat("winograd ", step.stage, " ", step.dim, " ", step.tile);
+}
+
+StatusOr<Step> ParseWinograd(TextReader& reader) {
+  WinogradStep step;
+  HONE_ASSIGN_OR_RETURN(step.stage, reader.Word("a stage"));
+  HONE_ASSIGN_OR_RETURN(step.dim, reader.Word("a dimension"));
+  HONE_ASSIGN_OR_RETURN(step.tile, reader.Integer());
+  return step;
+}
+
+Status Apply(const WinogradStep& step, LoopNest& nest) {
+  HONE_ASSIGN_OR_RETURN(StageNest * found, nest.StageOrError(step.stage));
+  const StageNest stage = *found;
+  if (!stage.tiles.empty() || !stage.fusions.empty() || !stage.kinds.empty() ||
+      stage.placement != Placement::kRoot) {
+    return absl::InvalidArgumentError("winograd before any other step on the stage");
+  }
+  const Dim* dim = FindDim(stage.stage.dims, step.dim);
+  if (dim == nullptr || !dim->extent.IsInt()) {
+    return absl::InvalidArgumentError(absl::StrCat("stage '", step.stage, "' has no dimension '",
+                                                   step.dim, "' of constant extent"));
+  }
+  const std::optional<Convolution> conv = MatchConvolution(stage.stage, step.dim);
+  if (!conv) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("stage '", step.stage, "' is no convolution of stride 1 along '", step.dim,
+                     "': a sum of x[.. ", step.dim, " + tap ..] * w[.. tap ..]"));
+  }
+  if (stage.stage.dtype != DType::kF32 && stage.stage.dtype != DType::kF64) {
+    return absl::InvalidArgumentError("the transforms need fp32 or fp64");
+  }
+  constexpr int64_t kPointsMax = std::size(kPoints) + 1;
+  if (step.tile < 2 || conv->taps < 2 || step.tile + conv->taps - 1 > kPointsMax) {
+    return absl::InvalidArgumentError(absl::StrCat("tiles of ", step.tile, " with ", conv->taps,
+                                                   " taps: at least 2 of each and at most ",
+                                                   kPointsMax - 1, " together are possible"));
+  }
+  const Expr otherwise = Otherwise(conv->data);
+  if (otherwise && !(otherwise.kind() == ExprKind::kFloat && otherwise->float_value == 0)) {
+    return absl::InvalidArgumentError("the data is padded with something else than 0");
+  }
+  const Transforms transforms = MakeTransforms(step.tile, conv->taps);
+  const int64_t points = static_cast<int64_t>(transforms.data.size());
+  const int64_t extent = dim->extent->int_value;
+  const int64_t tiles = (extent + step.tile - 1) / step.tile;
+  const std::string point = step.dim + ".k";
+  const std::string data_name = step.stage + ".d";
+  const std::string weights_name = step.stage + ".g";
+  const std::string product_name = step.stage + ".m";
+  const DType dtype = stage.stage.dtype;
+
+  // The last tile may reach beyond the data, where there was no padding.
+  const Expr data_extent = nest.ShapeOf(conv->data->name)[conv->data_at];
+  const bool reaches_out = !data_extent.IsInt() ||
+                           (tiles - 1) * step.tile + points - 1 + conv->offset >=
+                               data_extent->int_value;
+  const Expr border = otherwise ? otherwise : reaches_out ? Float(0, {dtype, 1}) : Expr();
+  StageNest data = TransformedOperand(
+      nest, data_name, conv->data, conv->data_at, tiles, transforms.data, point,
+      [&](std::vector<Expr> at, int64_t i) {
+        at[conv->data_at] = at[conv->data_at] * step.tile + (i + conv->offset);
+        return Load(conv->data->name, dtype, std::move(at), border);
+      });
+  StageNest weights = TransformedOperand(
+      nest, weights_name, conv->weights, conv->weights_at, 0, transforms.weights, point,
+      [&](std::vector<Expr> at, int64_t i) {
+        at[conv->weights_at] = Int(i);
+        return Load(conv->weights->name, dtype, std::move(at));
+      });
+
+  std::vector<Expr> data_indices = {Var(point)};
+  for (const Expr& index : Indices(conv->data)) {
+    data_indices.push_back(data_indices.size() == conv->data_at + 1 ? Var(step.dim) : index);
+  }
+  std::vector<Expr> weight_indices = {Var(point)};
+  const std::vector<Expr> read = Indices(conv->weights);
+  for (size_t i = 0; i < read.size(); ++i) {
+    if (i != conv->weights_at) weight_indices.push_back(read[i]);
+  }
+  std::vector<Dim> dims = {{point, Int(points)}};
+  std::vector<Expr> result_indices = {Var(point)};
+  for (const Dim& d : stage.stage.dims) {
+    dims.push_back(d.name == step.dim ? Dim{d.name, Int(tiles)} : d);
+    result_indices.push_back(d.name == step.dim ? FloorDiv(Var(d.name), step.tile) : Var(d.name));
+  }
+  StageNest product =
+      NewStage(product_name, dtype, dims,
+               Load(data_name, dtype, std::move(data_indices), otherwise) *
+                   Load(weights_name, dtype, std::move(weight_indices)));
+  for (const Dim& d : stage.stage.reduce) {
+    if (d.name == conv->tap) continue;
+    product.stage.reduce.push_back(d);
+    product.order.push_back(d.name);
+  }
+  if (!product.stage.reduce.empty()) product.stage.combiner = Combiner::kSum;
+
+  std::vector<Expr> terms;
+  for (int64_t k = 0; k < points; ++k) {
+    result_indices[0] = Int(k);
+    terms.push_back(Load(product_name, dtype, result_indices));
+  }
+  const size_t at = found - nest.stages.data();
+  nest.stages[at] = NewStage(step.stage, dtype, stage.stage.dims,
+                             RowOf(transforms.results, FloorMod(Var(step.dim), step.tile), terms));
+  nest.stages.insert(nest.stages.begin() + at,
+                     {std::move(data), std::move(weights), std::move(product)});
+  return absl::OkStatus();
+}
+
+}  // namespace hone
