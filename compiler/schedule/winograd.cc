@@ -111,7 +111,7 @@ Expr RowOf(const Matrix& matrix, const Expr& which, const std::vector<Expr>& ter
 
 // What the step needs to know of the convolution.
 struct Convolution {
-  Expr data;           // loads
+  Expr data;  // loads
   Expr weights;
   size_t data_at = 0;  // the index of `data` that is DIM + tap + offset
   size_t weights_at = 0;
@@ -254,26 +254,30 @@ Status Apply(const WinogradStep& step, LoopNest& nest) {
 
   // The last tile may reach beyond the data, where there was no padding.
   const Expr data_extent = nest.ShapeOf(conv->data->name)[conv->data_at];
-  const bool reaches_out = !data_extent.IsInt() ||
-                           (tiles - 1) * step.tile + points - 1 + conv->offset >=
-                               data_extent->int_value;
+  const bool reaches_out =
+      !data_extent.IsInt() ||
+      (tiles - 1) * step.tile + points - 1 + conv->offset >= data_extent->int_value;
   const Expr border = otherwise ? otherwise : reaches_out ? Float(0, {dtype, 1}) : Expr();
-  StageNest data = TransformedOperand(
-      nest, data_name, conv->data, conv->data_at, tiles, transforms.data, point,
-      [&](std::vector<Expr> at, int64_t i) {
-        at[conv->data_at] = at[conv->data_at] * step.tile + (i + conv->offset);
-        return Load(conv->data->name, dtype, std::move(at), border);
-      });
-  StageNest weights = TransformedOperand(
-      nest, weights_name, conv->weights, conv->weights_at, 0, transforms.weights, point,
-      [&](std::vector<Expr> at, int64_t i) {
-        at[conv->weights_at] = Int(i);
-        return Load(conv->weights->name, dtype, std::move(at));
-      });
+  StageNest data = TransformedOperand(nest, data_name, conv->data, conv->data_at, tiles,
+                                      transforms.data, point, [&](std::vector<Expr> at, int64_t i) {
+                                        at[conv->data_at] =
+                                            at[conv->data_at] * step.tile + (i + conv->offset);
+                                        return Load(conv->data->name, dtype, std::move(at), border);
+                                      });
+  StageNest weights =
+      TransformedOperand(nest, weights_name, conv->weights, conv->weights_at, 0, transforms.weights,
+                         point, [&](std::vector<Expr> at, int64_t i) {
+                           at[conv->weights_at] = Int(i);
+                           return Load(conv->weights->name, dtype, std::move(at));
+                         });
 
+  // The padding along DIM is in the transformed data now; other windows still need theirs.
+  bool padded = false;
   std::vector<Expr> data_indices = {Var(point)};
   for (const Expr& index : Indices(conv->data)) {
-    data_indices.push_back(data_indices.size() == conv->data_at + 1 ? Var(step.dim) : index);
+    const bool is_dim = data_indices.size() == conv->data_at + 1;
+    padded |= otherwise && !is_dim && index.kind() != ExprKind::kVar;
+    data_indices.push_back(is_dim ? Var(step.dim) : index);
   }
   std::vector<Expr> weight_indices = {Var(point)};
   const std::vector<Expr> read = Indices(conv->weights);
@@ -288,7 +292,7 @@ Status Apply(const WinogradStep& step, LoopNest& nest) {
   }
   StageNest product =
       NewStage(product_name, dtype, dims,
-               Load(data_name, dtype, std::move(data_indices), otherwise) *
+               Load(data_name, dtype, std::move(data_indices), padded ? otherwise : Expr()) *
                    Load(weights_name, dtype, std::move(weight_indices)));
   for (const Dim& d : stage.stage.reduce) {
     if (d.name == conv->tap) continue;

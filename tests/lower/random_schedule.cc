@@ -16,6 +16,7 @@ class Drawer {
 
   Schedule Draw() {
     DrawBoundaryLayouts();
+    DrawAlgorithm();
     const int count = 4 + static_cast<int>(random_() % 16);
     for (int i = 0; i < count; ++i) DrawStep();
     return schedule_;
@@ -43,12 +44,22 @@ class Drawer {
     }
   }
 
+  // Winograd along up to two dims, where the stage is a convolution along them.
+  void DrawAlgorithm() {
+    for (int i = 0; i < 2 && random_() % 2; ++i) {
+      const StageNest stage = Pick(nest_.stages, random_);
+      if (stage.order.empty()) return;
+      Try(WinogradStep{stage.stage.name, Pick(stage.order, random_),
+                       2 + static_cast<int64_t>(random_() % 2)});
+    }
+  }
+
   void DrawStep() {
     const StageNest stage = Pick(nest_.stages, random_);
     const std::string name = stage.stage.name;
     const std::string loop = stage.order.empty() ? "" : Pick(stage.order, random_);
     const StageNest other = Pick(nest_.stages, random_);
-    switch (random_() % 12) {
+    switch (random_() % 13) {
       case 0:
       case 1:
       case 2: {
@@ -110,6 +121,8 @@ class Drawer {
         Try(ReorderStep{name, order});
         return Try(MicrokernelStep{name, first});
       }
+      case 12:
+        return Try(InlineStep{name});
     }
   }
 

@@ -95,6 +95,27 @@ TEST(ScheduleTest, CachingTakesThePaddingAlong) {
   Visit(nest->FindStage("c")->stage.body, [](const Expr& e) { EXPECT_FALSE(e->has_otherwise); });
 }
 
+TEST(ScheduleTest, WinogradIsAnotherSetOfStages) {
+  auto nest = Applied("winograd c h 2\nwinograd c.m w 2\n");
+  ASSERT_TRUE(nest.ok()) << nest.status();
+  std::vector<std::string> names;
+  for (const StageNest& stage : nest->stages) names.push_back(stage.stage.name);
+  EXPECT_THAT(names,
+              testing::ElementsAre("c.d", "c.g", "c.m.d", "c.m.g", "c.m.m", "c.m", "c", "y"));
+  const Stage& products = nest->FindStage("c.m.m")->stage;
+  EXPECT_EQ(products.reduce.size(), 1);
+  EXPECT_TRUE(products.dims[0].extent.IsInt(4));
+  EXPECT_TRUE(products.dims[4].extent.IsInt(5)) << "nine rows are five tiles";
+}
+
+TEST(ScheduleTest, WinogradIsForConvolutionsOfStrideOne) {
+  EXPECT_THAT(Refusal("winograd y h 2\n"), HasSubstr("no convolution of stride 1 along 'h'"));
+  EXPECT_THAT(Refusal("winograd c o 2\n"), HasSubstr("no convolution of stride 1 along 'o'"));
+  EXPECT_THAT(Refusal("winograd c v 2\n"), HasSubstr("no dimension 'v'"));
+  EXPECT_THAT(Refusal("winograd c h 9\n"), HasSubstr("tiles of 9 with 3 taps"));
+  EXPECT_THAT(Refusal("tile c h 2\nwinograd c h 2\n"), HasSubstr("before any other step"));
+}
+
 TEST(ScheduleTest, KnowsTheLayoutsAtTheBoundary) {
   auto schedule = Schedule::Parse(
       "schedule/1\nlayout y 0,1/8,2,3,1%8\ncache w c\n"

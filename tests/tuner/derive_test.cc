@@ -249,6 +249,79 @@ at x@c y h.0
 )");
 }
 
+TEST(DeriveTest, WinogradSketchReadsAsExpected) {
+  const Derived derived = Derive(CaseOf("convolution"), Avx2(2));
+  EXPECT_EQ(SketchOf(derived, "winograd_panel_inner").ToString(), R"(sketch/1 winograd_panel_inner
+hole group in 8, 16, 32, 64
+hole strip in 2, 4, 8, 14, 28, 56
+hole width in 8, 16, 24, 32, 48
+hole depth in 1, 2, 4, 8, 16
+hole rows in 1, 2, 3, 4, 5, 6, 7, 10, 14
+require floordiv(width,8)*rows+floordiv(width,8)+1<=16
+require floordiv(width,8)*rows*depth<=256
+schedule/1
+layout x 0,1/8,2,3,1%8
+layout y 0,1/8,2,3,1%8
+winograd c h 2
+winograd c.m w 2
+inline c.g
+inline c
+prepare c.m.g
+layout c.d 0,1,2/8,3,4,2%8
+layout c.m.d 0,1,2,3/8,4,5,3%8
+layout c.m.m 0,1,2,3/8,4,5,3%8
+layout c.m.g 0,1,2/8,3,2%8
+tile y o ?group
+tile y o.1 8
+tile y h ?strip
+tile y h.1 2
+tile y w 2
+reorder y n h.0 o.0 o.1.0 h.1.0 w.0 h.1.1 w.1 o.1.1
+unroll y h.1.1
+unroll y w.1
+vectorize y o.1.1
+fuse y n h.0
+parallel y n_h.0
+layout c.m 1,3,0,4,2
+at c.m y w.0
+reorder c.m n h h.k w o
+unroll c.m h.k
+unroll c.m w
+vectorize c.m o
+accumulate c.m.m
+at c.m.m y o.0
+tile c.m.d d2 8
+reorder c.m.d d1 d2.0 d3 d4 w.k d0 d2.1
+unroll c.m.d w.k
+unroll c.m.d d0
+vectorize c.m.d d2.1
+reorder c.d d0 d2 d3 h.k d1
+unroll c.d h.k
+vectorize c.d d1
+at c.d c.m.d d3
+tile c.m.m o ?width by 8
+tile c.m.m w ?rows
+reorder c.m.m w.k h.k n h w.0 o.0 w.1 o.1
+unroll c.m.m w.1
+vectorize c.m.m o.1
+at c.m.m.a c.m.m o.0
+tile c.m.m.a i ?depth
+reorder c.m.m.a i.0 i.1 w.k h.k n h w o
+vectorize c.m.m.a o
+microkernel c.m.m.a i.1
+at c.m.d y n_h.0
+)");
+  EXPECT_EQ(SketchOf(derived, "winograd_groups_panel_inner").name(), "winograd_groups_panel_inner");
+}
+
+TEST(DeriveTest, WinogradIsForStrideOneAndBlockedChannels) {
+  for (const char* name : {"plain_convolution", "first_convolution", "depthwise", "matmul"}) {
+    for (const Sketch& sketch : Derive(CaseOf(name), Avx2()).sketches) {
+      EXPECT_EQ(sketch.name().rfind("winograd", 0), std::string::npos) << name;
+    }
+  }
+}
+
 TEST(DeriveTest, MatmulPacksItsConstantAndKeepsAccumulatorsApart) {
   const Derived derived = Derive(CaseOf("matmul"), Avx2(2));
   EXPECT_EQ(SketchOf(derived, "panel_inner").ToString(), R"(sketch/1 panel_inner

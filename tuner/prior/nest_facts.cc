@@ -85,6 +85,50 @@ class StageLoops {
   Extents axes_;
 };
 
+// What one point of a body costs. Where indices alone choose between arms, unrolling leaves one of
+// them: the dearest counts.
+struct PointCost {
+  double operations = 0;
+  double loads = 0;
+};
+
+double OperationsOf(const Expr& e) {
+  if (!IsFloat(e.type().dtype)) return 0;
+  switch (e.kind()) {
+    case ExprKind::kFma:
+    case ExprKind::kSelect:
+      return 1;
+    case ExprKind::kBinary:
+      return e->binary == BinaryOp::kPow ? 60 : e->binary == BinaryOp::kDiv ? 5 : 1;
+    case ExprKind::kUnary:
+      // Math functions become polynomials of about twenty operations.
+      return e->unary == UnaryOp::kNeg || e->unary == UnaryOp::kAbs ? 1
+             : e->unary == UnaryOp::kSqrt                           ? 6
+                                                                    : 20;
+    default:
+      return 0;
+  }
+}
+
+PointCost BodyCost(const Expr& e) {
+  if (e.kind() == ExprKind::kSelect) {
+    bool data = false;
+    Visit(e.arg(0), [&](const Expr& c) { data |= c.kind() == ExprKind::kLoad; });
+    if (!data) {
+      const PointCost a = BodyCost(e.arg(1));
+      const PointCost b = BodyCost(e.arg(2));
+      return {std::max(a.operations, b.operations), std::max(a.loads, b.loads)};
+    }
+  }
+  PointCost cost{OperationsOf(e), e.kind() == ExprKind::kLoad ? 1.0 : 0.0};
+  for (const Expr& arg : e.args()) {
+    const PointCost inner = BodyCost(arg);
+    cost.operations += inner.operations;
+    cost.loads += inner.loads;
+  }
+  return cost;
+}
+
 class Analysis {
  public:
   Analysis(const LoopNest& nest, const Target& target) : nest_(nest), target_(target) {
@@ -193,14 +237,14 @@ class Analysis {
   // The reach of a stage nested somewhere in `host`, while the host's loops from `depth` on run.
   Extents ReachInside(const StageNest& stage, const StageNest& host, size_t depth) const {
     if (stage.stage.name == host.stage.name) return LoopsOf(host.stage.name).Reach(depth);
-    const StageNest* direct = nest_.FindStage(stage.host);
-    if (direct == nullptr || stage.placement != Placement::kAt) return FullExtents(stage);
-    if (direct->stage.name == host.stage.name) {
-      // Inside the loop it is computed in, the stage runs whole.
-      return Narrow(stage, host, std::min(depth, HostDepth(stage)), FullExtents(stage));
+    // Inside the loop of `host` that it is computed in, however deep, the stage runs whole.
+    const StageNest* outermost = &stage;
+    while (outermost->placement == Placement::kAt && outermost->host != host.stage.name) {
+      outermost = nest_.FindStage(outermost->host);
+      if (outermost == nullptr) return FullExtents(stage);
     }
-    // Deeper nesting is rare; taking the stage whole overstates what it touches.
-    return FullExtents(stage);
+    if (outermost->placement != Placement::kAt) return FullExtents(stage);
+    return Narrow(stage, host, std::min(depth, HostDepth(*outermost)), FullExtents(stage));
   }
 
   // The stage's path: how many iterations the loops before each depth make.
@@ -308,27 +352,7 @@ class Analysis {
   }
 
   void CountOperations(const StageNest& stage, StageFacts* facts) const {
-    double operations = 0;
-    Visit(stage.stage.body, [&](const Expr& e) {
-      if (!IsFloat(e.type().dtype)) return;
-      switch (e.kind()) {
-        case ExprKind::kFma:
-        case ExprKind::kSelect:
-          operations += 1;
-          break;
-        case ExprKind::kBinary:
-          operations += e->binary == BinaryOp::kPow ? 60 : e->binary == BinaryOp::kDiv ? 5 : 1;
-          break;
-        case ExprKind::kUnary:
-          // Math functions become polynomials of about twenty operations.
-          operations += e->unary == UnaryOp::kNeg || e->unary == UnaryOp::kAbs ? 1
-                        : e->unary == UnaryOp::kSqrt                           ? 6
-                                                                               : 20;
-          break;
-        default:
-          break;
-      }
-    });
+    double operations = BodyCost(stage.stage.body).operations;
     const bool fused = facts->reduces && stage.stage.combiner == Combiner::kSum &&
                        stage.stage.body.kind() == ExprKind::kBinary &&
                        stage.stage.body->binary == BinaryOp::kMul;
@@ -369,10 +393,12 @@ class Analysis {
     // the vector loop, or every lane by itself.
     const std::string vector_dim = DimOf(stage, vector_loop);
     const Extents block = loops.Reach(begin);
+    const double all = static_cast<double>(uses_.at(stage.stage.name).size());
+    const double taken = std::min(all, BodyCost(stage.stage.body).loads);
     for (const Use& use : uses_.at(stage.stage.name)) {
       const Access& access = use.access;
       if (InRegisters(access.tensor)) continue;
-      double loads = 1;
+      double loads = taken / all;
       double distinct = 1;
       for (const auto& [dim, extent] : block) {
         if (dim == vector_dim) continue;
@@ -381,7 +407,7 @@ class Analysis {
       Extents scalar_block = block;
       if (!vector_dim.empty()) scalar_block[vector_dim] = 1;
       for (double span : BoxOf(use, scalar_block)) distinct *= span;
-      loads = std::min(loads, std::max(1.0, distinct));
+      loads = std::min(loads, std::max(taken / all, distinct));
       if (!vector_dim.empty() && access.Uses(vector_dim)) {
         const VectorRead read = VectorReadOf(nest_, access, vector_dim,
                                              static_cast<int64_t>(std::max(1.0, facts->lanes)));

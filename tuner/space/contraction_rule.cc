@@ -105,7 +105,7 @@ class ContractionSketch {
         roles_(roles),
         order_(order),
         copy_in_rows_(copy_in_rows),
-        writer_(name, input.first_lines) {}
+        writer_(input.begin.Continue(name)) {}
 
   Sketch Write() {
     DeclareHoles();

@@ -27,7 +27,7 @@ std::vector<Sketch> CopyRule(const RuleInput& input) {
   }
   if (reading.empty()) return {};
   const std::string& y = output.stage.name;
-  SketchWriter writer("transpose", input.first_lines);
+  SketchWriter writer = input.begin.Continue("transpose");
   writer.Line("tile ", y, " ", order.vector_dim, " ", lanes, " by ", lanes);
   writer.Line("tile ", y, " ", reading, " ",
               writer.Hole("width", DistinctTiles(DimExtent(input.nest, output, reading),

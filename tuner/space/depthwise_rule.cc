@@ -65,7 +65,7 @@ Sketch Write(const RuleInput& input, const Roles& roles, bool copy_in_rows) {
   const std::string& y = input.output->stage.name;
   const std::string& c = input.anchor->stage.name;
   const bool has_row = !roles.row.empty();
-  SketchWriter writer(copy_in_rows ? "window_copy_rows" : "window", input.first_lines);
+  SketchWriter writer = input.begin.Continue(copy_in_rows ? "window_copy_rows" : "window");
 
   const int64_t vectors =
       std::max<int64_t>(1, DimExtent(input.nest, *input.anchor, roles.panel) / lanes);

@@ -11,8 +11,8 @@ using Rule = std::vector<Sketch> (*)(const RuleInput&);
 
 // Each rule that applies adds its sketches. The general rule is asked last: its sketches are what
 // remains where no other applies, and a safe ground where they do.
-constexpr Rule kRules[] = {ContractionRule, DepthwiseRule, ReductionRule,
-                           ElementwiseRule, CopyRule,      GeneralRule};
+constexpr Rule kRules[] = {ContractionRule, WinogradRule, DepthwiseRule, ReductionRule,
+                           ElementwiseRule, CopyRule,     GeneralRule};
 
 // Whether `output` reads `anchor` point by point: each index a different dim of the output.
 bool ReadsPointwise(const StageNest& output, const StageNest& anchor) {
@@ -68,7 +68,7 @@ StatusOr<std::vector<Sketch>> DeriveSketches(const Workload& workload,
     absl::StrAppend(&first_lines, ToString(step), "\n");
   }
 
-  RuleInput input{nest, target, first_lines};
+  RuleInput input{nest, target, SketchWriter("", first_lines)};
   input.output = &nest.stages.back();
   if (nest.stages.size() == 2 && nest.stages[0].stage.combiner != Combiner::kNone &&
       input.output->stage.combiner == Combiner::kNone &&

@@ -22,7 +22,7 @@ std::vector<Sketch> ElementwiseRule(const RuleInput& input) {
     if (access.padded) return {};
     if (VectorReadOf(input.nest, access, order.vector_dim, lanes) == VectorRead::kGather) return {};
   }
-  SketchWriter writer("elementwise", input.first_lines);
+  SketchWriter writer = input.begin.Continue("elementwise");
   std::vector<int64_t> widths;
   for (int64_t mv : {1, 2, 4, 8}) {
     const bool in_block = order.vector_block == 0 || mv * lanes <= order.vector_block;

@@ -52,7 +52,7 @@ size_t SharedRows(const RuleInput& input) {
 
 std::vector<Sketch> GeneralRule(const RuleInput& input) {
   std::vector<Sketch> sketches;
-  SketchWriter writer("stages", input.first_lines);
+  SketchWriter writer = input.begin.Continue("stages");
   for (const StageNest& stage : input.nest.stages) VectorizeStage(input, stage, writer);
   sketches.push_back(writer.Finish());
 
@@ -65,7 +65,7 @@ std::vector<Sketch> GeneralRule(const RuleInput& input) {
   }
   if (input.nest.stages.size() > 1 && shared > 0 && one_output &&
       LayoutOf(input.nest, output.stage.name).IsIdentity()) {
-    SketchWriter rows("rows", input.first_lines);
+    SketchWriter rows = input.begin.Continue("rows");
     std::vector<std::string> loops;
     for (size_t d = 0; d < shared; ++d) {
       if (output.stage.dims[d].name == order.vector_dim) break;

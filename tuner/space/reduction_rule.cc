@@ -42,7 +42,7 @@ std::vector<Sketch> ReductionRule(const RuleInput& input) {
   }
   const bool has_row = !row.empty();
 
-  SketchWriter writer("reduce", input.first_lines);
+  SketchWriter writer = input.begin.Continue("reduce");
   const int64_t vectors = std::max<int64_t>(1, DimExtent(input.nest, anchor, panel) / lanes);
   std::vector<int64_t> widths;
   for (int64_t mv : {1, 2, 4, 8}) {

@@ -10,7 +10,7 @@
 #include "base/target.h"
 #include "compiler/schedule/loop_nest.h"
 #include "tuner/space/access.h"
-#include "tuner/space/sketch.h"
+#include "tuner/space/sketch_writer.h"
 
 namespace hone {
 
@@ -21,7 +21,7 @@ inline constexpr int64_t kMaxBlockOperations = 256;
 struct RuleInput {
   const LoopNest& nest;
   const Target& target;
-  std::string first_lines;  // the schedule lines that made `nest`; every sketch begins with them
+  SketchWriter begin;  // holds the schedule lines that made `nest`; every sketch goes on from it
   const StageNest* anchor = nullptr;  // the one reduction, read by `output` alone; null if none
   const StageNest* output = nullptr;  // the last stage
 };
@@ -48,6 +48,7 @@ VectorRead VectorReadOf(const LoopNest& nest, const Access& access, absl::string
 int64_t DimExtent(const LoopNest& nest, const StageNest& stage, absl::string_view dim);
 
 std::vector<Sketch> ContractionRule(const RuleInput& input);
+std::vector<Sketch> WinogradRule(const RuleInput& input);
 std::vector<Sketch> DepthwiseRule(const RuleInput& input);
 std::vector<Sketch> ReductionRule(const RuleInput& input);
 std::vector<Sketch> ElementwiseRule(const RuleInput& input);

@@ -11,6 +11,12 @@ namespace hone {
 SketchWriter::SketchWriter(absl::string_view name, absl::string_view first_lines)
     : name_(name), lines_(first_lines) {}
 
+SketchWriter SketchWriter::Continue(absl::string_view name) const {
+  SketchWriter writer = *this;
+  absl::StrAppend(&writer.name_, name_.empty() ? "" : "_", name);
+  return writer;
+}
+
 std::string SketchWriter::Hole(absl::string_view name, const std::vector<int64_t>& values) {
   HONE_CHECK(!values.empty()) << "hole " << std::string(name) << " has no value";
   absl::StrAppend(&holes_, "hole ", name, " in ", absl::StrJoin(values, ", "), "\n");
@@ -45,8 +51,10 @@ std::string SketchWriter::FuseParallel(absl::string_view stage,
 }
 
 Sketch SketchWriter::Finish() const {
-  StatusOr<Sketch> sketch = Sketch::Parse(
-      absl::StrCat("sketch/1 ", name_, "\n", holes_, requirements_, "schedule/1\n", lines_), name_);
+  StatusOr<Sketch> sketch =
+      Sketch::Parse(absl::StrCat("sketch/1 ", name_, "\n", holes_, requirements_, "schedule/1\n",
+                                 lines_, last_lines_),
+                    name_);
   HONE_CHECK(sketch.ok()) << sketch.status().ToString();
   return *std::move(sketch);
 }

@@ -16,6 +16,9 @@ class SketchWriter {
   // `first_lines`: what every sketch of the workload begins with (layouts, inlined stages).
   SketchWriter(absl::string_view name, absl::string_view first_lines);
 
+  // A writer that goes on from what this one has; names add up: "winograd", "winograd_rows".
+  SketchWriter Continue(absl::string_view name) const;
+
   // Declares a hole and returns how the schedule refers to it: "?nr". A hole with one value is that
   // value.
   std::string Hole(absl::string_view name, const std::vector<int64_t>& values);
@@ -26,6 +29,12 @@ class SketchWriter {
   template <typename... Parts>
   void Line(const Parts&... parts) {
     absl::StrAppend(&lines_, parts..., "\n");
+  }
+
+  // The same for a line that stands after all that is still to be written.
+  template <typename... Parts>
+  void LastLine(const Parts&... parts) {
+    absl::StrAppend(&last_lines_, parts..., "\n");
   }
 
   // Fuses the loops, which follow each other at the outside of the stage, and makes the result
@@ -40,6 +49,7 @@ class SketchWriter {
   std::string holes_;
   std::string requirements_;
   std::string lines_;
+  std::string last_lines_;
 };
 
 // The values of `candidates` that cut `extent` into different numbers of tiles, ascending; of those

@@ -1,0 +1,17 @@
+// Compiles a workload by a schedule, runs it on random inputs here, and compares every output with
+// the oracle. For tests of schedules, derived and random.
+#pragma once
+
+#include <random>
+
+#include "base/target.h"
+#include "compiler/schedule/schedule.h"
+
+namespace hone {
+
+// False when the schedule is refused, which must be as InvalidArgument. A wrong value is a failure
+// of the test that names the element and the schedule.
+bool AgreesWithOracle(const Workload& workload, const Schedule& schedule, const Target& target,
+                      std::mt19937_64& random);
+
+}  // namespace hone

@@ -1,0 +1,90 @@
+// What the rules derive computes what the workload says: candidates of every sketch, drawn at
+// random, against the oracle. Small shapes with the corners of large ones: tails, odd extents,
+// padding on some sides, batches.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/lower/oracle_check.h"
+#include "tuner/space/derive.h"
+
+namespace hone {
+namespace {
+
+Target TestTarget(int threads) {
+  Target target = *Target::Parse(
+      "target/1 x86_64 cpu=x86-64-v3 features=avx,avx2,bmi,bmi2,f16c,fma,sse4.1,sse4.2 l1=32768 "
+      "l2=524288 l3=0 cores=2 threads=1");
+  target.threads = threads;
+  return target;
+}
+
+struct Case {
+  const char* workload;
+  std::vector<const char*> layouts;  // one a buffer; "" is the identity
+};
+
+constexpr char kBlocked[] = "0,1/8,2,3,1%8";
+
+// gtest prints the parameter of a failed test.
+void PrintTo(const Case& c, std::ostream* os) { *os << c.workload; }
+
+class DerivedCodeTest : public testing::TestWithParam<Case> {};
+
+TEST_P(DerivedCodeTest, AgreesWithTheOracle) {
+  auto workload = Workload::Parse(GetParam().workload);
+  ASSERT_TRUE(workload.ok()) << workload.status();
+  std::vector<Layout> layouts;
+  for (size_t b = 0; b < workload->buffers.size(); ++b) {
+    const int rank = static_cast<int>(workload->buffers[b].shape.size());
+    const std::string text = GetParam().layouts[b];
+    layouts.push_back(text.empty() ? Layout::Identity(rank) : *Layout::Parse(text));
+  }
+  std::mt19937_64 random(1);
+  for (int threads : {1, 2}) {
+    const Target target = TestTarget(threads);
+    auto sketches = DeriveSketches(*workload, layouts, target);
+    ASSERT_TRUE(sketches.ok()) << sketches.status();
+    for (const Sketch& sketch : *sketches) {
+      SCOPED_TRACE(sketch.name());
+      int agreed = 0;
+      for (int draw = 0; draw < 200 && agreed < 6 && !HasFailure(); ++draw) {
+        Assignment assignment;
+        for (const Hole& hole : sketch.holes()) {
+          assignment.push_back(static_cast<int>(random() % hole.values.size()));
+        }
+        if (!sketch.Satisfies(assignment)) continue;
+        auto schedule = sketch.Instantiate(assignment);
+        ASSERT_TRUE(schedule.ok()) << schedule.status();
+        agreed += AgreesWithOracle(*workload, *schedule, target, random);
+      }
+      EXPECT_GT(agreed, 0);
+    }
+  }
+}
+
+const Case kCases[] = {
+    {"workload/1\ninput x f32 [1,16,7,13]\nconstant w f32 [24,16,3,3]\nconstant b f32 [24]\n"
+     "input r f32 [1,24,7,13]\noutput y f32 [1,24,7,13]\n"
+     "stage c f32 [n:1,o:24,h:7,w:13] sum [i:16,p:3,q:3] = "
+     "x[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n"
+     "stage y f32 [n:1,o:24,h:7,w:13] = max(c[n,o,h,w]+b[o]+r[n,o,h,w],0x0p+0)\n",
+     {kBlocked, "", "", kBlocked, kBlocked}},
+    // no padding, two images, its own output
+    {"workload/1\ninput x f32 [2,8,9,6]\nconstant w f32 [16,8,3,3]\noutput y f32 [2,16,7,4]\n"
+     "stage y f32 [n:2,o:16,h:7,w:4] sum [i:8,p:3,q:3] = x[n,i,h+p,w+q]*w[o,i,p,q]\n",
+     {kBlocked, "", kBlocked}},
+    // one dimension has the window
+    {"workload/1\ninput x f32 [1,8,12,5]\nconstant w f32 [8,8,3]\noutput y f32 [1,8,12,5]\n"
+     "stage c f32 [n:1,o:8,h:12,w:5] sum [i:8,p:3] = x[n,i,h+p+-1,w else 0x0p+0]*w[o,i,p]\n"
+     "stage y f32 [n:1,o:8,h:12,w:5] = max(c[n,o,h,w],0x0p+0)\n",
+     {kBlocked, "", kBlocked}},
+    // matrix product
+    {"workload/1\ninput a f32 [13,24]\nconstant w f32 [24,40]\noutput y f32 [13,40]\n"
+     "stage y f32 [m:13,n:40] sum [k:24] = a[m,k]*w[k,n]\n",
+     {"", "", ""}},
+};
+
+INSTANTIATE_TEST_SUITE_P(Cases, DerivedCodeTest, testing::ValuesIn(kCases));
+
+}  // namespace
+}  // namespace hone

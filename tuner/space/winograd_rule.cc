@@ -1,0 +1,348 @@
+// Convolutions of stride 1 by Winograd's F(2,3), along one dim or two: strips of tiles, small
+// enough that their transformed data and products stay in the second cache.
+//
+//   strip                    of the first tiled dim
+//     data transform         of all reduced channels
+//     group                  of output channels
+//       products             a contraction for each point, nested as ContractionRule does
+//       tile by tile         result transform and epilogue
+//
+// F(2,3) alone: larger tiles leave the error bound of the fp32 class.
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/check.h"
+#include "compiler/schedule/steps.h"
+#include "tuner/space/contraction.h"
+#include "tuner/space/rule.h"
+
+namespace hone {
+namespace {
+
+constexpr int64_t kTile = 2;
+constexpr int64_t kTaps = 3;
+constexpr size_t kTiledDimsMax = 2;
+
+// What threads share: strips, or groups of channels where there are few strips.
+enum class Share { kStrips, kGroups };
+
+// Dims are named as in the anchor and, with `_out`, as in the output.
+struct Roles {
+  std::string panel, panel_out;                   // vectors run along it
+  std::vector<std::string> tiled, tiled_out;      // outermost first
+  std::vector<std::string> outer, outer_out;      // all others of the output, as memory has them
+  std::map<std::string, std::string> anchor_dim;  // by the output's dim
+  std::string data;                               // tensor
+  std::vector<size_t> data_at;                    // the data's index of each tiled dim
+  size_t data_panel = 0;                          // the data's index that vectors run along
+};
+
+// Whether the anchor is a convolution of stride 1 and three taps along the dim.
+bool CanTile(const RuleInput& input, const std::string& dim) {
+  LoopNest trial = input.nest;
+  const std::string& anchor = input.anchor->stage.name;
+  if (!Apply(WinogradStep{anchor, dim, kTile}, trial).ok()) return false;
+  return trial.FindStage(anchor + ".d")->stage.dims[0].extent.IsInt(kTile + kTaps - 1);
+}
+
+std::optional<Roles> FindRoles(const RuleInput& input) {
+  if (input.anchor == nullptr || input.anchor->stage.dtype != DType::kF32) return std::nullopt;
+  const Stage& anchor = input.anchor->stage;
+  const std::optional<ContractionForm> form = MatchContractionForm(anchor);
+  if (!form) return std::nullopt;
+  const int64_t lanes = input.target.FloatLanes();
+  Roles roles;
+  for (const Access& access : AccessesOf(input.output->stage.body)) {
+    if (access.tensor != anchor.name) continue;
+    for (size_t d = 0; d < access.indices.size(); ++d) {
+      roles.anchor_dim[access.indices[d]->name] = anchor.dims[d].name;
+    }
+  }
+  const OutputOrder order = OrderOf(input.nest, *input.output);
+  roles.panel_out = order.vector_dim;
+  roles.panel = roles.anchor_dim[order.vector_dim];
+  if (roles.panel.empty() || DimExtent(input.nest, *input.anchor, roles.panel) % lanes != 0) {
+    return std::nullopt;
+  }
+  for (auto dim = order.dims.rbegin(); dim != order.dims.rend(); ++dim) {
+    if (*dim == roles.panel_out) continue;
+    const std::string inner = roles.anchor_dim[*dim];
+    if (inner.empty()) return std::nullopt;
+    const bool tile = roles.tiled.size() < kTiledDimsMax && CanTile(input, inner);
+    std::vector<std::string>& names = tile ? roles.tiled : roles.outer;
+    std::vector<std::string>& names_out = tile ? roles.tiled_out : roles.outer_out;
+    names.insert(names.begin(), inner);
+    names_out.insert(names_out.begin(), *dim);
+  }
+  if (roles.tiled.empty()) return std::nullopt;
+
+  const bool data_is_left = form->left.Uses(roles.tiled[0]);
+  const Access& data = data_is_left ? form->left : form->right;
+  const Access& weights = data_is_left ? form->right : form->left;
+  const Buffer* constant = input.nest.FindBuffer(weights.tensor);
+  if (constant == nullptr || constant->role != BufferRole::kConstant) return std::nullopt;
+  if (!weights.Uses(roles.panel) || data.Uses(roles.panel)) return std::nullopt;
+  roles.data = data.tensor;
+  for (const std::string& dim : roles.tiled) {
+    for (size_t i = 0; i < data.indices.size(); ++i) {
+      if (UsesVar(data.indices[i], dim)) roles.data_at.push_back(i);
+    }
+  }
+  // The transforms run along channels: the data must have them side by side.
+  const LayoutDim last = LayoutOf(input.nest, data.tensor).dims.back();
+  const Expr& along = data.indices[last.dim];
+  if (along.kind() != ExprKind::kVar || !input.anchor->IsReduceLoop(along->name)) {
+    return std::nullopt;
+  }
+  const int64_t run =
+      last.modulus > 0 ? last.modulus : DimExtent(input.nest, *input.anchor, along->name);
+  if (last.divisor != 1 || run % lanes != 0) return std::nullopt;
+  roles.data_panel = last.dim;
+  return roles;
+}
+
+class WinogradSketch {
+ public:
+  WinogradSketch(const RuleInput& input, const Roles& roles, Share share, absl::string_view name)
+      : input_(input),
+        roles_(roles),
+        share_(share),
+        nest_(input.nest),
+        writer_(input.begin.Continue(name)) {}
+
+  std::vector<Sketch> Write() {
+    WriteAlgorithm();
+    WriteLayouts();
+    WriteResults();
+    WriteData();
+    return WriteProducts();
+  }
+
+ private:
+  const std::string& y() const { return input_.output->stage.name; }
+  int64_t lanes() const { return input_.target.FloatLanes(); }
+  bool threads() const { return input_.target.threads > 1; }
+  size_t depth() const { return roles_.tiled.size(); }
+  // What the data's index `i` is called in the data transform of tiled dim `s`.
+  static std::string DataDim(size_t s, size_t i) { return absl::StrCat("d", i + s); }
+
+  // A step on the nest, and its line.
+  void Do(const Step& step) {
+    const Status status = std::visit([&](const auto& s) { return Apply(s, nest_); }, step);
+    HONE_CHECK(status.ok()) << ToString(step) << ": " << status.ToString();
+    writer_.Line(ToString(step));
+  }
+
+  void WriteAlgorithm() {
+    products_ = input_.anchor->stage.name;
+    for (const std::string& dim : roles_.tiled) {
+      results_.push_back(products_);
+      Do(WinogradStep{products_, dim, kTile});
+      products_ += ".m";
+    }
+    for (size_t s = 0; s + 1 < depth(); ++s) Do(InlineStep{results_[s] + ".g"});
+    Do(InlineStep{results_[0]});
+    Do(PrepareStep{results_.back() + ".g"});
+  }
+
+  // Points outermost, then as the boundary has it.
+  void WriteLayouts() {
+    const Layout data = LayoutOf(nest_, roles_.data);
+    for (size_t s = 0; s < depth(); ++s) {
+      Layout layout = Layout::Identity(static_cast<int>(s + 1));
+      for (LayoutDim part : data.dims) {
+        part.dim += static_cast<int>(s + 1);
+        layout.dims.push_back(part);
+      }
+      Do(LayoutStep{results_[s] + ".d", layout});
+    }
+    const Stage& products = nest_.FindStage(products_)->stage;
+    Layout layout = Layout::Identity(static_cast<int>(depth()));
+    for (LayoutDim part : LayoutOf(nest_, y()).dims) {
+      part.dim =
+          PositionOf(products, roles_.anchor_dim.at(input_.output->stage.dims[part.dim].name));
+      layout.dims.push_back(part);
+    }
+    Do(LayoutStep{products_, layout});
+    WriteWeightLayout(products);
+  }
+
+  static int PositionOf(const Stage& stage, absl::string_view dim) {
+    for (size_t d = 0; d < stage.dims.size(); ++d) {
+      if (stage.dims[d].name == dim) return static_cast<int>(d);
+    }
+    HONE_CHECK(false) << "no dimension " << std::string(dim);
+    return 0;
+  }
+
+  // Panels of one vector: a tile of several reads as many streams.
+  void WriteWeightLayout(const Stage& products) {
+    const std::string weights = results_.back() + ".g";
+    for (const Access& access : AccessesOf(products.body)) {
+      if (access.tensor != weights) continue;
+      Layout layout;
+      std::vector<int> reduced;
+      const int panel = access.PlainIndexOf(roles_.panel);
+      for (size_t i = 0; i < access.indices.size(); ++i) {
+        bool reduces = false;
+        for (const Dim& dim : products.reduce) reduces |= UsesVar(access.indices[i], dim.name);
+        if (reduces) {
+          reduced.push_back(static_cast<int>(i));
+        } else if (static_cast<int>(i) != panel) {
+          layout.dims.push_back({static_cast<int>(i)});
+        }
+      }
+      layout.dims.push_back({panel, lanes()});
+      for (int i : reduced) layout.dims.push_back({i});
+      layout.dims.push_back({panel, 1, lanes()});
+      Do(LayoutStep{weights, layout});
+    }
+  }
+
+  // The output: strips, groups, tiles; the inner result transform beside each tile.
+  void WriteResults() {
+    const std::string& panel = roles_.panel_out;
+    const std::string& first = roles_.tiled_out[0];
+    const int64_t extent = DimExtent(input_.nest, *input_.anchor, roles_.tiled[0]);
+    const int64_t tiles = (extent + kTile - 1) / kTile;
+    std::vector<int64_t> strips;
+    for (int64_t rows = 1; rows <= tiles; ++rows) {
+      if (tiles % rows == 0) strips.push_back(rows * kTile);
+    }
+    const int64_t channels = DimExtent(input_.nest, *input_.anchor, roles_.panel);
+    std::vector<int64_t> groups;
+    for (int64_t group = lanes(); group < channels; group *= 2) {
+      if (channels % group == 0) groups.push_back(group);
+    }
+    groups.push_back(channels);
+    writer_.Line("tile ", y(), " ", panel, " ", writer_.Hole("group", groups));
+    writer_.Line("tile ", y(), " ", panel, ".1 ", lanes());
+    writer_.Line("tile ", y(), " ", first, " ", writer_.Hole("strip", strips));
+    writer_.Line("tile ", y(), " ", first, ".1 ", kTile);
+    std::vector<std::string> shared = roles_.outer_out;
+    shared.push_back(first + ".0");
+    strip_loop_ = shared.back();
+    group_loop_ = panel + ".0";
+    if (share_ == Share::kGroups) shared.push_back(group_loop_);
+    std::vector<std::string> loops = shared;
+    if (share_ != Share::kGroups) loops.push_back(group_loop_);
+    loops.push_back(panel + ".1.0");
+    loops.push_back(first + ".1.0");
+    std::vector<std::string> inside = {first + ".1.1"};
+    for (size_t s = 1; s < depth(); ++s) {
+      writer_.Line("tile ", y(), " ", roles_.tiled_out[s], " ", kTile);
+      loops.push_back(roles_.tiled_out[s] + ".0");
+      inside.push_back(roles_.tiled_out[s] + ".1");
+    }
+    const std::string tile_loop = loops.back();
+    writer_.Line("reorder ", y(), " ", absl::StrJoin(loops, " "), " ", absl::StrJoin(inside, " "),
+                 " ", panel, ".1.1");
+    for (const std::string& loop : inside) writer_.Line("unroll ", y(), " ", loop);
+    writer_.Line("vectorize ", y(), " ", panel, ".1.1");
+    if (threads()) {
+      const std::string fused = writer_.FuseParallel(y(), shared);
+      strip_loop_ = fused;
+      if (share_ == Share::kGroups) group_loop_ = fused;
+    }
+    for (size_t s = 1; s < depth(); ++s) WriteInnerResult(s, tile_loop);
+    Do(AccumulateStep{products_});
+    writer_.Line("at ", products_, " ", y(), " ", group_loop_);
+  }
+
+  void WriteInnerResult(size_t s, const std::string& tile_loop) {
+    const std::string& stage = results_[s];
+    const std::string point = roles_.tiled[s - 1] + ".k";
+    std::vector<std::string> loops = roles_.outer;
+    for (size_t t = 0; t + 1 < depth(); ++t) loops.push_back(roles_.tiled[t]);
+    loops.push_back(point);
+    loops.push_back(roles_.tiled.back());
+    loops.push_back(roles_.panel);
+    const Stage& nest = nest_.FindStage(stage)->stage;
+    std::vector<std::string> places;
+    for (const std::string& loop : loops) places.push_back(absl::StrCat(PositionOf(nest, loop)));
+    writer_.Line("layout ", stage, " ", absl::StrJoin(places, ","));
+    writer_.Line("at ", stage, " ", y(), " ", tile_loop);
+    writer_.Line("reorder ", stage, " ", absl::StrJoin(loops, " "));
+    writer_.Line("unroll ", stage, " ", point);
+    writer_.Line("unroll ", stage, " ", roles_.tiled.back());
+    writer_.Line("vectorize ", stage, " ", roles_.panel);
+  }
+
+  // The data transforms: the last one per strip, each before it just ahead of where it is read.
+  void WriteData() {
+    const Layout layout = LayoutOf(input_.nest, roles_.data);
+    const size_t last = depth() - 1;
+    for (size_t s = depth(); s-- > 0;) {
+      const std::string stage = results_[s] + ".d";
+      const std::string panel = DataDim(s, roles_.data_panel);
+      std::vector<std::string> loops;
+      for (const LayoutDim& part : layout.dims) {
+        const bool is_tiled = std::find(roles_.data_at.begin(), roles_.data_at.end(),
+                                        static_cast<size_t>(part.dim)) != roles_.data_at.end();
+        if (is_tiled || (static_cast<size_t>(part.dim) == roles_.data_panel)) continue;
+        loops.push_back(DataDim(s, part.dim));
+      }
+      const size_t shared = loops.size() + 1;
+      if (s == last) {
+        writer_.Line("tile ", stage, " ", panel, " ", lanes());
+        loops.push_back(panel + ".0");
+      }
+      for (size_t at : roles_.data_at) loops.push_back(DataDim(s, at));
+      std::vector<std::string> points = {roles_.tiled[s] + ".k"};
+      for (size_t t = 0; t < s; ++t) points.push_back(absl::StrCat("d", t));
+      loops.insert(loops.end(), points.begin(), points.end());
+      loops.push_back(s == last ? panel + ".1" : panel);
+      writer_.Line("reorder ", stage, " ", absl::StrJoin(loops, " "));
+      for (const std::string& point : points) writer_.Line("unroll ", stage, " ", point);
+      writer_.Line("vectorize ", stage, " ", loops.back());
+      if (s < last) {
+        writer_.Line("at ", stage, " ", results_[s + 1], ".d ", DataDim(s + 1, roles_.data_at[0]));
+      } else if (share_ == Share::kStrips) {
+        // Legal once the products have their place.
+        writer_.LastLine("at ", stage, " ", y(), " ", strip_loop_);
+      } else {
+        shared_loops_.assign(loops.begin(), loops.begin() + shared);
+      }
+    }
+    if (!shared_loops_.empty()) writer_.FuseParallel(results_.back() + ".d", shared_loops_);
+  }
+
+  std::vector<Sketch> WriteProducts() {
+    Target one_thread = input_.target;
+    one_thread.threads = 1;  // the strips or groups around have them all
+    RuleInput input{nest_, one_thread, writer_};
+    input.output = nest_.FindStage(products_);
+    input.anchor = nest_.FindStage(products_ + ".a");
+    return ContractionRule(input);
+  }
+
+  const RuleInput& input_;
+  const Roles& roles_;
+  const Share share_;
+  LoopNest nest_;
+  SketchWriter writer_;
+  std::vector<std::string> results_;  // the stage each tiled dim is transformed back in
+  std::string products_;
+  std::string strip_loop_, group_loop_;  // of the output
+  std::vector<std::string> shared_loops_;
+};
+
+}  // namespace
+
+std::vector<Sketch> WinogradRule(const RuleInput& input) {
+  const std::optional<Roles> roles = FindRoles(input);
+  if (!roles) return {};
+  std::vector<Sketch> sketches = WinogradSketch(input, *roles, Share::kStrips, "winograd").Write();
+  if (input.target.threads > 1) {
+    for (Sketch& sketch :
+         WinogradSketch(input, *roles, Share::kGroups, "winograd_groups").Write()) {
+      sketches.push_back(std::move(sketch));
+    }
+  }
+  return sketches;
+}
+
+}  // namespace hone
