@@ -160,11 +160,11 @@ class TuningSession::Impl {
       HONE_ASSIGN_OR_RETURN(sketches,
                             DeriveSketches(work.task.workload, work.task.layouts, options_.target));
     }
-    const MachineProfile profile = MachineProfile::For(options_.target);
-    state.roofline_ns = RooflineOf(work);
-    work.search.emplace(work.task.workload, std::move(sketches), options_.target, profile,
-                        state.roofline_ns,
+    work.search.emplace(work.task.workload, std::move(sketches), options_.target,
+                        MachineProfile::For(options_.target),
                         SearchOptions{.seed = SeedOf(work.task.workload.Key(), options_.seed, 0)});
+    work.search->MoveRoofline(MachineProfile::For(options_.target, state_.peak_gflops));
+    state.roofline_ns = work.search->roofline_ns();
     if (work.search->pool_size() == 0) {
       state.phase = WorkloadState::Phase::kDone;
       state.reason = "no candidate is legal for it";
@@ -195,18 +195,15 @@ class TuningSession::Impl {
     return absl::OkStatus();
   }
 
-  double RooflineOf(const Work& work) const {
-    return RooflineNs(work.task.workload, options_.target,
-                      MachineProfile::For(options_.target, state_.peak_gflops));
-  }
-
   // The peak is measured beside every candidate; a higher one moves the limit.
   void RaisePeak(double peak_gflops) {
     if (peak_gflops <= state_.peak_gflops) return;
     state_.peak_gflops = peak_gflops;
+    const MachineProfile profile = MachineProfile::For(options_.target, peak_gflops);
     for (size_t w = 0; w < opened_; ++w) {
-      state_.workloads[w].roofline_ns = RooflineOf(works_[w]);
-      if (works_[w].search) works_[w].search->set_roofline_ns(state_.workloads[w].roofline_ns);
+      if (!works_[w].search) continue;
+      works_[w].search->MoveRoofline(profile);
+      state_.workloads[w].roofline_ns = works_[w].search->roofline_ns();
     }
   }
 

@@ -121,7 +121,8 @@ TEST(PriorTest, PrefersTilesThatFillTheRegisters) {
 TEST(PriorTest, IsNotFarFromThePeakForAGoodTile) {
   const Target target = Avx2();
   auto workload = Workload::Parse(kConvolution);
-  const double roofline = RooflineNs(*workload, target, MachineProfile::For(target));
+  const double roofline =
+      RooflineNs(*workload, FlopCount(*workload), target, MachineProfile::For(target));
   EXPECT_GT(CostOf(16, 6), roofline);
   EXPECT_LT(CostOf(16, 6), 2 * roofline);
 }
@@ -170,6 +171,19 @@ TEST(PriorTest, EstimatesAreSortedAndRepeatable) {
       EXPECT_LE(first[i - 1].cost.total_ns, first[i].cost.total_ns);
     }
   }
+}
+
+TEST(PriorTest, AnAlgorithmThatComputesLessMovesTheRoofline) {
+  auto workload = Workload::Parse(kConvolution);
+  const Layout blocked = *Layout::Parse("0,1/8,2,3,1%8");
+  const MachineProfile profile = MachineProfile::For(Avx2());
+  auto sketches = DeriveSketches(*workload, {blocked, Layout::Identity(4), blocked}, Avx2());
+  ASSERT_TRUE(sketches.ok()) << sketches.status();
+  const auto candidates = EstimateCandidates(*workload, *sketches, Avx2(), profile, 2000);
+  const double saved = FlopCount(*workload) / LeastFlops(*workload, candidates);
+  EXPECT_GT(saved, 1.8) << "Winograd's F(2,3) along two dims saves 2.25, its transforms cost some";
+  EXPECT_LT(saved, 2.25);
+  EXPECT_THAT(candidates[0].schedule, testing::HasSubstr("winograd c h 2"));
 }
 
 }  // namespace

@@ -30,10 +30,10 @@ Workload Matmul() {
       "stage y f32 [m:256,n:256] sum [k:256] = x[m,k]*w[k,n]\n");
 }
 
-Search MakeSearch(uint64_t seed, double roofline_ns = 0, int64_t pool_limit = 600) {
+Search MakeSearch(uint64_t seed, int64_t pool_limit = 600) {
   const Workload workload = Matmul();
   auto sketches = DeriveSketches(workload, std::vector<Layout>(3, Layout::Identity(2)), Avx2());
-  return Search(workload, *sketches, Avx2(), MachineProfile::For(Avx2()), roofline_ns,
+  return Search(workload, *sketches, Avx2(), MachineProfile::For(Avx2()),
                 {.seed = seed, .pool_limit = pool_limit});
 }
 
@@ -48,7 +48,7 @@ double TrueCost(const Search& search, int candidate) {
 }
 
 TEST(SearchTest, FindsTheBestWithinAFewBatches) {
-  Search search = MakeSearch(7, 0, 100000);
+  Search search = MakeSearch(7, 100000);
   const std::unique_ptr<CostModel> model = MakeXgboostCostModel({.rounds = 30});
   while (search.trials() < 64) {
     const std::vector<Proposal> batch = search.Propose(BatchSize(search.trials()), *model);
@@ -129,19 +129,21 @@ TEST(SearchTest, LearnsFromFailures) {
 }
 
 TEST(SearchTest, StopsAtTheRoofline) {
-  Search search = MakeSearch(1, /*roofline_ns=*/1000);
+  Search search = MakeSearch(1);
   const auto batch = search.Propose(8, NoCostModel());
-  search.Observe(batch[0].candidate, 2000);
+  search.Observe(batch[0].candidate, 2 * search.roofline_ns());
   EXPECT_EQ(search.StopReason(), "");
-  search.Observe(batch[1].candidate, 1010);
+  search.Observe(batch[1].candidate, 1.01 * search.roofline_ns());
   EXPECT_EQ(search.StopReason(), "at the limit of the machine");
+  search.MoveRoofline(MachineProfile::For(Avx2(), /*measured_peak_gflops=*/1000));
+  EXPECT_EQ(search.StopReason(), "") << "the machine is faster than assumed";
 }
 
 TEST(SearchTest, StopsWhenGainsEnd) {
   Search search = MakeSearch(1);
   for (int i = 0; i < 6 && search.StopReason().empty(); ++i) {
     for (const Proposal& proposal : search.Propose(8, NoCostModel())) {
-      search.Observe(proposal.candidate, 500);
+      search.Observe(proposal.candidate, 2 * search.roofline_ns());
     }
   }
   EXPECT_EQ(search.StopReason(), "no more gains");

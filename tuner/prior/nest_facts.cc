@@ -12,6 +12,8 @@
 #include <cmath>
 #include <map>
 
+#include "absl/strings/str_cat.h"
+#include "compiler/ir/simplify.h"
 #include "tuner/space/access.h"
 #include "tuner/space/rule.h"
 
@@ -133,9 +135,7 @@ class Analysis {
  public:
   Analysis(const LoopNest& nest, const Target& target) : nest_(nest), target_(target) {
     for (const StageNest& stage : nest.stages) {
-      std::vector<Use>& uses = uses_[stage.stage.name];
-      for (Access& access : AccessesOf(stage.stage.body))
-        uses.push_back(MakeUse(std::move(access)));
+      uses_[stage.stage.name] = UsesOf(stage.stage.body);
     }
     // Hosts stand after what is computed in them, so walk backwards.
     for (size_t s = nest.stages.size(); s-- > 0;) {
@@ -154,10 +154,13 @@ class Analysis {
   }
 
  private:
-  // An access with what its tensor looks like.
+  // An access with what its tensor looks like. Loads that differ by constants alone are one use:
+  // x[2*t], x[2*t+1], x[2*t+2] are three loads with a spread of 2.
   struct Use {
     Access access;
     bool written = false;
+    double loads = 1;
+    std::vector<double> spread;  // by index
     std::vector<double> shape;
     Layout layout;
     double element_bytes = 4;
@@ -168,9 +171,45 @@ class Analysis {
     for (const Expr& extent : nest_.ShapeOf(use.access.tensor)) {
       use.shape.push_back(static_cast<double>(ExtentValue(extent, nest_.params)));
     }
+    use.spread.resize(use.access.indices.size(), 0);
     use.layout = LayoutOf(nest_, use.access.tensor);
     use.element_bytes = static_cast<double>(DTypeBytes(nest_.DTypeOf(use.access.tensor)));
     return use;
+  }
+
+  std::vector<Use> UsesOf(const Expr& body) const {
+    std::vector<Use> uses;
+    std::map<std::string, size_t> alike;  // by tensor and indices without their constants
+    std::vector<std::vector<std::pair<double, double>>> constants;  // least and largest, by index
+    for (Access& access : AccessesOf(body)) {
+      std::string key = access.tensor;
+      std::vector<double> offsets;
+      for (const Expr& index : access.indices) {
+        const LinearForm form = Linearize(index, {});
+        offsets.push_back(static_cast<double>(form.constant));
+        for (const LinearForm::Term& term : form.terms) {
+          absl::StrAppend(&key, "+", term.coefficient, "*", term.key);
+        }
+        key += ',';
+      }
+      const auto [at, is_new] = alike.emplace(key, uses.size());
+      if (is_new) {
+        constants.emplace_back();
+        for (double offset : offsets) constants.back().emplace_back(offset, offset);
+        uses.push_back(MakeUse(std::move(access)));
+        continue;
+      }
+      Use& use = uses[at->second];
+      use.loads += 1;
+      use.access.padded |= access.padded;
+      for (size_t i = 0; i < offsets.size(); ++i) {
+        auto& [least, largest] = constants[at->second][i];
+        least = std::min(least, offsets[i]);
+        largest = std::max(largest, offsets[i]);
+        use.spread[i] = largest - least;
+      }
+    }
+    return uses;
   }
 
   const StageLoops& LoopsOf(absl::string_view stage) const { return loops_.at(std::string(stage)); }
@@ -222,7 +261,7 @@ class Analysis {
         const Access& access = use.access;
         for (size_t d = 0; d < access.indices.size() && d < stage.stage.dims.size(); ++d) {
           double& extent = need[stage.stage.dims[d].name];
-          extent = std::max(extent, SpanOf(access.indices[d], reach));
+          extent = std::max(extent, SpanOf(access.indices[d], reach) + use.spread[d]);
         }
       }
     }
@@ -322,7 +361,7 @@ class Analysis {
   std::vector<double> BoxOf(const Use& use, const Extents& reach) const {
     std::vector<double> box;
     for (size_t d = 0; d < use.shape.size(); ++d) {
-      box.push_back(std::min(use.shape[d], SpanOf(use.access.indices[d], reach)));
+      box.push_back(std::min(use.shape[d], SpanOf(use.access.indices[d], reach) + use.spread[d]));
     }
     return box;
   }
@@ -393,12 +432,13 @@ class Analysis {
     // the vector loop, or every lane by itself.
     const std::string vector_dim = DimOf(stage, vector_loop);
     const Extents block = loops.Reach(begin);
-    const double all = static_cast<double>(uses_.at(stage.stage.name).size());
+    double all = 0;
+    for (const Use& use : uses_.at(stage.stage.name)) all += use.loads;
     const double taken = std::min(all, BodyCost(stage.stage.body).loads);
     for (const Use& use : uses_.at(stage.stage.name)) {
       const Access& access = use.access;
       if (InRegisters(access.tensor)) continue;
-      double loads = taken / all;
+      double loads = use.loads * taken / all;
       double distinct = 1;
       for (const auto& [dim, extent] : block) {
         if (dim == vector_dim) continue;

@@ -72,8 +72,22 @@ PriorCost EstimateCost(const NestFacts& facts, const Target& target,
   return cost;
 }
 
-double RooflineNs(const Workload& workload, const Target& target, const MachineProfile& profile) {
-  const double flops_ns = FlopCount(workload) / profile.peak_gflops / target.threads;
+double LeastFlops(const Workload& workload, const std::vector<EstimatedCandidate>& candidates) {
+  double flops = FlopCount(workload);
+  for (const EstimatedCandidate& candidate : candidates) {
+    // An operation of the facts takes the place of a multiply-add.
+    double operations = 0;
+    for (const StageFacts& stage : candidate.facts.stages) {
+      operations += stage.points * stage.operations;
+    }
+    flops = std::min(flops, 2 * operations);
+  }
+  return flops;
+}
+
+double RooflineNs(const Workload& workload, double flops, const Target& target,
+                  const MachineProfile& profile) {
+  const double flops_ns = flops / profile.peak_gflops / target.threads;
   const double bytes = static_cast<double>(ArgumentBytes(workload));
   const double gbps = bytes <= static_cast<double>(target.l2_bytes)   ? profile.l2_gbps
                       : bytes <= static_cast<double>(target.l3_bytes) ? profile.l3_gbps

@@ -28,9 +28,10 @@ struct PriorCost {
 
 PriorCost EstimateCost(const NestFacts& facts, const Target& target, const MachineProfile& profile);
 
-// The least time a workload can take: all its arithmetic at the peak of all threads, or each
-// argument moved once from where it fits.
-double RooflineNs(const Workload& workload, const Target& target, const MachineProfile& profile);
+// The least time a workload can take: `flops` at the peak of all threads, or each argument moved
+// once from where it fits. `flops` are FlopCount's, or fewer where an algorithm saves some.
+double RooflineNs(const Workload& workload, double flops, const Target& target,
+                  const MachineProfile& profile);
 
 // A point of the space with what the prior thinks of it.
 struct EstimatedCandidate {
@@ -40,6 +41,9 @@ struct EstimatedCandidate {
   NestFacts facts;
   PriorCost cost;
 };
+
+// What the machine has to compute at least, by any of the candidates or as the workload says.
+double LeastFlops(const Workload& workload, const std::vector<EstimatedCandidate>& candidates);
 
 // How many candidates are looked at for one workload, by the default schedule and the search alike:
 // so the search's first choice is the default schedule.

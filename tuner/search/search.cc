@@ -34,16 +34,17 @@ std::string StratumOf(const EstimatedCandidate& candidate) {
 int BatchSize(int trials) { return trials < 16 ? 8 : 16; }
 
 Search::Search(const Workload& workload, std::vector<Sketch> sketches, const Target& target,
-               const MachineProfile& profile, double roofline_ns, const SearchOptions& options)
+               const MachineProfile& profile, const SearchOptions& options)
     : workload_(workload),
       sketches_(std::move(sketches)),
       target_(target),
       profile_(profile),
-      roofline_ns_(roofline_ns),
       options_(options),
       random_(options.seed) {
   std::vector<EstimatedCandidate> candidates =
       EstimateCandidates(workload, sketches_, target, profile, options.pool_limit);
+  least_flops_ = LeastFlops(workload, candidates);
+  MoveRoofline(profile);
   for (EstimatedCandidate& candidate : candidates) {
     Entry entry;
     entry.features = FeaturesOf(candidate.facts, candidate.cost, target);
@@ -56,6 +57,10 @@ Search::Search(const Workload& workload, std::vector<Sketch> sketches, const Tar
       pool_.back().proposed = true;
     }
   }
+}
+
+void Search::MoveRoofline(const MachineProfile& profile) {
+  roofline_ns_ = RooflineNs(workload_, least_flops_, target_, profile);
 }
 
 const std::string& Search::ScheduleText(int candidate) const {

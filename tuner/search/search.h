@@ -36,9 +36,8 @@ struct Proposal {
 
 class Search {
  public:
-  // `roofline_ns`: the least time there is; 0 if unknown.
   Search(const Workload& workload, std::vector<Sketch> sketches, const Target& target,
-         const MachineProfile& profile, double roofline_ns, const SearchOptions& options);
+         const MachineProfile& profile, const SearchOptions& options);
 
   // Up to `count` candidates that were neither proposed nor observed; none when all were.
   std::vector<Proposal> Propose(int count, const CostModel& model);
@@ -57,9 +56,10 @@ class Search {
   // Measured candidates, fastest first, at most `count`.
   std::vector<int> Best(int count) const;
   double best_ns() const { return best_ns_; }  // 0 before the first success
+  // The least time there is, by the candidate that computes least.
   double roofline_ns() const { return roofline_ns_; }
-  // The machine turned out faster, or slower, than assumed.
-  void set_roofline_ns(double roofline_ns) { roofline_ns_ = roofline_ns; }
+  // The machine turned out faster, or slower, than assumed: the roofline moves.
+  void MoveRoofline(const MachineProfile& profile);
   int trials() const { return static_cast<int>(history_.size()); }
   int failures() const { return failures_; }
   // Best time after each trial; 0 before the first success.
@@ -88,7 +88,8 @@ class Search {
   const std::vector<Sketch> sketches_;
   const Target target_;
   const MachineProfile profile_;
-  double roofline_ns_;
+  double least_flops_ = 0;
+  double roofline_ns_ = 0;
   const SearchOptions options_;
   std::vector<Entry> pool_;
   std::map<std::pair<int, Assignment>, int> index_;
