@@ -92,12 +92,27 @@ std::string BoundaryLayoutText(const Workload& workload, const std::vector<Layou
 }
 
 StatusOr<LoopNest> ApplySchedule(const Schedule& schedule, const Workload& workload) {
-  LoopNest nest(workload);
-  for (size_t i = 0; i < schedule.steps.size(); ++i) {
-    const Step& step = schedule.steps[i];
-    Status status = std::visit([&](const auto& s) { return Apply(s, nest); }, step);
+  return ScheduleSeries(workload).Apply(schedule);
+}
+
+StatusOr<LoopNest> ScheduleSeries::Apply(const Schedule& schedule) {
+  const std::vector<Step>& steps = schedule.steps;
+  size_t alike = 0;
+  while (alike < steps.size() && alike < last_.size() && steps[alike] == last_[alike]) ++alike;
+  if (alike < shared_steps_) {
+    shared_ = whole_;
+    shared_steps_ = 0;
+  }
+  last_ = steps;
+  LoopNest nest = shared_;
+  for (size_t i = shared_steps_; i < steps.size(); ++i) {
+    if (i == alike) {
+      shared_ = nest;
+      shared_steps_ = alike;
+    }
+    Status status = std::visit([&](const auto& s) { return hone::Apply(s, nest); }, steps[i]);
     if (!status.ok()) {
-      return Status(status.code(), absl::StrCat("step ", i + 1, " (", ToString(step),
+      return Status(status.code(), absl::StrCat("step ", i + 1, " (", ToString(steps[i]),
                                                 "): ", std::string(status.message())));
     }
   }

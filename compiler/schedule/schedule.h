@@ -55,4 +55,20 @@ std::string BoundaryLayoutText(const Workload& workload, const std::vector<Layou
 // Applies the steps in order. Errors are "step 3 (tile y z 6): stage y has no loop z; ...".
 StatusOr<LoopNest> ApplySchedule(const Schedule& schedule, const Workload& workload);
 
+// Applies one schedule after the other to a workload. Steps that a schedule begins with like the
+// one before it are not applied again: candidates of one sketch share their first lines.
+class ScheduleSeries {
+ public:
+  explicit ScheduleSeries(const Workload& workload) : whole_(workload), shared_(whole_) {}
+
+  // As ApplySchedule.
+  StatusOr<LoopNest> Apply(const Schedule& schedule);
+
+ private:
+  const LoopNest whole_;
+  std::vector<Step> last_;
+  size_t shared_steps_ = 0;
+  LoopNest shared_;  // after the first `shared_steps_` of `last_`
+};
+
 }  // namespace hone

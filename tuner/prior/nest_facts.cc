@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "compiler/ir/simplify.h"
@@ -131,11 +132,79 @@ PointCost BodyCost(const Expr& e) {
   return cost;
 }
 
-class Analysis {
+// Loads of one tensor that differ by constants alone: x[2*t], x[2*t+1], x[2*t+2] are three loads
+// with a spread of 2.
+struct LoadGroup {
+  Access access;
+  double loads = 1;
+  std::vector<double> spread;  // by index
+};
+
+std::vector<LoadGroup> GroupLoads(const Expr& body) {
+  std::vector<LoadGroup> groups;
+  std::map<std::string, size_t> alike;  // by tensor and indices without their constants
+  std::vector<std::vector<std::pair<double, double>>> constants;  // least and largest, by index
+  for (Access& access : AccessesOf(body)) {
+    std::string key = access.tensor;
+    std::vector<double> offsets;
+    for (const Expr& index : access.indices) {
+      const LinearForm form = Linearize(index, {});
+      offsets.push_back(static_cast<double>(form.constant));
+      for (const LinearForm::Term& term : form.terms) {
+        absl::StrAppend(&key, "+", term.coefficient, "*", term.key);
+      }
+      key += ',';
+    }
+    const auto [at, is_new] = alike.emplace(key, groups.size());
+    if (is_new) {
+      constants.emplace_back();
+      for (double offset : offsets) constants.back().emplace_back(offset, offset);
+      groups.push_back({std::move(access), 1, std::vector<double>(offsets.size(), 0)});
+      continue;
+    }
+    LoadGroup& group = groups[at->second];
+    group.loads += 1;
+    group.access.padded |= access.padded;
+    for (size_t i = 0; i < offsets.size(); ++i) {
+      auto& [least, largest] = constants[at->second][i];
+      least = std::min(least, offsets[i]);
+      largest = std::max(largest, offsets[i]);
+      group.spread[i] = largest - least;
+    }
+  }
+  return groups;
+}
+
+}  // namespace
+
+// What a body says by itself, whatever the loops around it.
+struct NestAnalyzer::BodyFacts {
+  Expr body;  // keeps the node, and so the key, alive
+  PointCost cost;
+  std::vector<LoadGroup> loads;
+};
+
+const NestAnalyzer::BodyFacts& NestAnalyzer::FactsOf(const Expr& body) {
+  std::shared_ptr<const BodyFacts>& facts = bodies_[body.get()];
+  if (facts == nullptr) {
+    facts = std::make_shared<const BodyFacts>(BodyFacts{body, BodyCost(body), GroupLoads(body)});
+  }
+  return *facts;
+}
+
+class NestAnalyzer::Analysis {
  public:
-  Analysis(const LoopNest& nest, const Target& target) : nest_(nest), target_(target) {
+  Analysis(const LoopNest& nest, const Target& target, NestAnalyzer& analyzer)
+      : nest_(nest), target_(target) {
     for (const StageNest& stage : nest.stages) {
-      uses_[stage.stage.name] = UsesOf(stage.stage.body);
+      const BodyFacts& body = analyzer.FactsOf(stage.stage.body);
+      cost_[stage.stage.name] = body.cost;
+      uses_[stage.stage.name] = UsesOf(body);
+    }
+    for (const StageNest& stage : nest.stages) {
+      for (const Use& use : uses_[stage.stage.name]) {
+        readers_[use.access.tensor].emplace_back(&stage, &use);
+      }
     }
     // Hosts stand after what is computed in them, so walk backwards.
     for (size_t s = nest.stages.size(); s-- > 0;) {
@@ -154,8 +223,7 @@ class Analysis {
   }
 
  private:
-  // An access with what its tensor looks like. Loads that differ by constants alone are one use:
-  // x[2*t], x[2*t+1], x[2*t+2] are three loads with a spread of 2.
+  // An access with what its tensor looks like.
   struct Use {
     Access access;
     bool written = false;
@@ -177,37 +245,12 @@ class Analysis {
     return use;
   }
 
-  std::vector<Use> UsesOf(const Expr& body) const {
+  std::vector<Use> UsesOf(const BodyFacts& body) const {
     std::vector<Use> uses;
-    std::map<std::string, size_t> alike;  // by tensor and indices without their constants
-    std::vector<std::vector<std::pair<double, double>>> constants;  // least and largest, by index
-    for (Access& access : AccessesOf(body)) {
-      std::string key = access.tensor;
-      std::vector<double> offsets;
-      for (const Expr& index : access.indices) {
-        const LinearForm form = Linearize(index, {});
-        offsets.push_back(static_cast<double>(form.constant));
-        for (const LinearForm::Term& term : form.terms) {
-          absl::StrAppend(&key, "+", term.coefficient, "*", term.key);
-        }
-        key += ',';
-      }
-      const auto [at, is_new] = alike.emplace(key, uses.size());
-      if (is_new) {
-        constants.emplace_back();
-        for (double offset : offsets) constants.back().emplace_back(offset, offset);
-        uses.push_back(MakeUse(std::move(access)));
-        continue;
-      }
-      Use& use = uses[at->second];
-      use.loads += 1;
-      use.access.padded |= access.padded;
-      for (size_t i = 0; i < offsets.size(); ++i) {
-        auto& [least, largest] = constants[at->second][i];
-        least = std::min(least, offsets[i]);
-        largest = std::max(largest, offsets[i]);
-        use.spread[i] = largest - least;
-      }
+    for (const LoadGroup& group : body.loads) {
+      uses.push_back(MakeUse(group.access));
+      uses.back().loads = group.loads;
+      uses.back().spread = group.spread;
     }
     return uses;
   }
@@ -241,40 +284,36 @@ class Analysis {
   // the largest of what its readers there need.
   Extents Narrow(const StageNest& stage, const StageNest& host, size_t depth,
                  const Extents& full) const {
-    Extents need;
-    for (const StageNest& reader : nest_.stages) {
-      const std::vector<Use>& reads = uses_.at(reader.stage.name);
-      const auto reads_stage = [&](const Use& use) {
-        return use.access.tensor == stage.stage.name;
-      };
-      if (std::none_of(reads.begin(), reads.end(), reads_stage)) continue;
-      Extents reach;
-      if (reader.stage.name == host.stage.name) {
-        reach = LoopsOf(host.stage.name).Reach(depth);
-      } else if (reader.placement == Placement::kAt && loops_.count(reader.stage.name)) {
-        reach = ReachInside(reader, host, depth);
-      } else {
-        continue;
-      }
-      for (const Use& use : reads) {
-        if (!reads_stage(use)) continue;
-        const Access& access = use.access;
-        for (size_t d = 0; d < access.indices.size() && d < stage.stage.dims.size(); ++d) {
-          double& extent = need[stage.stage.dims[d].name];
-          extent = std::max(extent, SpanOf(access.indices[d], reach) + use.spread[d]);
-        }
+    std::vector<double> need(stage.stage.dims.size(), 0);
+    const auto readers = readers_.find(stage.stage.name);
+    if (readers == readers_.end()) return full;
+    for (const auto& [reader, use] : readers->second) {
+      const bool is_host = reader->stage.name == host.stage.name;
+      if (!is_host && reader->placement != Placement::kAt) continue;
+      const Extents& reach = ReachInside(*reader, host, depth);
+      for (size_t d = 0; d < use->access.indices.size() && d < need.size(); ++d) {
+        need[d] = std::max(need[d], SpanOf(use->access.indices[d], reach) + use->spread[d]);
       }
     }
     Extents region = full;
-    for (auto& [name, extent] : region) {
-      auto it = need.find(name);
-      if (it != need.end()) extent = std::min(extent, std::max(1.0, it->second));
+    for (size_t d = 0; d < need.size(); ++d) {
+      double& extent = region[stage.stage.dims[d].name];
+      if (need[d] > 0) extent = std::min(extent, std::max(1.0, need[d]));
     }
     return region;
   }
 
   // The reach of a stage nested somewhere in `host`, while the host's loops from `depth` on run.
-  Extents ReachInside(const StageNest& stage, const StageNest& host, size_t depth) const {
+  const Extents& ReachInside(const StageNest& stage, const StageNest& host, size_t depth) const {
+    // Asked again and again, by every stage that this one reads.
+    const std::tuple key(&stage, &host, depth);
+    const auto known = reach_inside_.find(key);
+    if (known != reach_inside_.end()) return known->second;
+    Extents reach = FindReachInside(stage, host, depth);
+    return reach_inside_.emplace(key, std::move(reach)).first->second;
+  }
+
+  Extents FindReachInside(const StageNest& stage, const StageNest& host, size_t depth) const {
     if (stage.stage.name == host.stage.name) return LoopsOf(host.stage.name).Reach(depth);
     // Inside the loop of `host` that it is computed in, however deep, the stage runs whole.
     const StageNest* outermost = &stage;
@@ -283,7 +322,9 @@ class Analysis {
       if (outermost == nullptr) return FullExtents(stage);
     }
     if (outermost->placement != Placement::kAt) return FullExtents(stage);
-    return Narrow(stage, host, std::min(depth, HostDepth(*outermost)), FullExtents(stage));
+    const size_t place = HostDepth(*outermost);
+    if (depth > place) return ReachInside(stage, host, place);
+    return Narrow(stage, host, depth, FullExtents(stage));
   }
 
   // The stage's path: how many iterations the loops before each depth make.
@@ -391,7 +432,7 @@ class Analysis {
   }
 
   void CountOperations(const StageNest& stage, StageFacts* facts) const {
-    double operations = BodyCost(stage.stage.body).operations;
+    double operations = cost_.at(stage.stage.name).operations;
     const bool fused = facts->reduces && stage.stage.combiner == Combiner::kSum &&
                        stage.stage.body.kind() == ExprKind::kBinary &&
                        stage.stage.body->binary == BinaryOp::kMul;
@@ -434,7 +475,7 @@ class Analysis {
     const Extents block = loops.Reach(begin);
     double all = 0;
     for (const Use& use : uses_.at(stage.stage.name)) all += use.loads;
-    const double taken = std::min(all, BodyCost(stage.stage.body).loads);
+    const double taken = std::min(all, cost_.at(stage.stage.name).loads);
     for (const Use& use : uses_.at(stage.stage.name)) {
       const Access& access = use.access;
       if (InRegisters(access.tensor)) continue;
@@ -590,14 +631,21 @@ class Analysis {
 
   const LoopNest& nest_;
   const Target& target_;
+  std::map<std::string, PointCost> cost_;         // by stage
   std::map<std::string, std::vector<Use>> uses_;  // reads, by stage
+  std::map<std::string, std::vector<std::pair<const StageNest*, const Use*>>>
+      readers_;  // by tensor
   std::map<std::string, StageLoops> loops_;
+  // By stage, host and depth.
+  mutable std::map<std::tuple<const StageNest*, const StageNest*, size_t>, Extents> reach_inside_;
 };
 
-}  // namespace
+NestFacts NestAnalyzer::Analyze(const LoopNest& nest) {
+  return Analysis(nest, target_, *this).Run();
+}
 
 NestFacts AnalyzeNest(const LoopNest& nest, const Target& target) {
-  return Analysis(nest, target).Run();
+  return NestAnalyzer(target).Analyze(nest);
 }
 
 }  // namespace hone

@@ -4,6 +4,8 @@
 // nothing is lowered or compiled.
 #pragma once
 
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -49,6 +51,23 @@ struct StageFacts {
 
 struct NestFacts {
   std::vector<StageFacts> stages;  // those that run, `prepare` left out
+};
+
+// Analyzes one nest after the other, for one target. What a stage's body says by itself is found
+// once: candidates of one sketch share their bodies.
+class NestAnalyzer {
+ public:
+  explicit NestAnalyzer(const Target& target) : target_(target) {}
+
+  NestFacts Analyze(const LoopNest& nest);
+
+ private:
+  struct BodyFacts;
+  class Analysis;
+  const BodyFacts& FactsOf(const Expr& body);
+
+  const Target& target_;
+  std::map<const ExprNode*, std::shared_ptr<const BodyFacts>> bodies_;
 };
 
 NestFacts AnalyzeNest(const LoopNest& nest, const Target& target);

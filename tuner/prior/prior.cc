@@ -119,15 +119,17 @@ std::vector<EstimatedCandidate> EstimateCandidates(const Workload& workload,
   const double step =
       std::max(1.0, static_cast<double>(points.size()) / static_cast<double>(limit));
   std::vector<EstimatedCandidate> candidates;
+  ScheduleSeries series(workload);
+  NestAnalyzer analyzer(target);
   for (double at = 0; at < static_cast<double>(points.size()); at += step) {
     auto& [sketch, assignment] = points[static_cast<size_t>(at)];
     const StatusOr<Schedule> schedule = sketches[sketch].Instantiate(assignment);
     if (!schedule.ok()) continue;
-    const StatusOr<LoopNest> nest = ApplySchedule(*schedule, workload);
+    const StatusOr<LoopNest> nest = series.Apply(*schedule);
     if (!nest.ok()) continue;
     EstimatedCandidate candidate{.sketch = sketch, .assignment = std::move(assignment)};
     candidate.schedule = schedule->ToString();
-    candidate.facts = AnalyzeNest(*nest, target);
+    candidate.facts = analyzer.Analyze(*nest);
     candidate.cost = EstimateCost(candidate.facts, target, profile);
     candidates.push_back(std::move(candidate));
   }

@@ -47,7 +47,7 @@ double LeastFlops(const Workload& workload, const std::vector<EstimatedCandidate
 
 // How many candidates are looked at for one workload, by the default schedule and the search alike:
 // so the search's first choice is the default schedule.
-inline constexpr int64_t kCandidatesMax = 4000;
+inline constexpr int64_t kCandidatesMax = 1500;
 
 // The legal candidates of all sketches, best first (ties: in the order of the space). Where there
 // are more than `limit`, a regular sample of each sketch.

@@ -153,6 +153,7 @@ class ContractionSketch {
         absl::StrAppend(&points, "*down");
       }
       writer_.Require(absl::StrCat(points, "+", mv, "+1 <= ", registers));
+      writer_.Require(absl::StrCat((MostAccumulators(widths, lanes) + 1) / 2, " <= ", points));
       writer_.Require(absl::StrCat(points, "*depth <= ", kMaxBlockOperations));
     }
     if (order_ == Order::kPanelOuter && has_block()) {
@@ -174,6 +175,19 @@ class ContractionSketch {
       block_ =
           writer_.Hole("block", DistinctTiles(Extent(roles_.row), {32, 64, 96, 128, 192, 256}));
     }
+  }
+
+  // The largest tile that fits the registers. Tiles of less than half of it leave the arithmetic
+  // waiting for sums and reads; none has been seen to win.
+  int64_t MostAccumulators(const std::vector<int64_t>& widths, int64_t lanes) const {
+    const int64_t longest = Extent(roles_.row) * (TilesDown() ? 2 : 1);
+    int64_t most = 1;
+    for (int64_t width : widths) {
+      const int64_t mv = width / lanes;
+      most =
+          std::max(most, mv * std::min(longest, (input_.target.VectorRegisters() - mv - 1) / mv));
+    }
+    return most;
   }
 
   // Where rows are short, one alone leaves accumulators idle: the tile takes two.
