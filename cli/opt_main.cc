@@ -174,7 +174,9 @@ StatusOr<ExitCode> RunHere(const Workload& workload, const pb::Artifact& artifac
   std::vector<int64_t> params;
   for (const Param& param : workload.params) params.push_back(param.max);
   const hone_kernel_args args = {buffers.pointers(), params.data(), scratch, hone_pool_host(pool)};
-  if (prepare != nullptr) prepare(&args);
+  if (prepare != nullptr) {
+    std::printf("prepared in %.2f ms\n", SecondsOf(prepare, args) * 1e3);
+  }
   double best = SecondsOf(run, args);
   double peak = 0;
   const int visits = std::clamp(static_cast<int>(0.5 / best), 5, 2000);

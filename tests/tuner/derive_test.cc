@@ -266,13 +266,25 @@ layout x 0,1/8,2,3,1%8
 layout y 0,1/8,2,3,1%8
 winograd c h 2
 winograd c.m w 2
-inline c.g
 inline c
+prepare c.g
 prepare c.m.g
 layout c.d 0,1,2/8,3,4,2%8
 layout c.m.d 0,1,2,3/8,4,5,3%8
 layout c.m.m 0,1,2,3/8,4,5,3%8
 layout c.m.g 0,1,2/8,3,2%8
+tile c.m.g d1 8
+reorder c.m.g d1.0 d2 w.k d0 d1.1
+unroll c.m.g w.k
+unroll c.m.g d0
+vectorize c.m.g d1.1
+layout c.g 0,2,3,1
+at c.g c.m.g d2
+reorder c.g h.k d1 d3 d0
+unroll c.g h.k
+unroll c.g d1
+unroll c.g d3
+vectorize c.g d0
 tile y o ?group
 tile y o.1 8
 tile y h ?strip

@@ -116,6 +116,7 @@ class WinogradSketch {
   std::vector<Sketch> Write() {
     WriteAlgorithm();
     WriteLayouts();
+    WriteWeights();
     WriteResults();
     WriteData();
     return WriteProducts();
@@ -143,9 +144,8 @@ class WinogradSketch {
       Do(WinogradStep{products_, dim, kTile});
       products_ += ".m";
     }
-    for (size_t s = 0; s + 1 < depth(); ++s) Do(InlineStep{results_[s] + ".g"});
     Do(InlineStep{results_[0]});
-    Do(PrepareStep{results_.back() + ".g"});
+    for (const std::string& stage : results_) Do(PrepareStep{stage + ".g"});
   }
 
   // Points outermost, then as the boundary has it.
@@ -167,7 +167,6 @@ class WinogradSketch {
       layout.dims.push_back(part);
     }
     Do(LayoutStep{products_, layout});
-    WriteWeightLayout(products);
   }
 
   static int PositionOf(const Stage& stage, absl::string_view dim) {
@@ -178,27 +177,59 @@ class WinogradSketch {
     return 0;
   }
 
-  // Panels of one vector: a tile of several reads as many streams.
-  void WriteWeightLayout(const Stage& products) {
-    const std::string weights = results_.back() + ".g";
-    for (const Access& access : AccessesOf(products.body)) {
-      if (access.tensor != weights) continue;
-      Layout layout;
-      std::vector<int> reduced;
-      const int panel = access.PlainIndexOf(roles_.panel);
-      for (size_t i = 0; i < access.indices.size(); ++i) {
-        bool reduces = false;
-        for (const Dim& dim : products.reduce) reduces |= UsesVar(access.indices[i], dim.name);
-        if (reduces) {
-          reduced.push_back(static_cast<int>(i));
-        } else if (static_cast<int>(i) != panel) {
-          layout.dims.push_back({static_cast<int>(i)});
-        }
+  // The one access of a stage's body to a tensor.
+  Access AccessOf(const std::string& stage, const std::string& tensor) const {
+    for (const Access& access : AccessesOf(nest_.FindStage(stage)->stage.body)) {
+      if (access.tensor == tensor) return access;
+    }
+    HONE_CHECK(false) << stage << " does not read " << tensor;
+    return {};
+  }
+
+  // Panels of one vector: a product's tile of several reads as many streams. The transform is done
+  // once, in `prepare`, but every candidate that is measured does it: vectors run along the panel,
+  // points are written out, and one dim's transform is made just before the next one's reads it.
+  void WriteWeights() {
+    std::string reader = products_;
+    std::string panel_dim = roles_.panel;
+    std::string place;
+    for (size_t s = depth(); s-- > 0;) {
+      const std::string weights = results_[s] + ".g";
+      const Access access = AccessOf(reader, weights);
+      const Stage& stage = nest_.FindStage(weights)->stage;
+      const int panel = access.PlainIndexOf(panel_dim);
+      panel_dim = stage.dims[panel].name;
+      std::vector<std::string> points, others;
+      std::vector<int> order;
+      for (int i = 0; i < static_cast<int>(stage.dims.size()); ++i) {
+        if (i == panel) continue;
+        (i <= static_cast<int>(s) ? points : others).push_back(stage.dims[i].name);
+        order.push_back(i);
       }
-      layout.dims.push_back({panel, lanes()});
-      for (int i : reduced) layout.dims.push_back({i});
-      layout.dims.push_back({panel, 1, lanes()});
-      Do(LayoutStep{weights, layout});
+      if (reader == products_) {
+        Layout layout = Layout::Identity(static_cast<int>(points.size()));
+        layout.dims.push_back({panel, lanes()});
+        for (int i : order) {
+          if (i >= static_cast<int>(points.size())) layout.dims.push_back({i});
+        }
+        layout.dims.push_back({panel, 1, lanes()});
+        Do(LayoutStep{weights, layout});
+        writer_.Line("tile ", weights, " ", panel_dim, " ", lanes());
+        others.insert(others.begin(), panel_dim + ".0");
+        place = others.back();
+      } else {
+        writer_.Line("layout ", weights, " ", absl::StrJoin(order, ","), ",", panel);
+        writer_.Line("at ", weights, " ", reader, " ", place);
+        // The window that is left: one dim of the weights; all else is one point here.
+        points.insert(points.end(), others.begin(), others.end());
+        others.clear();
+      }
+      const std::string vector = panel_dim + (reader == products_ ? ".1" : "");
+      others.insert(others.end(), points.begin(), points.end());
+      writer_.Line("reorder ", weights, " ", absl::StrJoin(others, " "), " ", vector);
+      for (const std::string& point : points) writer_.Line("unroll ", weights, " ", point);
+      writer_.Line("vectorize ", weights, " ", vector);
+      reader = weights;
     }
   }
 
