@@ -1,5 +1,6 @@
 #include "cli/tuning_report.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace hone {
@@ -30,6 +31,13 @@ TEST(TuningReportTest, ShowsWhatEachKernelAndTheModelGained) {
             "the whole model            5  20.2 ms  9.70 ms  2.08x     45.8      95.3   40.9 %    "
             "85.1 %\n"
             "peak: 112.0 GFLOP/s of fp32 multiply-adds, measured beside\n");
+}
+
+TEST(TuningReportTest, ExplainsHowAKernelCanPassThePeak) {
+  TuningProgress progress;
+  progress.kernels = {{.name = "conv3x3", .flops = 231.2e6, .default_ns = 2e6, .best_ns = 1.2e6}};
+  progress.peak_gflops = 100;
+  EXPECT_THAT(TuningReport(progress, 0), testing::HasSubstr("above 100 %: Winograd's algorithm"));
 }
 
 }  // namespace

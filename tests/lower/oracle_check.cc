@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <string>
+#include <vector>
 
 #include "compiler/compile.h"
 #include "compiler/operators/reference.h"
@@ -46,41 +49,73 @@ TensorMap RandomInputs(const Workload& workload, std::mt19937_64& random) {
   return inputs;
 }
 
-}  // namespace
+// One output as the oracle has it and as the compiled kernel does.
+struct Outcome {
+  std::string output;
+  Tensor want;
+  Tensor got;
+};
 
-bool AgreesWithOracle(const Workload& workload, const Schedule& schedule, const Target& target,
-                      std::mt19937_64& random) {
-  auto artifact = Compile(workload, schedule, target);
-  if (!artifact.ok()) {
-    EXPECT_EQ(artifact.status().code(), absl::StatusCode::kInvalidArgument)
-        << artifact.status() << "\n"
-        << schedule.ToString();
-    return false;
-  }
+StatusOr<std::vector<Outcome>> RunBesideOracle(const Workload& workload, const Schedule& schedule,
+                                               const Target& target, std::mt19937_64& random) {
+  HONE_ASSIGN_OR_RETURN(pb::Artifact artifact, Compile(workload, schedule, target));
   TensorMap inputs = RandomInputs(workload, random);
-  auto expected = EvaluateWorkload(workload, inputs);
-  EXPECT_TRUE(expected.ok()) << expected.status();
-  auto physical = PhysicalBuffers(artifact->manifest(), inputs);
-  Status ran = RunArtifact(*artifact, {}, physical);
-  EXPECT_TRUE(ran.ok()) << ran;
-  for (const pb::BufferInfo& info : artifact->manifest().buffers()) {
+  HONE_ASSIGN_OR_RETURN(TensorMap expected, EvaluateWorkload(workload, inputs));
+  auto physical = PhysicalBuffers(artifact.manifest(), inputs);
+  if (Status ran = RunArtifact(artifact, {}, physical); !ran.ok()) {
+    return absl::InternalError(ran.message());
+  }
+  std::vector<Outcome> outcomes;
+  for (const pb::BufferInfo& info : artifact.manifest().buffers()) {
     if (info.role() != pb::BUFFER_ROLE_OUTPUT) continue;
-    const Tensor& want = expected->at(info.name());
+    const Tensor& want = expected.at(info.name());
     const int rank = static_cast<int>(want.shape.size());
     Layout layout = info.layout().empty() ? Layout::Identity(rank) : *Layout::Parse(info.layout());
     Tensor got = want;
     ConvertLayout(physical.at(info.name()).bytes.data(), layout, got.bytes.data(),
                   Layout::Identity(rank), want.shape, DTypeBytes(want.dtype));
-    for (int64_t i = 0; i < want.ElementCount(); ++i) {
-      const double error = std::abs(got.Get(i) - want.Get(i));
-      if (error <= 1e-4 + 1e-4 * std::abs(want.Get(i))) continue;
-      ADD_FAILURE() << info.name() << " element " << i << " is " << got.Get(i) << ", not "
-                    << want.Get(i) << " with\n"
+    outcomes.push_back({info.name(), want, std::move(got)});
+  }
+  return outcomes;
+}
+
+}  // namespace
+
+bool AgreesWithOracle(const Workload& workload, const Schedule& schedule, const Target& target,
+                      std::mt19937_64& random) {
+  auto outcomes = RunBesideOracle(workload, schedule, target, random);
+  if (!outcomes.ok()) {
+    EXPECT_EQ(outcomes.status().code(), absl::StatusCode::kInvalidArgument)
+        << outcomes.status() << "\n"
+        << schedule.ToString();
+    return false;
+  }
+  for (const Outcome& outcome : *outcomes) {
+    for (int64_t i = 0; i < outcome.want.ElementCount(); ++i) {
+      const double want = outcome.want.Get(i);
+      if (std::abs(outcome.got.Get(i) - want) <= 1e-4 + 1e-4 * std::abs(want)) continue;
+      ADD_FAILURE() << outcome.output << " element " << i << " is " << outcome.got.Get(i)
+                    << ", not " << want << " with\n"
                     << workload.ToString() << schedule.ToString();
       return true;
     }
   }
   return true;
+}
+
+StatusOr<double> RmsErrorAgainstOracle(const Workload& workload, const Schedule& schedule,
+                                       const Target& target, std::mt19937_64& random) {
+  HONE_ASSIGN_OR_RETURN(const std::vector<Outcome> outcomes,
+                        RunBesideOracle(workload, schedule, target, random));
+  double squares = 0;
+  int64_t count = 0;
+  for (const Outcome& outcome : outcomes) {
+    for (int64_t i = 0; i < outcome.want.ElementCount(); ++i, ++count) {
+      const double error = outcome.got.Get(i) - outcome.want.Get(i);
+      squares += error * error;
+    }
+  }
+  return std::sqrt(squares / static_cast<double>(std::max<int64_t>(count, 1)));
 }
 
 }  // namespace hone

@@ -14,4 +14,9 @@ namespace hone {
 bool AgreesWithOracle(const Workload& workload, const Schedule& schedule, const Target& target,
                       std::mt19937_64& random);
 
+// Root of the mean square of what the outputs differ by, on inputs from N(0,1). The oracle sums in
+// float64 and rounds once.
+StatusOr<double> RmsErrorAgainstOracle(const Workload& workload, const Schedule& schedule,
+                                       const Target& target, std::mt19937_64& random);
+
 }  // namespace hone

@@ -86,5 +86,42 @@ const Case kCases[] = {
 
 INSTANTIATE_TEST_SUITE_P(Cases, DerivedCodeTest, testing::ValuesIn(kCases));
 
+// The bound of the class: four times the rms error of fp32 sums in sequence.
+TEST(NumericsTest, WhatIsDerivedStaysWithinTheFp32Class) {
+  auto workload = Workload::Parse(
+      "workload/1\ninput x f32 [1,64,14,14]\nconstant w f32 [64,64,3,3]\n"
+      "output y f32 [1,64,14,14]\n"
+      "stage c f32 [n:1,o:64,h:14,w:14] sum [i:64,p:3,q:3] = "
+      "x[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n"
+      "stage y f32 [n:1,o:64,h:14,w:14] = c[n,o,h,w]\n");
+  ASSERT_TRUE(workload.ok()) << workload.status();
+  const Target target = TestTarget(1);
+  const Layout blocked = *Layout::Parse(kBlocked);
+  auto sketches = DeriveSketches(*workload, {blocked, Layout::Identity(4), blocked}, target);
+  ASSERT_TRUE(sketches.ok()) << sketches.status();
+  std::mt19937_64 inputs(7);
+  auto sequential = RmsErrorAgainstOracle(*workload, Schedule{}, target, inputs);
+  ASSERT_TRUE(sequential.ok()) << sequential.status();
+  std::mt19937_64 random(1);
+  int winograd = 0;
+  for (const Sketch& sketch : *sketches) {
+    for (int draw = 0; draw < 200; ++draw) {
+      Assignment assignment;
+      for (const Hole& hole : sketch.holes()) {
+        assignment.push_back(static_cast<int>(random() % hole.values.size()));
+      }
+      if (!sketch.Satisfies(assignment)) continue;
+      std::mt19937_64 same_inputs(7);
+      auto error =
+          RmsErrorAgainstOracle(*workload, *sketch.Instantiate(assignment), target, same_inputs);
+      if (!error.ok()) continue;  // refused: AgreesWithTheOracle counts those
+      EXPECT_LE(*error, 4 * *sequential) << sketch.name();
+      winograd += sketch.name().rfind("winograd", 0) == 0;
+      break;
+    }
+  }
+  EXPECT_GT(winograd, 0);
+}
+
 }  // namespace
 }  // namespace hone
