@@ -364,23 +364,34 @@ class LoopBuilder {
 
   StatusOr<Stmt> BuildLoop(OpenStage& s, size_t level, bool init) {
     const std::string& loop = s.nest->order[level];
-    const TileSplit* outer_of = nullptr;
-    for (const TileSplit& tile : s.nest->tiles) {
-      if (loop == tile.axis + ".0") outer_of = &tile;
-    }
-    if (outer_of == nullptr || s.chosen.count(outer_of->axis)) {
+    const TileSplit* undecided = UndecidedTile(s, loop);
+    if (undecided == nullptr) {
       HONE_ASSIGN_OR_RETURN(Expr extent, ExtentOf(s, loop));
-      return BuildFor(s, level, extent, init);
+      return BuildFor(s, level, Simple(extent), init);
     }
-    HONE_ASSIGN_OR_RETURN(Expr extent, ExtentOf(s, outer_of->axis));
+    // One loop a stretch. A fusion may hold several tiles: each choice leaves one fewer.
+    HONE_ASSIGN_OR_RETURN(Expr extent, ExtentOf(s, undecided->axis));
     std::vector<Stmt> stretches;
-    for (const TileStretch& stretch : TileStretches(extent, outer_of->size, outer_of->multiple)) {
-      s.chosen[outer_of->axis] = stretch;
-      HONE_ASSIGN_OR_RETURN(Stmt body, BuildFor(s, level, Simple(stretch.count), init));
+    for (const TileStretch& stretch : TileStretches(extent, undecided->size, undecided->multiple)) {
+      s.chosen[undecided->axis] = stretch;
+      HONE_ASSIGN_OR_RETURN(Stmt body, BuildLoop(s, level, init));
       stretches.push_back(body);
-      s.chosen.erase(outer_of->axis);
+      s.chosen.erase(undecided->axis);
     }
     return Block(std::move(stretches));
+  }
+
+  // A tile whose outer loop is `loop`, or fused into it, and whose stretch is not chosen.
+  const TileSplit* UndecidedTile(const OpenStage& s, const std::string& loop) const {
+    for (const TileSplit& tile : s.nest->tiles) {
+      if (loop == tile.axis + ".0" && !s.chosen.count(tile.axis)) return &tile;
+    }
+    for (const Fusion& fusion : s.nest->fusions) {
+      if (fusion.name != loop) continue;
+      if (const TileSplit* outer = UndecidedTile(s, fusion.outer)) return outer;
+      return UndecidedTile(s, fusion.inner);
+    }
+    return nullptr;
   }
 
   StatusOr<Stmt> BuildFor(OpenStage& s, size_t level, const Expr& extent, bool init) {

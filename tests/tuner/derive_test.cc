@@ -7,6 +7,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "compiler/compile.h"
 #include "compiler/schedule/schedule.h"
 
 namespace hone {
@@ -186,6 +187,25 @@ TEST(DeriveTest, EveryCandidateIsLegal) {
           auto nest = ApplySchedule(*schedule, derived.workload);
           ASSERT_TRUE(nest.ok()) << c.name << " " << sketch.name() << ": " << nest.status() << "\n"
                                  << schedule->ToString();
+        }
+      }
+    }
+  }
+}
+
+// Whether stages are computed before they are read shows only here.
+TEST(DeriveTest, EverySketchBecomesAProgram) {
+  for (int threads : {1, 4}) {
+    for (const Case& c : Cases()) {
+      const Derived derived = Derive(c, Avx2(threads));
+      for (const Sketch& sketch : derived.sketches) {
+        for (const Assignment& assignment : SomeAssignments(sketch, 4)) {
+          auto schedule = sketch.Instantiate(assignment);
+          ASSERT_TRUE(schedule.ok()) << schedule.status() << "\n" << sketch.ToString();
+          auto program = LowerWorkload(derived.workload, *schedule, Avx2(threads));
+          ASSERT_TRUE(program.ok())
+              << c.name << " " << sketch.name() << ": " << program.status() << "\n"
+              << schedule->ToString();
         }
       }
     }

@@ -114,8 +114,12 @@ class ContractionSketch {
       WriteReduceBlocks();
     } else {
       WriteTiles();
+      if (input_.target.threads > 1) ShareBetweenThreads();
       WriteMicroKernel(anchor(), roles_.main, outside_.back());
-      WritePlaces();
+      // Legal only once the stage that reads it has its place.
+      if (CopiesInRows())
+        writer_.Line("at ", bordered_, "@", anchor(), " ", output(), " ",
+                     outside_[copy_depth_ - 1]);
     }
     return writer_.Finish();
   }
@@ -343,18 +347,17 @@ class ContractionSketch {
     WriteMicroKernel(c + ".r", roles_.main + ".i", roles_.row + ".0");
   }
 
-  // Threads, and the place of a bordered copy.
-  void WritePlaces() {
-    const bool threads = input_.target.threads > 1;
-    const bool copied = !bordered_.empty() && copy_in_rows_;
-    std::string place = copied ? outside_[copy_depth_ - 1] : "";
-    if (threads) {
-      const size_t depth = copied ? copy_depth_ : parallel_depth_;
-      const std::string fused = writer_.FuseParallel(
-          output(), std::vector<std::string>(outside_.begin(), outside_.begin() + depth));
-      if (copied) place = fused;
-    }
-    if (copied) writer_.Line("at ", bordered_, "@", anchor(), " ", output(), " ", place);
+  bool CopiesInRows() const { return !bordered_.empty() && copy_in_rows_; }
+
+  // Fuses the outermost loops into one; what is computed inside the last of them names the result.
+  void ShareBetweenThreads() {
+    const size_t depth = CopiesInRows() ? copy_depth_ : parallel_depth_;
+    const auto end = outside_.begin() + static_cast<std::ptrdiff_t>(depth);
+    const std::string fused =
+        writer_.FuseParallel(output(), std::vector<std::string>(outside_.begin(), end));
+    outside_.erase(outside_.begin(), end - 1);
+    outside_.front() = fused;
+    copy_depth_ = CopiesInRows() ? 1 : copy_depth_;
   }
 
   const RuleInput& input_;
