@@ -375,12 +375,12 @@ tile y m ?rows
 reorder y m.0 n.0 m.1 n.1
 unroll y m.1
 vectorize y n.1
+parallel y m.0
 at y.a y n.0
 tile y.a k ?depth
 reorder y.a k.0 k.1 m n
 vectorize y.a n
 microkernel y.a k.1
-parallel y m.0
 )");
 }
 

@@ -115,13 +115,22 @@ Sketch Write(const RuleInput& input, const Roles& roles, bool copy_in_rows) {
   loops.insert(loops.begin() + (loops.empty() ? 0 : 1), roles.panel_out + ".0");
   const size_t outside = loops.size();
   if (has_row) loops.push_back(roles.row_out + ".0");
-  const std::string place = loops.back();
+  std::string place = loops.back();
   if (has_row) loops.push_back(roles.row_out + ".1");
   loops.push_back(roles.panel_out + ".1");
   writer.Line("reorder ", y, " ", absl::StrJoin(loops, " "));
   if (has_row) writer.Line("unroll ", y, " ", roles.row_out, ".1");
   writer.Line("vectorize ", y, " ", roles.panel_out, ".1");
 
+  const bool copied = roles.data.padded && copy_in_rows;
+  const size_t copy_depth = std::min<size_t>(2, outside);  // inside n and the block of channels
+  std::string copy_place = loops[copy_depth - 1];
+  if (threads) {
+    const size_t shared = copied ? copy_depth : outside;
+    copy_place =
+        writer.FuseParallel(y, std::vector<std::string>(loops.begin(), loops.begin() + shared));
+    if (!has_row && shared == outside) place = copy_place;
+  }
   writer.Line("at ", c, " ", y, " ", place);
   std::vector<std::string> order = reduce;
   for (const Dim& dim : input.anchor->stage.dims) {
@@ -133,14 +142,6 @@ Sketch Write(const RuleInput& input, const Roles& roles, bool copy_in_rows) {
   writer.Line("vectorize ", c, " ", roles.panel);
   writer.Line("microkernel ", c, " ", kernel);
 
-  const bool copied = roles.data.padded && copy_in_rows;
-  const size_t copy_depth = std::min<size_t>(2, outside);  // inside n and the block of channels
-  std::string copy_place = loops[copy_depth - 1];
-  if (threads) {
-    copy_place = writer.FuseParallel(
-        y,
-        std::vector<std::string>(loops.begin(), loops.begin() + (copied ? copy_depth : outside)));
-  }
   if (copied) writer.Line("at ", roles.data.tensor, "@", c, " ", y, " ", copy_place);
   return writer.Finish();
 }

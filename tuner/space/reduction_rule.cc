@@ -77,12 +77,17 @@ std::vector<Sketch> ReductionRule(const RuleInput& input) {
   loops.insert(loops.begin() + (loops.empty() ? 0 : 1), panel_out + ".0");
   const size_t outside = loops.size();
   if (has_row) loops.push_back(row_out + ".0");
-  const std::string place = loops.back();
+  std::string place = loops.back();
   if (has_row) loops.push_back(row_out + ".1");
   loops.push_back(panel_out + ".1");
   writer.Line("reorder ", y, " ", absl::StrJoin(loops, " "));
   if (has_row) writer.Line("unroll ", y, " ", row_out, ".1");
   writer.Line("vectorize ", y, " ", panel_out, ".1");
+  if (input.target.threads > 1) {
+    const std::string shared =
+        writer.FuseParallel(y, std::vector<std::string>(loops.begin(), loops.begin() + outside));
+    if (!has_row) place = shared;
+  }
   writer.Line("at ", c, " ", y, " ", place);
   writer.Line("tile ", c, " ", last.name, " ", depth);
   std::vector<std::string> inner;
@@ -99,9 +104,6 @@ std::vector<Sketch> ReductionRule(const RuleInput& input) {
   writer.Line("reorder ", c, " ", absl::StrJoin(inner, " "));
   writer.Line("vectorize ", c, " ", panel);
   writer.Line("microkernel ", c, " ", last.name, ".1");
-  if (input.target.threads > 1) {
-    writer.FuseParallel(y, std::vector<std::string>(loops.begin(), loops.begin() + outside));
-  }
   return {writer.Finish()};
 }
 
