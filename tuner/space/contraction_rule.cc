@@ -37,13 +37,7 @@ std::optional<Roles> FindRoles(const RuleInput& input) {
   std::optional<ContractionForm> form = MatchContractionForm(anchor.stage);
   if (!form) return std::nullopt;
   Roles roles{.form = *form};
-  std::map<std::string, std::string> anchor_dim;  // by the output's dim
-  for (const Access& access : AccessesOf(input.output->stage.body)) {
-    if (access.tensor != anchor.stage.name) continue;
-    for (size_t d = 0; d < access.indices.size(); ++d) {
-      anchor_dim[access.indices[d]->name] = anchor.stage.dims[d].name;
-    }
-  }
+  std::map<std::string, std::string> anchor_dim = AnchorDims(input);
   const OutputOrder order = OrderOf(input.nest, *input.output);
   roles.panel_out = order.vector_dim;
   roles.panel = anchor_dim[order.vector_dim];

@@ -25,13 +25,7 @@ std::optional<Roles> FindRoles(const RuleInput& input) {
   const StageNest& anchor = *input.anchor;
   const std::optional<ContractionForm> form = MatchContractionForm(anchor.stage);
   if (!form) return std::nullopt;
-  std::map<std::string, std::string> anchor_dim;
-  for (const Access& access : AccessesOf(input.output->stage.body)) {
-    if (access.tensor != anchor.stage.name) continue;
-    for (size_t d = 0; d < access.indices.size(); ++d) {
-      anchor_dim[access.indices[d]->name] = anchor.stage.dims[d].name;
-    }
-  }
+  std::map<std::string, std::string> anchor_dim = AnchorDims(input);
   const OutputOrder order = OrderOf(input.nest, *input.output);
   Roles roles;
   roles.panel_out = order.vector_dim;

@@ -17,13 +17,7 @@ std::vector<Sketch> ReductionRule(const RuleInput& input) {
   const std::string& c = anchor.stage.name;
   const int64_t lanes = input.target.FloatLanes();
   const int64_t registers = input.target.VectorRegisters();
-  std::map<std::string, std::string> anchor_dim;
-  for (const Access& access : AccessesOf(input.output->stage.body)) {
-    if (access.tensor != c) continue;
-    for (size_t d = 0; d < access.indices.size(); ++d) {
-      anchor_dim[access.indices[d]->name] = anchor.stage.dims[d].name;
-    }
-  }
+  std::map<std::string, std::string> anchor_dim = AnchorDims(input);
   const OutputOrder order = OrderOf(input.nest, *input.output);
   const std::string& panel_out = order.vector_dim;
   const std::string panel = anchor_dim[panel_out];

@@ -65,4 +65,16 @@ int64_t DimExtent(const LoopNest& nest, const StageNest& stage, absl::string_vie
   return 1;
 }
 
+std::map<std::string, std::string> AnchorDims(const RuleInput& input) {
+  std::map<std::string, std::string> dims;
+  const Stage& anchor = input.anchor->stage;
+  for (const Access& access : AccessesOf(input.output->stage.body)) {
+    if (access.tensor != anchor.name) continue;
+    for (size_t d = 0; d < access.indices.size(); ++d) {
+      dims[access.indices[d]->name] = anchor.dims[d].name;
+    }
+  }
+  return dims;
+}
+
 }  // namespace hone

@@ -4,6 +4,7 @@
 // straight-line block has at most kMaxBlockOperations operations.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,9 @@ VectorRead VectorReadOf(const LoopNest& nest, const Access& access, absl::string
 
 // Extent of a dim of the stage, reduce dims included.
 int64_t DimExtent(const LoopNest& nest, const StageNest& stage, absl::string_view dim);
+
+// What each of the output's dims is called in the anchor; dims that do not index it are missing.
+std::map<std::string, std::string> AnchorDims(const RuleInput& input);
 
 std::vector<Sketch> ContractionRule(const RuleInput& input);
 std::vector<Sketch> WinogradRule(const RuleInput& input);

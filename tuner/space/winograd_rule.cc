@@ -55,12 +55,7 @@ std::optional<Roles> FindRoles(const RuleInput& input) {
   if (!form) return std::nullopt;
   const int64_t lanes = input.target.FloatLanes();
   Roles roles;
-  for (const Access& access : AccessesOf(input.output->stage.body)) {
-    if (access.tensor != anchor.name) continue;
-    for (size_t d = 0; d < access.indices.size(); ++d) {
-      roles.anchor_dim[access.indices[d]->name] = anchor.dims[d].name;
-    }
-  }
+  roles.anchor_dim = AnchorDims(input);
   const OutputOrder order = OrderOf(input.nest, *input.output);
   roles.panel_out = order.vector_dim;
   roles.panel = roles.anchor_dim[order.vector_dim];
