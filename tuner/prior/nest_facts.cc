@@ -216,7 +216,7 @@ class NestAnalyzer::Analysis {
   NestFacts Run() {
     NestFacts facts;
     for (const StageNest& stage : nest_.stages) {
-      if (stage.placement == Placement::kPrepare || stage.placement == Placement::kInline) continue;
+      if (stage.placement == Placement::kInline || IsPrepared(stage)) continue;
       facts.stages.push_back(Analyze(stage));
     }
     return facts;
@@ -253,6 +253,13 @@ class NestAnalyzer::Analysis {
       uses.back().spread = group.spread;
     }
     return uses;
+  }
+
+  // Whether the stage is computed once, ahead: by itself, or inside one that is.
+  bool IsPrepared(const StageNest& stage) const {
+    if (stage.placement != Placement::kAt) return stage.placement == Placement::kPrepare;
+    const StageNest* host = nest_.FindStage(stage.host);
+    return host != nullptr && IsPrepared(*host);
   }
 
   const StageLoops& LoopsOf(absl::string_view stage) const { return loops_.at(std::string(stage)); }
@@ -564,6 +571,17 @@ class NestAnalyzer::Analysis {
     facts->tail_use = std::min(1.0, points / machine_lanes / std::max(1.0, instructions));
   }
 
+  // How deep on the path the tensor's producer is computed; 0 where it is not inside of it.
+  size_t PlaceOf(absl::string_view tensor, const Path& path) const {
+    const StageNest* producer = nest_.FindStage(tensor);
+    if (producer == nullptr || producer->placement != Placement::kAt) return 0;
+    const StageNest* host = nest_.FindStage(producer->host);
+    for (size_t i = 0; host != nullptr && i < path.owner.size(); ++i) {
+      if (path.owner[i] == host && path.position[i] + 1 == HostDepth(*producer)) return i + 1;
+    }
+    return 0;
+  }
+
   void DescribeTensors(const StageNest& stage, const Path& path, StageFacts* facts) {
     std::vector<Use> uses;
     for (const Use& use : uses_.at(stage.stage.name)) {
@@ -575,11 +593,19 @@ class NestAnalyzer::Analysis {
       uses.push_back(MakeUse(std::move(result), /*written=*/true));
     }
     const size_t depths = path.trips.size() + 1;
+    // Where each tensor is made anew: loops outside of that use the same memory again.
+    std::vector<size_t> place;
+    for (const Use& use : uses) place.push_back(PlaceOf(use.access.tensor, path));
     std::vector<std::vector<double>> footprint(depths);  // [depth][use]
     for (size_t depth = 0; depth < depths; ++depth) {
       const Extents reach = ReachAt(stage, path, depth);
       for (const Use& use : uses) {
         footprint[depth].push_back(BoxBytes(use, BoxOf(use, reach)));
+      }
+    }
+    for (size_t u = 0; u < uses.size(); ++u) {
+      for (size_t depth = 0; depth < place[u]; ++depth) {
+        footprint[depth][u] = footprint[place[u]][u];
       }
     }
     std::vector<double> before(depths, 1);  // iterations of the loops outside each depth
@@ -594,6 +620,7 @@ class NestAnalyzer::Analysis {
         if (total <= kUsableShare * capacity) break;
         ++depth;
       }
+      if (depth <= place[use]) return footprint[place[use]][use];  // it never leaves the cache
       const size_t outer = depth == 0 ? 0 : depth - 1;
       return footprint[outer][use] * before[outer];
     };
@@ -614,7 +641,7 @@ class NestAnalyzer::Analysis {
       const Buffer* buffer = nest_.FindBuffer(tensor.tensor);
       const StageNest* producer = nest_.FindStage(tensor.tensor);
       tensor.constant = (buffer != nullptr && buffer->role == BufferRole::kConstant) ||
-                        (producer != nullptr && producer->placement == Placement::kPrepare);
+                        (producer != nullptr && IsPrepared(*producer));
       tensor.gathered = !vector_dim.empty() &&
                         VectorReadOf(nest_, uses[u].access, vector_dim,
                                      static_cast<int64_t>(facts->lanes)) == VectorRead::kGather;

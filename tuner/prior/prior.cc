@@ -2,12 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
+#include <utility>
 
 #include "tuner/space/derive.h"
 
 namespace hone {
 namespace {
 
+// Of the candidates that are estimated, where there are too many: so many are a regular sample, the
+// others are found by steps from the best of these.
+constexpr double kSampledShare = 0.6;
+constexpr size_t kStepsFrom = 8;
 constexpr int64_t kPointsMax = 200000;  // of one sketch that are looked at
 // How much of what the other bounds take adds to the largest: nothing overlaps perfectly.
 constexpr double kImperfectOverlap = 0.25;
@@ -35,6 +41,100 @@ double BlockCycles(const StageFacts& stage, const Target& target, const MachineP
   // A block's loads and arithmetic compete for the same issue slots.
   return longest + 0.1 * (arithmetic + loads - std::min(arithmetic + loads, longest)) + 1.5;
 }
+
+// A sketch and a value for each of its holes.
+using Point = std::pair<int, Assignment>;
+
+// All that meet their requirements; these are quickly asked, estimating is not.
+std::vector<Point> PointsOf(const std::vector<Sketch>& sketches) {
+  std::vector<Point> points;
+  for (size_t s = 0; s < sketches.size(); ++s) {
+    const std::vector<Hole>& holes = sketches[s].holes();
+    const int64_t size = sketches[s].Size();
+    const int64_t step = (size / kPointsMax) | 1;  // odd: visits all values of even domains
+    for (int64_t i = 0; i < size; i += step) {
+      Assignment assignment;
+      int64_t rest = i;
+      for (const Hole& hole : holes) {
+        const int64_t values = static_cast<int64_t>(hole.values.size());
+        assignment.push_back(static_cast<int>(rest % values));
+        rest /= values;
+      }
+      if (sketches[s].Satisfies(assignment)) points.emplace_back(s, std::move(assignment));
+    }
+  }
+  return points;
+}
+
+class Estimator {
+ public:
+  Estimator(const Workload& workload, const std::vector<Sketch>& sketches, const Target& target,
+            const MachineProfile& profile)
+      : sketches_(sketches),
+        target_(target),
+        profile_(profile),
+        series_(workload),
+        analyzer_(target) {}
+
+  int64_t count() const { return static_cast<int64_t>(candidates_.size()); }
+
+  // Adds the point's candidate, if it is new and legal.
+  void Estimate(const Point& point) {
+    if (!seen_.insert(point).second) return;
+    const StatusOr<Schedule> schedule = sketches_[point.first].Instantiate(point.second);
+    if (!schedule.ok()) return;
+    const StatusOr<LoopNest> nest = series_.Apply(*schedule);
+    if (!nest.ok()) return;
+    EstimatedCandidate candidate{.sketch = point.first, .assignment = point.second};
+    candidate.schedule = schedule->ToString();
+    candidate.facts = analyzer_.Analyze(*nest);
+    candidate.cost = EstimateCost(candidate.facts, target_, profile_);
+    candidates_.push_back(std::move(candidate));
+  }
+
+  // Every other value of each hole of the best candidates. False when that was all seen.
+  bool StepFromBest(int64_t limit) {
+    Sort();
+    std::vector<Point> best;
+    for (size_t c = 0; c < candidates_.size() && c < kStepsFrom; ++c) {
+      best.emplace_back(candidates_[c].sketch, candidates_[c].assignment);
+    }
+    const size_t before = seen_.size();
+    for (const Point& from : best) {
+      const std::vector<Hole>& holes = sketches_[from.first].holes();
+      for (size_t h = 0; h < holes.size(); ++h) {
+        for (size_t v = 0; v < holes[h].values.size() && count() < limit; ++v) {
+          Point to = from;
+          to.second[h] = static_cast<int>(v);
+          if (sketches_[to.first].Satisfies(to.second)) Estimate(to);
+        }
+      }
+    }
+    return seen_.size() > before;
+  }
+
+  std::vector<EstimatedCandidate> TakeSorted() {
+    Sort();
+    return std::move(candidates_);
+  }
+
+ private:
+  // Ties stay in the order of the space.
+  void Sort() {
+    std::stable_sort(candidates_.begin(), candidates_.end(),
+                     [](const EstimatedCandidate& a, const EstimatedCandidate& b) {
+                       return a.cost.total_ns < b.cost.total_ns;
+                     });
+  }
+
+  const std::vector<Sketch>& sketches_;
+  const Target& target_;
+  const MachineProfile& profile_;
+  ScheduleSeries series_;
+  NestAnalyzer analyzer_;
+  std::vector<EstimatedCandidate> candidates_;
+  std::set<Point> seen_;
+};
 
 }  // namespace
 
@@ -99,45 +199,20 @@ std::vector<EstimatedCandidate> EstimateCandidates(const Workload& workload,
                                                    const std::vector<Sketch>& sketches,
                                                    const Target& target,
                                                    const MachineProfile& profile, int64_t limit) {
-  // All that meet their requirements; these are quickly asked, estimating is not.
-  std::vector<std::pair<int, Assignment>> points;
-  for (size_t s = 0; s < sketches.size(); ++s) {
-    const std::vector<Hole>& holes = sketches[s].holes();
-    const int64_t size = sketches[s].Size();
-    const int64_t step = (size / kPointsMax) | 1;  // odd: visits all values of even domains
-    for (int64_t i = 0; i < size; i += step) {
-      Assignment assignment;
-      int64_t rest = i;
-      for (const Hole& hole : holes) {
-        const int64_t values = static_cast<int64_t>(hole.values.size());
-        assignment.push_back(static_cast<int>(rest % values));
-        rest /= values;
-      }
-      if (sketches[s].Satisfies(assignment)) points.emplace_back(s, std::move(assignment));
-    }
-  }
-  const double step =
-      std::max(1.0, static_cast<double>(points.size()) / static_cast<double>(limit));
-  std::vector<EstimatedCandidate> candidates;
-  ScheduleSeries series(workload);
-  NestAnalyzer analyzer(target);
+  const std::vector<Point> points = PointsOf(sketches);
+  const double sampled = static_cast<double>(points.size()) <= static_cast<double>(limit)
+                             ? static_cast<double>(points.size())
+                             : kSampledShare * static_cast<double>(limit);
+  Estimator estimator(workload, sketches, target, profile);
+  const double step = std::max(1.0, static_cast<double>(points.size()) / std::max(1.0, sampled));
   for (double at = 0; at < static_cast<double>(points.size()); at += step) {
-    auto& [sketch, assignment] = points[static_cast<size_t>(at)];
-    const StatusOr<Schedule> schedule = sketches[sketch].Instantiate(assignment);
-    if (!schedule.ok()) continue;
-    const StatusOr<LoopNest> nest = series.Apply(*schedule);
-    if (!nest.ok()) continue;
-    EstimatedCandidate candidate{.sketch = sketch, .assignment = std::move(assignment)};
-    candidate.schedule = schedule->ToString();
-    candidate.facts = analyzer.Analyze(*nest);
-    candidate.cost = EstimateCost(candidate.facts, target, profile);
-    candidates.push_back(std::move(candidate));
+    estimator.Estimate(points[static_cast<size_t>(at)]);
   }
-  std::stable_sort(candidates.begin(), candidates.end(),
-                   [](const EstimatedCandidate& a, const EstimatedCandidate& b) {
-                     return a.cost.total_ns < b.cost.total_ns;
-                   });
-  return candidates;
+  // A sample passes by the best; steps from the best that it has lead there.
+  while (estimator.count() < std::min<int64_t>(limit, static_cast<int64_t>(points.size())) &&
+         estimator.StepFromBest(limit)) {
+  }
+  return estimator.TakeSorted();
 }
 
 StatusOr<Schedule> DefaultSchedule(const Workload& workload, const std::vector<Layout>& layouts,

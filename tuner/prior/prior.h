@@ -50,7 +50,7 @@ double LeastFlops(const Workload& workload, const std::vector<EstimatedCandidate
 inline constexpr int64_t kCandidatesMax = 1500;
 
 // The legal candidates of all sketches, best first (ties: in the order of the space). Where there
-// are more than `limit`, a regular sample of each sketch.
+// are more than `limit`: a regular sample, and what steps of one hole from its best lead to.
 std::vector<EstimatedCandidate> EstimateCandidates(const Workload& workload,
                                                    const std::vector<Sketch>& sketches,
                                                    const Target& target,
