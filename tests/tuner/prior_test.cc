@@ -186,5 +186,34 @@ TEST(PriorTest, AnAlgorithmThatComputesLessMovesTheRoofline) {
   EXPECT_THAT(candidates[0].schedule, testing::HasSubstr("winograd c h 2"));
 }
 
+TEST(NestFactsTest, WhatIsMadeAheadCostsNothing) {
+  const NestFacts facts = FactsOf(
+      "schedule/1\nwinograd c h 2\nwinograd c.m w 2\ninline c\nprepare c.g\nprepare c.m.g\n"
+      "at c.g c.m.g d2\n",
+      Avx2());
+  std::vector<std::string> stages;
+  for (const StageFacts& stage : facts.stages) stages.push_back(stage.stage);
+  EXPECT_THAT(stages, testing::ElementsAre("c.d", "c.m.d", "c.m.m", "c.m", "y"));
+}
+
+TEST(NestFactsTest, WhatStaysInTheCacheIsNotFetchedAgain) {
+  const std::string steps =
+      "schedule/1\nwinograd c h 2\nwinograd c.m w 2\ninline c\nprepare c.g\nprepare c.m.g\n"
+      "tile y h 2\nreorder y n h.0 o h.1 w\nat c.m y h.0\nat c.m.m y h.0\n";
+  const auto l2_misses = [](const NestFacts& facts) {
+    double bytes = 0;
+    for (const StageFacts& stage : facts.stages) {
+      if (stage.stage != "c.m.d") continue;
+      for (const TensorFacts& tensor : stage.tensors) {
+        if (tensor.written) bytes += tensor.l2_miss_bytes;
+      }
+    }
+    return bytes;
+  };
+  const double whole = l2_misses(FactsOf(steps, Avx2()));
+  const double strip = l2_misses(FactsOf(steps + "at c.m.d y h.0\n", Avx2()));
+  EXPECT_LT(strip, whole / 10) << "28 strips use the memory of one";
+}
+
 }  // namespace
 }  // namespace hone
