@@ -59,7 +59,7 @@ Status Agent::Connect() {
       OnSettled(attempt_id, reply);
     });
   };
-  handlers.on_link = [this](Status status) {
+  handlers.on_link = [this](const Status& status) {
     if (status.ok()) {
       spdlog::info("connected to the tracker at {}", options_.tracker);
     } else {

@@ -108,8 +108,9 @@ grpc::ServerUnaryReactor* AgentService::Report(grpc::CallbackServerContext* cont
                                                pb::ReportReply* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   StatusOr<pb::ReportReply> answer = shell_.Report(*request);
+  const Status status = answer.status();
   if (answer.ok()) *reply = *std::move(answer);
-  reactor->Finish(ToGrpc(answer.status()));
+  reactor->Finish(ToGrpc(status));
   return reactor;
 }
 

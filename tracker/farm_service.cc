@@ -9,8 +9,9 @@ namespace {
 
 template <typename Reply>
 void Finish(grpc::ServerUnaryReactor* reactor, Reply* reply, StatusOr<Reply> answer) {
+  const Status status = answer.status();
   if (answer.ok()) *reply = *std::move(answer);
-  reactor->Finish(ToGrpc(answer.status()));
+  reactor->Finish(ToGrpc(status));
 }
 
 }  // namespace

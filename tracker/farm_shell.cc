@@ -168,8 +168,8 @@ void FarmShell::Feed(FarmEvent event) {
     events.pop_front();
     for (FarmEffect& effect : effects) {
       std::optional<FarmEvent> next = std::visit(
-          [this](auto&& e) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return Do(std::move(e)); },
-          std::move(effect));
+          [this](auto& e) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return Do(std::move(e)); },
+          effect);
       if (next) events.push_back(*std::move(next));
     }
   }
@@ -199,7 +199,7 @@ std::optional<FarmEvent> FarmShell::Do(SendOrders effect) {
   return std::nullopt;
 }
 
-std::optional<FarmEvent> FarmShell::Do(CloseSession effect) {
+std::optional<FarmEvent> FarmShell::Do(const CloseSession& effect) {
   const auto session = sessions_.find(effect.session);
   if (session != sessions_.end()) session->second->Close(effect.status);
   return std::nullopt;
@@ -210,7 +210,7 @@ std::optional<FarmEvent> FarmShell::Do(AnswerReport effect) {
   return std::nullopt;
 }
 
-std::optional<FarmEvent> FarmShell::Do(NotifyClient effect) {
+std::optional<FarmEvent> FarmShell::Do(const NotifyClient& effect) {
   AnswerWaiters();
   return std::nullopt;
 }

@@ -80,9 +80,9 @@ class FarmShell {
   std::optional<FarmEvent> Do(PersistEpoch effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<FarmEvent> Do(CommitBatch effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<FarmEvent> Do(SendOrders effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::optional<FarmEvent> Do(CloseSession effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<FarmEvent> Do(const CloseSession& effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<FarmEvent> Do(AnswerReport effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::optional<FarmEvent> Do(NotifyClient effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<FarmEvent> Do(const NotifyClient& effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Remembers how a write to the journal went, for those who wait for what could not be written.
   void NoteWrite(const Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Answers waiters that have results, wait in vain, or have waited long enough.

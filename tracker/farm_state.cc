@@ -52,7 +52,7 @@ std::vector<FarmEffect> FarmState::Step(FarmEvent event, int64_t now_ns) {
   effects_.clear();
   agents_to_tell_.clear();
   refill_ = false;
-  std::visit([this](auto&& e) { On(std::move(e)); }, std::move(event));
+  std::visit([this](auto& e) { On(std::move(e)); }, event);
   if (refill_) FillDevices();
   for (const std::string& name : agents_to_tell_) {
     const auto agent = agents_.find(name);
@@ -100,7 +100,7 @@ void FarmState::On(SubmitEvent event) {
   }
 }
 
-void FarmState::On(CancelEvent event) {
+void FarmState::On(const CancelEvent& event) {
   Seen(event.client_id);
   for (const std::string& id : event.batch_ids) {
     const auto batch = batches_.find(id);
@@ -109,7 +109,7 @@ void FarmState::On(CancelEvent event) {
   }
 }
 
-void FarmState::On(ClientSeenEvent event) {
+void FarmState::On(const ClientSeenEvent& event) {
   Client& client = Seen(event.client_id);
   for (const std::string& id : event.acknowledged) {
     const auto batch = batches_.find(id);
@@ -160,7 +160,7 @@ bool FarmState::Admit(uint64_t session, const pb::AgentState& state) {
   return true;
 }
 
-void FarmState::On(AgentStateEvent event) {
+void FarmState::On(const AgentStateEvent& event) {
   const std::string& name = event.state.agent();
   if (!Admit(event.session, event.state)) return;
   Agent& agent = agents_[name];
@@ -234,7 +234,7 @@ void FarmState::TakeHeld(const std::string& name, Device& device, const pb::Devi
   }
 }
 
-void FarmState::On(EpochPersistedEvent event) {
+void FarmState::On(const EpochPersistedEvent& event) {
   Device& device = devices_[event.device];
   if (device.epoch_asked != event.epoch) return;
   device.epoch_asked = 0;

@@ -92,13 +92,13 @@ class FarmState {
   };
 
   void On(SubmitEvent event);
-  void On(CancelEvent event);
-  void On(ClientSeenEvent event);
-  void On(AgentStateEvent event);
+  void On(const CancelEvent& event);
+  void On(const ClientSeenEvent& event);
+  void On(const AgentStateEvent& event);
   void On(SessionEndedEvent event);
   void On(ReportEvent event);
   void On(TickEvent event);
-  void On(EpochPersistedEvent event);
+  void On(const EpochPersistedEvent& event);
   void On(BatchCommittedEvent event);
 
   // False if the state comes from an agent, or a stream of it, that was replaced.

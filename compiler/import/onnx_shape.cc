@@ -12,13 +12,13 @@
 namespace hone {
 namespace {
 
-Tensor Widened(Tensor tensor) {
+Tensor Widened(const Tensor& tensor) {
   const bool half = tensor.dtype == DType::kF16 || tensor.dtype == DType::kBF16;
   return half ? tensor.As(DType::kF32) : tensor;
 }
 
-Status SetConstant(OnnxNode& node, Tensor tensor) {
-  node.SetOutput(0, node.graph().Constant(Widened(std::move(tensor)), node.name()));
+Status SetConstant(OnnxNode& node, const Tensor& tensor) {
+  node.SetOutput(0, node.graph().Constant(Widened(tensor), node.name()));
   return absl::OkStatus();
 }
 

@@ -37,7 +37,8 @@ class BatchSupervisor {
     }
     // All together; after a mishap, each alone: a candidate that went wrong may have spoiled the
     // memory of the others, and may not even be the one that was at work when it showed.
-    if (!pending_.empty()) RunChild(pending_);
+    // A copy, since settling changes what is pending.
+    if (!pending_.empty()) RunChild(std::vector<int>(pending_));
     while (!pending_.empty() && done_.error().empty()) {
       const int candidate = pending_.front();
       RunChild({candidate});
@@ -51,8 +52,7 @@ class BatchSupervisor {
   }
 
  private:
-  void RunChild(const std::vector<int>& which) {
-    const std::vector<int> indices = which;  // settling changes what is pending
+  void RunChild(const std::vector<int>& indices) {
     const auto relay = [this](const pb::MeasureReply& reply) {
       if (reply.has_done()) {
         done_ = reply.done();

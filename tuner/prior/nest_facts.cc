@@ -531,7 +531,6 @@ class NestAnalyzer::Analysis {
                        double machine_lanes, StageFacts* facts) const {
     const StageNest* owner = &stage;
     const TileSplit* split = nullptr;
-    std::string dim = loop;
     for (const TileSplit& tile : stage.tiles) {
       if (tile.axis + ".1" == loop) split = &tile;
     }
