@@ -152,7 +152,7 @@ class ContractionSketch {
       }
       writer_.Require(absl::StrCat(points, "+", mv, "+1 <= ", registers));
       writer_.Require(absl::StrCat((MostAccumulators(widths, lanes) + 1) / 2, " <= ", points));
-      writer_.Require(absl::StrCat(points, "*depth <= ", kMaxBlockOperations));
+      writer_.Require(absl::StrCat(points, "*depth <= ", input_.block_operations));
     }
     if (order_ == Order::kPanelOuter && has_block()) {
       const int64_t extent = Extent(roles_.block);

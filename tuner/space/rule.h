@@ -25,6 +25,7 @@ struct RuleInput {
   SketchWriter begin;  // holds the schedule lines that made `nest`; every sketch goes on from it
   const StageNest* anchor = nullptr;  // the one reduction, read by `output` alone; null if none
   const StageNest* output = nullptr;  // the last stage
+  int64_t block_operations = kMaxBlockOperations;
 };
 
 // The layout of a tensor, identity where none was given.
