@@ -45,7 +45,7 @@ Status CheckShape(const std::vector<int64_t>& shape) {
 Status ImportConstant(OnnxNode& node) {
   if (const auto* value = node.Find("value")) {
     HONE_ASSIGN_OR_RETURN(Tensor tensor, TensorFromProto(value->t()));
-    return SetConstant(node, std::move(tensor));
+    return SetConstant(node, tensor);
   }
   if (node.HasAttribute("value_float")) {
     return SetConstant(node,
@@ -76,7 +76,7 @@ Status ImportConstantOfShape(OnnxNode& node) {
   if (value.ElementCount() != 1) return absl::InvalidArgumentError("its value is not one number");
   Tensor tensor{.dtype = value.dtype, .shape = shape};
   for (int64_t i = 0; i < tensor.ElementCount(); ++i) tensor.bytes += value.bytes;
-  return SetConstant(node, std::move(tensor));
+  return SetConstant(node, tensor);
 }
 
 Status ImportDropout(OnnxNode& node) {
@@ -110,7 +110,7 @@ Status ImportEyeLike(OnnxNode& node) {
     const int64_t column = row + node.Int("k", 0);
     if (column >= 0 && column < shape[1]) eye.Set(row * shape[1] + column, 1);
   }
-  return SetConstant(node, std::move(eye));
+  return SetConstant(node, eye);
 }
 
 Status ImportFlatten(OnnxNode& node) {
@@ -141,7 +141,7 @@ Status ImportRange(OnnxNode& node) {
   for (int64_t i = 0; i < count; ++i) {
     range.Set(i, start->Get(0) + static_cast<double>(i) * delta->Get(0));
   }
-  return SetConstant(node, std::move(range));
+  return SetConstant(node, range);
 }
 
 Status ImportReshape(OnnxNode& node) {
