@@ -300,10 +300,8 @@ unroll c.m.g d0
 vectorize c.m.g d1.1
 layout c.g 0,2,3,1
 at c.g c.m.g d2
-reorder c.g h.k d1 d3 d0
+reorder c.g d1 d3 h.k d0
 unroll c.g h.k
-unroll c.g d1
-unroll c.g d3
 vectorize c.g d0
 tile y o ?group
 tile y o.1 8

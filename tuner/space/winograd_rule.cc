@@ -184,6 +184,7 @@ class WinogradSketch {
   // Panels of one vector: a product's tile of several reads as many streams. The transform is done
   // once, in `prepare`, but every candidate that is measured does it: vectors run along the panel,
   // points are written out, and one dim's transform is made just before the next one's reads it.
+  // The window that is left stays a loop: its gathers are what takes long to compile.
   void WriteWeights() {
     std::string reader = products_;
     std::string panel_dim = roles_.panel;
@@ -215,9 +216,6 @@ class WinogradSketch {
       } else {
         writer_.Line("layout ", weights, " ", absl::StrJoin(order, ","), ",", panel);
         writer_.Line("at ", weights, " ", reader, " ", place);
-        // The window that is left: one dim of the weights; all else is one point here.
-        points.insert(points.end(), others.begin(), others.end());
-        others.clear();
       }
       const std::string vector = panel_dim + (reader == products_ ? ".1" : "");
       others.insert(others.end(), points.begin(), points.end());
