@@ -294,9 +294,8 @@ layout c.m.d 0,1,2,3/8,4,5,3%8
 layout c.m.m 0,1,2,3/8,4,5,3%8
 layout c.m.g 0,1,2/8,3,2%8
 tile c.m.g d1 8
-reorder c.m.g d1.0 d2 w.k d0 d1.1
+reorder c.m.g d1.0 d2 d0 w.k d1.1
 unroll c.m.g w.k
-unroll c.m.g d0
 vectorize c.m.g d1.1
 layout c.g 0,2,3,1
 at c.g c.m.g d2
@@ -323,9 +322,8 @@ vectorize c.m o
 accumulate c.m.m
 at c.m.m y o.0
 tile c.m.d d2 8
-reorder c.m.d d1 d2.0 d3 d4 w.k d0 d2.1
+reorder c.m.d d1 d2.0 d3 d4 d0 w.k d2.1
 unroll c.m.d w.k
-unroll c.m.d d0
 vectorize c.m.d d2.1
 reorder c.d d0 d2 d3 h.k d1
 unroll c.d h.k

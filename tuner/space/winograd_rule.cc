@@ -183,8 +183,8 @@ class WinogradSketch {
 
   // Panels of one vector: a product's tile of several reads as many streams. The transform is done
   // once, in `prepare`, but every candidate that is measured does it: vectors run along the panel,
-  // points are written out, and one dim's transform is made just before the next one's reads it.
-  // The window that is left stays a loop: its gathers are what takes long to compile.
+  // its own points are written out, and one dim's transform is made just before the next one's
+  // reads it. The window that is left stays a loop: its gathers are what takes long to compile.
   void WriteWeights() {
     std::string reader = products_;
     std::string panel_dim = roles_.panel;
@@ -195,18 +195,19 @@ class WinogradSketch {
       const Stage& stage = nest_.FindStage(weights)->stage;
       const int panel = access.PlainIndexOf(panel_dim);
       panel_dim = stage.dims[panel].name;
-      std::vector<std::string> points, others;
+      std::vector<std::string> earlier_points, others;
       std::vector<int> order;
       for (int i = 0; i < static_cast<int>(stage.dims.size()); ++i) {
         if (i == panel) continue;
-        (i <= static_cast<int>(s) ? points : others).push_back(stage.dims[i].name);
+        const bool is_point = i <= static_cast<int>(s);
+        if (i > 0) (is_point ? earlier_points : others).push_back(stage.dims[i].name);
         order.push_back(i);
       }
       if (reader == products_) {
-        Layout layout = Layout::Identity(static_cast<int>(points.size()));
+        Layout layout = Layout::Identity(static_cast<int>(s + 1));
         layout.dims.push_back({panel, lanes()});
         for (int i : order) {
-          if (i >= static_cast<int>(points.size())) layout.dims.push_back({i});
+          if (i > static_cast<int>(s)) layout.dims.push_back({i});
         }
         layout.dims.push_back({panel, 1, lanes()});
         Do(LayoutStep{weights, layout});
@@ -218,9 +219,11 @@ class WinogradSketch {
         writer_.Line("at ", weights, " ", reader, " ", place);
       }
       const std::string vector = panel_dim + (reader == products_ ? ".1" : "");
-      others.insert(others.end(), points.begin(), points.end());
-      writer_.Line("reorder ", weights, " ", absl::StrJoin(others, " "), " ", vector);
-      for (const std::string& point : points) writer_.Line("unroll ", weights, " ", point);
+      others.insert(others.end(), earlier_points.begin(), earlier_points.end());
+      const std::string& own_point = stage.dims[0].name;
+      writer_.Line("reorder ", weights, " ", absl::StrJoin(others, " "), " ", own_point, " ",
+                   vector);
+      writer_.Line("unroll ", weights, " ", own_point);
       writer_.Line("vectorize ", weights, " ", vector);
       reader = weights;
     }
@@ -315,12 +318,13 @@ class WinogradSketch {
         loops.push_back(panel + ".0");
       }
       for (size_t at : roles_.data_at) loops.push_back(DataDim(s, at));
-      std::vector<std::string> points = {roles_.tiled[s] + ".k"};
-      for (size_t t = 0; t < s; ++t) points.push_back(absl::StrCat("d", t));
-      loops.insert(loops.end(), points.begin(), points.end());
+      // Of the points, only the stage's own decide what is summed: these are written out.
+      for (size_t t = 0; t < s; ++t) loops.push_back(absl::StrCat("d", t));
+      const std::string own_point = roles_.tiled[s] + ".k";
+      loops.push_back(own_point);
       loops.push_back(s == last ? panel + ".1" : panel);
       writer_.Line("reorder ", stage, " ", absl::StrJoin(loops, " "));
-      for (const std::string& point : points) writer_.Line("unroll ", stage, " ", point);
+      writer_.Line("unroll ", stage, " ", own_point);
       writer_.Line("vectorize ", stage, " ", loops.back());
       if (s < last) {
         writer_.Line("at ", stage, " ", results_[s + 1], ".d ", DataDim(s + 1, roles_.data_at[0]));
