@@ -50,23 +50,20 @@ Status Apply(const CacheStep& step, LoopNest& nest) {
     return absl::InvalidArgumentError(
         absl::StrCat("stage '", step.stage, "' reads '", step.buffer, "' with different paddings"));
   }
-  StageNest copy;
-  copy.stage.name = name;
-  copy.stage.dtype = nest.DTypeOf(step.buffer);
+  Stage copy{.name = name, .dtype = nest.DTypeOf(step.buffer)};
   std::vector<Expr> indices;
   const std::vector<Expr> shape = nest.ShapeOf(step.buffer);
   for (size_t d = 0; d < shape.size(); ++d) {
     const std::string dim = absl::StrCat("d", d);
-    copy.stage.dims.push_back({dim, shape[d]});
-    copy.order.push_back(dim);
+    copy.dims.push_back({dim, shape[d]});
     indices.push_back(Var(dim));
   }
-  copy.stage.body = Load(step.buffer, copy.stage.dtype, indices, otherwise);
+  copy.body = Load(step.buffer, copy.dtype, indices, otherwise);
   reader->stage.body = Rewrite(reader->stage.body, [&](const Expr& e) {
     if (e.kind() != ExprKind::kLoad || e->name != step.buffer) return Expr();
     return Load(name, e.type().dtype, Indices(e));
   });
-  nest.stages.insert(nest.stages.begin() + (reader - nest.stages.data()), std::move(copy));
+  nest.stages.emplace(nest.stages.begin() + (reader - nest.stages.data()), std::move(copy));
   return absl::OkStatus();
 }
 

@@ -1,6 +1,7 @@
 #include "compiler/schedule/loop_nest.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -27,14 +28,13 @@ bool StageNest::IsReduceLoop(absl::string_view loop) const {
   return false;
 }
 
+StageNest::StageNest(Stage unscheduled) : stage(std::move(unscheduled)) {
+  for (const Dim& dim : stage.dims) order.push_back(dim.name);
+  for (const Dim& dim : stage.reduce) order.push_back(dim.name);
+}
+
 LoopNest::LoopNest(const Workload& workload) : params(workload.params), buffers(workload.buffers) {
-  for (const Stage& stage : workload.stages) {
-    StageNest nest;
-    nest.stage = stage;
-    for (const Dim& dim : stage.dims) nest.order.push_back(dim.name);
-    for (const Dim& dim : stage.reduce) nest.order.push_back(dim.name);
-    stages.push_back(std::move(nest));
-  }
+  for (const Stage& stage : workload.stages) stages.emplace_back(stage);
 }
 
 StageNest* LoopNest::FindStage(absl::string_view name) {

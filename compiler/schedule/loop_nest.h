@@ -51,6 +51,10 @@ struct StageNest {
   // Buffers that the block fetches ahead, and how many blocks ahead.
   std::map<std::string, int64_t> prefetches;
 
+  StageNest() = default;
+  // The stage without steps on it: a loop a dimension, those that reduce inside.
+  explicit StageNest(Stage unscheduled);
+
   bool HasLoop(absl::string_view loop) const;
   size_t LoopIndex(absl::string_view loop) const;  // order.size() if there is none
   // Whether the loop belongs to a reduce dimension.

@@ -41,10 +41,26 @@ StatusOr<Step> ParseStep(TextReader& reader) {
                                                "' is no schedule step; the steps are ", verbs));
 }
 
+// The steps [begin, end); an error names the step by its number and text.
+Status ApplySteps(const std::vector<Step>& steps, size_t begin, size_t end, LoopNest& nest) {
+  for (size_t i = begin; i < end; ++i) {
+    Status status = Apply(steps[i], nest);
+    if (!status.ok()) {
+      return Status(status.code(), absl::StrCat("step ", i + 1, " (", ToString(steps[i]),
+                                                "): ", std::string(status.message())));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string ToString(const Step& step) {
   return std::visit([](const auto& s) { return ToString(s); }, step);
+}
+
+Status Apply(const Step& step, LoopNest& nest) {
+  return std::visit([&](const auto& s) { return Apply(s, nest); }, step);
 }
 
 std::string Schedule::ToString() const {
@@ -92,30 +108,28 @@ std::string BoundaryLayoutText(const Workload& workload, const std::vector<Layou
 }
 
 StatusOr<LoopNest> ApplySchedule(const Schedule& schedule, const Workload& workload) {
-  return ScheduleSeries(workload).Apply(schedule);
+  LoopNest nest(workload);
+  HONE_RETURN_IF_ERROR(ApplySteps(schedule.steps, 0, schedule.steps.size(), nest));
+  return nest;
 }
 
 StatusOr<LoopNest> ScheduleSeries::Apply(const Schedule& schedule) {
   const std::vector<Step>& steps = schedule.steps;
   size_t alike = 0;
   while (alike < steps.size() && alike < last_.size() && steps[alike] == last_[alike]) ++alike;
+  last_ = steps;
   if (alike < shared_steps_) {
     shared_ = whole_;
     shared_steps_ = 0;
   }
-  last_ = steps;
-  LoopNest nest = shared_;
-  for (size_t i = shared_steps_; i < steps.size(); ++i) {
-    if (i == alike) {
-      shared_ = nest;
-      shared_steps_ = alike;
-    }
-    Status status = std::visit([&](const auto& s) { return hone::Apply(s, nest); }, steps[i]);
-    if (!status.ok()) {
-      return Status(status.code(), absl::StrCat("step ", i + 1, " (", ToString(steps[i]),
-                                                "): ", std::string(status.message())));
-    }
+  if (alike > shared_steps_) {
+    LoopNest longer = shared_;
+    HONE_RETURN_IF_ERROR(ApplySteps(steps, shared_steps_, alike, longer));
+    shared_ = std::move(longer);
+    shared_steps_ = alike;
   }
+  LoopNest nest = shared_;
+  HONE_RETURN_IF_ERROR(ApplySteps(steps, alike, steps.size(), nest));
   return nest;
 }
 

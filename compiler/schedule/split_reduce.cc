@@ -54,17 +54,13 @@ Status Apply(const SplitReduceStep& step, LoopNest& nest) {
   const Dim inner{axis + ".i", Int(size)};
 
   // The inner stage: one more dimension in front, the remaining reduction.
-  StageNest inside;
-  inside.stage = stage->stage;
-  inside.stage.name = name;
-  inside.stage.dims.insert(inside.stage.dims.begin(), outer);
-  for (Dim& d : inside.stage.reduce) {
+  Stage inside = stage->stage;
+  inside.name = name;
+  inside.dims.insert(inside.dims.begin(), outer);
+  for (Dim& d : inside.reduce) {
     if (d.name == axis) d = inner;
   }
-  inside.stage.body =
-      Substitute(stage->stage.body, {{axis, Var(outer.name) * size + Var(inner.name)}});
-  for (const Dim& d : inside.stage.dims) inside.order.push_back(d.name);
-  for (const Dim& d : inside.stage.reduce) inside.order.push_back(d.name);
+  inside.body = Substitute(stage->stage.body, {{axis, Var(outer.name) * size + Var(inner.name)}});
 
   // What stays: the sum of the parts.
   stage->stage.reduce = {outer};
@@ -75,7 +71,7 @@ Status Apply(const SplitReduceStep& step, LoopNest& nest) {
   stage->order.clear();
   stage->order.push_back(outer.name);
   for (const Dim& d : stage->stage.dims) stage->order.push_back(d.name);
-  nest.stages.insert(nest.stages.begin() + (stage - nest.stages.data()), std::move(inside));
+  nest.stages.emplace(nest.stages.begin() + (stage - nest.stages.data()), std::move(inside));
   return absl::OkStatus();
 }
 

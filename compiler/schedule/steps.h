@@ -163,5 +163,6 @@ Status Apply(const PrefetchStep& step, LoopNest& nest);
 Status Apply(const SplitReduceStep& step, LoopNest& nest);
 Status Apply(const AccumulateStep& step, LoopNest& nest);
 Status Apply(const WinogradStep& step, LoopNest& nest);
+Status Apply(const Step& step, LoopNest& nest);
 
 }  // namespace hone

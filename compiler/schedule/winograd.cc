@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <numeric>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -77,17 +78,18 @@ Transforms MakeTransforms(int64_t tile, int64_t taps) {
   return t;
 }
 
-// Sum of coefficient * term, without multiplications by one.
+// Sum of coefficient * term, without multiplications by one; some coefficient is not zero.
 Expr Combination(const std::vector<double>& coefficients, const std::vector<Expr>& terms) {
+  std::vector<size_t> order(terms.size());
+  std::iota(order.begin(), order.end(), 0);
   // A positive term first, so that no sign has to be changed.
-  size_t first = 0;
-  while (first < terms.size() && coefficients[first] <= 0) ++first;
-  if (first == terms.size()) first = 0;
+  const auto positive =
+      std::find_if(order.begin(), order.end(), [&](size_t i) { return coefficients[i] > 0; });
+  if (positive != order.end()) std::rotate(order.begin(), positive, positive + 1);
   Expr sum;
-  for (size_t n = 0; n < terms.size(); ++n) {
-    const size_t i = n == 0 ? first : n <= first ? n - 1 : n;
+  for (size_t i : order) {
     const double coefficient = coefficients[i];
-    if (coefficient == 0 && !(n == 0 && terms.size() == 1)) continue;
+    if (coefficient == 0) continue;
     const double size = std::abs(coefficient);
     const Expr term = size == 1 ? terms[i] : Float(size, terms[i].type()) * terms[i];
     if (!sum) {
@@ -167,17 +169,6 @@ std::optional<Convolution> MatchConvolution(const Stage& stage, const std::strin
   return found ? found : MatchOperands(stage, dim, stage.body.arg(1), stage.body.arg(0));
 }
 
-// A stage without steps on it.
-StageNest NewStage(std::string name, DType dtype, std::vector<Dim> dims, Expr body) {
-  StageNest nest;
-  nest.stage.name = std::move(name);
-  nest.stage.dtype = dtype;
-  nest.stage.dims = std::move(dims);
-  nest.stage.body = std::move(body);
-  for (const Dim& dim : nest.stage.dims) nest.order.push_back(dim.name);
-  return nest;
-}
-
 // A transformed operand: point k's combination of what `read` reads, for every place of the tensor
 // but `at`, which counts `extent` tiles. (An extent of 0: the index is gone.)
 StageNest TransformedOperand(const LoopNest& nest, const std::string& name, const Expr& load,
@@ -194,7 +185,10 @@ StageNest TransformedOperand(const LoopNest& nest, const std::string& name, cons
   }
   std::vector<Expr> terms;
   for (size_t i = 0; i < matrix[0].size(); ++i) terms.push_back(read(indices, i));
-  return NewStage(name, load.type().dtype, std::move(dims), RowOf(matrix, Var(point), terms));
+  return StageNest({.name = name,
+                    .dtype = load.type().dtype,
+                    .dims = std::move(dims),
+                    .body = RowOf(matrix, Var(point), terms)});
 }
 
 }  // namespace
@@ -233,10 +227,10 @@ Status Apply(const WinogradStep& step, LoopNest& nest) {
     return absl::InvalidArgumentError("the transforms need fp32 or fp64");
   }
   constexpr int64_t kPointsMax = std::size(kPoints) + 1;
-  if (step.tile < 2 || conv->taps < 2 || step.tile + conv->taps - 1 > kPointsMax) {
+  if (step.tile < 2 || conv->taps < 2 || step.tile > kPointsMax + 1 - conv->taps) {
     return absl::InvalidArgumentError(absl::StrCat("tiles of ", step.tile, " with ", conv->taps,
                                                    " taps: at least 2 of each and at most ",
-                                                   kPointsMax - 1, " together are possible"));
+                                                   kPointsMax + 1, " together are possible"));
   }
   const Expr otherwise = Otherwise(conv->data);
   if (otherwise && !(otherwise.kind() == ExprKind::kFloat && otherwise->float_value == 0)) {
@@ -290,16 +284,16 @@ Status Apply(const WinogradStep& step, LoopNest& nest) {
     dims.push_back(d.name == step.dim ? Dim{d.name, Int(tiles)} : d);
     result_indices.push_back(d.name == step.dim ? FloorDiv(Var(d.name), step.tile) : Var(d.name));
   }
-  StageNest product =
-      NewStage(product_name, dtype, dims,
-               Load(data_name, dtype, std::move(data_indices), padded ? otherwise : Expr()) *
-                   Load(weights_name, dtype, std::move(weight_indices)));
-  for (const Dim& d : stage.stage.reduce) {
-    if (d.name == conv->tap) continue;
-    product.stage.reduce.push_back(d);
-    product.order.push_back(d.name);
-  }
-  if (!product.stage.reduce.empty()) product.stage.combiner = Combiner::kSum;
+  std::vector<Dim> reduce = stage.stage.reduce;
+  std::erase_if(reduce, [&](const Dim& d) { return d.name == conv->tap; });
+  StageNest product(
+      {.name = product_name,
+       .dtype = dtype,
+       .dims = std::move(dims),
+       .combiner = reduce.empty() ? Combiner::kNone : Combiner::kSum,
+       .reduce = reduce,
+       .body = Load(data_name, dtype, std::move(data_indices), padded ? otherwise : Expr()) *
+               Load(weights_name, dtype, std::move(weight_indices))});
 
   std::vector<Expr> terms;
   for (int64_t k = 0; k < points; ++k) {
@@ -307,8 +301,11 @@ Status Apply(const WinogradStep& step, LoopNest& nest) {
     terms.push_back(Load(product_name, dtype, result_indices));
   }
   const size_t at = found - nest.stages.data();
-  nest.stages[at] = NewStage(step.stage, dtype, stage.stage.dims,
-                             RowOf(transforms.results, FloorMod(Var(step.dim), step.tile), terms));
+  nest.stages[at] =
+      StageNest({.name = step.stage,
+                 .dtype = dtype,
+                 .dims = stage.stage.dims,
+                 .body = RowOf(transforms.results, FloorMod(Var(step.dim), step.tile), terms)});
   nest.stages.insert(nest.stages.begin() + at,
                      {std::move(data), std::move(weights), std::move(product)});
   return absl::OkStatus();

@@ -25,7 +25,7 @@ class Drawer {
  private:
   void Try(const Step& step) {
     LoopNest attempt = nest_;
-    Status status = std::visit([&](const auto& s) { return Apply(s, attempt); }, step);
+    Status status = Apply(step, attempt);
     if (!status.ok()) return;
     nest_ = std::move(attempt);
     schedule_.steps.push_back(step);

@@ -24,7 +24,7 @@ namespace {
 
 constexpr int64_t kTile = 2;
 constexpr int64_t kTaps = 3;
-constexpr size_t kTiledDimsMax = 2;
+constexpr size_t kTiledDimsMax = 2;  // as WriteInnerResult has it
 
 // What threads share: strips, or groups of channels where there are few strips.
 enum class Share { kStrips, kGroups };
@@ -127,7 +127,7 @@ class WinogradSketch {
 
   // A step on the nest, and its line.
   void Do(const Step& step) {
-    const Status status = std::visit([&](const auto& s) { return Apply(s, nest_); }, step);
+    const Status status = Apply(step, nest_);
     HONE_CHECK(status.ok()) << ToString(step) << ": " << status.ToString();
     writer_.Line(ToString(step));
   }
@@ -191,6 +191,7 @@ class WinogradSketch {
     std::string place;
     for (size_t s = depth(); s-- > 0;) {
       const std::string weights = results_[s] + ".g";
+      const bool is_read_by_products = s + 1 == depth();
       const Access access = AccessOf(reader, weights);
       const Stage& stage = nest_.FindStage(weights)->stage;
       const int panel = access.PlainIndexOf(panel_dim);
@@ -203,7 +204,7 @@ class WinogradSketch {
         if (i > 0) (is_point ? earlier_points : others).push_back(stage.dims[i].name);
         order.push_back(i);
       }
-      if (reader == products_) {
+      if (is_read_by_products) {
         Layout layout = Layout::Identity(static_cast<int>(s + 1));
         layout.dims.push_back({panel, lanes()});
         for (int i : order) {
@@ -218,7 +219,7 @@ class WinogradSketch {
         writer_.Line("layout ", weights, " ", absl::StrJoin(order, ","), ",", panel);
         writer_.Line("at ", weights, " ", reader, " ", place);
       }
-      const std::string vector = panel_dim + (reader == products_ ? ".1" : "");
+      const std::string vector = panel_dim + (is_read_by_products ? ".1" : "");
       others.insert(others.end(), earlier_points.begin(), earlier_points.end());
       const std::string& own_point = stage.dims[0].name;
       writer_.Line("reorder ", weights, " ", absl::StrJoin(others, " "), " ", own_point, " ",
@@ -274,19 +275,17 @@ class WinogradSketch {
       strip_loop_ = fused;
       if (share_ == Share::kGroups) group_loop_ = fused;
     }
-    for (size_t s = 1; s < depth(); ++s) WriteInnerResult(s, tile_loop);
+    if (depth() == kTiledDimsMax) WriteInnerResult(tile_loop);
     Do(AccumulateStep{products_});
     writer_.Line("at ", products_, " ", y(), " ", group_loop_);
   }
 
-  void WriteInnerResult(size_t s, const std::string& tile_loop) {
-    const std::string& stage = results_[s];
-    const std::string point = roles_.tiled[s - 1] + ".k";
+  // Two tiled dims: the inner one is transformed back beside each tile.
+  void WriteInnerResult(const std::string& tile_loop) {
+    const std::string& stage = results_[1];
+    const std::string point = roles_.tiled[0] + ".k";
     std::vector<std::string> loops = roles_.outer;
-    for (size_t t = 0; t + 1 < depth(); ++t) loops.push_back(roles_.tiled[t]);
-    loops.push_back(point);
-    loops.push_back(roles_.tiled.back());
-    loops.push_back(roles_.panel);
+    loops.insert(loops.end(), {roles_.tiled[0], point, roles_.tiled[1], roles_.panel});
     const Stage& nest = nest_.FindStage(stage)->stage;
     std::vector<std::string> places;
     for (const std::string& loop : loops) places.push_back(absl::StrCat(PositionOf(nest, loop)));
@@ -294,7 +293,7 @@ class WinogradSketch {
     writer_.Line("at ", stage, " ", y(), " ", tile_loop);
     writer_.Line("reorder ", stage, " ", absl::StrJoin(loops, " "));
     writer_.Line("unroll ", stage, " ", point);
-    writer_.Line("unroll ", stage, " ", roles_.tiled.back());
+    writer_.Line("unroll ", stage, " ", roles_.tiled[1]);
     writer_.Line("vectorize ", stage, " ", roles_.panel);
   }
 
@@ -332,10 +331,9 @@ class WinogradSketch {
         // Legal once the products have their place.
         writer_.LastLine("at ", stage, " ", y(), " ", strip_loop_);
       } else {
-        shared_loops_.assign(loops.begin(), loops.begin() + shared);
+        writer_.FuseParallel(stage, {loops.begin(), loops.begin() + shared});
       }
     }
-    if (!shared_loops_.empty()) writer_.FuseParallel(results_.back() + ".d", shared_loops_);
   }
 
   std::vector<Sketch> WriteProducts() {
@@ -357,7 +355,6 @@ class WinogradSketch {
   std::vector<std::string> results_;  // the stage each tiled dim is transformed back in
   std::string products_;
   std::string strip_loop_, group_loop_;  // of the output
-  std::vector<std::string> shared_loops_;
 };
 
 }  // namespace
