@@ -1,6 +1,5 @@
 #include "device_agent/machine_probe.h"
 
-#include <sched.h>
 #include <sys/utsname.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "base/cpus.h"
 #include "runtime/cpu_features.h"
 
 namespace hone {
@@ -170,18 +170,6 @@ std::string OsName(const std::string& os_release) {
   return "";
 }
 
-std::vector<int> AllowedCpus() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  std::vector<int> cpus;
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) {
-    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-      if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
-    }
-  }
-  return cpus.empty() ? std::vector<int>{0} : cpus;
-}
-
 std::vector<std::string> CpuFeatures() {
   const hone_cpu cpu = hone_cpu_read();
   std::vector<std::string> features;
@@ -253,7 +241,9 @@ Machine ProbeMachine(const std::string& root, const std::string& arch,
 Machine ProbeThisMachine() {
   utsname names;
   uname(&names);
-  return ProbeMachine("", names.machine, CpuFeatures(), AllowedCpus());
+  std::vector<int> cpus = AllowedCpus();
+  if (cpus.empty()) cpus = {0};
+  return ProbeMachine("", names.machine, CpuFeatures(), cpus);
 }
 
 }  // namespace hone

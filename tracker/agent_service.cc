@@ -6,6 +6,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "rpc/grpc_status.h"
+#include "tracker/finish_call.h"
 
 namespace hone {
 namespace {
@@ -107,10 +108,7 @@ grpc::ServerUnaryReactor* AgentService::Report(grpc::CallbackServerContext* cont
                                                const pb::ReportRequest* request,
                                                pb::ReportReply* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  StatusOr<pb::ReportReply> answer = shell_.Report(*request);
-  const Status status = answer.status();
-  if (answer.ok()) *reply = *std::move(answer);
-  reactor->Finish(ToGrpc(status));
+  FinishCall(reactor, reply, shell_.Report(*request));
   return reactor;
 }
 

@@ -2,25 +2,15 @@
 
 #include <utility>
 
-#include "rpc/grpc_status.h"
+#include "tracker/finish_call.h"
 
 namespace hone {
-namespace {
-
-template <typename Reply>
-void Finish(grpc::ServerUnaryReactor* reactor, Reply* reply, StatusOr<Reply> answer) {
-  const Status status = answer.status();
-  if (answer.ok()) *reply = *std::move(answer);
-  reactor->Finish(ToGrpc(status));
-}
-
-}  // namespace
 
 grpc::ServerUnaryReactor* FarmService::Submit(grpc::CallbackServerContext* context,
                                               const pb::SubmitRequest* request,
                                               pb::SubmitReply* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  Finish(reactor, reply, shell_.Submit(*request));
+  FinishCall(reactor, reply, shell_.Submit(*request));
   return reactor;
 }
 
@@ -29,7 +19,7 @@ grpc::ServerUnaryReactor* FarmService::Results(grpc::CallbackServerContext* cont
                                                pb::ResultsReply* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   shell_.Results(*request, [reactor, reply](StatusOr<pb::ResultsReply> answer) {
-    Finish(reactor, reply, std::move(answer));
+    FinishCall(reactor, reply, std::move(answer));
   });
   return reactor;
 }
@@ -47,7 +37,7 @@ grpc::ServerUnaryReactor* FarmService::Cancel(grpc::CallbackServerContext* conte
                                               const pb::CancelRequest* request,
                                               pb::CancelReply* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  Finish(reactor, reply, shell_.Cancel(*request));
+  FinishCall(reactor, reply, shell_.Cancel(*request));
   return reactor;
 }
 

@@ -17,6 +17,7 @@
 #include <new>
 
 #include "absl/strings/str_cat.h"
+#include "base/cpus.h"
 #include "base/target.h"
 #include "device_agent/measure/batch_runner.h"
 #include "device_agent/measure/watch_page.h"
@@ -90,7 +91,7 @@ void LimitChild(const pb::Batch& batch, int threads) {
   hone_pool* pool = hone_pool_create(threads, nullptr);
   if (pool == nullptr) _exit(kExitNoMachinery);
   if (threads == 1) options.core->Enter();
-  const std::vector<int> cpus = CpusOfThisThread();
+  const std::vector<int> cpus = AllowedCpus();
   if (threads > 1) SpreadThreads();
   Limit(RLIMIT_NPROC, 0);  // nobody forks from here on
 

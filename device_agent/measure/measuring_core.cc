@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/cpus.h"
 
 namespace hone {
 namespace {
@@ -65,23 +66,12 @@ std::vector<int> OrderCores(const std::string& root, std::vector<int> cpus) {
   return cpus;
 }
 
-std::vector<int> CpusOfThisThread() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  std::vector<int> cpus;
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) return cpus;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (CPU_ISSET(static_cast<size_t>(cpu), &set)) cpus.push_back(cpu);
-  }
-  return cpus;
-}
-
 void SpreadThreads() {
   std::vector<pid_t> threads;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task", error))
     threads.push_back(static_cast<pid_t>(atoi(entry.path().filename().c_str())));
-  const std::vector<int> cpus = OrderCores("", CpusOfThisThread());
+  const std::vector<int> cpus = OrderCores("", AllowedCpus());
   if (threads.size() > cpus.size()) return;
   for (size_t i = 0; i < threads.size(); ++i) MoveThread(threads[i], {cpus[i]});
 }
@@ -99,7 +89,7 @@ MeasuringCore MeasuringCore::Claim(const std::string& machine, const std::vector
 }
 
 MeasuringCore MeasuringCore::ClaimForThisProcess() {
-  std::vector<int> cpus = CpusOfThisThread();
+  std::vector<int> cpus = AllowedCpus();
   if (cpus.size() < 2) return MeasuringCore();
   return Claim("hone", OrderCores("", std::move(cpus)));
 }

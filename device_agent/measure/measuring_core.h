@@ -14,9 +14,6 @@ namespace hone {
 // busy. Reads files below `root` ("" is the machine's own).
 std::vector<int> OrderCores(const std::string& root, std::vector<int> cpus);
 
-// The cores that the calling thread may run on.
-std::vector<int> CpusOfThisThread();
-
 // Gives each thread that this process has now a core of its own; nothing when there are too few.
 // Where other work has the machine, two threads of a kernel may else find themselves on one core
 // for long, and wait for each other.

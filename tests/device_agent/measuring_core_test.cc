@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/cpus.h"
 #include "runtime/thread_pool.h"
 
 namespace hone {
@@ -63,24 +64,24 @@ TEST(MeasuringCoreTest, IsNobodyElsesWhileItIsClaimed) {
 }
 
 TEST(MeasuringCoreTest, HoldsTheThreadUntilItLeaves) {
-  const std::vector<int> before = CpusOfThisThread();
+  const std::vector<int> before = AllowedCpus();
   const MeasuringCore core = MeasuringCore::Claim(MachineName(), before);
   core.Enter();
-  EXPECT_THAT(CpusOfThisThread(), ElementsAre(core.cpu()));
+  EXPECT_THAT(AllowedCpus(), ElementsAre(core.cpu()));
   EXPECT_EQ(sched_getcpu(), core.cpu());
   core.Leave();
-  EXPECT_EQ(CpusOfThisThread(), before);
+  EXPECT_EQ(AllowedCpus(), before);
   MeasuringCore().Enter();
-  EXPECT_EQ(CpusOfThisThread(), before) << "there is no core to move to";
+  EXPECT_EQ(AllowedCpus(), before) << "there is no core to move to";
 }
 
 TEST(SpreadThreadsTest, GivesEachThreadACoreOfItsOwn) {
-  const std::vector<int> before = CpusOfThisThread();
+  const std::vector<int> before = AllowedCpus();
   if (before.size() < 2) GTEST_SKIP() << "this machine has one core";
   hone_pool* pool = hone_pool_create(2, nullptr);
   ASSERT_NE(pool, nullptr);
   SpreadThreads();
-  const std::vector<int> mine = CpusOfThisThread();
+  const std::vector<int> mine = AllowedCpus();
   EXPECT_EQ(mine.size(), 1u);
   // Whoever runs last says where: both do, since each waits for the other.
   std::vector<int> cpu_of(2, -1);

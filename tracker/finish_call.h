@@ -1,0 +1,20 @@
+// Ends a unary call of gRPC's with a reply or an error. Used by the tracker's services.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <utility>
+
+#include "base/status.h"
+#include "rpc/grpc_status.h"
+
+namespace hone {
+
+template <typename Reply>
+void FinishCall(grpc::ServerUnaryReactor* reactor, Reply* reply, StatusOr<Reply> answer) {
+  const Status status = answer.status();
+  if (answer.ok()) *reply = *std::move(answer);
+  reactor->Finish(ToGrpc(status));
+}
+
+}  // namespace hone
