@@ -148,13 +148,13 @@ TuningProgress ProgressOf(const TuningState& state, const TuneOptions& options) 
   for (const WorkloadState& workload : state.workloads) {
     progress.kernels.push_back({.name = workload.name,
                                 .state = StateOf(workload.phase),
-                                .trials = workload.trials,
+                                .trials = static_cast<int64_t>(workload.trials.size()),
                                 .failures = workload.failures,
                                 .calls = workload.calls,
                                 .flops = workload.flops,
                                 .default_ns = workload.default_ns,
                                 .best_ns = workload.best_ns});
-    before += workload.trials;
+    before += static_cast<int64_t>(workload.trials.size());
   }
   before -= state.trials;
   progress.trials = state.trials;

@@ -164,7 +164,7 @@ class TuningSession::Impl {
                         MachineProfile::For(options_.target),
                         SearchOptions{.seed = SeedOf(work.task.workload.Key(), options_.seed, 0)});
     work.search->MoveRoofline(MachineProfile::For(options_.target, state_.peak_gflops));
-    state.roofline_ns = work.search->roofline_ns();
+    state.roofline = work.search->roofline();
     if (work.search->pool_size() == 0) {
       state.phase = WorkloadState::Phase::kDone;
       state.reason = "no candidate is legal for it";
@@ -181,6 +181,7 @@ class TuningSession::Impl {
         // From another model, larger or smaller: its times are not comparable.
         if (measurement.cold_constants() != work.cold_constants) continue;
         work.search->ObserveSchedule(record.schedule(), measurement.cost_ns());
+        Note(w, measurement, {.predicted_ns = record.predicted_ns(), .origin = record.origin()});
         if (record.schedule() == work.reference_schedule) {
           state.default_ns = measurement.cost_ns();
         }
@@ -188,6 +189,7 @@ class TuningSession::Impl {
         RaisePeak(measurement.peak_gflops());
       } else if (IsCandidatesFault(measurement.failure())) {
         work.search->ObserveSchedule(record.schedule(), std::nullopt);
+        Note(w, measurement, {.predicted_ns = record.predicted_ns(), .origin = record.origin()});
       }
     }
     observations_ += work.search->trials();
@@ -203,14 +205,22 @@ class TuningSession::Impl {
     for (size_t w = 0; w < opened_; ++w) {
       if (!works_[w].search) continue;
       works_[w].search->MoveRoofline(profile);
-      state_.workloads[w].roofline_ns = works_[w].search->roofline_ns();
+      state_.workloads[w].roofline = works_[w].search->roofline();
     }
+  }
+
+  // Keeps what was measured for whoever reports, if the search has just taken it for a new trial.
+  void Note(int w, const pb::Measurement& measurement, Trial trial) {
+    std::vector<Trial>& trials = state_.workloads[w].trials;
+    if (static_cast<int>(trials.size()) == works_[w].search->trials()) return;
+    trial.failure = measurement.failure();
+    if (trial.failure == pb::OK) trial.cost_ns = measurement.cost_ns();
+    trials.push_back(std::move(trial));
   }
 
   void Describe(int w) {
     const Work& work = works_[w];
     WorkloadState& state = state_.workloads[w];
-    state.trials = work.search->trials();
     state.failures = work.search->failures();
     const std::vector<int> best = BestOf(work, 1);
     if (best.empty()) return;
@@ -228,8 +238,12 @@ class TuningSession::Impl {
     return best;
   }
 
+  double ElapsedSeconds() const {
+    return static_cast<double>(clock_.MonotonicNanos() - start_ns_) / 1e9;
+  }
+
   void Observe() {
-    state_.elapsed_s = static_cast<double>(clock_.MonotonicNanos() - start_ns_) / 1e9;
+    state_.elapsed_s = ElapsedSeconds();
     if (*observe_) (*observe_)(state_);
   }
 
@@ -257,7 +271,7 @@ class TuningSession::Impl {
   // Why a workload's search is over, or "".
   std::string EndOf(const Work& work) const {
     if (TimeIsUp()) return "time is up";
-    if (work.search->trials() >= options_.trials_max) return "trials are spent";
+    if (work.search->trials() >= options_.trials_max) return "trials spent";
     return work.search->StopReason();
   }
 
@@ -299,7 +313,7 @@ class TuningSession::Impl {
                          (work.flights == 0 || work.search->trials() > 0);
         view.calls = state.calls;
         view.best_ns = state.best_ns;
-        view.roofline_ns = state.roofline_ns;
+        view.roofline_ns = state.roofline.ns;
         view.trials = Planned(work);
         const std::vector<double>& curve = work.search->curve();
         if (static_cast<int>(curve.size()) > kRecentTrials) {
@@ -355,7 +369,7 @@ class TuningSession::Impl {
     flight.proposals = work.search->Propose(count, model_);
     if (flight.proposals.empty()) {
       state.phase = WorkloadState::Phase::kDone;
-      state.reason = "every candidate was tried";
+      state.reason = "all were tried";
       return absl::OkStatus();
     }
     state.phase = WorkloadState::Phase::kSearching;
@@ -454,8 +468,13 @@ class TuningSession::Impl {
       }
     }
     if (!work.reference) {
-      for (size_t i = 0; i < flight.proposals.size(); ++i) {
-        work.search->Observe(flight.proposals[i].candidate, std::nullopt);
+      for (int i = 0; i < flight.batch.candidates_size(); ++i) {
+        const Proposal& proposal = flight.proposals[i];
+        work.search->Observe(proposal.candidate, std::nullopt);
+        Note(flight.work, flight.batch.candidates(i).measurement(),
+             {.predicted_ns = work.search->PredictedNs(proposal.candidate),
+              .origin = proposal.origin,
+              .seconds = ElapsedSeconds()});
       }
       return Land(id, /*reference_failed=*/true);
     }
@@ -478,7 +497,7 @@ class TuningSession::Impl {
     *batch.mutable_tolerance() = ToleranceOf(work.task.workload);
     batch.set_best_ns(work.search->best_ns());
     batch.set_timeout_ms(std::clamp<int64_t>(
-        static_cast<int64_t>(state_.workloads[flight.work].roofline_ns / 1e6 * 300), 1000, 30000));
+        static_cast<int64_t>(state_.workloads[flight.work].roofline.ns / 1e6 * 300), 1000, 30000));
     batch.set_final(flight.final);
     batch.set_cold_constants(work.cold_constants);
     batch.set_device(options_.device);
@@ -545,6 +564,10 @@ class TuningSession::Impl {
       } else {
         continue;
       }
+      Note(w, measurement,
+           {.predicted_ns = work.search->PredictedNs(candidate),
+            .origin = flight.proposals[i].origin,
+            .seconds = ElapsedSeconds()});
       if (flight.final) continue;
       ++state_.trials;
       if (measurement.not_quiet() && !measurement.raced_out()) ++state_.not_quiet;

@@ -19,6 +19,7 @@
 #include "tuner/cost_model/cost_model.h"
 #include "tuner/measure/measurer.h"
 #include "tuner/space/sketch.h"
+#include "tuner/tuning_state.h"
 
 namespace hone {
 
@@ -54,31 +55,6 @@ struct TuningOptions {
   // Provenance, kept with every record.
   std::string client;
   std::string tool_version;
-};
-
-// Where one workload stands.
-struct WorkloadState {
-  enum class Phase { kWaiting, kSearching, kFinal, kDone };
-  std::string name;
-  Phase phase = Phase::kWaiting;
-  int calls = 1;
-  double flops = 0;
-  double roofline_ns = 0;
-  int trials = 0;  // measured, those of earlier sessions included
-  int failures = 0;
-  double default_ns = 0;  // 0 until measured
-  double best_ns = 0;     // 0 until measured
-  std::string best_schedule;
-  std::string reason;  // why its search ended; what is wrong if nothing could be measured
-};
-
-struct TuningState {
-  std::vector<WorkloadState> workloads;
-  int64_t trials = 0;     // of this session
-  int64_t not_quiet = 0;  // of them, those that other work on the device disturbed throughout
-  double elapsed_s = 0;
-  double peak_gflops = 0;  // of one core, measured beside; 0 until known
-  bool finished = false;
 };
 
 // Compiles one candidate and calls `done` once, perhaps on another thread. BuildPool::Submit is

@@ -122,7 +122,7 @@ TEST(PriorTest, IsNotFarFromThePeakForAGoodTile) {
   const Target target = Avx2();
   auto workload = Workload::Parse(kConvolution);
   const double roofline =
-      RooflineNs(*workload, FlopCount(*workload), target, MachineProfile::For(target));
+      RooflineOf(*workload, FlopCount(*workload), target, MachineProfile::For(target)).ns;
   EXPECT_GT(CostOf(16, 6), roofline);
   EXPECT_LT(CostOf(16, 6), 2 * roofline);
 }

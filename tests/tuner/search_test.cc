@@ -131,10 +131,10 @@ TEST(SearchTest, LearnsFromFailures) {
 TEST(SearchTest, StopsAtTheRoofline) {
   Search search = MakeSearch(1);
   const auto batch = search.Propose(8, NoCostModel());
-  search.Observe(batch[0].candidate, 2 * search.roofline_ns());
+  search.Observe(batch[0].candidate, 2 * search.roofline().ns);
   EXPECT_EQ(search.StopReason(), "");
-  search.Observe(batch[1].candidate, 1.01 * search.roofline_ns());
-  EXPECT_EQ(search.StopReason(), "at the limit of the machine");
+  search.Observe(batch[1].candidate, 1.01 * search.roofline().ns);
+  EXPECT_EQ(search.StopReason(), "at the limit");
   search.MoveRoofline(MachineProfile::For(Avx2(), /*measured_peak_gflops=*/1000));
   EXPECT_EQ(search.StopReason(), "") << "the machine is faster than assumed";
 }
@@ -143,7 +143,7 @@ TEST(SearchTest, StopsWhenGainsEnd) {
   Search search = MakeSearch(1);
   for (int i = 0; i < 6 && search.StopReason().empty(); ++i) {
     for (const Proposal& proposal : search.Propose(8, NoCostModel())) {
-      search.Observe(proposal.candidate, 2 * search.roofline_ns());
+      search.Observe(proposal.candidate, 2 * search.roofline().ns);
     }
   }
   EXPECT_EQ(search.StopReason(), "no more gains");

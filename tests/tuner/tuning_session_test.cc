@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "db/memory_record_store.h"
 #include "tests/support/fake_measurer.h"
 #include "tuner/cost_model/xgboost_cost_model.h"
@@ -91,8 +93,18 @@ TEST(TuningSessionTest, TunesEveryWorkloadAndEndsWithADuel) {
   EXPECT_EQ(session.state().peak_gflops, 90);
   for (const WorkloadState& state : session.state().workloads) {
     EXPECT_EQ(state.phase, WorkloadState::Phase::kDone);
-    EXPECT_EQ(state.trials, 24);
-    EXPECT_EQ(state.reason, "trials are spent");
+    ASSERT_EQ(state.trials.size(), 24u);
+    double seconds = 0;
+    for (const Trial& trial : state.trials) {
+      EXPECT_GT(trial.predicted_ns, 0);
+      EXPECT_GE(trial.cost_ns, state.best_ns);
+      EXPECT_FALSE(trial.origin.empty());
+      ASSERT_TRUE(trial.seconds.has_value());
+      EXPECT_GE(*trial.seconds, seconds);
+      seconds = *trial.seconds;
+    }
+    EXPECT_GT(state.roofline.ns, 0);
+    EXPECT_EQ(state.reason, "trials spent");
     EXPECT_GT(state.default_ns, 0);
     EXPECT_LE(state.best_ns, state.default_ns);
     EXPECT_THAT(state.best_schedule, testing::HasSubstr("schedule/1"));
@@ -115,7 +127,12 @@ TEST(TuningSessionTest, GoesOnWhereItStopped) {
   TuningSession b({Matmul("a", 64, 1)}, options, model, Builder(), second, &store, clock);
   ASSERT_TRUE(b.Run(kNever, kIgnore).ok());
   EXPECT_EQ(b.state().trials, 8);
-  EXPECT_EQ(b.state().workloads[0].trials, 24);
+  const std::vector<Trial>& trials = b.state().workloads[0].trials;
+  ASSERT_EQ(trials.size(), 24u);
+  for (int t = 0; t < 24; ++t) {
+    EXPECT_EQ(trials[t].seconds.has_value(), t >= 16) << "those of before have no seconds";
+    EXPECT_GT(trials[t].cost_ns, 0);
+  }
   for (const pb::Batch& batch : second.batches) {
     if (batch.final()) continue;
     for (const pb::Candidate& candidate : batch.candidates()) {
@@ -213,7 +230,10 @@ TEST(TuningSessionTest, ACandidateThatFailsCostsItselfAlone) {
   const WorkloadState& state = session.state().workloads[0];
   EXPECT_GT(state.failures, 0);
   EXPECT_GT(state.best_ns, 0);
-  EXPECT_EQ(state.trials, 24);
+  ASSERT_EQ(state.trials.size(), 24u);
+  EXPECT_EQ(std::count_if(state.trials.begin(), state.trials.end(),
+                          [](const Trial& trial) { return trial.failure != pb::OK; }),
+            state.failures);
 }
 
 TEST(TuningSessionTest, SaysWhenNothingCompiles) {

@@ -185,16 +185,6 @@ double LeastFlops(const Workload& workload, const std::vector<EstimatedCandidate
   return flops;
 }
 
-double RooflineNs(const Workload& workload, double flops, const Target& target,
-                  const MachineProfile& profile) {
-  const double flops_ns = flops / profile.peak_gflops / target.threads;
-  const double bytes = static_cast<double>(ArgumentBytes(workload));
-  const double gbps = bytes <= static_cast<double>(target.l2_bytes)   ? profile.l2_gbps
-                      : bytes <= static_cast<double>(target.l3_bytes) ? profile.l3_gbps
-                                                                      : profile.memory_gbps;
-  return std::max(flops_ns, bytes / gbps);
-}
-
 std::vector<EstimatedCandidate> EstimateCandidates(const Workload& workload,
                                                    const std::vector<Sketch>& sketches,
                                                    const Target& target,

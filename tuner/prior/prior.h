@@ -12,6 +12,7 @@
 #include "compiler/ir/workload.h"
 #include "tuner/prior/machine_profile.h"
 #include "tuner/prior/nest_facts.h"
+#include "tuner/prior/roofline.h"
 #include "tuner/space/sketch.h"
 
 namespace hone {
@@ -27,11 +28,6 @@ struct PriorCost {
 };
 
 PriorCost EstimateCost(const NestFacts& facts, const Target& target, const MachineProfile& profile);
-
-// The least time a workload can take: `flops` at the peak of all threads, or each argument moved
-// once from where it fits. `flops` are FlopCount's, or fewer where an algorithm saves some.
-double RooflineNs(const Workload& workload, double flops, const Target& target,
-                  const MachineProfile& profile);
 
 // A point of the space with what the prior thinks of it.
 struct EstimatedCandidate {

@@ -60,7 +60,7 @@ Search::Search(const Workload& workload, std::vector<Sketch> sketches, const Tar
 }
 
 void Search::MoveRoofline(const MachineProfile& profile) {
-  roofline_ns_ = RooflineNs(workload_, least_flops_, target_, profile);
+  roofline_ = RooflineOf(workload_, least_flops_, target_, profile);
 }
 
 const std::string& Search::ScheduleText(int candidate) const {
@@ -260,10 +260,10 @@ std::string Search::StopReason() const {
   const bool all = std::none_of(pool_.begin(), pool_.end(), [](const Entry& entry) {
     return !entry.proposed && !entry.observed;
   });
-  if (all) return "every candidate was tried";
+  if (all) return "all were tried";
   if (best_ns_ == 0) return "";
-  if (roofline_ns_ > 0 && best_ns_ * options_.roofline_share <= roofline_ns_) {
-    return "at the limit of the machine";
+  if (roofline_.ns > 0 && best_ns_ * options_.roofline_share <= roofline_.ns) {
+    return "at the limit";
   }
   const int trials = static_cast<int>(curve_.size());
   if (trials >= options_.patience_from) {

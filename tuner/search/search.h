@@ -57,7 +57,7 @@ class Search {
   std::vector<int> Best(int count) const;
   double best_ns() const { return best_ns_; }  // 0 before the first success
   // The least time there is, by the candidate that computes least.
-  double roofline_ns() const { return roofline_ns_; }
+  const Roofline& roofline() const { return roofline_; }
   // The machine turned out faster, or slower, than assumed: the roofline moves.
   void MoveRoofline(const MachineProfile& profile);
   int trials() const { return static_cast<int>(history_.size()); }
@@ -89,7 +89,7 @@ class Search {
   const Target target_;
   const MachineProfile profile_;
   double least_flops_ = 0;
-  double roofline_ns_ = 0;
+  Roofline roofline_;
   const SearchOptions options_;
   std::vector<Entry> pool_;
   std::map<std::pair<int, Assignment>, int> index_;
