@@ -7,6 +7,7 @@
 #include "compiler/ir/expr_text.h"
 #include "compiler/lower/loop_ranges.h"
 #include "compiler/lower/rename.h"
+#include "compiler/lower/vectorize_reduction.h"
 
 namespace hone {
 namespace {
@@ -207,6 +208,7 @@ StatusOr<Stmt> VectorizeLoops(const Stmt& s, int vector_bits, Ranges& ranges) {
   Stmt loop(node);
   if (node.loop_kind != LoopKind::kVector) return loop;
   const int lanes = static_cast<int>(vector_bits / (8 * WidestElement(loop)));
+  if (AccumulatesInOnePlace(loop)) return VectorizeReduction(loop, lanes, ranges);
   if (!node.extent.IsInt()) return ParametricLoop(loop, lanes, ranges);
   std::vector<Stmt> parts;
   const int64_t full = node.extent->int_value / lanes;

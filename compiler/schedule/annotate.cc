@@ -2,6 +2,8 @@
 //
 //   vectorize y o.1   its iterations are lanes; the rest of a tile that is no multiple of the
 //                     machine's lanes uses narrower vectors
+//   vectorize c k     a loop that reduces, the innermost: lanes hold partial results, which are
+//                     combined after the loop
 //   unroll y w.1      its iterations are written out
 //   parallel y n_h    its iterations are shared between threads; it must be the outermost loop
 #include "absl/strings/str_cat.h"
@@ -53,11 +55,15 @@ Status Apply(const AnnotateStep& step, LoopNest& nest) {
   if (stage->kinds.count(step.loop)) {
     return absl::InvalidArgumentError(absl::StrCat("loop '", step.loop, "' has its kind already"));
   }
-  if (step.kind != LoopKind::kUnroll && stage->IsReduceLoop(step.loop)) {
+  if (step.kind == LoopKind::kParallel && stage->IsReduceLoop(step.loop)) {
     return absl::InvalidArgumentError(
         absl::StrCat("loop '", step.loop, "' reduces: its iterations depend on each other"));
   }
   if (step.kind == LoopKind::kVector) {
+    if (stage->IsReduceLoop(step.loop) && !stage->microkernel.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "loop '", step.loop, "' reduces: the vectors of a micro-kernel are points of the stage"));
+    }
     for (const auto& [loop, kind] : stage->kinds) {
       if (kind != LoopKind::kVector) continue;
       return absl::InvalidArgumentError(

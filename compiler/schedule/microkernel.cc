@@ -39,6 +39,11 @@ Status Apply(const MicrokernelStep& step, LoopNest& nest) {
                        "reorder it inwards"));
     }
   }
+  for (const auto& [loop, kind] : stage->kinds) {
+    if (kind != LoopKind::kVector || !stage->IsReduceLoop(loop)) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "vector loop '", loop, "' reduces: the vectors of a micro-kernel are points of the stage"));
+  }
   stage->microkernel = step.loop;
   return absl::OkStatus();
 }

@@ -44,6 +44,13 @@ const char* const kWorkloads[] = {
     "stage m f32 [r:5] max [k:23] = x[r,k]\n"
     "stage s f32 [r:5] sum [k:23] = abs(x[r,k]-m[r])\n"
     "stage y f32 [r:5,k:23] = (x[r,k]-m[r])/(s[r]+0x1p+0)\n",
+    // sums and extremes along what lies side by side, of lengths from 1 on
+    "workload/1\ninput x f32 [3,4,77]\noutput y f32 [3]\n"
+    "stage y f32 [m:3] sum [k:4,l:77] = x[m,k,l]*x[m,k,l]\n",
+    "workload/1\ninput x f32 [6,1]\ninput z f32 [6,12]\noutput y f32 [6]\n"
+    "stage s f32 [m:6] min [k:1] = x[m,k]\n"
+    "stage t f32 [m:6] prod [k:12] = z[m,k]\n"
+    "stage y f32 [m:6] = s[m]+t[m]\n",
     // broadcasting, a chain to inline, a concatenation
     "workload/1\ninput a f32 [3,17]\ninput b f32 [3,6]\noutput y f32 [3,23]\n"
     "stage t f32 [i:3,j:17] = a[i,j]*a[i,j]\n"

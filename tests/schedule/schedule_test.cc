@@ -65,8 +65,12 @@ TEST(ScheduleTest, FusesOnlyNeighboursOfOneKind) {
   EXPECT_THAT(Refusal("fuse c w i\n"), HasSubstr("one loop reduces"));
 }
 
-TEST(ScheduleTest, ReductionsCannotBeVectorizedOrShared) {
-  EXPECT_THAT(Refusal("vectorize c i\n"), HasSubstr("depend on each other"));
+TEST(ScheduleTest, ReductionsCanBeVectorizedButNotShared) {
+  EXPECT_TRUE(Applied("vectorize c i\n").ok());
+  EXPECT_THAT(Refusal("at c y h\nreorder c i p q n o h w\nvectorize c q\nmicrokernel c i\n"),
+              HasSubstr("points of the stage"));
+  EXPECT_THAT(Refusal("at c y h\nreorder c i p q n o h w\nmicrokernel c i\nvectorize c q\n"),
+              HasSubstr("points of the stage"));
   EXPECT_THAT(Refusal("parallel c p\n"), HasSubstr("depend on each other"));
   EXPECT_TRUE(Applied("unroll c p\n").ok());
 }
