@@ -52,7 +52,10 @@ Workload SoftmaxWorkload(const Softmax& softmax, const Epilogue& epilogue) {
   } else {
     workload.stages.push_back({"e", f32, dims, Combiner::kNone, {}, Unary(UnaryOp::kExp, shifted)});
     workload.stages.push_back({"total", f32, rows, Combiner::kSum, {over}, Load("e", f32, at_k)});
-    value = Load("e", f32, at) / Load("total", f32, row);
+    // One division a row.
+    workload.stages.push_back(
+        {"inverse", f32, rows, Combiner::kNone, {}, Float(1, {f32, 1}) / Load("total", f32, row)});
+    value = Load("e", f32, at) * Load("inverse", f32, row);
   }
   Finish(Core{.body = value}, frame, epilogue, workload);
   return workload;

@@ -223,7 +223,8 @@ TEST(WorkloadsTest, SoftmaxInStages) {
             "stage top f32 [m:1] max [k:1000] = x[m,k]\n"
             "stage e f32 [m:1,n:1000] = exp(x[m,n]-top[m])\n"
             "stage total f32 [m:1] sum [k:1000] = e[m,k]\n"
-            "stage y f32 [m:1,n:1000] = e[m,n]/total[m]\n");
+            "stage inverse f32 [m:1] = 0x1p+0/total[m]\n"
+            "stage y f32 [m:1,n:1000] = e[m,n]*inverse[m]\n");
 }
 
 TEST(WorkloadsTest, ConcatenationSelects) {

@@ -82,6 +82,40 @@ const Case kCases[] = {
     {"workload/1\ninput a f32 [13,24]\nconstant w f32 [24,40]\noutput y f32 [13,40]\n"
      "stage y f32 [m:13,n:40] sum [k:24] = a[m,k]*w[k,n]\n",
      {"", "", ""}},
+    // softmax: rows of no whole number of vectors, shorter than one, one
+    {"workload/1\ninput x f32 [6,37]\noutput y f32 [6,37]\nstage top f32 [m:6] max [k:37] = "
+     "x[m,k]\n"
+     "stage e f32 [m:6,n:37] = exp(x[m,n]-top[m])\nstage total f32 [m:6] sum [k:37] = e[m,k]\n"
+     "stage inverse f32 [m:6] = 0x1p+0/total[m]\n"
+     "stage y f32 [m:6,n:37] = e[m,n]*inverse[m]\n",
+     {"", ""}},
+    {"workload/1\ninput x f32 [2,4,5]\noutput y f32 [2,4,5]\n"
+     "stage top f32 [a:2,m:4] max [k:5] = x[a,m,k]\n"
+     "stage total f32 [a:2,m:4] sum [k:5] = exp(x[a,m,k]-top[a,m])\n"
+     "stage y f32 [a:2,m:4,n:5] = x[a,m,n]-top[a,m]-log(total[a,m])\n",
+     {"", ""}},
+    {"workload/1\ninput x f32 [8,1]\noutput y f32 [8,1]\nstage top f32 [m:8] max [k:1] = x[m,k]\n"
+     "stage y f32 [m:8,n:1] = x[m,n]-top[m]\n",
+     {"", ""}},
+    // layer normalisation
+    {"workload/1\ninput x f32 [12,83]\nconstant g f32 [83]\nconstant b f32 [83]\n"
+     "output y f32 [12,83]\nstage s f32 [m:12] sum [k:83] = x[m,k]\n"
+     "stage mean f32 [m:12] = s[m]/0x1.4cp+6\n"
+     "stage v f32 [m:12] sum [k:83] = (x[m,k]-mean[m])*(x[m,k]-mean[m])\n"
+     "stage inverse f32 [m:12] = 0x1p+0/sqrt(v[m]/0x1.4cp+6+0x1.4f8b58p-17)\n"
+     "stage y f32 [m:12,n:83] = (x[m,n]-mean[m])*inverse[m]*g[n]+b[n]\n",
+     {"", "", "", ""}},
+    // rows to one number each, with what is done to it, and all to one
+    {"workload/1\ninput x f32 [3,5,41]\nconstant b f32 [5]\noutput y f32 [3,5]\n"
+     "stage c f32 [a:3,m:5] sum [k:41] = x[a,m,k]\nstage y f32 [a:3,m:5] = c[a,m]/0x1.48p+5+b[m]\n",
+     {"", "", ""}},
+    {"workload/1\ninput x f32 [1000]\noutput y f32 [1]\n"
+     "stage y f32 [m:1] min [k:1000] = x[k]\n",
+     {"", ""}},
+    // both operands side by side along the reduction
+    {"workload/1\ninput a f32 [7,29]\ninput b f32 [10,29]\noutput y f32 [7,10]\n"
+     "stage y f32 [m:7,n:10] sum [k:29] = a[m,k]*b[n,k]\n",
+     {"", "", ""}},
 };
 
 INSTANTIATE_TEST_SUITE_P(Cases, DerivedCodeTest, testing::ValuesIn(kCases));

@@ -21,8 +21,9 @@
 namespace hone {
 namespace {
 
-constexpr double kLine = 64;           // bytes of a cache line
-constexpr double kUsableShare = 0.75;  // of a cache, before conflicts bite
+constexpr double kLine = 64;             // bytes of a cache line
+constexpr double kUsableShare = 0.75;    // of a cache, before conflicts bite
+constexpr double kLaneAccumulators = 4;  // vectors of partial results of a reduction in lanes
 
 using Extents = std::map<std::string, double>;
 
@@ -466,7 +467,9 @@ class NestAnalyzer::Analysis {
     for (size_t i = begin; i < stage.order.size(); ++i) {
       const std::string& loop = stage.order[i];
       const double extent = std::max(1.0, loops.Extent(loop));
-      if (loop == vector_loop) {
+      if (loop == vector_loop && stage.IsReduceLoop(loop)) {
+        DescribeLaneReduction(extent, machine_lanes, facts);
+      } else if (loop == vector_loop) {
         DescribeVectors(stage, loop, extent, machine_lanes, facts);
       } else if (stage.IsReduceLoop(loop)) {
         facts->depth *= extent;
@@ -568,6 +571,17 @@ class NestAnalyzer::Analysis {
                                      split->size, static_cast<int64_t>(std::max(1.0, whole)))) /
                                  machine_lanes));
     facts->tail_use = std::min(1.0, points / machine_lanes / std::max(1.0, instructions));
+  }
+
+  // Lanes hold partial results, in registers as a micro-kernel's are: some vectors of them, and
+  // what combines them is as much work as a few more.
+  static void DescribeLaneReduction(double extent, double machine_lanes, StageFacts* facts) {
+    const double vectors = std::max(1.0, std::ceil(extent / machine_lanes - 1e-9));
+    facts->lanes = machine_lanes;
+    facts->microkernel = true;
+    facts->vectors = std::min(kLaneAccumulators, vectors);
+    facts->depth *= vectors / facts->vectors;
+    facts->tail_use = extent / machine_lanes / (vectors + std::log2(machine_lanes));
   }
 
   // How deep on the path the tensor's producer is computed; 0 where it is not inside of it.

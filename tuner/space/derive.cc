@@ -12,7 +12,28 @@ using Rule = std::vector<Sketch> (*)(const RuleInput&);
 // Each rule that applies adds its sketches. The general rule is asked last: its sketches are what
 // remains where no other applies, and a safe ground where they do.
 constexpr Rule kRules[] = {ContractionRule, WinogradRule, DepthwiseRule, ReductionRule,
-                           ElementwiseRule, CopyRule,     GeneralRule};
+                           ElementwiseRule, CopyRule,     RowRule,       GeneralRule};
+
+// Whether writing the stage into its reader would compute something slow again and again: a
+// division or a function, once a row, where the reader goes over all of the row.
+bool RepeatsSlowWork(const LoopNest& nest, const Stage& stage, const Stage& reader) {
+  bool slow = false;
+  Visit(stage.body, [&](const Expr& e) {
+    const bool function = e.kind() == ExprKind::kUnary && e->unary != UnaryOp::kNeg &&
+                          e->unary != UnaryOp::kAbs && e->unary != UnaryOp::kNot;
+    const bool division = e.kind() == ExprKind::kBinary && IsFloat(e.type().dtype) &&
+                          (e->binary == BinaryOp::kDiv || e->binary == BinaryOp::kPow);
+    slow |= function || division;
+  });
+  auto points = [&](const Stage& s) {
+    int64_t count = 1;
+    for (const std::vector<Dim>* dims : {&s.dims, &s.reduce}) {
+      for (const Dim& dim : *dims) count *= ExtentValue(dim.extent, nest.params);
+    }
+    return count;
+  };
+  return slow && points(reader) > points(stage);
+}
 
 // Whether `output` reads `anchor` point by point: each index a different dim of the output.
 bool ReadsPointwise(const StageNest& output, const StageNest& anchor) {
@@ -57,7 +78,9 @@ StatusOr<std::vector<Sketch>> DeriveSketches(const Workload& workload,
   // Elementwise stages are written into their readers; a stage that several read would be computed
   // several times, and stays.
   for (const Stage& stage : workload.stages) {
-    if (stage.combiner != Combiner::kNone || nest.ConsumersOf(stage.name).size() != 1) continue;
+    const std::vector<std::string> readers = nest.ConsumersOf(stage.name);
+    if (stage.combiner != Combiner::kNone || readers.size() != 1) continue;
+    if (RepeatsSlowWork(nest, stage, nest.FindStage(readers[0])->stage)) continue;
     const InlineStep step{stage.name};
     if (Apply(step, nest).ok()) absl::StrAppend(&first_lines, ToString(step), "\n");
   }

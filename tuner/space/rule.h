@@ -58,7 +58,8 @@ std::vector<Sketch> DepthwiseRule(const RuleInput& input);
 std::vector<Sketch> ReductionRule(const RuleInput& input);
 std::vector<Sketch> ElementwiseRule(const RuleInput& input);
 std::vector<Sketch> CopyRule(const RuleInput& input);
-// Applies to everything: stages one after the other, or inside the output's rows.
+std::vector<Sketch> RowRule(const RuleInput& input);
+// Applies to everything: stages one after the other.
 std::vector<Sketch> GeneralRule(const RuleInput& input);
 
 }  // namespace hone
