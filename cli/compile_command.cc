@@ -8,8 +8,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
+#include "base/numerics.h"
 #include "cli/default_paths.h"
 #include "cli/model_source.h"
+#include "cli/numerics_option.h"
 #include "cli/quantity.h"
 #include "cli/shape_options.h"
 #include "cli/table.h"
@@ -34,19 +36,20 @@ struct Choice {
 };
 
 StatusOr<std::optional<Choice>> FindRecord(const RecordStore& store, const PlanKernel& kernel,
-                                           const Target& target) {
+                                           const Target& target, Numerics numerics) {
   const std::string layouts = BoundaryLayoutText(kernel.workload, kernel.layouts);
-  HONE_ASSIGN_OR_RETURN(
-      const std::optional<pb::Record> record,
-      store.Best({kernel.workload.Key(), target.ToString(), "fp32", kCodegenEpoch}, layouts));
+  HONE_ASSIGN_OR_RETURN(const std::optional<pb::Record> record,
+                        store.Best({kernel.workload.Key(), target.ToString(),
+                                    std::string(NumericsName(numerics)), kCodegenEpoch},
+                                   layouts));
   if (!record) return std::optional<Choice>();
   return std::optional<Choice>(
       Choice{"tuned", record->schedule(), record->measurement().cost_ns(), true});
 }
 
-StatusOr<Choice> DefaultChoice(const PlanKernel& kernel, const Target& target) {
+StatusOr<Choice> DefaultChoice(const PlanKernel& kernel, const Target& target, Numerics numerics) {
   HONE_ASSIGN_OR_RETURN(const Schedule schedule,
-                        DefaultSchedule(kernel.workload, kernel.layouts, target));
+                        DefaultSchedule(kernel.workload, kernel.layouts, target, numerics));
   Choice choice{"default", schedule.ToString()};
   const StatusOr<LoopNest> nest = ApplySchedule(schedule, kernel.workload);
   if (nest.ok()) {
@@ -62,22 +65,24 @@ Choice PlainChoice(const PlanKernel& kernel) {
 }
 
 std::future<pb::BuildReply> Build(BuildPool& pool, const PlanKernel& kernel, const Choice& choice,
-                                  const Target& target, uint64_t id) {
+                                  const Target& target, Numerics numerics, uint64_t id) {
   pb::BuildRequest request;
   request.set_id(id);
   request.set_workload(kernel.workload.ToString());
   request.set_schedule(choice.schedule);
   request.set_target(target.ToString());
+  request.mutable_options()->set_numerics(std::string(NumericsName(numerics)));
   return pool.Build(std::move(request));
 }
 
 // One artifact a kernel. What does not compile falls back to the default, then to plain loops.
 StatusOr<std::vector<pb::Artifact>> BuildKernels(BuildPool& pool, const ModelPlan& plan,
-                                                 const Target& target, const Console& console,
+                                                 const Target& target, Numerics numerics,
+                                                 const Console& console,
                                                  std::vector<Choice>* choices) {
   std::vector<std::future<pb::BuildReply>> replies;
   for (size_t k = 0; k < plan.kernels.size(); ++k) {
-    replies.push_back(Build(pool, plan.kernels[k], (*choices)[k], target, k));
+    replies.push_back(Build(pool, plan.kernels[k], (*choices)[k], target, numerics, k));
   }
   std::vector<pb::Artifact> artifacts;
   for (size_t k = 0; k < plan.kernels.size(); ++k) {
@@ -93,11 +98,11 @@ StatusOr<std::vector<pb::Artifact>> BuildKernels(BuildPool& pool, const ModelPla
       console.PrintWarning(absl::StrCat("kernel ", kernel.name, ": its ", choice.source,
                                         " schedule does not compile (", why, ")"));
       if (choice.source == "tuned") {
-        HONE_ASSIGN_OR_RETURN(choice, DefaultChoice(AtTop(kernel), target));
+        HONE_ASSIGN_OR_RETURN(choice, DefaultChoice(AtTop(kernel), target, numerics));
       } else {
         choice = PlainChoice(kernel);
       }
-      reply = Build(pool, kernel, choice, target, k).get();
+      reply = Build(pool, kernel, choice, target, numerics, k).get();
     }
     artifacts.push_back(std::move(*reply.mutable_artifact()));
   }
@@ -126,6 +131,8 @@ std::string Report(const ModelPlan& plan, const std::vector<Choice>& choices, in
 
 StatusOr<ExitCode> CompileModel(const CompileCommandOptions& options, const Console& console) {
   Target target = ProbeThisMachine().target;
+  HONE_ASSIGN_OR_RETURN(const Numerics numerics, ParseNumerics(options.numerics));
+  HONE_RETURN_IF_ERROR(CheckNumerics(numerics, target));
   target.threads = static_cast<int>(options.threads);
   HONE_ASSIGN_OR_RETURN(const ModelPlan plan, LoadPlan(options.model, options.shapes, target));
   const std::string database = options.db.empty() ? DefaultDatabasePath(std::getenv) : options.db;
@@ -139,11 +146,11 @@ StatusOr<ExitCode> CompileModel(const CompileCommandOptions& options, const Cons
     const PlanKernel kernel = AtTop(open_kernel);  // a range of sizes is tuned at its top
     std::optional<Choice> found;
     if (store != nullptr) {
-      HONE_ASSIGN_OR_RETURN(found, FindRecord(*store, kernel, target));
+      HONE_ASSIGN_OR_RETURN(found, FindRecord(*store, kernel, target, numerics));
     }
     tuned += found.has_value();
     if (!found) {
-      HONE_ASSIGN_OR_RETURN(found, DefaultChoice(kernel, target));
+      HONE_ASSIGN_OR_RETURN(found, DefaultChoice(kernel, target, numerics));
     }
     choices.push_back(*std::move(found));
   }
@@ -151,7 +158,7 @@ StatusOr<ExitCode> CompileModel(const CompileCommandOptions& options, const Cons
                         BuildPool::Start({.program = SiblingProgram("hone-build-worker"),
                                           .workers = std::max(1, target.cores)}));
   HONE_ASSIGN_OR_RETURN(const std::vector<pb::Artifact> artifacts,
-                        BuildKernels(*pool, plan, target, console, &choices));
+                        BuildKernels(*pool, plan, target, numerics, console, &choices));
   HONE_ASSIGN_OR_RETURN(const std::string package, BuildPackage(plan, artifacts, target));
   const std::string output =
       options.output.empty()
@@ -165,6 +172,7 @@ StatusOr<ExitCode> CompileModel(const CompileCommandOptions& options, const Cons
     std::string tune = absl::StrCat("hone tune ", options.model);
     if (!options.db.empty()) absl::StrAppend(&tune, " --db ", options.db);
     if (options.threads != 1) absl::StrAppend(&tune, " --threads ", options.threads);
+    if (numerics != Numerics::kFp32) absl::StrAppend(&tune, " --numerics ", options.numerics);
     for (const std::string& shape : options.shapes) absl::StrAppend(&tune, " --shape ", shape);
     console.out << "Next: " << tune << " makes the others faster; hone bench " << output
                 << " takes the time.\n";
@@ -183,7 +191,8 @@ Command MakeCompileCommand() {
       .description =
           "Compiles an ONNX file for this machine into one shared object with the weights inside, "
           "which hone run and the C library run. Each kernel takes the fastest schedule that the "
-          "database has for exactly this kernel and machine; where it has none, the default that "
+          "database has for exactly this kernel, machine and numerics class; where it has none, "
+          "the default that "
           "the analytic model picks. The table says which is which, and what it should cost "
           "(measured, or ~ estimated).",
       .options = {{"MODEL", "", "the ONNX file", &options->model, true},
@@ -193,6 +202,7 @@ Command MakeCompileCommand() {
                    "the database; default: $HONE_DB, or the one in your home folder", &options->db},
                   {"--threads", "N", "threads that a kernel may use; as tuned", &options->threads,
                    false, 1},
+                  NumericsOption(&options->numerics),
                   ShapeOption(&options->shapes)},
       .examples = {"hone compile resnet18.onnx -o resnet18.so"},
       .next = "hone run model.so --input FILE, or hone bench model.so.",

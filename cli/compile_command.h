@@ -15,6 +15,7 @@ struct CompileCommandOptions {
   std::string db;
   int64_t threads = 1;
   std::vector<std::string> shapes;
+  std::string numerics = "fp32";
 };
 
 StatusOr<ExitCode> CompileModel(const CompileCommandOptions& options, const Console& console);

@@ -48,6 +48,24 @@ std::string FailureName(const pb::Measurement& measurement) {
   return measurement.failure() == pb::OK ? "ok" : pb::FailureKind_Name(measurement.failure());
 }
 
+// "0.93x": the rms error over that of sequential fp32; where that does not err, or is not known,
+// relative to the values: "6.0e-08".
+std::string ErrorOf(const pb::Measurement& measurement) {
+  if (measurement.error_ratio() > 0) return absl::StrFormat("%.2fx", measurement.error_ratio());
+  return measurement.rms_error() > 0 ? absl::StrFormat("%.1e", measurement.rms_error()) : "-";
+}
+
+StatusOr<std::vector<RecordSummary>> SummariesOf(const RecordStore& store,
+                                                 std::optional<Numerics> numerics) {
+  HONE_ASSIGN_OR_RETURN(std::vector<RecordSummary> summaries, store.Summarize());
+  if (numerics) {
+    std::erase_if(summaries, [&](const RecordSummary& summary) {
+      return summary.key.numerics != NumericsName(*numerics);
+    });
+  }
+  return summaries;
+}
+
 // OK before failed, then the fastest first.
 bool Better(const pb::Record& left, const pb::Record& right) {
   const pb::Measurement& a = left.measurement();
@@ -57,7 +75,9 @@ bool Better(const pb::Record& left, const pb::Record& right) {
 }
 
 void AppendBestSchedule(const pb::Record& best, std::string* out) {
+  const std::string error = ErrorOf(best.measurement());
   absl::StrAppend(out, "\nbest on ", TargetCaption(best.target()), " (", best.numerics(),
+                  error == "-" ? "" : absl::StrCat(", error ", error),
                   "): ", FormatNanos(best.measurement().cost_ns()), ", measured on ",
                   best.measurement().device(), " at ",
                   FormatUnixMillis(best.measurement().unix_ms()), "\n");
@@ -77,10 +97,12 @@ std::string MessageOf(const pb::Measurement& measurement) {
 
 }  // namespace
 
-StatusOr<std::string> RecordOverview(const RecordStore& store, int width) {
-  HONE_ASSIGN_OR_RETURN(std::vector<RecordSummary> summaries, store.Summarize());
+StatusOr<std::string> RecordOverview(const RecordStore& store, std::optional<Numerics> numerics,
+                                     int width) {
+  HONE_ASSIGN_OR_RETURN(std::vector<RecordSummary> summaries, SummariesOf(store, numerics));
   Table table({{"kernel"},
                {"target"},
+               {"class"},
                {"trials", Align::kRight},
                {"failed", Align::kRight},
                {"best", Align::kRight},
@@ -95,7 +117,7 @@ StatusOr<std::string> RecordOverview(const RecordStore& store, int width) {
     const double flops = Flops(summary.workload);
     const double cost_ns = best ? best->measurement().cost_ns() : 0;
     table.AddRow(
-        {KernelCaption(summary.workload), TargetCaption(summary.key.target),
+        {KernelCaption(summary.workload), TargetCaption(summary.key.target), summary.key.numerics,
          absl::StrCat(summary.records), absl::StrCat(summary.failures), FormatNanos(cost_ns),
          FormatGflops(cost_ns > 0 ? flops / cost_ns : 0),
          best ? FormatShare(PeakShare(flops, best->measurement(), Threads(summary.key.target)))
@@ -109,8 +131,8 @@ StatusOr<std::string> RecordOverview(const RecordStore& store, int width) {
 }
 
 StatusOr<std::string> RecordDetails(const RecordStore& store, absl::string_view key_prefix,
-                                    int64_t limit, int width) {
-  HONE_ASSIGN_OR_RETURN(std::vector<RecordSummary> summaries, store.Summarize());
+                                    std::optional<Numerics> numerics, int64_t limit, int width) {
+  HONE_ASSIGN_OR_RETURN(std::vector<RecordSummary> summaries, SummariesOf(store, numerics));
   std::set<std::string> keys;
   for (const RecordSummary& summary : summaries) {
     if (absl::StartsWith(summary.key.workload_key, key_prefix)) {
@@ -139,6 +161,8 @@ StatusOr<std::string> RecordDetails(const RecordStore& store, absl::string_view 
   Table table({{"result"},
                {"time", Align::kRight},
                {"spread", Align::kRight},
+               {"class"},
+               {"error", Align::kRight},
                {"predicted", Align::kRight},
                {"origin"},
                {"device"},
@@ -148,8 +172,8 @@ StatusOr<std::string> RecordDetails(const RecordStore& store, absl::string_view 
   for (int64_t i = 0; i < shown; ++i) {
     const pb::Measurement& measurement = history[i].measurement();
     table.AddRow({FailureName(measurement), FormatNanos(measurement.cost_ns()),
-                  FormatShare(measurement.spread()), FormatNanos(history[i].predicted_ns()),
-                  history[i].origin(), measurement.device(),
+                  FormatShare(measurement.spread()), history[i].numerics(), ErrorOf(measurement),
+                  FormatNanos(history[i].predicted_ns()), history[i].origin(), measurement.device(),
                   FormatUnixMillis(measurement.unix_ms()), MessageOf(measurement)});
   }
   absl::StrAppend(&out, "\n", table.Render(width));

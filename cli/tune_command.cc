@@ -12,14 +12,17 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/file.h"
+#include "base/numerics.h"
 #include "cli/default_paths.h"
 #include "cli/interrupt.h"
 #include "cli/model_source.h"
+#include "cli/numerics_option.h"
 #include "cli/progress.h"
 #include "cli/shape_options.h"
 #include "cli/tuning_report.h"
 #include "db/memory_record_store.h"
 #include "db/sqlite_record_store.h"
+#include "device_agent/machine_probe.h"
 #include "rpc/farm_client.h"
 #include "tuner/cost_model/xgboost_cost_model.h"
 #include "tuner/measure/build_pool.h"
@@ -60,7 +63,7 @@ StatusOr<pb::DeviceInfo> ChooseDevice(FarmClient& client, const std::string& nam
 
 // Why a person's template does not serve a kernel, or OK: one of its assignments must schedule it,
 // with the layouts that the model has at the kernel's boundary.
-Status CheckFits(const Sketch& sketch, const TuningTask& task) {
+Status CheckFits(const Sketch& sketch, const TuningTask& task, Numerics numerics) {
   Status status = absl::InvalidArgumentError("no assignment meets the template's requirements");
   constexpr int kAttempts = 64;
   Assignment assignment(sketch.holes().size(), 0);
@@ -74,6 +77,7 @@ Status CheckFits(const Sketch& sketch, const TuningTask& task) {
         return absl::InvalidArgumentError(
             absl::StrCat("its boundary layouts are '", layouts, "', the model has '", wanted, "'"));
       }
+      HONE_RETURN_IF_ERROR(CheckAlgorithms(*schedule, numerics));
       status = ApplySchedule(*schedule, task.workload).status();
       if (status.ok()) return status;
     }
@@ -92,7 +96,8 @@ StatusOr<Sketch> ReadTemplate(const std::string& file) {
   return Sketch::Parse(text, file);
 }
 
-StatusOr<std::vector<TuningTask>> ChooseTasks(const TuneOptions& options, const ModelPlan& plan) {
+StatusOr<std::vector<TuningTask>> ChooseTasks(const TuneOptions& options, const ModelPlan& plan,
+                                              Numerics numerics) {
   std::vector<TuningTask> tasks = TasksOf(plan);
   std::vector<std::string> names;
   for (const TuningTask& task : tasks) names.push_back(task.name);
@@ -116,7 +121,7 @@ StatusOr<std::vector<TuningTask>> ChooseTasks(const TuneOptions& options, const 
     const bool says = !schedule->BoundaryLayoutText(task.workload).empty();
     const Sketch fitted =
         says ? sketch : sketch.WithFirstLines(BoundaryLayoutLines(task.workload, task.layouts));
-    why = CheckFits(fitted, task);
+    why = CheckFits(fitted, task, numerics);
     if (!why.ok()) continue;
     task.sketches = {fitted};
     fitting.push_back(std::move(task));
@@ -236,7 +241,12 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
                              const Console& console) {
   // Before any thread is started: later ones inherit that signals are counted, not obeyed.
   Interrupt interrupt;
-  // What is wrong with the model or the template is said before a farm is started for it.
+  // What is wrong with the options, the model or the template is said before a farm is started for
+  // it.
+  HONE_ASSIGN_OR_RETURN(const Numerics numerics, ParseNumerics(options.numerics));
+  if (options.tracker.empty()) {
+    HONE_RETURN_IF_ERROR(CheckNumerics(numerics, ProbeThisMachine().target));
+  }
   HONE_RETURN_IF_ERROR(LoadPlanAtTop(options.model, options.shapes, Target()).status());
   if (!options.template_file.empty()) {
     HONE_RETURN_IF_ERROR(ReadTemplate(options.template_file).status());
@@ -247,9 +257,10 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
     std::filesystem::create_directories(std::filesystem::path(database).parent_path(), error);
   }
   HONE_ASSIGN_OR_RETURN(Farm farm, OpenFarm(options, database));
+  HONE_RETURN_IF_ERROR(CheckNumerics(numerics, farm.target));
   HONE_ASSIGN_OR_RETURN(const ModelPlan plan,
                         LoadPlanAtTop(options.model, options.shapes, farm.target));
-  HONE_ASSIGN_OR_RETURN(std::vector<TuningTask> tasks, ChooseTasks(options, plan));
+  HONE_ASSIGN_OR_RETURN(std::vector<TuningTask> tasks, ChooseTasks(options, plan, numerics));
   int64_t model_constant_bytes = 0;
   for (const TuningTask& task : TasksOf(plan))
     model_constant_bytes += task.calls * ConstantBytes(task.workload);
@@ -264,6 +275,7 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   Measurer& measurer = take_turns ? static_cast<Measurer&>(alone_on_device) : device;
   TuningOptions tuning;
   tuning.target = farm.target;
+  tuning.numerics = numerics;
   tuning.trials_max = static_cast<int>(options.trials);
   tuning.time_max_ms = static_cast<int64_t>(options.minutes * 60000);
   tuning.seed = static_cast<uint64_t>(options.seed);
@@ -292,14 +304,16 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
       options.threads == 1 ? "" : absl::StrCat(" --threads ", options.threads);
   const std::string output =
       std::filesystem::path(options.model).replace_extension(".so").filename().string();
+  const std::string class_flag =
+      numerics == Numerics::kFp32 ? "" : absl::StrCat(" --numerics ", options.numerics);
   std::string shapes;
   for (const std::string& shape : options.shapes) absl::StrAppend(&shapes, " --shape ", shape);
   if (interrupt.Requested()) {
     console.out
         << "\nStopped; all that was measured is kept. The same command goes on from here.\n";
   }
-  console.out << "\nNext: hone compile " << options.model << db_flag << threads << shapes << " -o "
-              << output << "\n";
+  console.out << "\nNext: hone compile " << options.model << db_flag << threads << class_flag
+              << shapes << " -o " << output << "\n";
   return interrupt.Requested() ? ExitCode::kInterrupted : ExitCode::kOk;
 }
 
@@ -324,6 +338,7 @@ Command MakeTuneCommand() {
                   {"--db", "FILE",
                    "the database; default: $HONE_DB, or the one in your home folder", &options->db},
                   {"--threads", "N", "threads that a kernel may use", &options->threads, false, 1},
+                  NumericsOption(&options->numerics),
                   {"--template", "FILE", "search this sketch instead of the derived space",
                    &options->template_file},
                   {"--kernel", "PART", "only kernels whose name contains this", &options->kernel},

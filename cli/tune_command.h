@@ -21,6 +21,7 @@ struct TuneOptions {
   std::string tracker;
   std::string device;
   int64_t seed = 1;
+  std::string numerics = "fp32";
 };
 
 StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,

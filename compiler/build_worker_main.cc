@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/numerics.h"
 #include "base/status.h"
 #include "compiler/compile.h"
 #include "proto/worker.pb.h"
@@ -23,6 +24,9 @@ StatusOr<pb::Artifact> Build(const pb::BuildRequest& request) {
   HONE_ASSIGN_OR_RETURN(const Workload workload, Workload::Parse(request.workload()));
   HONE_ASSIGN_OR_RETURN(const Schedule schedule, Schedule::Parse(request.schedule()));
   HONE_ASSIGN_OR_RETURN(const Target target, Target::Parse(request.target()));
+  const std::string& named = request.options().numerics();
+  HONE_ASSIGN_OR_RETURN(const Numerics numerics, ParseNumerics(named.empty() ? "fp32" : named));
+  HONE_RETURN_IF_ERROR(CheckAlgorithms(schedule, numerics));
   return Compile(workload, schedule, target);
 }
 

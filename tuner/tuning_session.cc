@@ -19,7 +19,6 @@
 namespace hone {
 namespace {
 
-constexpr int kSamplePoints = 128;
 constexpr int kRecentTrials = 16;
 constexpr int kReferencesMax = 4;  // schedules tried as the reference before a workload is given up
 
@@ -132,7 +131,7 @@ class TuningSession::Impl {
     std::set<std::string> finalists;  // schedules that were in a duel
     // Of the current input seed.
     uint64_t sample_seed = 0;
-    std::vector<pb::SamplePoint> samples;
+    ExpectedValues expected;
   };
 
   struct Flight {
@@ -146,7 +145,8 @@ class TuningSession::Impl {
   };
 
   RecordKey KeyOf(const Work& work) const {
-    return {work.task.workload.Key(), options_.target.ToString(), options_.numerics, kCodegenEpoch};
+    return {work.task.workload.Key(), options_.target.ToString(),
+            std::string(NumericsName(options_.numerics)), kCodegenEpoch};
   }
 
   // Makes the search and tells it what is known already.
@@ -157,8 +157,8 @@ class TuningSession::Impl {
                                            options_.model_constant_bytes, options_.target);
     std::vector<Sketch> sketches = work.task.sketches;
     if (sketches.empty()) {
-      HONE_ASSIGN_OR_RETURN(sketches,
-                            DeriveSketches(work.task.workload, work.task.layouts, options_.target));
+      HONE_ASSIGN_OR_RETURN(sketches, DeriveSketches(work.task.workload, work.task.layouts,
+                                                     options_.target, options_.numerics));
     }
     work.search.emplace(work.task.workload, std::move(sketches), options_.target,
                         MachineProfile::For(options_.target),
@@ -413,7 +413,7 @@ class TuningSession::Impl {
       request.set_workload(workload);
       request.set_schedule(schedules[i]);
       request.set_target(options_.target.ToString());
-      request.mutable_options()->set_numerics(options_.numerics);
+      request.mutable_options()->set_numerics(std::string(NumericsName(options_.numerics)));
       build_(std::move(request),
              [mailbox = mailbox_](pb::BuildReply reply) { mailbox->Put(std::move(reply)); });
     }
@@ -481,20 +481,23 @@ class TuningSession::Impl {
     const uint64_t seed = SeedOf(work.task.workload.Key(), options_.seed, flight.final ? 2 : 1) | 1;
     if (work.sample_seed != seed) {
       HONE_ASSIGN_OR_RETURN(
-          work.samples,
-          ComputeSamples(work.task.workload, work.reference->manifest(), seed, kSamplePoints));
+          work.expected,
+          ComputeExpectedValues(work.task.workload, work.reference->manifest(), options_.numerics,
+                                seed, SamplePointsOf(work.task.workload)));
       work.sample_seed = seed;
     }
     pb::Batch& batch = flight.batch;
     batch.set_workload(work.task.workload.ToString());
     batch.set_target(options_.target.ToString());
-    batch.set_numerics(options_.numerics);
+    batch.set_numerics(std::string(NumericsName(options_.numerics)));
     batch.mutable_reference()->set_schedule(work.reference_schedule);
     batch.mutable_reference()->set_origin("default");
     *batch.mutable_reference()->mutable_artifact() = *work.reference;
     batch.set_input_seed(seed);
-    for (const pb::SamplePoint& sample : work.samples) *batch.add_samples() = sample;
-    *batch.mutable_tolerance() = ToleranceOf(work.task.workload);
+    for (const pb::SamplePoint& sample : work.expected.samples) *batch.add_samples() = sample;
+    batch.set_sequential_rms_error(work.expected.sequential_rms_error);
+    batch.set_rms_error_max(work.expected.rms_error_max);
+    *batch.mutable_tolerance() = ToleranceOf(work.task.workload, options_.numerics);
     batch.set_best_ns(work.search->best_ns());
     batch.set_timeout_ms(std::clamp<int64_t>(
         static_cast<int64_t>(state_.workloads[flight.work].roofline.ns / 1e6 * 300), 1000, 30000));

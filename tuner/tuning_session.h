@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/numerics.h"
 #include "base/status.h"
 #include "base/target.h"
 #include "compiler/graph/model_plan.h"
@@ -44,7 +45,7 @@ bool ConstantsAreCold(int64_t bytes, int64_t model_bytes, const Target& target);
 
 struct TuningOptions {
   Target target;
-  std::string numerics = "fp32";
+  Numerics numerics = Numerics::kFp32;
   int trials_max = 64;      // for each workload, those of earlier sessions included
   int64_t time_max_ms = 0;  // for the whole session; 0: no limit
   uint64_t seed = 1;

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "compiler/ir/scalar.h"
+
 namespace hone {
 namespace {
 
@@ -294,7 +296,7 @@ std::vector<double> ComputeContraction(const Contraction& contraction,
 
 void ComputeContractionAt(const Contraction& contraction, const std::vector<double>& left,
                           const std::vector<double>& right, const std::vector<const int64_t*>& rows,
-                          int count, double* out) {
+                          int count, DType rounding, double* out) {
   const Part left_k =
       TabulatePart(contraction.left, contraction.reduce, contraction.reduce_extents, false);
   const Part right_k =
@@ -329,8 +331,9 @@ void ComputeContractionAt(const Contraction& contraction, const std::vector<doub
     const Part right_point = point_part(contraction.right, i);
     double sum = 0;
     for (int64_t k = 0; k < left_k.points; ++k) {
-      sum += read(contraction.left, left, left_point, left_k, k) *
-             read(contraction.right, right, right_point, right_k, k);
+      const double product = read(contraction.left, left, left_point, left_k, k) *
+                             read(contraction.right, right, right_point, right_k, k);
+      sum = RoundToDType(sum + RoundToDType(product, rounding), rounding);
     }
     out[i] = sum;
   }

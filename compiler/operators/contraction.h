@@ -47,9 +47,10 @@ std::vector<double> ComputeContraction(const Contraction& contraction,
                                        const std::vector<double>& left,
                                        const std::vector<double>& right);
 
-// The values at `count` points; rows[d][i] is point i's position along dim d.
+// The values at `count` points; rows[d][i] is point i's position along dim d. Each product and each
+// partial sum is rounded to `rounding`; kF64: not at all.
 void ComputeContractionAt(const Contraction& contraction, const std::vector<double>& left,
                           const std::vector<double>& right, const std::vector<const int64_t*>& rows,
-                          int count, double* out);
+                          int count, DType rounding, double* out);
 
 }  // namespace hone

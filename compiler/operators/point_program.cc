@@ -24,6 +24,7 @@ struct PointProgram::Node {
   UnaryOp unary{};
   BinaryOp binary{};
   bool varying = false;  // depends on a row variable
+  bool rounded = false;  // the result, to its type
   bool has_otherwise = false;
   int variable = 0;  // kVar: index among row or uniform variables
   PointSource* source = nullptr;
@@ -226,7 +227,8 @@ PointProgram::~PointProgram() = default;
 StatusOr<std::unique_ptr<PointProgram>> PointProgram::Compile(
     const Expr& body, const std::vector<std::string>& row_variables,
     const std::vector<std::string>& uniform_variables,
-    const std::function<StatusOr<PointSource*>(const std::string&)>& sources) {
+    const std::function<StatusOr<PointSource*>(const std::string&)>& sources,
+    Arithmetic arithmetic) {
   std::function<StatusOr<std::unique_ptr<Node>>(const Expr&)> compile =
       [&](const Expr& e) -> StatusOr<std::unique_ptr<Node>> {
     if (e.type().lanes != 1) {
@@ -239,6 +241,7 @@ StatusOr<std::unique_ptr<PointProgram>> PointProgram::Compile(
     node->binary = e->binary;
     node->name = e->name;
     node->has_otherwise = e->has_otherwise;
+    node->rounded = arithmetic == Arithmetic::kSequential && IsFloat(node->dtype);
     if (IsFloat(node->dtype)) {
       node->reals.assign(kPointRow, e->float_value);
     } else {
@@ -315,6 +318,15 @@ Status PointProgram::Compute(Node& node, const Context& context, int count, cons
     return absl::OkStatus();
   }
   for (auto& arg : node.args) HONE_RETURN_IF_ERROR(Run(*arg, context, count, mask));
+  HONE_RETURN_IF_ERROR(Operate(node, count));
+  for (int i = 0; i < count && node.rounded; ++i) {
+    node.reals[i] = RoundToDType(node.reals[i], node.dtype);
+  }
+  return absl::OkStatus();
+}
+
+// Fills the row from those of the operands.
+Status PointProgram::Operate(Node& node, int count) {
   const bool real = IsFloat(node.dtype);
   const bool real_operand = IsFloat(node.operand);
   double* reals = node.reals.data();

@@ -1,7 +1,7 @@
 // PointProgram: a scalar expression compiled for evaluation at many points at once, one row of
-// values per variable. The oracle's interpreter: real types are computed in double, integers in
-// int64 wrapped to their width after every operation. It knows nothing of stages; where a load's
-// values come from is the caller's business (PointSource).
+// values per variable. The oracle's interpreter: real types are computed in double, rounded where
+// that is asked for, integers in int64 wrapped to their width after every operation. It knows
+// nothing of stages; where a load's values come from is the caller's business (PointSource).
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,13 @@ namespace hone {
 
 // Rows of at most this many points are evaluated at once.
 inline constexpr int kPointRow = 512;
+
+// How reals are computed.
+enum class Arithmetic {
+  kExact,  // in double: what a kernel should give
+  // Each operation rounded to its own type, sums in order: what plain sequential code gives.
+  kSequential,
+};
 
 // What a load reads: values by their flat row-major position.
 class PointSource {
@@ -42,7 +49,8 @@ class PointProgram {
   static StatusOr<std::unique_ptr<PointProgram>> Compile(
       const Expr& body, const std::vector<std::string>& row_variables,
       const std::vector<std::string>& uniform_variables,
-      const std::function<StatusOr<PointSource*>(const std::string&)>& sources);
+      const std::function<StatusOr<PointSource*>(const std::string&)>& sources,
+      Arithmetic arithmetic = Arithmetic::kExact);
   ~PointProgram();
 
   // Evaluates at `count` <= kPointRow points. `rows[v]` has `count` values of row variable v,
@@ -57,6 +65,7 @@ class PointProgram {
   PointProgram() = default;
   static Status Run(Node& node, const Context& context, int count, const uint8_t* mask);
   static Status Compute(Node& node, const Context& context, int count, const uint8_t* mask);
+  static Status Operate(Node& node, int count);
   static Status ComputeLoad(Node& node, const Context& context, int count, const uint8_t* mask);
   static Status ComputeSelect(Node& node, const Context& context, int count, const uint8_t* mask);
 

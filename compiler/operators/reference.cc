@@ -86,9 +86,10 @@ int64_t CombineInt(Combiner combiner, DType dtype, int64_t a, int64_t b) {
 class StageEvaluator {
  public:
   static StatusOr<std::unique_ptr<StageEvaluator>> Make(
-      const Stage& stage, const ParamMap& params,
+      const Stage& stage, const ParamMap& params, Arithmetic arithmetic,
       const std::function<StatusOr<PointSource*>(const std::string&)>& sources) {
     std::unique_ptr<StageEvaluator> evaluator(new StageEvaluator(stage));
+    if (arithmetic == Arithmetic::kSequential) evaluator->rounding_ = stage.dtype;
     std::vector<Expr> extents, reduce_extents;
     std::vector<std::string> rows, uniforms;
     for (const Dim& dim : stage.dims) {
@@ -106,7 +107,7 @@ class StageEvaluator {
       evaluator->param_values_.push_back(value);
     }
     HONE_ASSIGN_OR_RETURN(evaluator->program_,
-                          PointProgram::Compile(stage.body, rows, uniforms, sources));
+                          PointProgram::Compile(stage.body, rows, uniforms, sources, arithmetic));
     if (stage.combiner != Combiner::kNone) {
       const Expr neutral = NeutralValue(stage.combiner, stage.dtype);
       evaluator->neutral_real_ = neutral->float_value;
@@ -117,6 +118,8 @@ class StageEvaluator {
 
   const std::vector<int64_t>& extents() const { return extents_; }
   const std::vector<int64_t>& reduce_extents() const { return reduce_extents_; }
+  // What reals are rounded to after every operation; kF64: not at all.
+  DType rounding() const { return rounding_; }
 
   // Values at the points rows[d][i], count <= kPointRow.
   Status At(const std::vector<const int64_t*>& rows, int count, double* reals, int64_t* ints) {
@@ -141,7 +144,7 @@ class StageEvaluator {
     for (int64_t r = 0; r < reductions; ++r) {
       HONE_ASSIGN_OR_RETURN(PointRow row, program_->Evaluate(rows, uniforms, count));
       for (int i = 0; i < count && real; ++i) {
-        reals[i] = CombineReal(stage_.combiner, reals[i], row.reals[i]);
+        reals[i] = RoundToDType(CombineReal(stage_.combiner, reals[i], row.reals[i]), rounding_);
       }
       for (int i = 0; i < count && !real; ++i) {
         ints[i] = CombineInt(stage_.combiner, stage_.dtype, ints[i], row.ints[i]);
@@ -158,6 +161,7 @@ class StageEvaluator {
   explicit StageEvaluator(const Stage& stage) : stage_(stage) {}
 
   const Stage& stage_;
+  DType rounding_ = DType::kF64;
   std::vector<int64_t> extents_;
   std::vector<int64_t> reduce_extents_;
   std::vector<int64_t> param_values_;
@@ -216,7 +220,8 @@ class DemandedSource : public PointSource {
       std::vector<int64_t> new_ints(missing_count);
       if (contraction_ && operands_.left != nullptr && operands_.right != nullptr) {
         ComputeContractionAt(*contraction_, operands_.left->reals(), operands_.right->reals(),
-                             Pointers(rows), missing_count, new_reals.data());
+                             Pointers(rows), missing_count, evaluator_->rounding(),
+                             new_reals.data());
       } else {
         HONE_RETURN_IF_ERROR(
             evaluator_->At(Pointers(rows), missing_count, new_reals.data(), new_ints.data()));
@@ -251,8 +256,8 @@ class DemandedSource : public PointSource {
 // The sources of one evaluation, by name.
 class Evaluation {
  public:
-  Evaluation(const Workload& workload, const ParamMap& params)
-      : workload_(workload), params_(params) {}
+  Evaluation(const Workload& workload, const ParamMap& params, Arithmetic arithmetic)
+      : workload_(workload), params_(params), arithmetic_(arithmetic) {}
 
   // Checks parameters and takes the inputs in.
   Status Load(const TensorMap& inputs) {
@@ -321,7 +326,7 @@ class Evaluation {
  private:
   StatusOr<std::unique_ptr<StageEvaluator>> MakeEvaluator(const Stage& stage) {
     return StageEvaluator::Make(
-        stage, params_, [this](const std::string& name) -> StatusOr<PointSource*> {
+        stage, params_, arithmetic_, [this](const std::string& name) -> StatusOr<PointSource*> {
           auto found = sources_.find(name);
           if (found == sources_.end()) {
             return absl::InvalidArgumentError(
@@ -366,6 +371,7 @@ class Evaluation {
 
   const Workload& workload_;
   const ParamMap& params_;
+  const Arithmetic arithmetic_;
   std::map<std::string, std::unique_ptr<PointSource>> sources_;
   std::map<std::string, StoredSource*> stored_;  // those of sources_ that are wholly in memory
 };
@@ -388,7 +394,7 @@ StatusOr<std::vector<int64_t>> EvaluateShape(const std::vector<Expr>& shape,
 
 StatusOr<TensorMap> EvaluateWorkload(const Workload& workload, const TensorMap& inputs,
                                      const ParamMap& params) {
-  Evaluation evaluation(workload, params);
+  Evaluation evaluation(workload, params, Arithmetic::kExact);
   HONE_RETURN_IF_ERROR(evaluation.Load(inputs));
   for (const Stage& stage : workload.stages) HONE_RETURN_IF_ERROR(evaluation.Fill(stage));
   TensorMap outputs;
@@ -412,12 +418,12 @@ StatusOr<TensorMap> EvaluateWorkload(const Workload& workload, const TensorMap& 
 StatusOr<std::vector<double>> EvaluateSamples(const Workload& workload, const TensorMap& inputs,
                                               absl::string_view output,
                                               const std::vector<std::vector<int64_t>>& points,
-                                              const ParamMap& params) {
+                                              const ParamMap& params, Arithmetic arithmetic) {
   const Buffer* buffer = workload.FindBuffer(output);
   if (buffer == nullptr || buffer->role != BufferRole::kOutput) {
     return absl::InvalidArgumentError(absl::StrCat("'", output, "' is no output of the workload"));
   }
-  Evaluation evaluation(workload, params);
+  Evaluation evaluation(workload, params, arithmetic);
   HONE_RETURN_IF_ERROR(evaluation.Load(inputs));
   for (const Stage& stage : workload.stages) HONE_RETURN_IF_ERROR(evaluation.Demand(stage));
   PointSource& source = *evaluation.source(output);

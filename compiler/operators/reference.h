@@ -10,6 +10,7 @@
 
 #include "compiler/ir/tensor.h"
 #include "compiler/ir/workload.h"
+#include "compiler/operators/point_program.h"
 
 namespace hone {
 
@@ -24,12 +25,14 @@ using ParamMap = std::map<std::string, int64_t>;
 StatusOr<TensorMap> EvaluateWorkload(const Workload& workload, const TensorMap& inputs,
                                      const ParamMap& params = {});
 
-// The values of buffer `output` at some logical points only (each as long as its rank), unrounded.
-// Stages before it are evaluated where these points need them, once a point.
+// The values of buffer `output` at some logical points only (each as long as its rank), unrounded
+// where the arithmetic is exact. Stages before it are evaluated where these points need them, once
+// a point.
 StatusOr<std::vector<double>> EvaluateSamples(const Workload& workload, const TensorMap& inputs,
                                               absl::string_view output,
                                               const std::vector<std::vector<int64_t>>& points,
-                                              const ParamMap& params = {});
+                                              const ParamMap& params = {},
+                                              Arithmetic arithmetic = Arithmetic::kExact);
 
 // The extents of a shape for given parameters; an error where one has no value.
 StatusOr<std::vector<int64_t>> EvaluateShape(const std::vector<Expr>& shape,

@@ -113,6 +113,17 @@ StatusOr<LoopNest> ApplySchedule(const Schedule& schedule, const Workload& workl
   return nest;
 }
 
+Status CheckAlgorithms(const Schedule& schedule, Numerics numerics) {
+  if (WinogradTileMax(numerics) > 0) return absl::OkStatus();
+  for (size_t i = 0; i < schedule.steps.size(); ++i) {
+    if (!std::holds_alternative<WinogradStep>(schedule.steps[i])) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("step ", i + 1, " (", ToString(schedule.steps[i]), "): numerics ",
+                     NumericsName(numerics), " allows ", NumericsDescription(numerics), " only"));
+  }
+  return absl::OkStatus();
+}
+
 StatusOr<LoopNest> ScheduleSeries::Apply(const Schedule& schedule) {
   const std::vector<Step>& steps = schedule.steps;
   size_t alike = 0;

@@ -29,6 +29,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/numerics.h"
 #include "base/text_reader.h"
 #include "compiler/schedule/loop_nest.h"
 #include "compiler/schedule/steps.h"
@@ -54,6 +55,11 @@ std::string BoundaryLayoutText(const Workload& workload, const std::vector<Layou
 
 // Applies the steps in order. Errors are "step 3 (tile y z 6): stage y has no loop z; ...".
 StatusOr<LoopNest> ApplySchedule(const Schedule& schedule, const Workload& workload);
+
+// Whether the numerics class allows the algorithms that the schedule takes. InvalidArgument names
+// the first step that it does not. (How exact a kernel of a coarser class is, its measured error
+// says: any algorithm may be good enough.)
+Status CheckAlgorithms(const Schedule& schedule, Numerics numerics);
 
 // Applies one schedule after the other to a workload. Steps that a schedule begins with like the
 // one before it are not applied again: candidates of one sketch share their first lines.

@@ -10,7 +10,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "base/numerics.h"
 #include "device_agent/measure/cache_flush.h"
 #include "device_agent/measure/calibration.h"
 #include "device_agent/measure/racing.h"
@@ -63,6 +65,18 @@ pb::Measurement MeasurementOf(const pb::Candidate& candidate) {
   measurement.set_compile_ns(candidate.artifact().compile_ns());
   measurement.set_code_bytes(static_cast<int64_t>(candidate.artifact().code().size()));
   return measurement;
+}
+
+// "rms error 9.3e-06 is 71 times that of sequential fp32; class fp32 allows 4"
+std::string InexactMessage(const pb::Batch& batch, const pb::Measurement& measurement) {
+  const StatusOr<Numerics> numerics = ParseNumerics(batch.numerics());
+  if (measurement.error_ratio() <= 0 || !numerics.ok()) {
+    return absl::StrFormat("rms error %.2g; class %s allows %.2g", measurement.rms_error(),
+                           batch.numerics(), batch.rms_error_max());
+  }
+  return absl::StrFormat("rms error %.2g is %.3g times that of sequential fp32; class %s allows %g",
+                         measurement.rms_error(), measurement.error_ratio(), batch.numerics(),
+                         SequentialErrorFactor(*numerics));
 }
 
 }  // namespace
@@ -225,9 +239,13 @@ bool BatchRunner::OutputsAreWrong(pb::Measurement& measurement) const {
     where = &boundary_[i];
   }
   measurement.set_max_error(worst.max_error);
-  if (worst.Right()) return false;
-  Fail(measurement, pb::INCORRECT, absl::StrCat(BufferLabel(where->info), ": ", worst.ToString()));
-  return true;
+  if (!worst.Right()) {
+    Fail(measurement, pb::INCORRECT,
+         absl::StrCat(BufferLabel(where->info), ": ", worst.ToString()));
+  } else if (batch_.rms_error_max() > 0 && measurement.rms_error() > batch_.rms_error_max()) {
+    Fail(measurement, pb::INCORRECT, InexactMessage(batch_, measurement));
+  }
+  return measurement.failure() != pb::OK;
 }
 
 void BatchRunner::CompareSamples(pb::Measurement& measurement, Comparison& worst,
@@ -244,10 +262,14 @@ void BatchRunner::CompareSamples(pb::Measurement& measurement, Comparison& worst
     const double worst_before = worst.max_error;
     CompareElement(got, sample.value(), sample.element(), batch_.tolerance(), worst);
     if (worst.max_error > worst_before) where = &buffer;
+    if (!std::isfinite(sample.value())) continue;  // right or wrong, but of no size
     error_squares += (got - sample.value()) * (got - sample.value());
     value_squares += sample.value() * sample.value();
   }
-  if (value_squares > 0) measurement.set_rms_error(std::sqrt(error_squares / value_squares));
+  if (value_squares <= 0) return;
+  measurement.set_rms_error(std::sqrt(error_squares / value_squares));
+  if (batch_.sequential_rms_error() > 0)
+    measurement.set_error_ratio(measurement.rms_error() / batch_.sequential_rms_error());
 }
 
 void BatchRunner::PoisonOutputs() {

@@ -68,7 +68,8 @@ class BatchRunner {
 
   // Loads, prepares, runs once and compares. Empty when the candidate failed; then it was reported.
   std::unique_ptr<Racer> Admit(int index);
-  // True, with `measurement` saying what is wrong, unless the outputs are right.
+  // True, with `measurement` saying what is wrong, unless the outputs are right, and as exact as
+  // the batch's numerics class wants them.
   bool OutputsAreWrong(pb::Measurement& measurement) const;
   void CompareSamples(pb::Measurement& measurement, Comparison& worst,
                       const BoundaryBuffer*& where) const;

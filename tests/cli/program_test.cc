@@ -99,6 +99,20 @@ class ProgramTest : public testing::Test {
   static inline int counter_ = 0;
 };
 
+TEST_F(ProgramTest, RefusesANumericsClassThatThereIsNot) {
+  for (const char* command : {"tune m.onnx", "compile m.onnx", "records"}) {
+    ExpectRefused(absl::StrCat("hone ", command, " --numerics fp23"), ExitCode::kBadInput,
+                  "no numerics class 'fp23'; the classes are strict, fp32, fast, bf16, int8");
+  }
+  // Whether for want of a feature or of a rule: at once, and with what can be had.
+  for (const char* command : {"tune m.onnx", "compile m.onnx"}) {
+    ExpectRefused(absl::StrCat("hone ", command, " --numerics bf16"), ExitCode::kBadInput,
+                  "numerics bf16");
+    ExpectRefused(absl::StrCat("hone ", command, " --numerics int8"), ExitCode::kBadInput,
+                  "strict, fp32, fast");
+  }
+}
+
 TEST_F(ProgramTest, TeachesInItsHelp) {
   Outcome outcome = Shell("hone --help");
   EXPECT_EQ(outcome.exit_code, 0);

@@ -46,12 +46,13 @@ class BuildWorkerTest : public testing::Test {
     EXPECT_EQ(status, 0);
   }
 
-  pb::BuildReply Ask(const std::string& schedule) {
+  pb::BuildReply Ask(const std::string& schedule, const std::string& numerics = "") {
     pb::BuildRequest request;
     request.set_id(++id_);
     request.set_workload(kWorkload);
     request.set_schedule(schedule);
     request.set_target(kTarget);
+    request.mutable_options()->set_numerics(numerics);
     EXPECT_TRUE(WriteFrame(socket_, request).ok());
     pb::BuildReply reply;
     const auto more = ReadFrame(socket_, reply);
@@ -75,6 +76,17 @@ TEST_F(BuildWorkerTest, AnswersWithArtifactsAndWithFailuresInTurn) {
   EXPECT_EQ(bad.failure().failure(), pb::COMPILE_ERROR);
   EXPECT_THAT(bad.failure().message(), testing::HasSubstr("nothing"));
   EXPECT_EQ(Ask("schedule/1\nvectorize y i\n").artifact().code().substr(1, 3), "ELF");
+}
+
+TEST_F(BuildWorkerTest, RefusesAlgorithmsThatTheNumericsClassDoesNotAllow) {
+  const pb::BuildReply refused = Ask("schedule/1\nwinograd y i 2\n", "strict");
+  EXPECT_EQ(refused.failure().failure(), pb::COMPILE_ERROR);
+  EXPECT_EQ(refused.failure().message(),
+            "step 1 (winograd y i 2): numerics strict allows plain fp32 multiply-adds, direct "
+            "algorithms only");
+  EXPECT_THAT(Ask("schedule/1\n", "fp23").failure().message(),
+              testing::HasSubstr("no numerics class 'fp23'"));
+  EXPECT_TRUE(Ask("schedule/1\n", "strict").has_artifact());
 }
 
 }  // namespace

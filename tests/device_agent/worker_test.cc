@@ -189,6 +189,36 @@ TEST_F(WorkerTest, ChecksTheReferenceAgainstTheOraclesValues) {
   EXPECT_EQ(wrong.measurements[0].failure(), pb::INFRA);
 }
 
+TEST_F(WorkerTest, RefusesWhatIsLessExactThanTheNumericsClass) {
+  std::vector<float> x(kTestElements), w(kTestElements);
+  hone_fill(x.data(), kTestElements, "f32", 7, 0);
+  hone_fill(w.data(), kTestElements, "f32", 7, 1);
+  pb::Batch batch = TestBatch({"good"});
+  batch.set_numerics("fp32");
+  for (int i = 0; i < 64; ++i) {
+    pb::SamplePoint& sample = *batch.add_samples();
+    sample.set_buffer(3);
+    sample.set_element(i);
+    sample.set_value((double{x[i]} * 2 * w[i] + 1) * (1 + 2e-6));  // so the kernel errs by 2e-6
+  }
+  batch.set_sequential_rms_error(1e-7);
+  const Answer unbounded = Measure(batch);
+  ExpectTimed(unbounded.measurements[0]);
+  EXPECT_NEAR(unbounded.measurements[0].rms_error(), 2e-6, 1e-7);
+  EXPECT_NEAR(unbounded.measurements[0].error_ratio(), 20, 1);
+
+  batch.set_rms_error_max(3e-6);
+  ExpectTimed(Measure(batch).measurements[0]);
+
+  batch.set_rms_error_max(4.5e-7);
+  const Answer refused = Measure(batch);
+  EXPECT_EQ(refused.done.error(), "");
+  EXPECT_EQ(refused.measurements[0].failure(), pb::INCORRECT);
+  EXPECT_THAT(refused.measurements[0].message(),
+              testing::MatchesRegex(
+                  "rms error 2e-06 is [0-9.]+ times that of sequential fp32; class fp32 allows 4"));
+}
+
 TEST_F(WorkerTest, SaysWhenTheReferenceCrashes) {
   pb::Batch batch = TestBatch({"good"});
   *batch.mutable_reference() = TestCandidate("segfault");

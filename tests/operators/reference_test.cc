@@ -90,6 +90,33 @@ TEST(ReferenceTest, SamplesEqualTheWholeEvaluation) {
                                     DoubleNear(y.Get(0), 1e-6)));
 }
 
+TEST(ReferenceTest, SequentialArithmeticRoundsEveryOperation) {
+  const Workload workload = Parsed(
+      "workload/1\n"
+      "input x f32 [4]\n"
+      "input w f32 [4]\n"
+      "output y f32 [1]\n"
+      "output z f32 [1]\n"
+      "stage y f32 [m:1] sum [k:4] = x[m+k]*w[m+k]\n"
+      "stage z f32 [m:1] = (x[m]+w[m])*w[m]-y[m]\n");
+  const std::vector<float> x = {1.1f, 2.3f, -1e5f, 1e-3f}, w = {0.7f, 1e6f, 3.1f, 0.9f};
+  const TensorMap inputs = {{"x", Tensor::Floats({4}, x)}, {"w", Tensor::Floats({4}, w)}};
+  volatile float sum = 0;  // volatile: no fused multiply-add
+  for (int k = 0; k < 4; ++k) {
+    volatile float product = x[k] * w[k];
+    sum = sum + product;
+  }
+  volatile float rest = x[0] + w[0];
+  rest = rest * w[0];
+  rest = rest - sum;
+  const auto y = EvaluateSamples(workload, inputs, "y", {{0}}, {}, Arithmetic::kSequential);
+  const auto z = EvaluateSamples(workload, inputs, "z", {{0}}, {}, Arithmetic::kSequential);
+  ASSERT_TRUE(y.ok() && z.ok()) << y.status() << z.status();
+  EXPECT_THAT(*y, ElementsAre(static_cast<double>(sum)));
+  EXPECT_THAT(*z, ElementsAre(static_cast<double>(rest)));
+  EXPECT_NE(*EvaluateSamples(workload, inputs, "y", {{0}}), *y);
+}
+
 TEST(ReferenceTest, SoftmaxInStages) {
   const Workload workload = Parsed(
       "workload/1\n"

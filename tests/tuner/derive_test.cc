@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "compiler/compile.h"
@@ -130,7 +131,8 @@ struct Derived {
   std::vector<Sketch> sketches;
 };
 
-Derived Derive(const Case& c, const Target& target) {
+// In the class that has the most sketches unless told otherwise.
+Derived Derive(const Case& c, const Target& target, Numerics numerics = Numerics::kFast) {
   auto workload = Workload::Parse(c.workload);
   EXPECT_TRUE(workload.ok()) << c.name << ": " << workload.status();
   std::vector<Layout> layouts;
@@ -139,7 +141,7 @@ Derived Derive(const Case& c, const Target& target) {
                           ? Layout::Identity(static_cast<int>(workload->buffers[b].shape.size()))
                           : L(c.layouts[b]));
   }
-  auto sketches = DeriveSketches(*workload, layouts, target);
+  auto sketches = DeriveSketches(*workload, layouts, target, numerics);
   EXPECT_TRUE(sketches.ok()) << c.name << ": " << sketches.status();
   return {*workload, *std::move(sketches)};
 }
@@ -350,6 +352,36 @@ TEST(DeriveTest, WinogradIsForStrideOneAndBlockedChannels) {
       EXPECT_EQ(sketch.name().rfind("winograd", 0), std::string::npos) << name;
     }
   }
+}
+
+std::set<std::string> WinogradSketches(Numerics numerics, int threads) {
+  const Case& c = CaseOf("convolution");
+  auto sketches =
+      DeriveSketches(*Workload::Parse(c.workload), {L(kBlocked), L("0,1,2,3"), L("0"), L(kBlocked)},
+                     Avx2(threads), numerics);
+  EXPECT_TRUE(sketches.ok()) << sketches.status();
+  std::set<std::string> names;
+  for (const Sketch& sketch : *sketches) {
+    if (sketch.name().rfind("winograd", 0) == 0) names.insert(sketch.name());
+  }
+  return names;
+}
+
+TEST(DeriveTest, WinogradsTilesAreThoseOfTheNumericsClass) {
+  EXPECT_THAT(WinogradSketches(Numerics::kStrict, 1), testing::IsEmpty());
+  EXPECT_THAT(WinogradSketches(Numerics::kFp32, 1),
+              testing::AllOf(testing::Contains("winograd_panel_inner"),
+                             testing::Each(testing::StartsWith("winograd_"))));
+  EXPECT_THAT(WinogradSketches(Numerics::kFast, 2),
+              testing::IsSupersetOf({"winograd_panel_inner", "winograd_groups_panel_inner",
+                                     "winograd4_panel_inner", "winograd4_groups_panel_inner"}));
+}
+
+TEST(DeriveTest, NothingIsDerivedOfAClassThatNoRuleKnows) {
+  const Case& c = CaseOf("elementwise");
+  const std::vector<Layout> layouts(3, L("0,1/8,2,1%8"));
+  EXPECT_TRUE(absl::IsUnimplemented(
+      DeriveSketches(*Workload::Parse(c.workload), layouts, Avx2(), Numerics::kBf16).status()));
 }
 
 TEST(DeriveTest, MatmulPacksItsConstantAndKeepsAccumulatorsApart) {

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
+#include "absl/strings/str_cat.h"
 #include "tests/lower/oracle_check.h"
 #include "tuner/space/derive.h"
 
@@ -42,7 +45,7 @@ TEST_P(DerivedCodeTest, AgreesWithTheOracle) {
   std::mt19937_64 random(1);
   for (int threads : {1, 2}) {
     const Target target = TestTarget(threads);
-    auto sketches = DeriveSketches(*workload, layouts, target);
+    auto sketches = DeriveSketches(*workload, layouts, target, Numerics::kFast);
     ASSERT_TRUE(sketches.ok()) << sketches.status();
     for (const Sketch& sketch : *sketches) {
       SCOPED_TRACE(sketch.name());
@@ -120,24 +123,30 @@ const Case kCases[] = {
 
 INSTANTIATE_TEST_SUITE_P(Cases, DerivedCodeTest, testing::ValuesIn(kCases));
 
-// The bound of the class: four times the rms error of fp32 sums in sequence.
-TEST(NumericsTest, WhatIsDerivedStaysWithinTheFp32Class) {
-  auto workload = Workload::Parse(
-      "workload/1\ninput x f32 [1,64,14,14]\nconstant w f32 [64,64,3,3]\n"
-      "output y f32 [1,64,14,14]\n"
-      "stage c f32 [n:1,o:64,h:14,w:14] sum [i:64,p:3,q:3] = "
-      "x[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n"
-      "stage y f32 [n:1,o:64,h:14,w:14] = c[n,o,h,w]\n");
-  ASSERT_TRUE(workload.ok()) << workload.status();
+// Sums of 576 products, in layouts that Winograd is derived for.
+constexpr char kNumericsWorkload[] =
+    "workload/1\ninput x f32 [1,64,14,14]\nconstant w f32 [64,64,3,3]\n"
+    "output y f32 [1,64,14,14]\n"
+    "stage c f32 [n:1,o:64,h:14,w:14] sum [i:64,p:3,q:3] = "
+    "x[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n"
+    "stage y f32 [n:1,o:64,h:14,w:14] = c[n,o,h,w]\n";
+
+class NumericsTest : public testing::TestWithParam<Numerics> {};
+
+// One candidate of every sketch, against the class's bound on the error of sums in sequence.
+TEST_P(NumericsTest, WhatIsDerivedStaysWithinTheClass) {
+  const Numerics numerics = GetParam();
+  const Workload workload = *Workload::Parse(kNumericsWorkload);
   const Target target = TestTarget(1);
   const Layout blocked = *Layout::Parse(kBlocked);
-  auto sketches = DeriveSketches(*workload, {blocked, Layout::Identity(4), blocked}, target);
+  auto sketches =
+      DeriveSketches(workload, {blocked, Layout::Identity(4), blocked}, target, numerics);
   ASSERT_TRUE(sketches.ok()) << sketches.status();
   std::mt19937_64 inputs(7);
-  auto sequential = RmsErrorAgainstOracle(*workload, Schedule{}, target, inputs);
+  auto sequential = RmsErrorAgainstOracle(workload, Schedule{}, target, inputs);
   ASSERT_TRUE(sequential.ok()) << sequential.status();
   std::mt19937_64 random(1);
-  int winograd = 0;
+  std::set<std::string> algorithms;
   for (const Sketch& sketch : *sketches) {
     for (int draw = 0; draw < 200; ++draw) {
       Assignment assignment;
@@ -146,15 +155,34 @@ TEST(NumericsTest, WhatIsDerivedStaysWithinTheFp32Class) {
       }
       if (!sketch.Satisfies(assignment)) continue;
       std::mt19937_64 same_inputs(7);
-      auto error =
-          RmsErrorAgainstOracle(*workload, *sketch.Instantiate(assignment), target, same_inputs);
+      const Schedule schedule = *sketch.Instantiate(assignment);
+      EXPECT_TRUE(CheckAlgorithms(schedule, numerics).ok()) << sketch.name();
+      auto error = RmsErrorAgainstOracle(workload, schedule, target, same_inputs);
       if (!error.ok()) continue;  // refused: AgreesWithTheOracle counts those
-      EXPECT_LE(*error, 4 * *sequential) << sketch.name();
-      winograd += sketch.name().rfind("winograd", 0) == 0;
+      EXPECT_LE(*error, SequentialErrorFactor(numerics) * *sequential) << sketch.name();
+      const std::string algorithm = sketch.name().substr(0, sketch.name().find('_'));
+      if (algorithms.insert(algorithm).second) {
+        RecordProperty(algorithm, absl::StrCat(*error / *sequential));
+      }
       break;
     }
   }
-  EXPECT_GT(winograd, 0);
+  EXPECT_EQ(algorithms.contains("winograd"), numerics != Numerics::kStrict);
+  EXPECT_EQ(algorithms.contains("winograd4"), numerics == Numerics::kFast);
+}
+
+INSTANTIATE_TEST_SUITE_P(Classes, NumericsTest,
+                         testing::Values(Numerics::kStrict, Numerics::kFp32, Numerics::kFast),
+                         [](const auto& info) { return std::string(NumericsName(info.param)); });
+
+TEST(CheckAlgorithmsTest, StrictHasDirectAlgorithmsOnly) {
+  const Schedule schedule = *Schedule::Parse("schedule/1\nwinograd c h 2\n");
+  const Status status = CheckAlgorithms(schedule, Numerics::kStrict);
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_EQ(status.message(),
+            "step 1 (winograd c h 2): numerics strict allows plain fp32 multiply-adds, direct "
+            "algorithms only");
+  EXPECT_TRUE(CheckAlgorithms(schedule, Numerics::kFp32).ok());
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 #include "db/memory_record_store.h"
 #include "tests/support/fake_measurer.h"
 #include "tuner/cost_model/xgboost_cost_model.h"
-#include "tuner/measure/expected_values.h"
 
 namespace hone {
 namespace {
@@ -269,37 +268,6 @@ TEST(TuningSessionTest, StopsWhenTimeIsUp) {
   ASSERT_TRUE(session.Run(kNever, kIgnore).ok());
   EXPECT_LT(session.state().trials, 24);
   EXPECT_EQ(session.state().workloads[0].reason, "time is up");
-}
-
-TEST(ExpectedValuesTest, SamplesFollowTheManifestsLayouts) {
-  const Workload workload = *Workload::Parse(
-      "workload/1\ninput x f32 [4,8]\noutput y f32 [4,8]\n"
-      "stage y f32 [m:4,n:8] = x[m,n]+0x1p+0\n");
-  pb::Manifest manifest;
-  pb::BufferInfo* x = manifest.add_buffers();
-  x->set_name("x");
-  x->set_role(pb::BUFFER_ROLE_INPUT);
-  pb::BufferInfo* y = manifest.add_buffers();
-  y->set_name("y");
-  y->set_role(pb::BUFFER_ROLE_OUTPUT);
-  auto plain = ComputeSamples(workload, manifest, 7, 5);
-  ASSERT_TRUE(plain.ok()) << plain.status();
-  ASSERT_EQ(plain->size(), 5u);
-  EXPECT_EQ(plain->back().element(), 31);
-  EXPECT_EQ(plain->back().buffer(), 1);
-  // Both transposed: the same memory under other names, so the same sums at other places.
-  x->set_layout("1,0");
-  y->set_layout("1,0");
-  auto transposed = ComputeSamples(workload, manifest, 7, 32);
-  ASSERT_TRUE(transposed.ok());
-  EXPECT_EQ(transposed->at(1).element(), 4);  // [0,1]
-  EXPECT_EQ(transposed->front().value(), plain->front().value());
-}
-
-TEST(ExpectedValuesTest, TolerancesGrowWithTheSum) {
-  const Workload small = Matmul("a", 16, 1).workload;
-  const Workload large = Matmul("b", 1024, 1).workload;
-  EXPECT_NEAR(ToleranceOf(large).atol(), 8 * ToleranceOf(small).atol(), 1e-9);
 }
 
 }  // namespace

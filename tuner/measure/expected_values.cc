@@ -1,3 +1,19 @@
+// The bound of a class is a factor on the rms error of sequential fp32 code. Both that error and a
+// candidate's are known from n points only, so a candidate is refused only when chance cannot
+// explain what was seen. The mean square of n independent errors strays from its expectation by
+// sqrt((kurtosis - 1) / n) of it, and the ratio of two such by sqrt(2) as much; a candidate may lie
+// kDeviations of that above the bound:
+//
+//   rms_error_max = factor * sequential rms error * exp(kDeviations / 2 * sqrt(2 (kurtosis - 1) /
+//   n))
+//
+// which is 1.2 times the bound at 2,048 points and 2.2 times at 128. The kurtosis is measured, but
+// not believed below 7, that of rounding errors along a random walk, which sums of N(0,1) products
+// are: the variance of the error is the integral W of the squared walk, and 3 E[W^2] / E[W]^2 = 7.
+// Points that share a sum share its error and count as one.
+//
+// Where sequential code hardly errs (copies, one rounding) the class's bound would be below what
+// any honest kernel needs; so a few units in the last place of the outputs' rms are always allowed.
 #include "tuner/measure/expected_values.h"
 
 #include <algorithm>
@@ -11,6 +27,17 @@
 
 namespace hone {
 namespace {
+
+constexpr int kSamplePointsMin = 128;
+constexpr int kSamplePointsMax = 2048;
+constexpr double kSampledTermsMax = 2e6;  // products that the oracle computes, some milliseconds
+
+constexpr double kDeviations = 5;
+constexpr double kKurtosisMin = 7;
+constexpr double kIndependentMin = 16;  // fewer say nothing
+constexpr double kUlp = 0x1p-23;        // of fp32
+constexpr double kAlwaysAllowedUlps = 2;
+constexpr double kUlpsOfFunction = 3;  // the largest error of lower/expand_math.h
 
 struct BoundaryBuffer {
   const Buffer* buffer = nullptr;
@@ -44,11 +71,97 @@ StatusOr<std::vector<BoundaryBuffer>> MatchBuffers(const Workload& workload,
   return found;
 }
 
+// Terms of the longest sum.
+double TermsOf(const Workload& workload) {
+  double terms = 1;
+  for (const Stage& stage : workload.stages) {
+    if (stage.combiner != Combiner::kSum) continue;
+    double reduced = 1;
+    for (const Dim& dim : stage.reduce) {
+      reduced *= static_cast<double>(ExtentValue(dim.extent, workload.params));
+    }
+    terms = std::max(terms, reduced);
+  }
+  return terms;
+}
+
+// How many of `points` outputs have errors of their own: no more than there are different sums.
+double IndependentPoints(const Workload& workload, double points) {
+  for (const Stage& stage : workload.stages) {
+    if (stage.combiner != Combiner::kSum && stage.combiner != Combiner::kProd) continue;
+    double sums = 1;
+    for (const Dim& dim : stage.dims) {
+      sums *= static_cast<double>(ExtentValue(dim.extent, workload.params));
+    }
+    points = std::min(points, sums);
+  }
+  return points;
+}
+
+int MathFunctionsIn(const Expr& e) {
+  int count = 0;
+  if (e.kind() == ExprKind::kUnary) {
+    switch (e->unary) {
+      case UnaryOp::kExp:
+      case UnaryOp::kLog:
+      case UnaryOp::kTanh:
+      case UnaryOp::kErf:
+      case UnaryOp::kSigmoid:
+      case UnaryOp::kSin:
+      case UnaryOp::kCos:
+        ++count;
+        break;
+      default:
+        break;
+    }
+  }
+  if (e.kind() == ExprKind::kBinary && e->binary == BinaryOp::kPow) ++count;
+  for (const Expr& arg : e.args()) count += MathFunctionsIn(arg);
+  return count;
+}
+
+// What sequential fp32 code errs by at the sampled points.
+struct SequentialErrors {
+  double points = 0;
+  double value_squares = 0;
+  double squares = 0;
+  double fourth_powers = 0;
+
+  void Add(double sequential, double exact) {
+    if (!std::isfinite(exact)) return;
+    const double square = (sequential - exact) * (sequential - exact);
+    points += 1;
+    value_squares += exact * exact;
+    squares += square;
+    fourth_powers += square * square;
+  }
+  double RelativeRms() const { return std::sqrt(squares / value_squares); }
+  double Kurtosis() const { return squares > 0 ? points * fourth_powers / (squares * squares) : 0; }
+};
+
+// See the head of this file; 0 where too little is known to refuse anything.
+double RmsErrorMax(const Workload& workload, Numerics numerics, const SequentialErrors& errors) {
+  const double factor = SequentialErrorFactor(numerics);
+  const double independent = IndependentPoints(workload, errors.points);
+  if (factor == 0 || independent < kIndependentMin || !std::isfinite(errors.squares)) return 0;
+  const double kurtosis = std::max(kKurtosisMin, errors.Kurtosis());
+  const double chance = std::exp(kDeviations / 2 * std::sqrt(2 * (kurtosis - 1) / independent));
+  int functions = 0;
+  for (const Stage& stage : workload.stages) functions += MathFunctionsIn(stage.body);
+  const double always_allowed = (kAlwaysAllowedUlps + kUlpsOfFunction * functions) * kUlp;
+  return std::max(always_allowed, factor * chance * errors.RelativeRms());
+}
+
 }  // namespace
 
-StatusOr<std::vector<pb::SamplePoint>> ComputeSamples(const Workload& workload,
-                                                      const pb::Manifest& manifest, uint64_t seed,
-                                                      int points) {
+int SamplePointsOf(const Workload& workload) {
+  return static_cast<int>(std::clamp(kSampledTermsMax / TermsOf(workload), 1.0 * kSamplePointsMin,
+                                     1.0 * kSamplePointsMax));
+}
+
+StatusOr<ExpectedValues> ComputeExpectedValues(const Workload& workload,
+                                               const pb::Manifest& manifest, Numerics numerics,
+                                               uint64_t seed, int points) {
   HONE_ASSIGN_OR_RETURN(std::vector<BoundaryBuffer> buffers, MatchBuffers(workload, manifest));
   ParamMap params;
   for (const Param& param : workload.params) params[param.name] = param.max;
@@ -68,7 +181,8 @@ StatusOr<std::vector<pb::SamplePoint>> ComputeSamples(const Workload& workload,
                   DTypeBytes(dtype));
     inputs[boundary.buffer->name] = std::move(tensor);
   }
-  std::vector<pb::SamplePoint> samples;
+  ExpectedValues expected;
+  SequentialErrors errors;
   for (const BoundaryBuffer& boundary : buffers) {
     if (boundary.buffer->role != BufferRole::kOutput) continue;
     const int64_t total = ElementCount(boundary.shape);
@@ -86,33 +200,36 @@ StatusOr<std::vector<pb::SamplePoint>> ComputeSamples(const Workload& workload,
     }
     HONE_ASSIGN_OR_RETURN(std::vector<double> values,
                           EvaluateSamples(workload, inputs, boundary.buffer->name, at, params));
+    HONE_ASSIGN_OR_RETURN(std::vector<double> sequential,
+                          EvaluateSamples(workload, inputs, boundary.buffer->name, at, params,
+                                          Arithmetic::kSequential));
     for (size_t p = 0; p < at.size(); ++p) {
       pb::SamplePoint sample;
       sample.set_buffer(boundary.index);
       sample.set_element(boundary.layout.Offset(at[p], boundary.shape));
       sample.set_value(values[p]);
-      samples.push_back(std::move(sample));
+      expected.samples.push_back(std::move(sample));
+      errors.Add(sequential[p], values[p]);
     }
   }
-  return samples;
+  const bool all_f32 = std::all_of(buffers.begin(), buffers.end(), [](const BoundaryBuffer& b) {
+    return b.buffer->role != BufferRole::kOutput || b.buffer->dtype == DType::kF32;
+  });
+  if (!all_f32 || errors.value_squares <= 0) return expected;
+  expected.sequential_rms_error = errors.RelativeRms();
+  expected.rms_error_max = RmsErrorMax(workload, numerics, errors);
+  return expected;
 }
 
-pb::Tolerance ToleranceOf(const Workload& workload) {
-  double terms = 1;
-  bool narrow = false;
-  for (const Stage& stage : workload.stages) {
-    double reduced = 1;
-    if (stage.combiner == Combiner::kSum) {
-      for (const Dim& dim : stage.reduce) {
-        reduced *= static_cast<double>(ExtentValue(dim.extent, workload.params));
-      }
-    }
-    terms = std::max(terms, reduced);
-    narrow |= stage.dtype == DType::kF16 || stage.dtype == DType::kBF16;
-  }
+pb::Tolerance ToleranceOf(const Workload& workload, Numerics numerics) {
+  const bool narrow = std::any_of(
+      workload.stages.begin(), workload.stages.end(),
+      [](const Stage& stage) { return stage.dtype == DType::kF16 || stage.dtype == DType::kBF16; });
+  // What is wrong misses a term, 1 / sqrt(terms) of the value: much more than what a class allows.
+  const double coarser = std::max(1.0, SequentialErrorFactor(numerics) / 4);
   pb::Tolerance tolerance;
-  tolerance.set_rtol(narrow ? 1e-2 : 2e-4);
-  tolerance.set_atol((narrow ? 4e-3 : 2e-5) * std::sqrt(terms));
+  tolerance.set_rtol(coarser * (narrow ? 1e-2 : 2e-4));
+  tolerance.set_atol(coarser * (narrow ? 4e-3 : 2e-5) * std::sqrt(TermsOf(workload)));
   return tolerance;
 }
 

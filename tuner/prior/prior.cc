@@ -206,8 +206,9 @@ std::vector<EstimatedCandidate> EstimateCandidates(const Workload& workload,
 }
 
 StatusOr<Schedule> DefaultSchedule(const Workload& workload, const std::vector<Layout>& layouts,
-                                   const Target& target) {
-  HONE_ASSIGN_OR_RETURN(std::vector<Sketch> sketches, DeriveSketches(workload, layouts, target));
+                                   const Target& target, Numerics numerics) {
+  HONE_ASSIGN_OR_RETURN(std::vector<Sketch> sketches,
+                        DeriveSketches(workload, layouts, target, numerics));
   const std::vector<EstimatedCandidate> candidates =
       EstimateCandidates(workload, sketches, target, MachineProfile::For(target), kCandidatesMax);
   if (candidates.empty()) return sketches.back().Instantiate({});

@@ -54,6 +54,6 @@ std::vector<EstimatedCandidate> EstimateCandidates(const Workload& workload,
 
 // The prior's first choice, unmeasured. `layouts`: one a buffer. Error: layouts that do not fit.
 StatusOr<Schedule> DefaultSchedule(const Workload& workload, const std::vector<Layout>& layouts,
-                                   const Target& target);
+                                   const Target& target, Numerics numerics = Numerics::kFp32);
 
 }  // namespace hone

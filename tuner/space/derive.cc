@@ -62,7 +62,8 @@ std::string BoundaryLayoutLines(const Workload& workload, const std::vector<Layo
 
 StatusOr<std::vector<Sketch>> DeriveSketches(const Workload& workload,
                                              const std::vector<Layout>& layouts,
-                                             const Target& target) {
+                                             const Target& target, Numerics numerics) {
+  HONE_RETURN_IF_ERROR(CheckNumerics(numerics, target));
   if (layouts.size() != workload.buffers.size()) {
     return absl::InvalidArgumentError(absl::StrCat("the workload has ", workload.buffers.size(),
                                                    " buffers, but ", layouts.size(),
@@ -92,6 +93,7 @@ StatusOr<std::vector<Sketch>> DeriveSketches(const Workload& workload,
   }
 
   RuleInput input{nest, target, SketchWriter("", first_lines)};
+  input.numerics = numerics;
   input.output = &nest.stages.back();
   if (nest.stages.size() == 2 && nest.stages[0].stage.combiner != Combiner::kNone &&
       input.output->stage.combiner == Combiner::kNone &&

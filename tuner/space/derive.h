@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "base/numerics.h"
 #include "base/target.h"
 #include "compiler/ir/layout.h"
 #include "compiler/ir/workload.h"
@@ -11,11 +12,14 @@
 
 namespace hone {
 
-// `layouts`: one a buffer, the layouts at the kernel's boundary. The last sketch has no holes and
-// is legal for every workload: plain loops. Error: layouts that do not fit the workload.
+// `layouts`: one a buffer, the layouts at the kernel's boundary. Sketches keep to the algorithms of
+// the numerics class. The last one has no holes and is legal for every workload: plain loops.
+// Errors: layouts that do not fit the workload; Unimplemented for a class that nothing is derived
+// of.
 StatusOr<std::vector<Sketch>> DeriveSketches(const Workload& workload,
                                              const std::vector<Layout>& layouts,
-                                             const Target& target);
+                                             const Target& target,
+                                             Numerics numerics = Numerics::kFp32);
 
 // The lines `layout x ...` for the boundary buffers whose layout is not the identity.
 std::string BoundaryLayoutLines(const Workload& workload, const std::vector<Layout>& layouts);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/numerics.h"
 #include "base/target.h"
 #include "compiler/schedule/loop_nest.h"
 #include "tuner/space/access.h"
@@ -26,6 +27,7 @@ struct RuleInput {
   const StageNest* anchor = nullptr;  // the one reduction, read by `output` alone; null if none
   const StageNest* output = nullptr;  // the last stage
   int64_t block_operations = kMaxBlockOperations;
+  Numerics numerics = Numerics::kFp32;  // that the sketches must keep to
 };
 
 // The layout of a tensor, identity where none was given.

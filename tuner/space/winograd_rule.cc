@@ -1,5 +1,5 @@
-// Convolutions of stride 1 by Winograd's F(2,3), along one dim or two: strips of tiles, small
-// enough that their transformed data and products stay in the second cache.
+// Convolutions of stride 1 by Winograd's F(2,3) and F(4,3), along one dim or two: strips of tiles,
+// small enough that their transformed data and products stay in the second cache.
 //
 //   strip                    of the first tiled dim
 //     data transform         of all reduced channels
@@ -7,7 +7,7 @@
 //       products             a contraction for each point, nested as ContractionRule does
 //       tile by tile         result transform and epilogue
 //
-// F(2,3) alone: larger tiles leave the error bound of the fp32 class.
+// The error grows fast with the tile; the numerics class says which tiles there are.
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -22,7 +22,7 @@
 namespace hone {
 namespace {
 
-constexpr int64_t kTile = 2;
+constexpr int64_t kTiles[] = {2, 4};
 constexpr int64_t kTaps = 3;
 constexpr size_t kTiledDimsMax = 2;  // as WriteInnerResult has it
 
@@ -44,8 +44,8 @@ struct Roles {
 bool CanTile(const RuleInput& input, const std::string& dim) {
   LoopNest trial = input.nest;
   const std::string& anchor = input.anchor->stage.name;
-  if (!Apply(WinogradStep{anchor, dim, kTile}, trial).ok()) return false;
-  return trial.FindStage(anchor + ".d")->stage.dims[0].extent.IsInt(kTile + kTaps - 1);
+  if (!Apply(WinogradStep{anchor, dim, kTiles[0]}, trial).ok()) return false;
+  return trial.FindStage(anchor + ".d")->stage.dims[0].extent.IsInt(kTiles[0] + kTaps - 1);
 }
 
 std::optional<Roles> FindRoles(const RuleInput& input) {
@@ -99,14 +99,21 @@ std::optional<Roles> FindRoles(const RuleInput& input) {
   return roles;
 }
 
+// "winograd", "winograd4_groups"
+std::string NameOf(int64_t tile, Share share) {
+  return absl::StrCat("winograd", tile == kTiles[0] ? "" : absl::StrCat(tile),
+                      share == Share::kGroups ? "_groups" : "");
+}
+
 class WinogradSketch {
  public:
-  WinogradSketch(const RuleInput& input, const Roles& roles, Share share, absl::string_view name)
+  WinogradSketch(const RuleInput& input, const Roles& roles, int64_t tile, Share share)
       : input_(input),
         roles_(roles),
+        tile_(tile),
         share_(share),
         nest_(input.nest),
-        writer_(input.begin.Continue(name)) {}
+        writer_(input.begin.Continue(NameOf(tile, share))) {}
 
   std::vector<Sketch> Write() {
     WriteAlgorithm();
@@ -136,7 +143,7 @@ class WinogradSketch {
     products_ = input_.anchor->stage.name;
     for (const std::string& dim : roles_.tiled) {
       results_.push_back(products_);
-      Do(WinogradStep{products_, dim, kTile});
+      Do(WinogradStep{products_, dim, tile_});
       products_ += ".m";
     }
     Do(InlineStep{results_[0]});
@@ -235,10 +242,10 @@ class WinogradSketch {
     const std::string& panel = roles_.panel_out;
     const std::string& first = roles_.tiled_out[0];
     const int64_t extent = DimExtent(input_.nest, *input_.anchor, roles_.tiled[0]);
-    const int64_t tiles = (extent + kTile - 1) / kTile;
+    const int64_t tiles = (extent + tile_ - 1) / tile_;
     std::vector<int64_t> strips;
     for (int64_t rows = 1; rows <= tiles; ++rows) {
-      if (tiles % rows == 0) strips.push_back(rows * kTile);
+      if (tiles % rows == 0) strips.push_back(rows * tile_);
     }
     const int64_t channels = DimExtent(input_.nest, *input_.anchor, roles_.panel);
     std::vector<int64_t> groups;
@@ -249,7 +256,7 @@ class WinogradSketch {
     writer_.Line("tile ", y(), " ", panel, " ", writer_.Hole("group", groups));
     writer_.Line("tile ", y(), " ", panel, ".1 ", lanes());
     writer_.Line("tile ", y(), " ", first, " ", writer_.Hole("strip", strips));
-    writer_.Line("tile ", y(), " ", first, ".1 ", kTile);
+    writer_.Line("tile ", y(), " ", first, ".1 ", tile_);
     std::vector<std::string> shared = roles_.outer_out;
     shared.push_back(first + ".0");
     strip_loop_ = shared.back();
@@ -261,7 +268,7 @@ class WinogradSketch {
     loops.push_back(first + ".1.0");
     std::vector<std::string> inside = {first + ".1.1"};
     for (size_t s = 1; s < depth(); ++s) {
-      writer_.Line("tile ", y(), " ", roles_.tiled_out[s], " ", kTile);
+      writer_.Line("tile ", y(), " ", roles_.tiled_out[s], " ", tile_);
       loops.push_back(roles_.tiled_out[s] + ".0");
       inside.push_back(roles_.tiled_out[s] + ".1");
     }
@@ -349,6 +356,7 @@ class WinogradSketch {
 
   const RuleInput& input_;
   const Roles& roles_;
+  const int64_t tile_;
   const Share share_;
   LoopNest nest_;
   SketchWriter writer_;
@@ -360,13 +368,17 @@ class WinogradSketch {
 }  // namespace
 
 std::vector<Sketch> WinogradRule(const RuleInput& input) {
+  if (WinogradTileMax(input.numerics) == 0) return {};
   const std::optional<Roles> roles = FindRoles(input);
   if (!roles) return {};
-  std::vector<Sketch> sketches = WinogradSketch(input, *roles, Share::kStrips, "winograd").Write();
-  if (input.target.threads > 1) {
-    for (Sketch& sketch :
-         WinogradSketch(input, *roles, Share::kGroups, "winograd_groups").Write()) {
-      sketches.push_back(std::move(sketch));
+  std::vector<Sketch> sketches;
+  for (int64_t tile : kTiles) {
+    if (tile > WinogradTileMax(input.numerics)) break;
+    for (Share share : {Share::kStrips, Share::kGroups}) {
+      if (share == Share::kGroups && input.target.threads <= 1) continue;
+      for (Sketch& sketch : WinogradSketch(input, *roles, tile, share).Write()) {
+        sketches.push_back(std::move(sketch));
+      }
     }
   }
   return sketches;

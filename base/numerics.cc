@@ -1,0 +1,98 @@
+#include "base/numerics.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "base/check.h"
+
+namespace hone {
+namespace {
+
+struct NumericsClass {
+  Numerics numerics;
+  const char* name;
+  const char* description;
+  double sequential_error_factor;
+  double norm_error_max;
+  int winograd_tile_max;
+  bool is_derived;          // by the rules of tuner/space
+  const char* any_feature;  // the device needs one of these; "": any device serves
+};
+
+constexpr NumericsClass kClasses[] = {
+    {Numerics::kStrict, "strict", "plain fp32 multiply-adds, direct algorithms", 1.2, 0, 0, true,
+     ""},
+    {Numerics::kFp32, "fp32", "what stays near fp32's own error: also Winograd's F(2,3)", 4, 0, 2,
+     true, ""},
+    {Numerics::kFast, "fast", "fp32 values by coarser algorithms: also Winograd's F(4,3)", 64, 0, 4,
+     true, ""},
+    {Numerics::kBf16, "bf16", "products of bf16 values, summed in fp32", 0, 1e-4, 0, false,
+     "amx-bf16,avx512bf16,bf16"},
+    {Numerics::kInt8, "int8", "products of 8-bit integers, summed in 32 bits", 0, 0, 0, false,
+     "amx-int8,avx512vnni,avxvnni,dotprod,i8mm"},
+};
+
+const NumericsClass& ClassOf(Numerics numerics) {
+  for (const NumericsClass& c : kClasses) {
+    if (c.numerics == numerics) return c;
+  }
+  HONE_CHECK(false) << "numerics " << static_cast<int>(numerics);
+}
+
+std::vector<std::string> Names(bool derived_only) {
+  std::vector<std::string> names;
+  for (const NumericsClass& c : kClasses) {
+    if (c.is_derived || !derived_only) names.push_back(c.name);
+  }
+  return names;
+}
+
+}  // namespace
+
+absl::string_view NumericsName(Numerics numerics) { return ClassOf(numerics).name; }
+
+StatusOr<Numerics> ParseNumerics(absl::string_view name) {
+  for (const NumericsClass& c : kClasses) {
+    if (name == c.name) return c.numerics;
+  }
+  return absl::InvalidArgumentError(absl::StrCat("there is no numerics class '", name,
+                                                 "'; the classes are ",
+                                                 absl::StrJoin(Names(false), ", ")));
+}
+
+absl::string_view NumericsDescription(Numerics numerics) { return ClassOf(numerics).description; }
+
+double SequentialErrorFactor(Numerics numerics) {
+  return ClassOf(numerics).sequential_error_factor;
+}
+
+double NormErrorMax(Numerics numerics) { return ClassOf(numerics).norm_error_max; }
+
+int WinogradTileMax(Numerics numerics) { return ClassOf(numerics).winograd_tile_max; }
+
+Status CheckNumerics(Numerics numerics, const Target& target) {
+  const NumericsClass& c = ClassOf(numerics);
+  const std::vector<std::string> features = absl::StrSplit(c.any_feature, ',', absl::SkipEmpty());
+  const bool has_feature = features.empty() || std::any_of(features.begin(), features.end(),
+                                                           [&](const std::string& feature) {
+                                                             return target.HasFeature(feature);
+                                                           });
+  const std::string instead = absl::StrJoin(Names(true), ", ");
+  if (!has_feature) {
+    return absl::UnimplementedError(absl::StrCat(
+        "numerics ", c.name, " needs one of the features ", absl::StrJoin(features, ", "),
+        ", and the device (", target.cpu, ") has none; the classes that it has are ", instead));
+  }
+  if (!c.is_derived) {
+    return absl::UnimplementedError(absl::StrCat("nothing derives kernels of numerics ", c.name,
+                                                 " yet; the classes that can be had are ",
+                                                 instead));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace hone
