@@ -1,0 +1,489 @@
+// Kernels that hone finds, held against those of other libraries: every problem of kernels/*.txt is
+// tuned (records are kept in build/bench/kernels.db, so a second run goes on where the first
+// ended), then ours and the peers' are timed in turns, over and over; best is held against best.
+//
+//   kernel_bench [--numerics C] [--threads N] [--trials N] [--minutes M] [LIST ...]
+//
+// LIST: names of files in kernels/ without the extension; all when none is given. Says the ratio of
+// times (peer / hone), its geometric mean and the worst problem; and how far our own kernel, timed
+// twice, is from itself: the noise.
+#include <dirent.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/clock.h"
+#include "bench/kernel_problem.h"
+#include "bench/peer_library.h"
+#include "compiler/compile.h"
+#include "compiler/operators/reference.h"
+#include "db/sqlite_record_store.h"
+#include "device_agent/measure/calibration.h"
+#include "device_agent/measure/loaded_candidate.h"
+#include "rpc/farm_client.h"
+#include "runtime/fill.h"
+#include "runtime/thread_pool.h"
+#include "tuner/cost_model/xgboost_cost_model.h"
+#include "tuner/measure/build_pool.h"
+#include "tuner/measure/farm_measurer.h"
+#include "tuner/measure/local_farm.h"
+#include "tuner/measure/pausing_measurer.h"
+#include "tuner/tuning_session.h"
+
+namespace hone {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kVisits = 15;
+constexpr double kVisitNs = 2e6;
+
+struct Options {
+  std::string numerics = "fp32";
+  int threads = 1;
+  int trials = 64;
+  double minutes = 12;
+  std::vector<std::string> lists;
+};
+
+// Our kernel with memory of its own, ready to run.
+class OurKernel {
+ public:
+  static StatusOr<std::unique_ptr<OurKernel>> Make(const pb::Artifact& artifact,
+                                                   const hone_host& host) {
+    auto kernel = std::unique_ptr<OurKernel>(new OurKernel);
+    *kernel->candidate_.mutable_artifact() = artifact;
+    uint32_t index = 0;
+    for (const pb::BufferInfo& info : artifact.manifest().buffers()) {
+      const uint32_t seed_index = index++;
+      if (info.role() == pb::BUFFER_ROLE_PREPARED) continue;
+      BoundaryBuffer buffer;
+      buffer.info = info;
+      HONE_ASSIGN_OR_RETURN(buffer.elements, ElementCount(info, kernel->candidate_));
+      HONE_ASSIGN_OR_RETURN(buffer.memory, GuardedBuffer::Allocate(buffer.elements * 4));
+      hone_fill(buffer.memory.data(), buffer.elements, info.dtype().c_str(), 1, seed_index);
+      kernel->boundary_.push_back(std::move(buffer));
+    }
+    HONE_ASSIGN_OR_RETURN(kernel->loaded_,
+                          LoadedCandidate::Load(kernel->candidate_, kernel->boundary_, host));
+    if (kernel->loaded_->Prepare() != 0) return absl::InternalError("prepare failed");
+    return kernel;
+  }
+  void Run() { loaded_->Run(); }
+
+ private:
+  OurKernel() = default;
+  pb::Candidate candidate_;
+  std::vector<BoundaryBuffer> boundary_;
+  std::unique_ptr<LoadedCandidate> loaded_;
+};
+
+// Something to time.
+struct Contestant {
+  std::string name;
+  std::function<void()> run;
+  double best_ns = 1e18;
+};
+
+// Times them in turns; sets best_ns. Returns the highest peak seen, of one core.
+double TimeInTurns(std::vector<Contestant>& contestants, const Clock& clock) {
+  double peak_gflops = 0;
+  for (int visit = 0; visit < kVisits; ++visit) {
+    for (Contestant& c : contestants) {
+      c.run();
+      double spent_ns = 0;
+      int runs = 0;
+      while (runs < 2 || (spent_ns < kVisitNs && runs < 1000)) {
+        const int64_t begin_ns = clock.MonotonicNanos();
+        c.run();
+        const auto ns = static_cast<double>(clock.MonotonicNanos() - begin_ns);
+        c.best_ns = std::min(c.best_ns, ns);
+        spent_ns += ns;
+        ++runs;
+      }
+      peak_gflops = std::max(peak_gflops, hone_fma_gflops());
+    }
+  }
+  return peak_gflops;
+}
+
+// A geometric mean, and the least of what went in.
+class Ratios {
+ public:
+  void Add(double ratio, const std::string& name) {
+    log_sum_ += std::log(ratio);
+    ++count_;
+    if (ratio < worst_) {
+      worst_ = ratio;
+      worst_name_ = name;
+    }
+  }
+  int count() const { return count_; }
+  double Mean() const { return std::exp(log_sum_ / std::max(1, count_)); }
+  double worst() const { return worst_; }
+  const std::string& worst_name() const { return worst_name_; }
+
+ private:
+  double log_sum_ = 0;
+  int count_ = 0;
+  double worst_ = 1e9;
+  std::string worst_name_;
+};
+
+void PrintAim(const std::string& name, double measured, double target) {
+  std::printf("aim %s measured %.2f target %.2f %s\n", name.c_str(), measured, target,
+              measured >= target ? "ok" : "short");
+}
+
+struct Tuned {
+  KernelProblem problem;
+  Workload workload;
+  std::vector<Layout> layouts;
+};
+
+class Bench {
+ public:
+  Bench(Options options, std::string top, const Clock& clock)
+      : options_(std::move(options)),
+        top_(std::move(top)),
+        database_(absl::StrCat(top_, "/build/bench/kernels.db")),
+        clock_(clock) {}
+
+  Status Run() {
+    LoadPeers();
+    HONE_RETURN_IF_ERROR(ReadLists());
+    // A kernel for two threads is held against one for one thread, which is tuned too.
+    if (options_.threads > 1) HONE_RETURN_IF_ERROR(Tune(1));
+    HONE_RETURN_IF_ERROR(Tune(options_.threads));
+    return Compare();
+  }
+
+ private:
+  void LoadPeers() {
+    for (const char* name : {"onednn2_peer", "onednn3_peer", "openblas_peer"}) {
+      const std::string path = absl::StrCat(top_, "/build/release/bench/peers/", name, ".so");
+      if (!fs::exists(path)) continue;
+      StatusOr<PeerLibrary> peer = PeerLibrary::Load(path);
+      if (peer.ok()) {
+        peers_.push_back(*peer);
+      } else {
+        std::printf("%s left out: %s\n", name, std::string(peer.status().message()).c_str());
+      }
+    }
+  }
+
+  Status ReadLists() {
+    std::vector<std::string> lists = options_.lists;
+    if (lists.empty()) {
+      for (const auto& entry : fs::directory_iterator(top_ + "/bench/kernels")) {
+        if (entry.path().extension() == ".txt") lists.push_back(entry.path().stem().string());
+      }
+      std::sort(lists.begin(), lists.end());
+    }
+    for (const std::string& list : lists) {
+      HONE_ASSIGN_OR_RETURN(const std::vector<KernelProblem> problems,
+                            ReadProblems(absl::StrCat(top_, "/bench/kernels/", list, ".txt")));
+      for (const KernelProblem& problem : problems) problems_.push_back(problem);
+    }
+    return absl::OkStatus();
+  }
+
+  Status Tune(int threads) {
+    LocalFarmOptions local;
+    local.database = database_;
+    local.purpose = "kernel_bench";
+    local.bin_dir = top_ + "/build/release/bin";
+    local.agent_args = {"--threads", absl::StrCat(threads)};
+    HONE_ASSIGN_OR_RETURN(const std::unique_ptr<LocalFarm> farm, LocalFarm::Start(local));
+    HONE_ASSIGN_OR_RETURN(const std::unique_ptr<FarmClient> client,
+                          FarmClient::Connect({.tracker = farm->tracker()}));
+    HONE_ASSIGN_OR_RETURN(const FarmStatus status, client->ListDevices());
+    if (status.devices.empty()) return absl::UnavailableError("no device came up");
+    HONE_ASSIGN_OR_RETURN(const Target target, Target::Parse(status.devices[0].target()));
+    targets_[threads] = target;
+    std::vector<TuningTask> tasks;
+    for (const KernelProblem& problem : problems_) {
+      TuningTask task{
+          .name = problem.name, .workload = WorkloadOf(problem), .calls = problem.count};
+      task.layouts = LayoutsOf(problem, task.workload, target.FloatLanes());
+      tasks.push_back(std::move(task));
+    }
+    HONE_ASSIGN_OR_RETURN(const std::unique_ptr<SqliteRecordStore> history,
+                          SqliteRecordStore::Open({.path = database_}));
+    HONE_ASSIGN_OR_RETURN(
+        const std::unique_ptr<BuildPool> pool,
+        BuildPool::Start({.program = top_ + "/build/release/bin/hone-build-worker", .workers = 1}));
+    const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
+    FarmMeasurer device(*client);
+    PausingMeasurer alone_on_device(device, *pool);
+    TuningOptions tuning;
+    tuning.target = target;
+    tuning.numerics = options_.numerics;
+    tuning.trials_max = options_.trials;
+    tuning.time_max_ms = static_cast<int64_t>(options_.minutes * 60000);
+    tuning.client = "kernel_bench";
+    tuning.tool_version = "bench";
+    TuningSession session(
+        std::move(tasks), tuning, *model,
+        [&](pb::BuildRequest request, std::function<void(pb::BuildReply)> done) {
+          pool->Submit(std::move(request), std::move(done));
+        },
+        threads > 1 ? static_cast<Measurer&>(alone_on_device) : device, history.get(), clock_);
+    int64_t shown = 0;
+    HONE_RETURN_IF_ERROR(session.Run([] { return false; },
+                                     [&](const TuningState& state) {
+                                       if (state.trials < shown + 200 && !state.finished) return;
+                                       shown = state.trials;
+                                       std::printf("tuning, %d thread%s: %lld trials in %.0f s\n",
+                                                   threads, threads == 1 ? "" : "s",
+                                                   static_cast<long long>(state.trials),
+                                                   state.elapsed_s);
+                                       std::fflush(stdout);
+                                     }));
+    for (const WorkloadState& state : session.state().workloads) {
+      if (state.best_ns == 0) {
+        std::printf("%s was not tuned: %s\n", state.name.c_str(), state.reason.c_str());
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // The best record's kernel; NotFound when there is none.
+  StatusOr<std::unique_ptr<OurKernel>> BestKernel(const KernelProblem& problem, int threads,
+                                                  const hone_host& host, std::string* schedule) {
+    const Target& target = targets_[threads];
+    const Workload workload = WorkloadOf(problem);
+    const std::vector<Layout> layouts = LayoutsOf(problem, workload, target.FloatLanes());
+    HONE_ASSIGN_OR_RETURN(const std::unique_ptr<SqliteRecordStore> store,
+                          SqliteRecordStore::Open({.path = database_}));
+    HONE_ASSIGN_OR_RETURN(
+        const std::optional<pb::Record> record,
+        store->Best({workload.Key(), target.ToString(), options_.numerics, kCodegenEpoch},
+                    BoundaryLayoutText(workload, layouts)));
+    if (!record) return absl::NotFoundError("nothing was measured");
+    *schedule = record->schedule();
+    HONE_ASSIGN_OR_RETURN(const Schedule parsed, Schedule::Parse(record->schedule(), "record"));
+    HONE_ASSIGN_OR_RETURN(const pb::Artifact artifact, Compile(workload, parsed, target));
+    return OurKernel::Make(artifact, host);
+  }
+
+  Status Compare() {
+    hone_error error;
+    const std::unique_ptr<hone_pool, void (*)(hone_pool*)> one(hone_pool_create(1, &error),
+                                                               hone_pool_destroy);
+    const std::unique_ptr<hone_pool, void (*)(hone_pool*)> many(
+        hone_pool_create(options_.threads, &error), hone_pool_destroy);
+    if (one == nullptr || many == nullptr) return absl::InternalError(error.message);
+    std::map<std::string, std::map<std::string, Ratios>> ratios;  // list -> peer
+    std::map<std::string, Ratios> winograd_ratios;                // 3x3 at 56 and 28
+    Ratios in_l2, noise, scaling;
+    std::string list;
+    double peak_gflops = 0;
+    for (const KernelProblem& problem : problems_) {
+      if (problem.list != list) {
+        list = problem.list;
+        PrintTitle(list);
+      }
+      const Workload workload = WorkloadOf(problem);
+      std::vector<Contestant> contestants;
+      std::string schedule;
+      auto ours = BestKernel(problem, options_.threads, *hone_pool_host(many.get()), &schedule);
+      if (!ours.ok()) {
+        std::printf("%-34s %s\n", problem.name.c_str(),
+                    std::string(ours.status().message()).c_str());
+        continue;
+      }
+      contestants.push_back({"hone", [&] { (*ours)->Run(); }});
+      contestants.push_back({"hone again", [&] { (*ours)->Run(); }});
+      StatusOr<std::unique_ptr<OurKernel>> single = absl::NotFoundError("");
+      if (options_.threads > 1) {
+        std::string other;
+        single = BestKernel(problem, 1, *hone_pool_host(one.get()), &other);
+        if (single.ok()) contestants.push_back({"hone, 1 thread", [&] { (*single)->Run(); }});
+      }
+      std::vector<PeerLibrary::Run> runs;
+      for (const PeerLibrary& peer : peers_) {
+        const std::vector<std::string> algorithms = peer.Algorithms();
+        for (int a = 0; a < static_cast<int>(algorithms.size()); ++a) {
+          if (options_.numerics == "strict" && algorithms[a] == "winograd") continue;
+          runs.push_back(peer.Make(problem.numbers, a, options_.threads));
+          hone_peer_run* run = runs.back().get();
+          if (run == nullptr) continue;
+          contestants.push_back({peer.name(), [&peer, run] { peer.Execute(run); }});
+        }
+      }
+      peak_gflops = std::max(peak_gflops, TimeInTurns(contestants, clock_));
+
+      const double ours_ns = std::min(contestants[0].best_ns, contestants[1].best_ns);
+      noise.Add(std::min(contestants[0].best_ns / contestants[1].best_ns,
+                         contestants[1].best_ns / contestants[0].best_ns),
+                problem.name);
+      const double gflops = FlopCount(workload) / ours_ns;
+      const double share = gflops / (peak_gflops * options_.threads);
+      std::printf("%-34s %9.1f %8.1f %5.0f%%", problem.name.c_str(), ours_ns / 1e3, gflops,
+                  100 * share);
+      if (ArgumentBytes(workload) <= targets_[1].l2_bytes && options_.threads == 1 &&
+          problem.numbers.groups <= 1 && FlopCount(workload) > 1e6) {
+        in_l2.Add(share, problem.name);
+      }
+      for (const PeerLibrary& peer : peers_) {
+        double best_ns = 1e18;
+        for (const Contestant& c : contestants) {
+          if (c.name == peer.name()) best_ns = std::min(best_ns, c.best_ns);
+        }
+        if (best_ns > 1e17) {
+          std::printf(" %17s", "-");
+          continue;
+        }
+        const double ratio = best_ns / ours_ns;
+        ratios[list][peer.name()].Add(ratio, problem.name);
+        const hone_peer_problem& p = problem.numbers;
+        if (p.kernel == 3 && p.groups == 1 && p.stride == 1 && p.size >= 28) {
+          winograd_ratios[peer.name()].Add(ratio, problem.name);
+        }
+        std::printf(" %17.2f", ratio);
+      }
+      if (options_.threads > 1 && single.ok()) {
+        const double factor = contestants[2].best_ns / ours_ns;
+        std::printf("   %.2fx", factor);
+        if (contestants[2].best_ns > 1e6) scaling.Add(factor, problem.name);
+      }
+      std::printf("\n");
+      if (std::getenv("SCHEDULES") != nullptr) std::printf("%s\n", schedule.c_str());
+      std::fflush(stdout);
+    }
+    std::printf("\n%-22s %-16s %8s %8s   worst at\n", "list", "peer", "geomean", "worst");
+    for (const auto& [name, of_list] : ratios) {
+      for (const auto& [peer, r] : of_list) {
+        std::printf("%-22s %-16s %8.2f %8.2f   %s\n", name.c_str(), peer.c_str(), r.Mean(),
+                    r.worst(), r.worst_name().c_str());
+      }
+    }
+    std::printf(
+        "noise: our kernels, timed twice in the same turns, differ by %.1f %% in the mean "
+        "and %.1f %% at most (%s)\n",
+        100 * (1 - noise.Mean()), 100 * (1 - noise.worst()), noise.worst_name().c_str());
+    std::printf("peak of one core %.1f GFLOP/s\n", peak_gflops);
+    PrintAims(ratios, winograd_ratios, in_l2, scaling);
+    return absl::OkStatus();
+  }
+
+  void PrintTitle(const std::string& list) const {
+    std::printf("\n%s, numerics %s, %d thread%s\n%-34s %9s %8s %6s", list.c_str(),
+                options_.numerics.c_str(), options_.threads, options_.threads == 1 ? "" : "s", "",
+                "us", "GFLOP/s", "peak");
+    for (const PeerLibrary& peer : peers_) std::printf(" %17s", peer.name().c_str());
+    std::printf("%s\n", options_.threads > 1 ? "   1 thread" : "");
+  }
+
+  void PrintAims(const std::map<std::string, std::map<std::string, Ratios>>& ratios,
+                 const std::map<std::string, Ratios>& winograd_ratios, const Ratios& in_l2,
+                 const Ratios& scaling) const {
+    if (options_.threads > 1) {
+      if (scaling.count() > 0) {
+        PrintAim("kernels_threads_scaling_geomean", scaling.Mean(), 1.85);
+        PrintAim("kernels_threads_scaling_worst", scaling.worst(), 1.85);
+      }
+      return;
+    }
+    const std::string numerics = options_.numerics;
+    const auto onednn = [&](const std::string& list) {
+      Ratios all;
+      auto found = ratios.find(list);
+      if (found == ratios.end()) return all;
+      for (const auto& [peer, r] : found->second) {
+        if (absl::StartsWith(peer, "oneDNN 2")) all = r;
+      }
+      return all;
+    };
+    const std::map<std::string, double> convolution_aims = {
+        {"strict", 1.05}, {"fp32", 1.5}, {"fast", 2.2}};
+    for (const std::string list : {"resnet50", "gemm"}) {
+      const Ratios r = onednn(list);
+      if (r.count() == 0) continue;
+      PrintAim(absl::StrCat(numerics, "_", list, "_geomean"), r.Mean(),
+               convolution_aims.at(numerics));
+      if (numerics == "strict") PrintAim(absl::StrCat("strict_", list, "_worst"), r.worst(), 0.95);
+    }
+    if (numerics == "strict" && in_l2.count() > 0) {
+      PrintAim("strict_share_of_peak_in_l2", in_l2.Mean(), 0.97);
+    }
+    for (const auto& [peer, r] : winograd_ratios) {
+      if (numerics == "fp32" && absl::StartsWith(peer, "oneDNN 2")) {
+        PrintAim("fp32_3x3_at_56_and_28_worst", r.worst(), 1.8);
+      }
+    }
+    if (const Ratios r = onednn("mobilenet_depthwise"); r.count() > 0) {
+      PrintAim("mobilenet_depthwise_geomean", r.Mean(), 1.7);
+    }
+    if (const Ratios r = onednn("bert"); r.count() > 0) PrintAim("bert_geomean", r.Mean(), 1.5);
+  }
+
+  const Options options_;
+  const std::string top_;
+  const std::string database_;
+  const Clock& clock_;
+  std::vector<PeerLibrary> peers_;
+  std::vector<KernelProblem> problems_;
+  std::map<int, Target> targets_;  // by threads
+};
+
+StatusOr<Options> ParseOptions(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word.rfind("--", 0) != 0) {
+      options.lists.push_back(word);
+      continue;
+    }
+    if (i + 1 == argc) return absl::InvalidArgumentError(absl::StrCat(word, " needs a value"));
+    const std::string value = argv[++i];
+    bool good = true;
+    if (word == "--numerics") {
+      options.numerics = value;
+      good = value == "strict" || value == "fp32" || value == "fast";
+    } else if (word == "--threads") {
+      good = absl::SimpleAtoi(value, &options.threads) && options.threads > 0;
+    } else if (word == "--trials") {
+      good = absl::SimpleAtoi(value, &options.trials) && options.trials > 0;
+    } else if (word == "--minutes") {
+      good = absl::SimpleAtod(value, &options.minutes);
+    } else {
+      return absl::InvalidArgumentError(absl::StrCat("no option ", word));
+    }
+    if (!good) return absl::InvalidArgumentError(absl::StrCat(word, " cannot be ", value));
+  }
+  return options;
+}
+
+Status Main(int argc, char** argv) {
+  HONE_ASSIGN_OR_RETURN(Options options, ParseOptions(argc, argv));
+  const char* top = std::getenv("HONE_SOURCE_DIR");
+  const std::string folder = top == nullptr ? fs::current_path().string() : std::string(top);
+  fs::create_directories(folder + "/build/bench");
+  const SystemClock clock;
+  return Bench(std::move(options), folder, clock).Run();
+}
+
+}  // namespace
+}  // namespace hone
+
+int main(int argc, char** argv) {
+  const hone::Status status = hone::Main(argc, argv);
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "kernel_bench: %s\n", std::string(status.message()).c_str());
+  return 1;
+}

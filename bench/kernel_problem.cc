@@ -1,0 +1,140 @@
+#include "bench/kernel_problem.h"
+
+#include <filesystem>
+#include <map>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/file.h"
+#include "compiler/operators/convolution.h"
+#include "compiler/operators/matmul.h"
+
+namespace hone {
+namespace {
+
+using Numbers = std::map<std::string, int64_t, std::less<>>;
+
+StatusOr<Numbers> ParseNumbers(const std::vector<std::string>& words) {
+  Numbers numbers;
+  for (size_t i = 1; i < words.size(); ++i) {
+    const std::pair<std::string, std::string> pair =
+        absl::StrSplit(words[i], absl::MaxSplits('=', 1));
+    int64_t value = 0;
+    if (!absl::SimpleAtoi(pair.second, &value) || value < 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("'", words[i], "' is not like name=number; see bench/kernels/README.md"));
+    }
+    numbers[pair.first] = value;
+  }
+  return numbers;
+}
+
+StatusOr<KernelProblem> ParseProblem(const std::string& line) {
+  const std::vector<std::string> words = absl::StrSplit(line, ' ', absl::SkipWhitespace());
+  HONE_ASSIGN_OR_RETURN(Numbers numbers, ParseNumbers(words));
+  std::string missing;
+  auto take = [&](absl::string_view key, int64_t otherwise = 0) {
+    auto found = numbers.find(std::string(key));
+    if (found == numbers.end()) {
+      if (otherwise == 0 && missing.empty()) missing = std::string(key);
+      return otherwise;
+    }
+    return numbers.extract(found).mapped();
+  };
+  KernelProblem problem;
+  hone_peer_problem& p = problem.numbers;
+  p.batch = 1;
+  problem.count = static_cast<int>(take("count", 1));
+  if (words[0] == "conv" || words[0] == "depthwise") {
+    const bool depthwise = words[0] == "depthwise";
+    p.kind = HONE_PEER_CONVOLUTION;
+    p.channels = take("c");
+    p.groups = depthwise ? p.channels : 1;
+    p.size = take("hw");
+    p.outputs = depthwise ? p.channels : take("o");
+    p.kernel = take("k");
+    p.stride = take("s");
+  } else if (words[0] == "matmul" || words[0] == "batched") {
+    p.kind = words[0] == "matmul" ? HONE_PEER_MATMUL : HONE_PEER_BATCHED_MATMUL;
+    if (p.kind == HONE_PEER_BATCHED_MATMUL) p.batch = take("b");
+    p.m = take("m");
+    p.n = take("n");
+    p.k = take("k");
+  } else {
+    return absl::InvalidArgumentError(
+        absl::StrCat("no kind '", words[0], "'; there are conv, depthwise, matmul and batched"));
+  }
+  if (!missing.empty()) return absl::InvalidArgumentError(absl::StrCat("no ", missing, "="));
+  if (!numbers.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(words[0], " has no '", numbers.begin()->first, "'"));
+  }
+  for (const std::string& word : words) {
+    if (word.rfind("count=", 0) == 0) continue;
+    absl::StrAppend(&problem.name, problem.name.empty() ? "" : " ", word);
+  }
+  return problem;
+}
+
+int64_t OutputSize(const hone_peer_problem& p) {
+  return (p.size + 2 * (p.kernel / 2) - p.kernel) / p.stride + 1;
+}
+
+}  // namespace
+
+StatusOr<std::vector<KernelProblem>> ReadProblems(const std::string& path) {
+  HONE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  std::vector<KernelProblem> problems;
+  int number = 0;
+  for (absl::string_view raw : absl::StrSplit(text, '\n')) {
+    ++number;
+    const std::string line(raw.substr(0, raw.find('#')));
+    if (line.find_first_not_of(" \t") == std::string::npos) continue;
+    StatusOr<KernelProblem> problem = ParseProblem(line);
+    if (!problem.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ":", number, ": ", problem.status().message()));
+    }
+    problem->list = std::filesystem::path(path).stem().string();
+    problems.push_back(*std::move(problem));
+  }
+  return problems;
+}
+
+Workload WorkloadOf(const KernelProblem& problem) {
+  const hone_peer_problem& p = problem.numbers;
+  if (p.kind == HONE_PEER_CONVOLUTION) {
+    const int64_t out = OutputSize(p);
+    const int64_t pad = p.kernel / 2;
+    const Convolution convolution = {.x = {1, p.channels, p.size, p.size},
+                                     .w = {p.outputs, p.channels / p.groups, p.kernel, p.kernel},
+                                     .y = {1, p.outputs, out, out},
+                                     .window = {.kernel = {p.kernel, p.kernel},
+                                                .strides = {p.stride, p.stride},
+                                                .dilations = {1, 1},
+                                                .pads_begin = {pad, pad},
+                                                .pads_end = {pad, pad}},
+                                     .groups = p.groups};
+    return ConvolutionWorkload(convolution, {});
+  }
+  if (p.kind == HONE_PEER_MATMUL) return MatMulWorkload({.x = {p.m, p.k}, .w = {p.k, p.n}}, {});
+  return MatMulWorkload({.x = {p.batch, p.m, p.k}, .w = {p.batch, p.k, p.n}, .constant_w = false},
+                        {});
+}
+
+std::vector<Layout> LayoutsOf(const KernelProblem& problem, const Workload& workload,
+                              int64_t lanes) {
+  std::vector<Layout> layouts;
+  for (const Buffer& buffer : workload.buffers) {
+    const int rank = static_cast<int>(buffer.shape.size());
+    const bool image = problem.numbers.kind == HONE_PEER_CONVOLUTION && rank >= 3 &&
+                       buffer.role != BufferRole::kConstant;
+    const bool blocked =
+        image && buffer.shape[1].IsInt() && buffer.shape[1]->int_value % lanes == 0;
+    layouts.push_back(blocked ? Layout::Blocked(rank, 1, lanes) : Layout::Identity(rank));
+  }
+  return layouts;
+}
+
+}  // namespace hone
