@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "compiler/ir/expr_text.h"
@@ -20,7 +21,12 @@ class BlockExpander {
 
   StatusOr<Stmt> Expand(const Stmt& block) {
     Stmt leaf = block;
-    while (leaf.kind() == StmtKind::kFor) {
+    while (leaf.kind() == StmtKind::kFor || leaf.kind() == StmtKind::kIf) {
+      if (leaf.kind() == StmtKind::kIf) {
+        condition_ = And(condition_, leaf->value);
+        leaf = leaf->body[0];
+        continue;
+      }
       if (!leaf->extent.IsInt()) {
         return absl::InvalidArgumentError(
             absl::StrCat("loop '", leaf->name, "' of a micro-kernel has no constant extent"));
@@ -168,6 +174,26 @@ class BlockExpander {
                                                      kStraightLineStatementsMax,
                                                      " statements; make its tile smaller"));
     }
+    if (condition_.IsInt(1)) return EmitPoint(at, lanes);
+    // Decided here if the loops outside leave no choice; a branch if they do.
+    std::map<std::string, Expr> values;
+    for (size_t i = 0; i < at.size(); ++i) values[loops_[i]->name] = Int(at[i]);
+    const Expr condition = Simplify(Substitute(condition_, values), ranges_);
+    if (condition.IsInt(0)) return absl::OkStatus();
+    if (condition.IsInt(1)) return EmitPoint(at, lanes);
+    std::vector<Stmt> before = std::exchange(statements_, {});
+    const auto loaded = loaded_;
+    const auto loaded_linear = loaded_linear_;
+    HONE_RETURN_IF_ERROR(EmitPoint(at, lanes));
+    loaded_ = loaded;
+    loaded_linear_ = loaded_linear;
+    before.push_back(If(condition, Block(std::move(statements_))));
+    statements_ = std::move(before);
+    return absl::OkStatus();
+  }
+
+  // One instance of the leaf; `at` holds the values of the block's loops.
+  Status EmitPoint(const std::vector<int64_t>& at, int lanes) {
     if (linear_) {
       EmitLinear(at, lanes);
       return absl::OkStatus();
@@ -219,6 +245,7 @@ class BlockExpander {
   int lanes_ = 1;
   std::vector<Stmt> loops_;
   Stmt leaf_;
+  Expr condition_ = Int(1, {DType::kBool, 1});  // of the leaf
   bool linear_ = false;
   Access store_access_;
   std::map<const ExprNode*, Access> load_accesses_;

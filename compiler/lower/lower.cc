@@ -8,6 +8,7 @@
 #include "compiler/lower/loop_ranges.h"
 #include "compiler/lower/lower_padding.h"
 #include "compiler/lower/partition_loops.h"
+#include "compiler/lower/trim_padding.h"
 #include "compiler/lower/unroll_loops.h"
 #include "compiler/lower/vectorize_loops.h"
 
@@ -57,14 +58,18 @@ StatusOr<Program> Lower(const LoopNest& nest, const Target& target, const LowerO
   Ranges ranges = ParamRanges(nest.params);
   const int bits = target.VectorBits();
   {
-    // Padding speaks of logical indices, so it goes before these become positions. Cutting loops
-    // right after it leaves few conditions for the passes below.
+    // Padding speaks of logical indices, so it goes before these become positions. First what need
+    // not be read at all; then reads are guarded. Cutting loops right after leaves few conditions
+    // for the passes below.
     const auto shapes = LogicalShapes(built.program);
     Pipeline logical(built.program, options);
+    HONE_RETURN_IF_ERROR(
+        logical.Run("trim_padding", [&](const Stmt& s) { return TrimPadding(s, shapes, ranges); }));
     HONE_RETURN_IF_ERROR(logical.Run(
         "lower_padding", [&](const Stmt& s) { return LowerPadding(s, shapes, ranges); }));
-    HONE_RETURN_IF_ERROR(
-        logical.Run("partition_loops", [&](const Stmt& s) { return PartitionLoops(s, ranges); }));
+    HONE_RETURN_IF_ERROR(logical.Run("partition_loops", [&](const Stmt& s) {
+      return PartitionLoops(s, ranges, built.layouts);
+    }));
   }
   Program program = FlattenBuffers(built);
   Pipeline flat(program, options);

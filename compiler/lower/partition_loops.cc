@@ -1,5 +1,6 @@
 #include "compiler/lower/partition_loops.h"
 
+#include <algorithm>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -29,19 +30,56 @@ void CollectCuts(const Expr& e, const std::string& var, const Ranges& ranges,
   });
 }
 
+// The same for the conditions that stand within micro-kernel blocks: the values of `var` from which
+// on, or up to which, a condition holds whatever the loops inside do. There, blocks are whole.
+void CollectBlockCuts(const Stmt& body, const std::string& var, const Ranges& ranges,
+                      std::set<int64_t>* cuts) {
+  Ranges inner;
+  Visit(body, [&](const Stmt& node) {
+    if (node.kind() == StmtKind::kFor && node->extent.IsInt() && node->extent->int_value > 0) {
+      inner[node->name] = {0, node->extent->int_value - 1};
+    }
+  });
+  auto collect = [&](const Expr& e) {
+    if (e.kind() != ExprKind::kBinary || e.arg(0).type() != Type{}) return;
+    if (e->binary != BinaryOp::kLess && e->binary != BinaryOp::kLessEqual) return;
+    LinearForm form = Linearize(e.arg(0) - e.arg(1), ranges);
+    int64_t most = form.constant + (e->binary == BinaryOp::kLess ? 1 : 0);
+    int64_t c = 0;
+    for (const LinearForm::Term& term : form.terms) {
+      if (term.atom.IsVar(var)) {
+        c = term.coefficient;
+        continue;
+      }
+      auto range = term.atom.kind() == ExprKind::kVar ? inner.find(term.atom->name) : inner.end();
+      if (range == inner.end()) return;
+      most += std::max(term.coefficient * range->second.min, term.coefficient * range->second.max);
+    }
+    if (c != 0) cuts->insert(c > 0 ? FloorDivide(-most, c) + 1 : -FloorDivide(-most, -c));
+  };
+  Visit(body, [&](const Stmt& block) {
+    if (block.kind() != StmtKind::kFor || !block->straight_line) return;
+    Visit(block->body[0], [&](const Stmt& node) {
+      if (node.kind() == StmtKind::kIf) Visit(node->value, collect);
+    });
+  });
+}
+
 // Such loops hold whole stages: cutting them would double the code for little.
 bool Allocates(const Stmt& s) {
   bool allocates = false;
-  Visit(s, [&](const Stmt& node) { allocates |= node.kind() == StmtKind::kAllocate; });
+  Visit(s, [&](const Stmt& node) {
+    allocates |= node.kind() == StmtKind::kAllocate && node->buffer.scope != Scope::kRegister;
+  });
   return allocates;
 }
 
 }  // namespace
 
-Stmt PartitionLoops(const Stmt& s, Ranges& ranges) {
+Stmt PartitionLoops(const Stmt& s, Ranges& ranges, std::map<std::string, Layout>& layouts) {
   StmtNode node = *s;
   if (s.kind() != StmtKind::kFor) {
-    for (Stmt& child : node.body) child = PartitionLoops(child, ranges);
+    for (Stmt& child : node.body) child = PartitionLoops(child, ranges, layouts);
     if (node.kind == StmtKind::kBlock) return Block(std::move(node.body));
     return Stmt(std::move(node));
   }
@@ -49,12 +87,13 @@ Stmt PartitionLoops(const Stmt& s, Ranges& ranges) {
   std::set<int64_t> cuts;
   if (node.extent.IsInt() && node.loop_kind != LoopKind::kParallel && !Allocates(node.body[0])) {
     Visit(node.body[0], nullptr, [&](const Expr& e) { CollectCuts(e, node.name, ranges, &cuts); });
+    CollectBlockCuts(node.body[0], node.name, ranges, &cuts);
     cuts.erase(cuts.begin(), cuts.upper_bound(0));
     cuts.erase(cuts.lower_bound(node.extent->int_value), cuts.end());
   }
   if (cuts.empty() || cuts.size() > kCutsMax) {
     ScopedRange range(ranges, node.name, node.extent);
-    node.body[0] = PartitionLoops(node.body[0], ranges);
+    node.body[0] = PartitionLoops(node.body[0], ranges, layouts);
     return Stmt(std::move(node));
   }
   cuts.insert(node.extent->int_value);
@@ -65,12 +104,17 @@ Stmt PartitionLoops(const Stmt& s, Ranges& ranges) {
     const std::string suffix = part == 0 ? "" : absl::StrCat("@p", part);
     const std::string var = node.name + suffix;
     Stmt body = part == 0 ? node.body[0] : CopyWithSuffix(node.body[0], suffix);
+    Visit(node.body[0], [&](const Stmt& inner) {
+      if (inner.kind() != StmtKind::kAllocate) return;
+      const std::string& buffer = inner->buffer.name;
+      layouts.emplace(buffer + suffix, layouts.at(buffer));
+    });
     body = Substitute(body, {{node.name, Var(var) + begin}});
     const Expr extent = Int(end - begin);
     {
       ScopedRange range(ranges, var, extent);
       body = SimplifyStmt(body, ranges);
-      body = PartitionLoops(body, ranges);
+      body = PartitionLoops(body, ranges, layouts);
     }
     parts.push_back(For(var, extent, node.loop_kind, body));
     begin = end;

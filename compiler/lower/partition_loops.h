@@ -6,13 +6,18 @@
 //     0
 #pragma once
 
+#include <map>
+#include <string>
+
+#include "compiler/ir/layout.h"
 #include "compiler/ir/simplify.h"
 #include "compiler/ir/stmt.h"
 
 namespace hone {
 
-// Cuts at most four times a loop. Straight-line blocks stay whole, and loops in which
-// buffers are allocated.
-Stmt PartitionLoops(const Stmt& s, Ranges& ranges);
+// Cuts at most four times a loop. Straight-line blocks stay whole; loops are cut at the points from
+// which a block's conditions hold for all of it. Loops in which memory is allocated stay whole too;
+// register tiles are copied with the parts, `layouts` then has their copies.
+Stmt PartitionLoops(const Stmt& s, Ranges& ranges, std::map<std::string, Layout>& layouts);
 
 }  // namespace hone

@@ -53,13 +53,29 @@ std::optional<Roles> FindRoles(const RuleInput& input) {
   return roles;
 }
 
-Sketch Write(const RuleInput& input, const Roles& roles, bool copy_in_rows) {
+// Where a padded operand is copied with its border: nowhere (its reads are trimmed, see
+// lower/trim_padding), all of it before, or a plane at a time.
+enum class Border { kTrimmed, kCopied, kCopiedInRows };
+
+absl::string_view NameOf(Border border) {
+  switch (border) {
+    case Border::kTrimmed:
+      return "window";
+    case Border::kCopied:
+      return "window_copy";
+    case Border::kCopiedInRows:
+      return "window_copy_rows";
+  }
+  return "";
+}
+
+Sketch Write(const RuleInput& input, const Roles& roles, Border border) {
   const int64_t lanes = input.target.FloatLanes();
   const int64_t registers = input.target.VectorRegisters();
   const std::string& y = input.output->stage.name;
   const std::string& c = input.anchor->stage.name;
   const bool has_row = !roles.row.empty();
-  SketchWriter writer = input.begin.Continue(copy_in_rows ? "window_copy_rows" : "window");
+  SketchWriter writer = input.begin.Continue(NameOf(border));
 
   const int64_t vectors =
       std::max<int64_t>(1, DimExtent(input.nest, *input.anchor, roles.panel) / lanes);
@@ -86,7 +102,9 @@ Sketch Write(const RuleInput& input, const Roles& roles, bool copy_in_rows) {
         writer.Hole("rows", DistinctTiles(DimExtent(input.nest, *input.anchor, roles.row), sizes));
     writer.Require(absl::StrCat(mv, "*rows+2*", mv, " <= ", registers));
   }
-  const bool whole = window * 2 <= kMaxBlockOperations && reduce.size() > 1;
+  // A trimmed window has as many rows as the image leaves it.
+  const bool whole = window * 2 <= kMaxBlockOperations && reduce.size() > 1 &&
+                     !(roles.data.padded && border == Border::kTrimmed);
   const int64_t smallest_block = whole ? window : last_window;
   const std::string kernel = whole ? reduce.front() : reduce.back();
   writer.Require(
@@ -98,8 +116,8 @@ Sketch Write(const RuleInput& input, const Roles& roles, bool copy_in_rows) {
     WritePanelCopy(input, roles.weights, *input.anchor, outer, {{roles.panel, width}}, writer);
   }
   const bool threads = input.target.threads > 1;
-  if (roles.data.padded) {
-    WriteBorderCopy(input, roles.data, *input.anchor, threads && !copy_in_rows, writer);
+  if (border != Border::kTrimmed) {
+    WriteBorderCopy(input, roles.data, *input.anchor, threads && border == Border::kCopied, writer);
   }
 
   writer.Line("tile ", y, " ", roles.panel_out, " ", width, " by ", lanes);
@@ -116,7 +134,7 @@ Sketch Write(const RuleInput& input, const Roles& roles, bool copy_in_rows) {
   if (has_row) writer.Line("unroll ", y, " ", roles.row_out, ".1");
   writer.Line("vectorize ", y, " ", roles.panel_out, ".1");
 
-  const bool copied = roles.data.padded && copy_in_rows;
+  const bool copied = border == Border::kCopiedInRows;
   const size_t copy_depth = std::min<size_t>(2, outside);  // inside n and the block of channels
   std::string copy_place = loops[copy_depth - 1];
   if (threads) {
@@ -147,8 +165,11 @@ std::vector<Sketch> DepthwiseRule(const RuleInput& input) {
   if (!roles) return {};
   int64_t last = DimExtent(input.nest, *input.anchor, input.anchor->stage.reduce.back().name);
   if (last > kMaxBlockOperations) return {};
-  std::vector<Sketch> sketches = {Write(input, *roles, false)};
-  if (roles->data.padded) sketches.push_back(Write(input, *roles, true));
+  std::vector<Sketch> sketches = {Write(input, *roles, Border::kTrimmed)};
+  if (roles->data.padded) {
+    sketches.push_back(Write(input, *roles, Border::kCopied));
+    sketches.push_back(Write(input, *roles, Border::kCopiedInRows));
+  }
   return sketches;
 }
 
