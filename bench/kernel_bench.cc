@@ -26,6 +26,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/clock.h"
+#include "base/numerics.h"
 #include "bench/kernel_problem.h"
 #include "bench/peer_library.h"
 #include "compiler/compile.h"
@@ -52,7 +53,7 @@ constexpr int kVisits = 15;
 constexpr double kVisitNs = 2e6;
 
 struct Options {
-  std::string numerics = "fp32";
+  Numerics numerics = Numerics::kFp32;
   int threads = 1;
   int trials = 64;
   double minutes = 12;
@@ -213,6 +214,7 @@ class Bench {
     HONE_ASSIGN_OR_RETURN(const FarmStatus status, client->ListDevices());
     if (status.devices.empty()) return absl::UnavailableError("no device came up");
     HONE_ASSIGN_OR_RETURN(const Target target, Target::Parse(status.devices[0].target()));
+    HONE_RETURN_IF_ERROR(CheckNumerics(options_.numerics, target));
     targets_[threads] = target;
     std::vector<TuningTask> tasks;
     for (const KernelProblem& problem : problems_) {
@@ -269,10 +271,10 @@ class Bench {
     const std::vector<Layout> layouts = LayoutsOf(problem, workload, target.FloatLanes());
     HONE_ASSIGN_OR_RETURN(const std::unique_ptr<SqliteRecordStore> store,
                           SqliteRecordStore::Open({.path = database_}));
-    HONE_ASSIGN_OR_RETURN(
-        const std::optional<pb::Record> record,
-        store->Best({workload.Key(), target.ToString(), options_.numerics, kCodegenEpoch},
-                    BoundaryLayoutText(workload, layouts)));
+    HONE_ASSIGN_OR_RETURN(const std::optional<pb::Record> record,
+                          store->Best({workload.Key(), target.ToString(),
+                                       std::string(NumericsName(options_.numerics)), kCodegenEpoch},
+                                      BoundaryLayoutText(workload, layouts)));
     if (!record) return absl::NotFoundError("nothing was measured");
     *schedule = record->schedule();
     HONE_ASSIGN_OR_RETURN(const Schedule parsed, Schedule::Parse(record->schedule(), "record"));
@@ -318,7 +320,7 @@ class Bench {
       for (const PeerLibrary& peer : peers_) {
         const std::vector<std::string> algorithms = peer.Algorithms();
         for (int a = 0; a < static_cast<int>(algorithms.size()); ++a) {
-          if (options_.numerics == "strict" && algorithms[a] == "winograd") continue;
+          if (options_.numerics == Numerics::kStrict && algorithms[a] == "winograd") continue;
           runs.push_back(peer.Make(problem.numbers, a, options_.threads));
           hone_peer_run* run = runs.back().get();
           if (run == nullptr) continue;
@@ -383,8 +385,8 @@ class Bench {
 
   void PrintTitle(const std::string& list) const {
     std::printf("\n%s, numerics %s, %d thread%s\n%-34s %9s %8s %6s", list.c_str(),
-                options_.numerics.c_str(), options_.threads, options_.threads == 1 ? "" : "s", "",
-                "us", "GFLOP/s", "peak");
+                std::string(NumericsName(options_.numerics)).c_str(), options_.threads,
+                options_.threads == 1 ? "" : "s", "", "us", "GFLOP/s", "peak");
     for (const PeerLibrary& peer : peers_) std::printf(" %17s", peer.name().c_str());
     std::printf("%s\n", options_.threads > 1 ? "   1 thread" : "");
   }
@@ -399,7 +401,7 @@ class Bench {
       }
       return;
     }
-    const std::string numerics = options_.numerics;
+    const std::string numerics(NumericsName(options_.numerics));
     const auto onednn = [&](const std::string& list) {
       Ratios all;
       auto found = ratios.find(list);
@@ -453,8 +455,7 @@ StatusOr<Options> ParseOptions(int argc, char** argv) {
     const std::string value = argv[++i];
     bool good = true;
     if (word == "--numerics") {
-      options.numerics = value;
-      good = value == "strict" || value == "fp32" || value == "fast";
+      HONE_ASSIGN_OR_RETURN(options.numerics, ParseNumerics(value));
     } else if (word == "--threads") {
       good = absl::SimpleAtoi(value, &options.threads) && options.threads > 0;
     } else if (word == "--trials") {
