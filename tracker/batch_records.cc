@@ -62,6 +62,8 @@ std::vector<pb::Record> RecordsOf(const pb::Batch& batch, const pb::BatchResult&
     record.set_client(batch.client());
     record.set_tool_version(batch.tool_version());
     record.set_search_seed(batch.search_seed());
+    record.set_run_id(batch.run_id());
+    record.set_run_batch(batch.run_batch());
     record.set_batch_id(result.batch_id());
     record.set_candidate(i);
     *record.mutable_environment() = result.environment();

@@ -1,8 +1,12 @@
 // One thread thinks; compilers answer into a queue, the farm is asked for results. A flight is a
 // batch on its way: its candidates are compiled, then it is submitted, then its result is observed.
+//
+// Flights land in the order in which they started, and after each landing all are started that can
+// be, before the next lands: what a search knows when it proposes does not depend on who was fast.
 #include "tuner/tuning_session.h"
 
 #include <algorithm>
+#include <future>
 #include <map>
 #include <optional>
 #include <set>
@@ -15,12 +19,14 @@
 #include "tuner/measure/expected_values.h"
 #include "tuner/search/search.h"
 #include "tuner/space/derive.h"
+#include "tuner/transfer/recorded_knowledge.h"
 
 namespace hone {
 namespace {
 
 constexpr int kRecentTrials = 16;
 constexpr int kReferencesMax = 4;  // schedules tried as the reference before a workload is given up
+constexpr int kBaseRows = 2000;    // of earlier sessions, that the cost model starts from
 
 // Answers of the builders, from any thread. Outlives the session that asked, since a builder may
 // answer late.
@@ -101,17 +107,21 @@ class TuningSession::Impl {
              const std::function<void(const TuningState&)>& observe) {
     start_ns_ = clock_.MonotonicNanos();
     observe_ = &observe;
+    HONE_RETURN_IF_ERROR(StartLearningFromRecords());
     while (true) {
       if (cancelled()) {
         CancelAll();
         return Finish();
       }
-      // Spaces are derived one by one, while the first batches are measured already.
-      if (opened_ < works_.size()) HONE_RETURN_IF_ERROR(Open(static_cast<int>(opened_++)));
-      HONE_RETURN_IF_ERROR(StartFlights());
-      if (flights_.empty() && opened_ == works_.size()) break;
+      HONE_ASSIGN_OR_RETURN(const bool settled, StartFlights());
+      if (settled) {
+        if (flights_.empty()) break;
+        // Spaces are derived one by one, while the first batches are measured already.
+        if (prepared_ < works_.size()) HONE_RETURN_IF_ERROR(PrepareNext());
+      }
       HONE_RETURN_IF_ERROR(TakeBuilds());
       HONE_RETURN_IF_ERROR(TakeResults());
+      if (settled && OldestArrived()) HONE_RETURN_IF_ERROR(LandOldest());
       Observe();
     }
     return Finish();
@@ -141,7 +151,9 @@ class TuningSession::Impl {
     int builds_pending = 0;
     std::vector<Proposal> proposals;
     pb::Batch batch;
-    std::string batch_id;  // once submitted
+    std::string batch_id;                   // once submitted
+    bool unbuildable = false;               // nothing of it compiled, the reference neither
+    std::optional<pb::BatchResult> result;  // waits until older flights have landed
   };
 
   RecordKey KeyOf(const Work& work) const {
@@ -149,12 +161,18 @@ class TuningSession::Impl {
             std::string(NumericsName(options_.numerics)), kCodegenEpoch};
   }
 
-  // Makes the search and tells it what is known already.
-  Status Open(int w) {
-    Work& work = works_[w];
-    WorkloadState& state = state_.workloads[w];
-    work.cold_constants = ConstantsAreCold(ConstantBytes(work.task.workload),
-                                           options_.model_constant_bytes, options_.target);
+  // Reads what all earlier sessions recorded; the cost model learns from it on a thread beside.
+  Status StartLearningFromRecords() {
+    if (history_ == nullptr) return absl::OkStatus();
+    HONE_ASSIGN_OR_RETURN(knowledge_, RecordedKnowledge::Read(*history_, kCodegenEpoch));
+    base_ = std::async(std::launch::async,
+                       [this] { return model_.TrainBase(knowledge_.Rows(kBaseRows)); });
+    return absl::OkStatus();
+  }
+
+  // Derives the next workload's space, which takes a while and changes nothing else.
+  Status PrepareNext() {
+    Work& work = works_[prepared_++];
     std::vector<Sketch> sketches = work.task.sketches;
     if (sketches.empty()) {
       HONE_ASSIGN_OR_RETURN(sketches, DeriveSketches(work.task.workload, work.task.layouts,
@@ -163,6 +181,16 @@ class TuningSession::Impl {
     work.search.emplace(work.task.workload, std::move(sketches), options_.target,
                         MachineProfile::For(options_.target),
                         SearchOptions{.seed = SeedOf(work.task.workload.Key(), options_.seed, 0)});
+    return absl::OkStatus();
+  }
+
+  // Lets the next prepared workload take part, with what is known of it already.
+  Status OpenNext() {
+    const int w = static_cast<int>(opened_++);
+    Work& work = works_[w];
+    WorkloadState& state = state_.workloads[w];
+    work.cold_constants = ConstantsAreCold(ConstantBytes(work.task.workload),
+                                           options_.model_constant_bytes, options_.target);
     work.search->MoveRoofline(MachineProfile::For(options_.target, state_.peak_gflops));
     state.roofline = work.search->roofline();
     if (work.search->pool_size() == 0) {
@@ -173,7 +201,7 @@ class TuningSession::Impl {
     work.reference_schedule = work.search->ScheduleText(0);
     if (history_ == nullptr) return absl::OkStatus();
     HONE_ASSIGN_OR_RETURN(std::vector<pb::Record> records, history_->History(KeyOf(work)));
-    const std::string layouts = BoundaryLayoutText(work.task.workload, work.task.layouts);
+    const std::string layouts = LayoutsOf(work);
     for (const pb::Record& record : records) {
       if (record.layouts() != layouts) continue;
       const pb::Measurement& measurement = record.measurement();
@@ -195,6 +223,10 @@ class TuningSession::Impl {
     observations_ += work.search->trials();
     Describe(w);
     return absl::OkStatus();
+  }
+
+  std::string LayoutsOf(const Work& work) const {
+    return BoundaryLayoutText(work.task.workload, work.task.layouts);
   }
 
   // The peak is measured beside every candidate; a higher one moves the limit.
@@ -254,6 +286,7 @@ class TuningSession::Impl {
   }
 
   bool TimeIsUp() const {
+    if (options_.batches_max > 0 && batches_ >= options_.batches_max) return true;
     return options_.time_max_ms > 0 &&
            (clock_.MonotonicNanos() - start_ns_) / 1000000 >= options_.time_max_ms;
   }
@@ -275,12 +308,12 @@ class TuningSession::Impl {
     return work.search->StopReason();
   }
 
-  Status StartFlights() {
-    // Searches that are over go to their duel as soon as nothing of them is under way.
-    for (size_t w = 0; w < works_.size(); ++w) {
+  // Searches that are over go to their duel as soon as nothing of them is under way.
+  void EndSearches() {
+    for (size_t w = 0; w < opened_; ++w) {
       Work& work = works_[w];
       WorkloadState& state = state_.workloads[w];
-      if (w >= opened_ || state.phase == WorkloadState::Phase::kDone || work.flights > 0) continue;
+      if (state.phase == WorkloadState::Phase::kDone || work.flights > 0) continue;
       const std::string end = EndOf(work);
       if (end.empty()) continue;
       if (state.reason.empty()) state.reason = end;
@@ -291,42 +324,59 @@ class TuningSession::Impl {
         state.phase = WorkloadState::Phase::kDone;
       }
     }
-    while (static_cast<int>(flights_.size()) < options_.batches_ahead) {
-      std::vector<BudgetView> views;
-      int open = 0;
-      for (size_t w = 0; w < works_.size(); ++w) {
-        open += state_.workloads[w].phase < WorkloadState::Phase::kFinal ? 1 : 0;
-      }
-      const int flights_each = std::max(1, options_.batches_ahead / std::max(1, open));
-      for (size_t w = 0; w < works_.size(); ++w) {
-        const Work& work = works_[w];
-        const WorkloadState& state = state_.workloads[w];
-        BudgetView view;
-        view.available = w < opened_;
-        if (!view.available) {
-          views.push_back(view);
-          continue;
-        }
-        view.available = state.phase < WorkloadState::Phase::kFinal && EndOf(work).empty() &&
-                         work.flights < flights_each && Planned(work) < options_.trials_max &&
-                         // Until the first results there is nothing to learn from.
-                         (work.flights == 0 || work.search->trials() > 0);
-        view.calls = state.calls;
-        view.best_ns = state.best_ns;
-        view.roofline_ns = state.roofline.ns;
-        view.trials = Planned(work);
-        const std::vector<double>& curve = work.search->curve();
-        if (static_cast<int>(curve.size()) > kRecentTrials) {
-          view.recent_trials = kRecentTrials;
-          view.recent_gain_ns = curve[curve.size() - 1 - kRecentTrials] - curve.back();
-        }
-        views.push_back(view);
-      }
-      const std::optional<int> next = NextWorkload(views);
-      if (!next) return absl::OkStatus();
-      HONE_RETURN_IF_ERROR(StartBatch(*next));
+  }
+
+  // What the budget asks of the workloads that are open.
+  std::vector<BudgetView> Views() const {
+    int searching = 0;
+    for (const WorkloadState& state : state_.workloads) {
+      searching += state.phase < WorkloadState::Phase::kFinal ? 1 : 0;
     }
-    return absl::OkStatus();
+    const int flights_each = std::max(1, options_.batches_ahead / std::max(1, searching));
+    std::vector<BudgetView> views;
+    for (size_t w = 0; w < opened_; ++w) {
+      const Work& work = works_[w];
+      const WorkloadState& state = state_.workloads[w];
+      BudgetView view;
+      view.available = state.phase < WorkloadState::Phase::kFinal && EndOf(work).empty() &&
+                       work.flights < flights_each && Planned(work) < options_.trials_max &&
+                       // Until the first results there is nothing to learn from.
+                       (work.flights == 0 || work.search->trials() > 0);
+      view.calls = state.calls;
+      view.best_ns = state.best_ns;
+      view.roofline_ns = state.roofline.ns;
+      view.trials = Planned(work);
+      const std::vector<double>& curve = work.search->curve();
+      if (static_cast<int>(curve.size()) > kRecentTrials) {
+        view.recent_trials = kRecentTrials;
+        view.recent_gain_ns = curve[curve.size() - 1 - kRecentTrials] - curve.back();
+      }
+      views.push_back(view);
+    }
+    return views;
+  }
+
+  // Starts all that can be started now. False: a space was derived instead, which took its time; it
+  // has to be called again before anything lands.
+  StatusOr<bool> StartFlights() {
+    EndSearches();
+    while (static_cast<int>(flights_.size()) < options_.batches_ahead) {
+      const std::optional<int> next = NextWorkload(Views());
+      // What was never tried comes first, in order.
+      if (opened_ < works_.size() && !(next && Planned(works_[*next]) == 0)) {
+        if (prepared_ == opened_) {
+          HONE_RETURN_IF_ERROR(PrepareNext());
+          return false;
+        }
+        HONE_RETURN_IF_ERROR(OpenNext());
+        EndSearches();
+        continue;
+      }
+      if (!next) break;
+      HONE_RETURN_IF_ERROR(StartBatch(*next));
+      EndSearches();
+    }
+    return true;
   }
 
   // Whether the best is not known to be it yet.
@@ -360,19 +410,22 @@ class TuningSession::Impl {
   }
 
   Status StartBatch(int w) {
+    if (base_.valid()) HONE_RETURN_IF_ERROR(base_.get());
     HONE_RETURN_IF_ERROR(Learn());
     Work& work = works_[w];
-    WorkloadState& state = state_.workloads[w];
+    if (Planned(work) == 0) {
+      work.search->Advise(
+          knowledge_.AdviceFor(KeyOf(work), work.task.workload.ToString(), LayoutsOf(work)));
+    }
     const int count = std::min(BatchSize(Planned(work)), options_.trials_max - Planned(work));
+    const bool last = Planned(work) + count >= options_.trials_max;
     Flight flight;
     flight.work = w;
-    flight.proposals = work.search->Propose(count, model_);
-    if (flight.proposals.empty()) {
-      state.phase = WorkloadState::Phase::kDone;
-      state.reason = "all were tried";
-      return absl::OkStatus();
-    }
-    state.phase = WorkloadState::Phase::kSearching;
+    flight.proposals = work.search->Propose(count, model_, /*curiosity=*/last ? 0 : 1);
+    // The search says why when asked for its end.
+    if (flight.proposals.empty()) return absl::OkStatus();
+    ++batches_;
+    state_.workloads[w].phase = WorkloadState::Phase::kSearching;
     Launch(std::move(flight));
     return absl::OkStatus();
   }
@@ -419,16 +472,25 @@ class TuningSession::Impl {
     }
   }
 
-  // How long to wait for news: not at all while there are spaces to derive.
+  bool OldestArrived() const { return !flights_.empty() && flights_.begin()->second.result; }
+
+  // How long to wait for news: not at all while there is something else to do.
   absl::Duration Patience(int64_t idle_ms) const {
-    return opened_ < works_.size() ? absl::ZeroDuration() : absl::Milliseconds(idle_ms);
+    return prepared_ < works_.size() || OldestArrived() ? absl::ZeroDuration()
+                                                        : absl::Milliseconds(idle_ms);
+  }
+
+  bool IsBuilding(const Flight& flight) const { return flight.batch_id.empty() && !flight.result; }
+  bool IsMeasuring(const Flight& flight) const {
+    return !flight.batch_id.empty() && !flight.result;
   }
 
   Status TakeBuilds() {
     bool building = false;
     bool measuring = false;
     for (const auto& [id, flight] : flights_) {
-      (flight.batch_id.empty() ? building : measuring) = true;
+      building = building || IsBuilding(flight);
+      measuring = measuring || IsMeasuring(flight);
     }
     if (!building) return absl::OkStatus();
     for (pb::BuildReply& reply : mailbox_->Take(Patience(measuring ? 5 : 50))) {
@@ -468,15 +530,9 @@ class TuningSession::Impl {
       }
     }
     if (!work.reference) {
-      for (int i = 0; i < flight.batch.candidates_size(); ++i) {
-        const Proposal& proposal = flight.proposals[i];
-        work.search->Observe(proposal.candidate, std::nullopt);
-        Note(flight.work, flight.batch.candidates(i).measurement(),
-             {.predicted_ns = work.search->PredictedNs(proposal.candidate),
-              .origin = proposal.origin,
-              .seconds = ElapsedSeconds()});
-      }
-      return Land(id, /*reference_failed=*/true);
+      flight.unbuildable = true;
+      flight.result.emplace();
+      return absl::OkStatus();
     }
     const uint64_t seed = SeedOf(work.task.workload.Key(), options_.seed, flight.final ? 2 : 1) | 1;
     if (work.sample_seed != seed) {
@@ -508,7 +564,9 @@ class TuningSession::Impl {
     batch.set_tool_version(options_.tool_version);
     batch.set_search_seed(options_.seed);
     batch.set_codegen_epoch(kCodegenEpoch);
-    batch.set_layouts(BoundaryLayoutText(work.task.workload, work.task.layouts));
+    batch.set_layouts(LayoutsOf(work));
+    batch.set_run_id(options_.run_id);
+    batch.set_run_batch(id);
     HONE_ASSIGN_OR_RETURN(flight.batch_id, measurer_.Submit(batch));
     return absl::OkStatus();
   }
@@ -517,24 +575,44 @@ class TuningSession::Impl {
     bool building = false;
     bool measuring = false;
     for (const auto& [id, flight] : flights_) {
-      (flight.batch_id.empty() ? building : measuring) = true;
+      building = building || IsBuilding(flight);
+      measuring = measuring || IsMeasuring(flight);
     }
     if (!measuring) return absl::OkStatus();
     HONE_ASSIGN_OR_RETURN(std::vector<pb::BatchResult> results,
                           measurer_.Wait(Patience(building ? 5 : 100)));
-    for (const pb::BatchResult& result : results) {
+    for (pb::BatchResult& result : results) {
       for (auto& [id, flight] : flights_) {
-        if (flight.batch_id.empty() || flight.batch_id != result.batch_id()) continue;
-        HONE_RETURN_IF_ERROR(TakeResult(id, result));
+        if (!IsMeasuring(flight) || flight.batch_id != result.batch_id()) continue;
+        flight.result = std::move(result);
         break;
       }
     }
     return absl::OkStatus();
   }
 
-  Status TakeResult(int id, const pb::BatchResult& result) {
-    Flight& flight = flights_[id];
+  // The search hears that nothing of the flight compiles.
+  void ObserveUnbuildable(const Flight& flight) {
+    Search& search = *works_[flight.work].search;
+    for (int i = 0; i < flight.batch.candidates_size(); ++i) {
+      const Proposal& proposal = flight.proposals[i];
+      search.Observe(proposal.candidate, std::nullopt);
+      Note(flight.work, flight.batch.candidates(i).measurement(),
+           {.predicted_ns = search.PredictedNs(proposal.candidate),
+            .origin = proposal.origin,
+            .seconds = ElapsedSeconds()});
+    }
+  }
+
+  Status LandOldest() {
+    const int id = flights_.begin()->first;
+    Flight& flight = flights_.begin()->second;
+    const pb::BatchResult& result = *flight.result;
     const int w = flight.work;
+    if (flight.unbuildable) {
+      ObserveUnbuildable(flight);
+      return Land(id, /*reference_failed=*/true);
+    }
     Work& work = works_[w];
     WorkloadState& state = state_.workloads[w];
     bool reference_failed = !result.error().empty();
@@ -587,6 +665,10 @@ class TuningSession::Impl {
     flights_.erase(id);
     --work.flights;
     Describe(w);
+    if (state.best_ns > 0) {
+      knowledge_.Add(KeyOf(work), work.task.workload.ToString(), LayoutsOf(work),
+                     state.best_schedule, state.best_ns);
+    }
     if (!reference_failed) {
       if (state.phase == WorkloadState::Phase::kSearching) state.reason.clear();
       return absl::OkStatus();
@@ -611,7 +693,11 @@ class TuningSession::Impl {
   const Clock& clock_;
   std::vector<Work> works_;
   TuningState state_;
-  size_t opened_ = 0;  // works whose search exists: the first so many
+  // The first so many works have a search, and of them the first so many take part.
+  size_t prepared_ = 0;
+  size_t opened_ = 0;
+  int batches_ = 0;  // asked for, without duels
+  RecordedKnowledge knowledge_;
   std::map<int, Flight> flights_;
   int last_flight_ = 0;
   int observations_ = 0;  // over all workloads, earlier sessions included
@@ -619,6 +705,7 @@ class TuningSession::Impl {
   int64_t start_ns_ = 0;
   const std::function<void(const TuningState&)>* observe_ = nullptr;
   const std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
+  std::future<Status> base_;  // the cost model learns from records; last: it uses the others
 };
 
 TuningSession::TuningSession(std::vector<TuningTask> tasks, const TuningOptions& options,

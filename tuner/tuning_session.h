@@ -1,7 +1,9 @@
 // TuningSession: tunes the workloads of a model. Lets the budget choose a workload, its search a
 // batch, the builders compile it while others are measured, and ends each workload with a duel of
 // its best. Used by `hone tune`. Remembers nothing: what was measured is in the RecordStore, from
-// which an interrupted session goes on; the measuring side writes it.
+// which an interrupted session goes on; the measuring side writes it. What it proposes follows from
+// its tasks, its options, the history and what its batches measured, never from when that arrived:
+// so a run can be repeated from its records.
 #pragma once
 
 #include <cstdint>
@@ -53,6 +55,10 @@ struct TuningOptions {
   int finalists = 3;
   int64_t model_constant_bytes = 0;  // that the whole model reads in one run
   std::string device;                // selector, as in Batch
+  std::string run_id;                // of this session, kept with every record; as in Batch
+  // Time counts as up once so many batches were asked for, duels not counted; 0: no limit. This is
+  // how a run that time ended is repeated.
+  int batches_max = 0;
   // Provenance, kept with every record.
   std::string client;
   std::string tool_version;

@@ -41,6 +41,9 @@ class FakeMeasurer : public Measurer {
       record.set_layouts(batch.layouts());
       record.set_batch_id(result.batch_id());
       record.set_candidate(static_cast<int>(records.size()));
+      record.set_search_seed(batch.search_seed());
+      record.set_run_id(batch.run_id());
+      record.set_run_batch(batch.run_batch());
       *record.mutable_measurement() = *measurement;
       records.push_back(std::move(record));
     }
@@ -51,7 +54,14 @@ class FakeMeasurer : public Measurer {
   }
 
   StatusOr<std::vector<pb::BatchResult>> Wait(absl::Duration) override {
-    return std::exchange(waiting_, {});
+    if (!disorderly) return std::exchange(waiting_, {});
+    // Sometimes nothing, else any one of those that wait.
+    disorder_ = disorder_ * 1103515245 + 12345;
+    if (waiting_.empty() || disorder_ >> 16 & 1) return std::vector<pb::BatchResult>();
+    const size_t which = (disorder_ >> 17) % waiting_.size();
+    std::vector<pb::BatchResult> one = {waiting_[which]};
+    waiting_.erase(waiting_.begin() + static_cast<int64_t>(which));
+    return one;
   }
 
   Status Cancel(const std::vector<std::string>& batch_ids) override {
@@ -62,7 +72,8 @@ class FakeMeasurer : public Measurer {
   std::string name = "batch";      // of the batches' ids; a store skips ids it has
   std::vector<pb::Batch> batches;  // everything submitted
   int cancelled = 0;
-  bool busy = false;  // the device has other work
+  bool busy = false;        // the device has other work
+  bool disorderly = false;  // answers late and in any order
 
  private:
   pb::Measurement Measure(const std::string& schedule, bool final) const {
@@ -84,6 +95,7 @@ class FakeMeasurer : public Measurer {
   RecordStore* store_;
   std::vector<pb::BatchResult> waiting_;
   int last_ = 0;
+  uint32_t disorder_ = 1;
 };
 
 }  // namespace hone

@@ -30,11 +30,11 @@ Workload Matmul() {
       "stage y f32 [m:256,n:256] sum [k:256] = x[m,k]*w[k,n]\n");
 }
 
-Search MakeSearch(uint64_t seed, int64_t pool_limit = 600) {
+Search MakeSearch(uint64_t seed, int64_t pool_limit = 600, int patience = 24) {
   const Workload workload = Matmul();
   auto sketches = DeriveSketches(workload, std::vector<Layout>(3, Layout::Identity(2)), Avx2());
   return Search(workload, *sketches, Avx2(), MachineProfile::For(Avx2()),
-                {.seed = seed, .pool_limit = pool_limit});
+                {.seed = seed, .pool_limit = pool_limit, .patience = patience});
 }
 
 // A machine that strays from the prior: it favours rows of 4 and depth 2 and hates narrow tiles.
@@ -148,6 +148,89 @@ TEST(SearchTest, StopsWhenGainsEnd) {
   }
   EXPECT_EQ(search.StopReason(), "no more gains");
   EXPECT_EQ(search.trials(), 40);
+}
+
+TEST(SearchTest, StopsWhenNothingIsLikelyToWin) {
+  // Few are fast, those with rows of 4; the others take ten times as long.
+  auto cost = [](const Search& search, int candidate) {
+    const bool fast = search.ScheduleText(candidate).find("tile y m 4\n") != std::string::npos;
+    return search.PredictedNs(candidate) * (fast ? 3 : 30);
+  };
+  Search search = MakeSearch(7, 300, /*patience=*/1000);
+  const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
+  while (search.StopReason().empty() && search.trials() < 400) {
+    for (const Proposal& proposal : search.Propose(BatchSize(search.trials()), *model)) {
+      search.Observe(proposal.candidate, cost(search, proposal.candidate));
+    }
+    TrainingSet set;
+    search.AppendTraining(&set);
+    ASSERT_TRUE(model->Train(set).ok());
+  }
+  double least = cost(search, 0);
+  for (int c = 1; c < search.pool_size(); ++c) least = std::min(least, cost(search, c));
+  EXPECT_EQ(search.StopReason(), "nothing likely to win");
+  EXPECT_LE(search.best_ns(), 1.01 * least);
+  EXPECT_LT(search.trials(), 150);
+}
+
+TEST(SearchTest, TheFirstBatchTriesWhatWasGoodElsewhere) {
+  // The best of a larger workload, and what another device had.
+  const Workload other = *Workload::Parse(
+      "workload/1\ninput x f32 [512,256]\nconstant w f32 [256,256]\noutput y f32 [512,256]\n"
+      "stage y f32 [m:512,n:256] sum [k:256] = x[m,k]*w[k,n]\n");
+  const auto sketches = DeriveSketches(other, std::vector<Layout>(3, Layout::Identity(2)), Avx2());
+  const auto candidates =
+      EstimateCandidates(other, *sketches, Avx2(), MachineProfile::For(Avx2()), 600);
+  Search search = MakeSearch(3);
+  const std::string& same = search.ScheduleText(300);
+  search.Advise({{same, "other device"},
+                 {candidates[40].schedule, "neighbour"},
+                 {candidates[90].schedule, "neighbour"},
+                 {"schedule/1\ntile y nothing 4\n", "other device"},
+                 {"schedule/1\ntile y nothing 4\n", "neighbour"}});
+  const std::vector<Proposal> batch = search.Propose(8, NoCostModel());
+  ASSERT_EQ(batch.size(), 8u);
+  EXPECT_EQ(batch[0].candidate, 0);
+  EXPECT_EQ(search.ScheduleText(batch[1].candidate), same);
+  EXPECT_EQ(batch[1].origin, "other device");
+  EXPECT_EQ(batch[2].origin, "neighbour");
+  EXPECT_EQ(PatternOf(search.ScheduleText(batch[2].candidate)).structure,
+            PatternOf(candidates[40].schedule).structure);
+  EXPECT_EQ(batch[4].origin, "prior");
+}
+
+TEST(SearchTest, ATrainedModelChoosesAPartOfTheFirstBatch) {
+  const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
+  TrainingSet set;
+  {
+    Search earlier = MakeSearch(1);
+    for (int c = 0; c < 400; c += 2) earlier.Observe(c, TrueCost(earlier, c));
+    earlier.AppendTraining(&set);
+  }
+  ASSERT_TRUE(model->TrainBase(set).ok());
+  Search with = MakeSearch(1);
+  Search without = MakeSearch(1);
+  std::set<std::string> origins;
+  double best_with = 1e30;
+  double best_without = 1e30;
+  for (const Proposal& proposal : with.Propose(8, *model)) {
+    origins.insert(proposal.origin);
+    best_with = std::min(best_with, TrueCost(with, proposal.candidate));
+  }
+  for (const Proposal& proposal : without.Propose(8, NoCostModel())) {
+    best_without = std::min(best_without, TrueCost(without, proposal.candidate));
+  }
+  EXPECT_THAT(origins, testing::UnorderedElementsAre("prior", "model"));
+  EXPECT_LE(best_with, best_without);
+}
+
+TEST(SchedulePatternTest, PartsStructureFromNumbers) {
+  const SchedulePattern a = PatternOf("tile y o 16 by 8\nunroll c.0 d1\nlayout w 0/16,1%16\n");
+  EXPECT_EQ(a.structure, "tile y o # by #\nunroll c.0 d1\nlayout w #/#,#%#\n");
+  EXPECT_THAT(a.numbers, testing::ElementsAre(16, 8, 0, 16, 1, 16));
+  EXPECT_EQ(PatternDistance(a, a), 0);
+  EXPECT_NEAR(PatternDistance(PatternOf("tile y o 7"), PatternOf("tile y o 31")), 2, 1e-9);
+  EXPECT_TRUE(std::isinf(PatternDistance(PatternOf("tile y o 7"), PatternOf("tile y m 7"))));
 }
 
 TEST(FeaturesTest, HaveUniqueNames) {

@@ -217,6 +217,52 @@ TEST(TuningSessionTest, ProposesTheSameForTheSameSeed) {
   EXPECT_EQ(runs[0], runs[1]);
 }
 
+TEST(TuningSessionTest, ProposesTheSameInWhateverOrderResultsArrive) {
+  FakeClock clock;
+  std::vector<std::vector<std::string>> runs;
+  for (const bool disorderly : {false, true}) {
+    FakeMeasurer measurer(Cost);
+    measurer.disorderly = disorderly;
+    const std::unique_ptr<CostModel> model = MakeXgboostCostModel({.rounds = 10});
+    TuningOptions options = Options();
+    options.trials_max = 40;
+    TuningSession session({Matmul("a", 64, 1), Matmul("b", 96, 1), Matmul("c", 48, 2)}, options,
+                          *model, Builder(), measurer, nullptr, clock);
+    ASSERT_TRUE(session.Run(kNever, kIgnore).ok());
+    std::vector<std::string> batches;
+    for (const pb::Batch& batch : measurer.batches) {
+      std::string text = std::to_string(batch.run_batch());
+      for (const pb::Candidate& candidate : batch.candidates()) {
+        text += candidate.origin() + candidate.schedule();
+      }
+      batches.push_back(text);
+    }
+    EXPECT_GT(batches.size(), 9u);
+    runs.push_back(batches);
+  }
+  EXPECT_EQ(runs[0], runs[1]);
+}
+
+TEST(TuningSessionTest, StartsFromWhatEarlierSessionsFoundForLikeWorkloads) {
+  MemoryRecordStore store;
+  FakeClock clock;
+  FakeMeasurer first(Cost, &store);
+  const std::unique_ptr<CostModel> model = MakeXgboostCostModel({.rounds = 10});
+  TuningSession earlier({Matmul("a", 64, 1)}, Options(), *model, Builder(), first, &store, clock);
+  ASSERT_TRUE(earlier.Run(kNever, kIgnore).ok());
+
+  FakeMeasurer second(Cost, &store);
+  second.name = "second";
+  const std::unique_ptr<CostModel> fresh = MakeXgboostCostModel({.rounds = 10});
+  TuningSession later({Matmul("b", 128, 1)}, Options(), *fresh, Builder(), second, &store, clock);
+  ASSERT_TRUE(later.Run(kNever, kIgnore).ok());
+  std::set<std::string> origins;
+  for (const pb::Candidate& candidate : second.batches.at(0).candidates()) {
+    origins.insert(candidate.origin());
+  }
+  EXPECT_THAT(origins, testing::IsSupersetOf({"prior", "neighbour", "model"}));
+}
+
 TEST(TuningSessionTest, ACandidateThatFailsCostsItselfAlone) {
   FakeMeasurer measurer([](const std::string& schedule) {
     return schedule.find("tile y n 8 by 8") != std::string::npos ? 0 : Cost(schedule);

@@ -1,9 +1,8 @@
-// CostModel: learns how far measured times stray from the prior. Predicts the residual
-// log(measured / predicted) from a candidate's features, never a time. Implementations:
-// xgboost_cost_model, and NoCostModel, which trusts the prior.
+// CostModel: learns how far measured times stray from the prior, and how sure it is of that.
+// Predicts the residual log(measured / predicted) from a candidate's features, never a time.
+// Implementations: xgboost_cost_model, and NoCostModel, which trusts the prior.
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -17,28 +16,36 @@ struct TrainingSet {
   size_t size() const { return residuals.size(); }
 };
 
+// What a model thinks of one candidate: a residual, and by how much models that saw other parts of
+// the same rows disagree about it (a standard deviation; it says little where all are wrong alike).
+struct Residual {
+  float mean = 0;
+  float spread = 0;
+};
+
 class CostModel {
  public:
   virtual ~CostModel() = default;
-  // Forgets what it learnt before. InvalidArgument when rows differ in length.
+  // Learns what earlier sessions measured, of other workloads and devices as well. What Train
+  // learns comes on top. InvalidArgument when rows differ in length.
+  virtual Status TrainBase(const TrainingSet& set) = 0;
+  // Forgets what Train learnt before, and nothing else. InvalidArgument when rows differ in length.
   virtual Status Train(const TrainingSet& set) = 0;
-  // One residual a row; zeros before the first training.
-  virtual std::vector<float> Predict(const std::vector<std::vector<float>>& features) const = 0;
-
-  // The learnt state as bytes, and back. An untrained model saves as "".
-  virtual StatusOr<std::string> Save() const = 0;
-  virtual Status Load(const std::string& bytes) = 0;
+  // Whether it learnt anything yet.
+  virtual bool trained() const = 0;
+  // One a row; zeros before the first training.
+  virtual std::vector<Residual> Predict(const std::vector<std::vector<float>>& features) const = 0;
 };
 
 // Predicts no residual: candidates rank as the prior says.
 class NoCostModel : public CostModel {
  public:
+  Status TrainBase(const TrainingSet&) override { return absl::OkStatus(); }
   Status Train(const TrainingSet&) override { return absl::OkStatus(); }
-  std::vector<float> Predict(const std::vector<std::vector<float>>& features) const override {
-    return std::vector<float>(features.size(), 0);
+  bool trained() const override { return false; }
+  std::vector<Residual> Predict(const std::vector<std::vector<float>>& features) const override {
+    return std::vector<Residual>(features.size());
   }
-  StatusOr<std::string> Save() const override { return std::string(); }
-  Status Load(const std::string&) override { return absl::OkStatus(); }
 };
 
 }  // namespace hone

@@ -1,13 +1,24 @@
+// Two layers of boosters: the base learns from earlier sessions once; the layer above learns, again
+// and again, what the base leaves unexplained of this session's rows. In each layer every booster
+// sees another part of the rows: their mean predicts, their disagreement is the spread.
+//
+//   residual = mean(base boosters) + mean(own boosters)
+//   spread   = sqrt(var(base boosters) + var(own boosters))
 #include "tuner/cost_model/xgboost_cost_model.h"
 
 #include <xgboost/c_api.h>
 
+#include <algorithm>
 #include <cmath>
+#include <random>
 
 #include "absl/strings/str_cat.h"
 
 namespace hone {
 namespace {
+
+// Fewer rows than this are not divided between the boosters.
+constexpr size_t kRowsToDivide = 12;
 
 Status Check(int code, absl::string_view what) {
   if (code == 0) return absl::OkStatus();
@@ -39,68 +50,80 @@ StatusOr<Matrix> MakeMatrix(const std::vector<std::vector<float>>& rows) {
   return Matrix(handle);
 }
 
+// Mean and variance of what the boosters of one layer say of each row.
+struct LayerPrediction {
+  std::vector<double> mean;
+  std::vector<double> variance;
+};
+
 class XgboostCostModel : public CostModel {
  public:
   explicit XgboostCostModel(const XgboostOptions& options) : options_(options) {}
 
-  Status Train(const TrainingSet& set) override {
+  Status TrainBase(const TrainingSet& set) override {
     if (set.size() == 0) return absl::OkStatus();
-    HONE_ASSIGN_OR_RETURN(Matrix matrix, MakeMatrix(set.features));
-    HONE_RETURN_IF_ERROR(Check(
-        XGDMatrixSetFloatInfo(matrix.get(), "label", set.residuals.data(), set.residuals.size()),
-        "labels"));
-    HONE_ASSIGN_OR_RETURN(Booster booster, MakeBooster(matrix.get()));
-    for (int round = 0; round < options_.rounds; ++round) {
-      HONE_RETURN_IF_ERROR(
-          Check(XGBoosterUpdateOneIter(booster.get(), round, matrix.get()), "training"));
-    }
-    booster_ = std::move(booster);
+    HONE_ASSIGN_OR_RETURN(base_, TrainLayer(set));
     return absl::OkStatus();
   }
 
-  std::vector<float> Predict(const std::vector<std::vector<float>>& features) const override {
-    std::vector<float> residuals(features.size(), 0);
-    if (booster_ == nullptr || features.empty()) return residuals;
-    StatusOr<Matrix> matrix = MakeMatrix(features);
+  Status Train(const TrainingSet& set) override {
+    if (set.size() == 0) return absl::OkStatus();
+    if (base_.empty()) {
+      HONE_ASSIGN_OR_RETURN(own_, TrainLayer(set));
+      return absl::OkStatus();
+    }
+    HONE_ASSIGN_OR_RETURN(const Matrix matrix, MakeMatrix(set.features));
+    TrainingSet unexplained = set;
+    const LayerPrediction base = PredictLayer(base_, matrix.get(), set.size());
+    for (size_t row = 0; row < set.size(); ++row) {
+      unexplained.residuals[row] -= static_cast<float>(base.mean[row]);
+    }
+    HONE_ASSIGN_OR_RETURN(own_, TrainLayer(unexplained));
+    return absl::OkStatus();
+  }
+
+  bool trained() const override { return !base_.empty() || !own_.empty(); }
+
+  std::vector<Residual> Predict(const std::vector<std::vector<float>>& features) const override {
+    std::vector<Residual> residuals(features.size());
+    if (!trained() || features.empty()) return residuals;
+    const StatusOr<Matrix> matrix = MakeMatrix(features);
     if (!matrix.ok()) return residuals;
-    bst_ulong count = 0;
-    const float* values = nullptr;
-    const int code =
-        XGBoosterPredict(booster_.get(), matrix->get(), /*option_mask=*/0, /*ntree_limit=*/0,
-                         /*training=*/0, &count, &values);
-    if (code != 0 || count != features.size()) return residuals;
-    residuals.assign(values, values + count);
+    const LayerPrediction base = PredictLayer(base_, matrix->get(), features.size());
+    const LayerPrediction own = PredictLayer(own_, matrix->get(), features.size());
+    for (size_t row = 0; row < features.size(); ++row) {
+      residuals[row].mean = static_cast<float>(base.mean[row] + own.mean[row]);
+      residuals[row].spread = static_cast<float>(std::sqrt(base.variance[row] + own.variance[row]));
+    }
     return residuals;
   }
 
-  StatusOr<std::string> Save() const override {
-    if (booster_ == nullptr) return std::string();
-    bst_ulong size = 0;
-    const char* bytes = nullptr;
-    HONE_RETURN_IF_ERROR(
-        Check(XGBoosterSaveModelToBuffer(booster_.get(), R"({"format": "ubj"})", &size, &bytes),
-              "saving"));
-    return std::string(bytes, size);
-  }
-
-  Status Load(const std::string& bytes) override {
-    if (bytes.empty()) {
-      booster_.reset();
-      return absl::OkStatus();
-    }
-    HONE_ASSIGN_OR_RETURN(Booster booster, MakeBooster(nullptr));
-    HONE_RETURN_IF_ERROR(
-        Check(XGBoosterLoadModelFromBuffer(booster.get(), bytes.data(), bytes.size()), "loading"));
-    booster_ = std::move(booster);
-    return absl::OkStatus();
-  }
-
  private:
-  StatusOr<Booster> MakeBooster(void* matrix) const {
+  StatusOr<std::vector<Booster>> TrainLayer(const TrainingSet& set) const {
+    std::vector<Booster> boosters;
+    std::mt19937 random(options_.seed);
+    for (int b = 0; b < options_.boosters; ++b) {
+      TrainingSet part;
+      for (size_t row = 0; row < set.size(); ++row) {
+        const bool seen = (random() % 1024) < options_.row_share * 1024;
+        if (!seen && set.size() >= kRowsToDivide) continue;
+        part.features.push_back(set.features[row]);
+        part.residuals.push_back(set.residuals[row]);
+      }
+      HONE_ASSIGN_OR_RETURN(Booster booster, TrainBooster(part, options_.seed + b));
+      boosters.push_back(std::move(booster));
+    }
+    return boosters;
+  }
+
+  StatusOr<Booster> TrainBooster(const TrainingSet& set, uint32_t seed) const {
+    HONE_ASSIGN_OR_RETURN(const Matrix matrix, MakeMatrix(set.features));
+    HONE_RETURN_IF_ERROR(Check(
+        XGDMatrixSetFloatInfo(matrix.get(), "label", set.residuals.data(), set.residuals.size()),
+        "labels"));
     BoosterHandle handle = nullptr;
-    const DMatrixHandle matrices[] = {matrix};
-    HONE_RETURN_IF_ERROR(
-        Check(XGBoosterCreate(matrices, matrix == nullptr ? 0 : 1, &handle), "booster"));
+    const DMatrixHandle matrices[] = {matrix.get()};
+    HONE_RETURN_IF_ERROR(Check(XGBoosterCreate(matrices, 1, &handle), "booster"));
     Booster booster(handle);
     // One thread: several spin against each other while kernels are measured on the same machine.
     const std::pair<std::string, std::string> parameters[] = {
@@ -111,21 +134,52 @@ class XgboostCostModel : public CostModel {
         {"verbosity", "0"},
         {"base_score", "0"},
         {"min_child_weight", "2"},
-        {"subsample", "0.8"},
         {"colsample_bytree", "0.8"},
         {"max_depth", absl::StrCat(options_.depth)},
         {"eta", absl::StrCat(options_.learning_rate)},
-        {"seed", absl::StrCat(options_.seed)},
+        {"seed", absl::StrCat(seed)},
     };
     for (const auto& [name, value] : parameters) {
       HONE_RETURN_IF_ERROR(
           Check(XGBoosterSetParam(booster.get(), name.c_str(), value.c_str()), name));
     }
+    for (int round = 0; round < options_.rounds; ++round) {
+      HONE_RETURN_IF_ERROR(
+          Check(XGBoosterUpdateOneIter(booster.get(), round, matrix.get()), "training"));
+    }
     return booster;
   }
 
+  // Zeros from a layer that is not trained.
+  static LayerPrediction PredictLayer(const std::vector<Booster>& boosters, void* matrix,
+                                      size_t rows) {
+    LayerPrediction layer{std::vector<double>(rows), std::vector<double>(rows)};
+    std::vector<double> squares(rows);
+    size_t answers = 0;
+    for (const Booster& booster : boosters) {
+      bst_ulong count = 0;
+      const float* values = nullptr;
+      const int code = XGBoosterPredict(booster.get(), matrix, /*option_mask=*/0,
+                                        /*ntree_limit=*/0, /*training=*/0, &count, &values);
+      if (code != 0 || count != rows) continue;
+      ++answers;
+      for (size_t row = 0; row < rows; ++row) {
+        layer.mean[row] += values[row];
+        squares[row] += static_cast<double>(values[row]) * values[row];
+      }
+    }
+    if (answers == 0) return layer;
+    const double n = static_cast<double>(answers);
+    for (size_t row = 0; row < rows; ++row) {
+      layer.mean[row] /= n;
+      layer.variance[row] = std::max(0.0, squares[row] / n - layer.mean[row] * layer.mean[row]);
+    }
+    return layer;
+  }
+
   const XgboostOptions options_;
-  Booster booster_;
+  std::vector<Booster> base_;
+  std::vector<Booster> own_;
 };
 
 }  // namespace

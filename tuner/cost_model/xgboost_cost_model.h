@@ -1,5 +1,5 @@
-// A CostModel of gradient-boosted trees (XGBoost), trained on one thread and deterministic for a
-// seed. The only place that knows XGBoost.
+// A CostModel of gradient-boosted trees (XGBoost): a few boosters, each trained on a part of the
+// rows, on one thread and deterministic for a seed. The only place that knows XGBoost.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,11 @@
 namespace hone {
 
 struct XgboostOptions {
-  int rounds = 60;
+  int boosters = 4;
+  double row_share = 0.75;  // of the rows that each booster sees
+  int rounds = 20;          // trees of each booster
   int depth = 5;
-  double learning_rate = 0.15;
+  double learning_rate = 0.25;
   uint32_t seed = 1;
 };
 

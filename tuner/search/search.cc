@@ -1,10 +1,16 @@
-// Each batch after the first mixes four sources: the model's favourites (a half), single steps from
-// the best so far (a quarter), combinations of two good candidates, and a little chance. A source
-// that has nothing left leaves its share to the model.
+// The first batch tries the default, what was good elsewhere, the favourites of a model that
+// earlier sessions trained, and those of the prior. Each later one mixes four sources: the model's
+// favourites (a half), single steps from the best so far (a quarter), combinations of two good
+// candidates, and a little chance. A source that has nothing left leaves its share to the model.
+//
+// The model's spread is how far its boosters disagree. How much of it to believe is learnt from the
+// surprises so far: the search keeps what was expected of each candidate when it was proposed.
 #include "tuner/search/search.h"
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numeric>
 #include <set>
 
 #include "tuner/features/features.h"
@@ -17,6 +23,14 @@ constexpr double kLocalShare = 0.25;
 constexpr double kCrossoverShare = 0.15;
 constexpr double kGain = 0.99;  // a new best is one below this share of the old
 constexpr double kFailureFactor = 4;
+constexpr int kAdviceMost = 3;       // of the first batch
+constexpr double kFirstModel = 0.5;  // share of what is left of it after the default and the advice
+constexpr double kLeastSpread = 0.02;
+// Before there are surprises: boosters know less than they think.
+constexpr double kAssumedSurprise = 4;
+constexpr double kAssumedWeight = 4;
+constexpr size_t kSurprisesMax = 16;
+constexpr double kSurpriseMost = 36;
 
 // Register tile and structure: candidates of one stratum differ in blocking only.
 std::string StratumOf(const EstimatedCandidate& candidate) {
@@ -128,46 +142,133 @@ std::vector<int> Search::Neighbours(int candidate) const {
   return neighbours;
 }
 
-// The prior's favourites, each of another stratum; and no sketch takes more than half.
-void Search::ProposeFirst(int count, std::vector<Proposal>* proposals) {
+int Search::FindMostAlike(const std::string& schedule_text) const {
+  const SchedulePattern wanted = PatternOf(schedule_text);
+  double nearest = std::numeric_limits<double>::infinity();
+  int found = -1;
+  for (size_t c = 0; c < pool_.size(); ++c) {
+    const double distance = PatternDistance(wanted, PatternOf(ScheduleText(static_cast<int>(c))));
+    if (distance >= nearest) continue;
+    nearest = distance;
+    found = static_cast<int>(c);
+  }
+  return found;
+}
+
+void Search::Advise(const std::vector<Advice>& advice) {
+  for (const Advice& each : advice) {
+    const int found =
+        each.origin == "neighbour" ? FindMostAlike(each.schedule) : FindOrAdd(each.schedule);
+    if (found <= 0 || !IsFree(found)) continue;  // 0 is tried in any case
+    const bool known = std::any_of(advice_.begin(), advice_.end(),
+                                   [&](const Proposal& other) { return other.candidate == found; });
+    if (!known) advice_.push_back({found, each.origin});
+  }
+}
+
+void Search::TakeVaried(const std::vector<int>& order, int count, int most,
+                        absl::string_view origin, std::vector<Proposal>* proposals) {
   std::set<std::string> strata;
   std::map<int, int> of_sketch;
-  for (int c = 0; c < static_cast<int>(pool_.size()); ++c) {
-    if (static_cast<int>(proposals->size()) >= count) return;
+  for (const Proposal& proposal : *proposals) {
+    const EstimatedCandidate& candidate = pool_[proposal.candidate].candidate;
+    strata.insert(StratumOf(candidate));
+    ++of_sketch[candidate.sketch];
+  }
+  for (int c : order) {
+    if (most <= 0 || static_cast<int>(proposals->size()) >= count) return;
     if (!IsFree(c)) continue;
     const EstimatedCandidate& candidate = pool_[c].candidate;
     if (candidate.sketch >= 0 && sketches_[candidate.sketch].holes().empty() && c > 0) continue;
     if (of_sketch[candidate.sketch] * 2 >= count && sketches_.size() > 2) continue;
     if (!strata.insert(StratumOf(candidate)).second) continue;
     ++of_sketch[candidate.sketch];
-    Take(c, "prior", proposals);
+    Take(c, origin, proposals);
+    --most;
   }
+}
+
+void Search::ProposeFirst(int count, const CostModel& model, std::vector<Proposal>* proposals) {
+  std::vector<int> by_prior(pool_.size());
+  std::iota(by_prior.begin(), by_prior.end(), 0);
+  TakeVaried(by_prior, count, 1, "prior", proposals);
+  int advised = 0;
+  for (const Proposal& advice : std::exchange(advice_, {})) {
+    if (advised == kAdviceMost || static_cast<int>(proposals->size()) >= count) break;
+    if (!IsFree(advice.candidate)) continue;
+    Take(advice.candidate, advice.origin, proposals);
+    ++advised;
+  }
+  if (model.trained()) {
+    const int left = count - static_cast<int>(proposals->size());
+    const int favourites = static_cast<int>(std::lround(left * kFirstModel));
+    TakeVaried(LookAhead(model, /*curiosity=*/0).free, count, favourites, "model", proposals);
+  }
+  TakeVaried(by_prior, count, count, "prior", proposals);
   for (int c = 0; c < static_cast<int>(pool_.size()); ++c) {
     if (static_cast<int>(proposals->size()) >= count) return;
     if (IsFree(c)) Take(c, "prior", proposals);
   }
 }
 
-std::vector<Proposal> Search::Propose(int count, const CostModel& model) {
-  std::vector<Proposal> proposals;
-  if (best_ns_ == 0) {
-    ProposeFirst(count, &proposals);
-    return proposals;
-  }
-  std::vector<int> free;
+// What the model expects of the measured candidates, beside what they took, says how fast this
+// workload is as a whole.
+Search::Outlook Search::LookAhead(const CostModel& model, double curiosity) {
+  Outlook outlook;
+  std::vector<int> asked;
   std::vector<std::vector<float>> features;
   for (int c = 0; c < static_cast<int>(pool_.size()); ++c) {
-    if (!IsFree(c)) continue;
-    free.push_back(c);
+    if (!IsFree(c) && !pool_[c].cost_ns) continue;
+    asked.push_back(c);
     features.push_back(pool_[c].features);
   }
-  const std::vector<float> residuals = model.Predict(features);
-  std::map<int, double> score;
-  for (size_t i = 0; i < free.size(); ++i) {
-    score[free[i]] = PredictedNs(free[i]) * std::exp(static_cast<double>(residuals[i]));
+  const std::vector<Residual> residuals = model.Predict(features);
+  double offset = 0;
+  int measured = 0;
+  for (size_t i = 0; i < asked.size(); ++i) {
+    const Entry& entry = pool_[asked[i]];
+    if (!entry.cost_ns) continue;
+    offset += std::log(*entry.cost_ns / PredictedNs(asked[i])) - residuals[i].mean;
+    ++measured;
   }
+  if (measured > 0) offset /= measured;
+  double surprise = kAssumedSurprise * kAssumedWeight;
+  for (double square : surprises_) surprise += square;
+  surprise = std::sqrt(surprise / (kAssumedWeight + static_cast<double>(surprises_.size())));
+  outlook.best_chance = 0;
+  for (size_t i = 0; i < asked.size(); ++i) {
+    const int c = asked[i];
+    Entry& entry = pool_[c];
+    if (!IsFree(c)) continue;
+    const double expected = std::log(PredictedNs(c)) + residuals[i].mean + offset;
+    outlook.free.push_back(c);
+    outlook.score[c] = expected - curiosity * residuals[i].spread;
+    if (best_ns_ == 0 || !model.trained()) continue;
+    entry.expected_log_ns = expected;
+    entry.spread = std::max(kLeastSpread, static_cast<double>(residuals[i].spread));
+    const double away = expected - std::log(kGain * best_ns_);
+    const double chance = 0.5 * std::erfc(away / (surprise * entry.spread) / std::sqrt(2.0));
+    outlook.best_chance = std::max(outlook.best_chance, chance);
+  }
+  std::sort(outlook.free.begin(), outlook.free.end(), [&](int a, int b) {
+    return std::pair(outlook.score[a], a) < std::pair(outlook.score[b], b);
+  });
+  return outlook;
+}
+
+std::vector<Proposal> Search::Propose(int count, const CostModel& model, double curiosity) {
+  std::vector<Proposal> proposals;
+  if (best_ns_ == 0) {
+    ProposeFirst(count, model, &proposals);
+    return proposals;
+  }
+  Outlook outlook = LookAhead(model, curiosity);
+  hopeless_ = model.trained() && trials() >= options_.chance_from &&
+              outlook.best_chance < options_.least_chance;
+  if (hopeless_) return proposals;
+  std::map<int, double>& score = outlook.score;
+  const std::vector<int>& free = outlook.free;
   auto by_score = [&](int a, int b) { return std::pair(score[a], a) < std::pair(score[b], b); };
-  std::sort(free.begin(), free.end(), by_score);
   auto take_best = [&](std::vector<int> candidates, int most, absl::string_view origin) {
     std::sort(candidates.begin(), candidates.end(), by_score);
     for (int c : candidates) {
@@ -229,6 +330,11 @@ void Search::Observe(int candidate, std::optional<double> cost_ns) {
   entry.observed = true;
   entry.cost_ns = cost_ns;
   history_.push_back(candidate);
+  if (cost_ns && entry.expected_log_ns) {
+    if (surprises_.size() == kSurprisesMax) surprises_.erase(surprises_.begin());
+    const double error = std::log(*cost_ns) - *entry.expected_log_ns;
+    surprises_.push_back(std::min(kSurpriseMost, error * error / (entry.spread * entry.spread)));
+  }
   if (!cost_ns) {
     ++failures_;
   } else if (best_ns_ == 0 || *cost_ns < best_ns_) {
@@ -238,22 +344,29 @@ void Search::Observe(int candidate, std::optional<double> cost_ns) {
 }
 
 void Search::ObserveSchedule(const std::string& schedule_text, std::optional<double> cost_ns) {
+  const int candidate = FindOrAdd(schedule_text);
+  if (candidate < 0) return;
+  pool_[candidate].proposed = true;
+  Observe(candidate, cost_ns);
+}
+
+int Search::FindOrAdd(const std::string& schedule_text) {
   auto it = by_text_.find(schedule_text);
-  if (it != by_text_.end()) return Observe(it->second, cost_ns);
+  if (it != by_text_.end()) return it->second;
   const StatusOr<Schedule> schedule = Schedule::Parse(schedule_text, "record");
-  if (!schedule.ok()) return;
+  if (!schedule.ok()) return -1;
   const StatusOr<LoopNest> nest = ApplySchedule(*schedule, workload_);
-  if (!nest.ok()) return;
+  if (!nest.ok()) return -1;
   Entry entry;
   entry.candidate.sketch = -1;
   entry.candidate.facts = AnalyzeNest(*nest, target_);
   entry.candidate.cost = EstimateCost(entry.candidate.facts, target_, profile_);
   entry.features = FeaturesOf(entry.candidate.facts, entry.candidate.cost, target_);
   entry.candidate.schedule = schedule_text;
-  entry.proposed = true;
-  by_text_[schedule_text] = static_cast<int>(pool_.size());
+  const int added = static_cast<int>(pool_.size());
+  by_text_[schedule_text] = added;
   pool_.push_back(std::move(entry));
-  Observe(static_cast<int>(pool_.size()) - 1, cost_ns);
+  return added;
 }
 
 std::string Search::StopReason() const {
@@ -265,8 +378,9 @@ std::string Search::StopReason() const {
   if (roofline_.ns > 0 && best_ns_ * options_.roofline_share <= roofline_.ns) {
     return "at the limit";
   }
+  if (hopeless_) return "nothing likely to win";
   const int trials = static_cast<int>(curve_.size());
-  if (trials >= options_.patience_from) {
+  if (trials >= std::max(options_.patience_from, options_.patience + 1)) {
     const double before = curve_[trials - 1 - options_.patience];
     if (before > 0 && best_ns_ > before * kGain) return "no more gains";
   }

@@ -13,6 +13,7 @@
 #include "base/target.h"
 #include "tuner/cost_model/cost_model.h"
 #include "tuner/prior/prior.h"
+#include "tuner/search/schedule_pattern.h"
 
 namespace hone {
 
@@ -24,14 +25,27 @@ struct SearchOptions {
   // So many trials without a gain of 1 % end it too, once `patience_from` were measured.
   int patience = 24;
   int patience_from = 40;
+  // After so many trials it ends as well when no candidate that was not measured is, by the model,
+  // as likely as this to gain 1 %.
+  int chance_from = 24;
+  double least_chance = 0.05;
 };
 
 // How big the batch is that comes after `trials` measured candidates: 8, 8, then 16.
 int BatchSize(int trials);
 
 struct Proposal {
-  int candidate = 0;   // index into the pool
-  std::string origin;  // "prior", "model", "local", "crossover", "random"
+  int candidate = 0;  // index into the pool
+  // "prior", "model", "local", "crossover", "random", or as Advise says.
+  std::string origin;
+};
+
+// A schedule that was good elsewhere.
+struct Advice {
+  std::string schedule;  // text form
+  // "other device": of the same workload, taken as it is; "neighbour": of a workload of other
+  // extents, taken as the candidate most like it.
+  std::string origin;
 };
 
 class Search {
@@ -39,8 +53,14 @@ class Search {
   Search(const Workload& workload, std::vector<Sketch> sketches, const Target& target,
          const MachineProfile& profile, const SearchOptions& options);
 
-  // Up to `count` candidates that were neither proposed nor observed; none when all were.
-  std::vector<Proposal> Propose(int count, const CostModel& model);
+  // What the first batch should try beside the favourites of the prior and of the model. Advice
+  // that leads to no legal candidate, or to one that is tried already, is left out.
+  void Advise(const std::vector<Advice>& advice);
+
+  // Up to `count` candidates that were neither proposed nor observed. None when all were, or none
+  // is likely to win: StopReason says which. `curiosity`: how much of the model's spread counts in
+  // favour of a candidate; 0 in the last batch, which should only win.
+  std::vector<Proposal> Propose(int count, const CostModel& model, double curiosity = 1);
 
   // What came of a candidate: its time, or nothing when it failed.
   void Observe(int candidate, std::optional<double> cost_ns);
@@ -76,10 +96,28 @@ class Search {
     bool proposed = false;
     bool observed = false;
     std::optional<double> cost_ns;
+    // Natural logarithm of the time that the model expected when it was proposed, and how unsure
+    // the model was.
+    std::optional<double> expected_log_ns;
+    double spread = 0;
   };
-  int Find(int sketch, const Assignment& assignment) const;  // -1: not in the pool
+  // The model's view of candidates that are free, best score first.
+  struct Outlook {
+    std::vector<int> free;
+    std::map<int, double> score;
+    double best_chance = 1;  // that one of them gains, of the likeliest
+  };
+  Outlook LookAhead(const CostModel& model, double curiosity);
+  // Index of a legal schedule in the pool, added if need be; -1 when it is not legal.
+  int FindOrAdd(const std::string& schedule_text);
+  int FindMostAlike(const std::string& schedule_text) const;  // -1: none has its structure
+  int Find(int sketch, const Assignment& assignment) const;   // -1: not in the pool
   std::vector<int> Neighbours(int candidate) const;
-  void ProposeFirst(int count, std::vector<Proposal>* proposals);
+  void ProposeFirst(int count, const CostModel& model, std::vector<Proposal>* proposals);
+  // The first of `order` that are free, each of another stratum; and no sketch takes more than
+  // half of `count`.
+  void TakeVaried(const std::vector<int>& order, int count, int most, absl::string_view origin,
+                  std::vector<Proposal>* proposals);
   void Take(int candidate, absl::string_view origin, std::vector<Proposal>* proposals);
   bool IsFree(int candidate) const;
   uint64_t Random(uint64_t below);
@@ -98,6 +136,9 @@ class Search {
   std::vector<double> curve_;
   double best_ns_ = 0;
   int failures_ = 0;
+  bool hopeless_ = false;          // when last looked at, nothing was likely to win
+  std::vector<Proposal> advice_;   // not proposed yet
+  std::vector<double> surprises_;  // squares of (measured - expected) / spread, of logarithms
   std::mt19937_64 random_;
 };
 

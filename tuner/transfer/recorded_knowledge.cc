@@ -1,0 +1,158 @@
+#include "tuner/transfer/recorded_knowledge.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/target.h"
+#include "compiler/schedule/schedule.h"
+#include "tuner/features/features.h"
+
+namespace hone {
+namespace {
+
+// Turns records of one workload on one device into rows.
+class RowMaker {
+ public:
+  static StatusOr<std::unique_ptr<RowMaker>> For(const std::string& workload_text,
+                                                 const std::string& target_text) {
+    HONE_ASSIGN_OR_RETURN(const Workload workload, Workload::Parse(workload_text));
+    HONE_ASSIGN_OR_RETURN(Target target, Target::Parse(target_text));
+    return std::unique_ptr<RowMaker>(new RowMaker(workload, std::move(target)));
+  }
+
+  // False for a schedule that cannot be applied: it may be of another version.
+  bool Add(const std::string& schedule_text, double cost_ns) {
+    const StatusOr<Schedule> schedule = Schedule::Parse(schedule_text, "record");
+    if (!schedule.ok()) return false;
+    const StatusOr<LoopNest> nest = series_.Apply(*schedule);
+    if (!nest.ok()) return false;
+    const NestFacts facts = analyzer_.Analyze(*nest);
+    const PriorCost cost = EstimateCost(facts, target_, profile_);
+    if (!(cost.total_ns > 0)) return false;
+    features_.push_back(FeaturesOf(facts, cost, target_));
+    logs_.push_back(std::log(cost_ns / cost.total_ns));
+    return true;
+  }
+
+  // Adds the rows, centred.
+  void AppendTo(TrainingSet* set) const {
+    if (logs_.empty()) return;
+    std::vector<double> sorted = logs_;
+    std::nth_element(sorted.begin(), sorted.begin() + sorted.size() / 2, sorted.end());
+    const double median = sorted[sorted.size() / 2];
+    for (size_t i = 0; i < logs_.size(); ++i) {
+      set->features.push_back(features_[i]);
+      set->residuals.push_back(static_cast<float>(std::clamp(logs_[i] - median, -3.0, 3.0)));
+    }
+  }
+
+ private:
+  RowMaker(const Workload& workload, Target target)
+      : target_(std::move(target)),
+        profile_(MachineProfile::For(target_)),
+        series_(workload),
+        analyzer_(target_) {}
+
+  const Target target_;
+  const MachineProfile profile_;
+  ScheduleSeries series_;
+  NestAnalyzer analyzer_;
+  std::vector<std::vector<float>> features_;
+  std::vector<double> logs_;
+};
+
+}  // namespace
+
+const RecordedKnowledge::Known& RecordedKnowledge::Group::Best() const {
+  return *std::min_element(known.begin(), known.end(),
+                           [](const Known& a, const Known& b) { return a.cost_ns < b.cost_ns; });
+}
+
+RecordedKnowledge::Group& RecordedKnowledge::GroupOf(const RecordKey& key,
+                                                     const std::string& workload_text,
+                                                     const std::string& layouts,
+                                                     bool cold_constants) {
+  const std::string name = absl::StrCat(key.workload_key, "|", key.target, "|", key.numerics, "|",
+                                        layouts, "|", cold_constants);
+  const auto [it, is_new] = index_.emplace(name, groups_.size());
+  if (is_new) groups_.push_back({key, workload_text, layouts, OutlineOf(workload_text), {}});
+  return groups_[it->second];
+}
+
+StatusOr<RecordedKnowledge> RecordedKnowledge::Read(const RecordStore& store, int codegen_epoch) {
+  RecordFilter filter;
+  filter.codegen_epoch = codegen_epoch;
+  filter.failure = pb::OK;
+  filter.newest_first = true;
+  filter.limit = kRecordsMax;
+  HONE_ASSIGN_OR_RETURN(const std::vector<pb::Record> records, store.Query(filter));
+  RecordedKnowledge knowledge;
+  for (const pb::Record& record : records) {
+    const RecordKey key{record.workload_key(), record.target(), record.numerics(), codegen_epoch};
+    knowledge
+        .GroupOf(key, record.workload(), record.layouts(), record.measurement().cold_constants())
+        .known.push_back({record.schedule(), record.measurement().cost_ns()});
+  }
+  return knowledge;
+}
+
+void RecordedKnowledge::Add(const RecordKey& key, const std::string& workload_text,
+                            const std::string& layouts, const std::string& schedule,
+                            double cost_ns) {
+  GroupOf(key, workload_text, layouts, /*cold_constants=*/false)
+      .known.push_back({schedule, cost_ns});
+}
+
+TrainingSet RecordedKnowledge::Rows(int limit) const {
+  // How many of each group: one more of each that has more, in turn, until there are enough.
+  std::vector<size_t> share(groups_.size(), 0);
+  int taken = 0;
+  for (bool more = true; more && taken < limit;) {
+    more = false;
+    for (size_t g = 0; g < groups_.size() && taken < limit; ++g) {
+      if (share[g] == groups_[g].known.size()) continue;
+      ++share[g];
+      ++taken;
+      more = true;
+    }
+  }
+  TrainingSet set;
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    const auto maker = RowMaker::For(groups_[g].workload, groups_[g].key.target);
+    if (!maker.ok()) continue;
+    for (size_t i = 0; i < share[g]; ++i) {
+      (*maker)->Add(groups_[g].known[i].schedule, groups_[g].known[i].cost_ns);
+    }
+    (*maker)->AppendTo(&set);
+  }
+  return set;
+}
+
+std::vector<Advice> RecordedKnowledge::AdviceFor(const RecordKey& key,
+                                                 const std::string& workload_text,
+                                                 const std::string& layouts) const {
+  const WorkloadOutline outline = OutlineOf(workload_text);
+  std::vector<Advice> advice;
+  std::vector<std::pair<double, const Group*>> neighbours;
+  for (const Group& group : groups_) {
+    if (group.key.numerics != key.numerics || group.known.empty()) continue;
+    const bool same_workload = group.key.workload_key == key.workload_key;
+    if (same_workload && group.key.target != key.target && group.layouts == layouts) {
+      advice.push_back({group.Best().schedule, "other device"});
+    }
+    if (same_workload || group.key.target != key.target) continue;
+    const std::optional<double> distance = DistanceBetween(outline, group.outline);
+    if (distance) neighbours.emplace_back(*distance, &group);
+  }
+  std::stable_sort(neighbours.begin(), neighbours.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (size_t n = 0; n < neighbours.size() && n < kNeighboursMax; ++n) {
+    advice.push_back({neighbours[n].second->Best().schedule, "neighbour"});
+  }
+  return advice;
+}
+
+}  // namespace hone

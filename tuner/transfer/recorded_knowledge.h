@@ -1,0 +1,63 @@
+// RecordedKnowledge: what all that was ever recorded teaches a new session: rows for the cost
+// model, of every workload and device, and schedules that were good for like workloads or on other
+// devices. Read once when a session starts; the session adds what it finds itself. Never says what
+// the best schedule of a workload is: that, the RecordStore does.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "db/record_store.h"
+#include "tuner/cost_model/cost_model.h"
+#include "tuner/search/search.h"
+#include "tuner/transfer/workload_likeness.h"
+
+namespace hone {
+
+class RecordedKnowledge {
+ public:
+  // Nothing is known.
+  RecordedKnowledge() = default;
+  // The newest records of this codegen epoch, at most `kRecordsMax` of them.
+  static StatusOr<RecordedKnowledge> Read(const RecordStore& store, int codegen_epoch);
+  inline static constexpr int64_t kRecordsMax = 8000;
+
+  // What the cost model learns from: at most `limit` records, taken in turn from each workload on
+  // each device, newest first. Residuals are centred within each of these. Records that this
+  // version cannot schedule are left out. About 0.1 ms a row.
+  TrainingSet Rows(int limit) const;
+
+  // Found by the session itself.
+  void Add(const RecordKey& key, const std::string& workload_text, const std::string& layouts,
+           const std::string& schedule, double cost_ns);
+
+  // The schedules to try for a workload without records: the best on each other device, then the
+  // best of the most alike workloads on this one, nearest first, at most `kNeighboursMax` of them.
+  std::vector<Advice> AdviceFor(const RecordKey& key, const std::string& workload_text,
+                                const std::string& layouts) const;
+  inline static constexpr int kNeighboursMax = 4;
+
+ private:
+  struct Known {
+    std::string schedule;
+    double cost_ns = 0;
+  };
+  // Records of one workload that may be compared with each other.
+  struct Group {
+    RecordKey key;
+    std::string workload;
+    std::string layouts;
+    WorkloadOutline outline;
+    std::vector<Known> known;  // as they came
+    const Known& Best() const;
+  };
+  Group& GroupOf(const RecordKey& key, const std::string& workload_text, const std::string& layouts,
+                 bool cold_constants);
+
+  std::vector<Group> groups_;
+  std::map<std::string, size_t> index_;
+};
+
+}  // namespace hone
