@@ -97,12 +97,13 @@ Expr CopySign(const Expr& value, const Expr& sign) {
   return Bitcast(both, sign.type().dtype);
 }
 
-// 2^k, for k whose result is normal.
+// 2^k, for k whose result is normal; of k only the bits count that an exponent has.
 Expr PowerOfTwo(const Expr& k) {
   const bool wide = k.type().dtype == DType::kI64;
-  const Expr biased = k + (wide ? 1023 : 127);
-  const Expr bits = Binary(BinaryOp::kShiftLeft, biased, Int(wide ? 52 : 23, k.type()));
-  return Bitcast(bits, wide ? DType::kF64 : DType::kF32);
+  const int mantissa_bits = wide ? 52 : 23;
+  const Expr one = Int(int64_t{wide ? 1023 : 127} << mantissa_bits, k.type());
+  const Expr shifted = Binary(BinaryOp::kShiftLeft, k, Int(mantissa_bits, k.type()));
+  return Bitcast(shifted + one, wide ? DType::kF64 : DType::kF32);
 }
 
 class Expander {
@@ -229,20 +230,23 @@ class Expander {
     const double magic = wide ? kRoundF64 : kRoundF32;
     const Expr shifted = Bind(Fma(clamped, Constant(kLog2E, x), Constant(magic, x)));
     const Expr n = Bind(shifted - Constant(magic, x));
-    const Expr k = Bind(wide ? Bitcast(shifted, DType::kI64) + -0x4338000000000000
-                             : Bitcast(shifted, DType::kI32) + -0x4B400000);
     const Expr high = Bind(Fma(n, Constant(wide ? -kLn2HighF64 : -kLn2HighF32, x), clamped));
     const Expr r = Bind(Fma(n, Constant(wide ? -kLn2LowF64 : -kLn2LowF32, x), high));
-    Expr power;
-    if (wide) {
-      power = Expm1(r) + Constant(1.0, x);
-    } else {
-      const Expr p = Polynomial(r, {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3,
-                                    4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1});
-      power = Fma(p, Bind(r * r), r) + Constant(1.0, x);
-    }
-    const Expr half = Bind(FloorDiv(k, 2));
-    return power * PowerOfTwo(half) * PowerOfTwo(k - half);
+    const Expr power = wide ? Expm1(r) + Constant(1.0, x) : ShortExp(r);
+    // The bits of `shifted` are k above a number whose low bits, and those of its half, are zero:
+    // they leave by the shift into the exponent.
+    const Expr bits = Bind(Bitcast(shifted, wide ? DType::kI64 : DType::kI32));
+    const Expr half = Bind(Binary(BinaryOp::kShiftRight, bits, Int(1, bits.type())));
+    return power * PowerOfTwo(half) * PowerOfTwo(bits - half);
+  }
+
+  // e^r for |r| <= 0.35 in f32: a polynomial in pairs, so that few operations wait for each other.
+  Expr ShortExp(const Expr& r) {
+    const Expr square = Bind(r * r);
+    const Expr low = Polynomial(r, {0.1666651964, 0.4999999404});
+    const Expr middle = Polynomial(r, {8.3688926e-3, 4.1668288e-2});
+    const Expr high = Fma(square, Constant(1.3819387e-3, r), middle);
+    return Fma(Fma(high, square, low), square, r + Constant(1.0, r));
   }
 
   // e^r - 1 for |r| <= 0.35 in f64, to the fourteenth term of its series.
