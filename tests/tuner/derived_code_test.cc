@@ -115,6 +115,34 @@ const Case kCases[] = {
     {"workload/1\ninput x f32 [1000]\noutput y f32 [1]\n"
      "stage y f32 [m:1] min [k:1000] = x[k]\n",
      {"", ""}},
+    // attention, with a mask; one head
+    {"workload/1\ninput q f32 [3,13,24]\ninput k f32 [3,18,24]\ninput b f32 [18]\n"
+     "input v f32 [3,18,20]\noutput y f32 [3,13,20]\n"
+     "stage s f32 [b:3,m:13,n:18] sum [k:24] = q[b,m,k]*k[b,n,k]\n"
+     "stage p f32 [b:3,m:13,n:18] = s[b,m,n]*0x1p-2+b[n]\n"
+     "stage top f32 [b:3,m:13] max [l:18] = p[b,m,l]\n"
+     "stage e f32 [b:3,m:13,n:18] = exp(p[b,m,n]-top[b,m])\n"
+     "stage total f32 [b:3,m:13] sum [l:18] = e[b,m,l]\n"
+     "stage inverse f32 [b:3,m:13] = 0x1p+0/total[b,m]\n"
+     "stage c f32 [b:3,m:13,o:20] sum [l:18] = e[b,m,l]*v[b,l,o]\n"
+     "stage y f32 [b:3,m:13,o:20] = c[b,m,o]*inverse[b,m]\n",
+     {"", "", "", "", ""}},
+    {"workload/1\ninput q f32 [35,8]\ninput k f32 [8,16]\ninput v f32 [16,8]\noutput y f32 [35,8]\n"
+     "stage s f32 [m:35,n:16] sum [k:8] = q[m,k]*k[k,n]\n"
+     "stage p f32 [m:35,n:16] = s[m,n]*0x1p-2\n"
+     "stage top f32 [m:35] max [l:16] = p[m,l]\n"
+     "stage e f32 [m:35,n:16] = exp(p[m,n]-top[m])\n"
+     "stage total f32 [m:35] sum [l:16] = e[m,l]\n"
+     "stage inverse f32 [m:35] = 0x1p+0/total[m]\n"
+     "stage c f32 [m:35,o:8] sum [l:16] = e[m,l]*v[l,o]\n"
+     "stage y f32 [m:35,o:8] = c[m,o]*inverse[m]\n",
+     {"", "", "", ""}},
+    // a product and the sums of its rows
+    {"workload/1\ninput a f32 [24,16]\nconstant w f32 [16,40]\noutput y f32 [24,40]\n"
+     "stage c f32 [m:24,n:40] sum [k:16] = a[m,k]*w[k,n]\n"
+     "stage p f32 [m:24,n:40] = abs(c[m,n])\nstage s f32 [m:24] sum [k:40] = p[m,k]\n"
+     "stage y f32 [m:24,n:40] = p[m,n]/s[m]\n",
+     {"", "", ""}},
     // both operands side by side along the reduction
     {"workload/1\ninput a f32 [7,29]\ninput b f32 [10,29]\noutput y f32 [7,10]\n"
      "stage y f32 [m:7,n:10] sum [k:29] = a[m,k]*b[n,k]\n",

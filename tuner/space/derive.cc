@@ -11,8 +11,9 @@ using Rule = std::vector<Sketch> (*)(const RuleInput&);
 
 // Each rule that applies adds its sketches. The general rule is asked last: its sketches are what
 // remains where no other applies, and a safe ground where they do.
-constexpr Rule kRules[] = {ContractionRule, WinogradRule, DepthwiseRule, ReductionRule,
-                           ElementwiseRule, CopyRule,     RowRule,       GeneralRule};
+constexpr Rule kRules[] = {ContractionRule, WinogradRule,    DepthwiseRule,
+                           ReductionRule,   ElementwiseRule, CopyRule,
+                           StripRule,       RowRule,         GeneralRule};
 
 // Whether writing the stage into its reader would compute something slow again and again: a
 // division or a function, once a row, where the reader goes over all of the row.

@@ -14,29 +14,6 @@
 namespace hone {
 namespace {
 
-// How many leading dims of the output every other stage has as well, at the same extents, and reads
-// at the same place: inside these loops all stages can be computed.
-size_t SharedRows(const RuleInput& input) {
-  const std::vector<Dim>& dims = input.output->stage.dims;
-  size_t shared = dims.size();
-  for (const StageNest& stage : input.nest.stages) {
-    const std::vector<Dim>& own = stage.stage.dims;
-    size_t common = 0;
-    while (common < dims.size() && common < own.size() &&
-           Equal(dims[common].extent, own[common].extent)) {
-      ++common;
-    }
-    shared = std::min(shared, common);
-    for (const Access& access : AccessesOf(stage.stage.body)) {
-      if (input.nest.FindStage(access.tensor) == nullptr) continue;
-      size_t same = 0;
-      while (same < shared && access.indices[same].IsVar(own[same].name)) ++same;
-      shared = same;
-    }
-  }
-  return shared;
-}
-
 std::vector<int64_t> DivisorsAmong(int64_t extent, const std::vector<int64_t>& candidates) {
   std::vector<int64_t> divisors;
   for (int64_t candidate : candidates) {

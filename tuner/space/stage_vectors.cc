@@ -1,5 +1,7 @@
 #include "tuner/space/stage_vectors.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -19,6 +21,27 @@ bool ReadsInVectors(const RuleInput& input, const StageNest& stage, absl::string
 }
 
 }  // namespace
+
+size_t SharedRows(const RuleInput& input) {
+  const std::vector<Dim>& dims = input.output->stage.dims;
+  size_t shared = dims.size();
+  for (const StageNest& stage : input.nest.stages) {
+    const std::vector<Dim>& own = stage.stage.dims;
+    size_t common = 0;
+    while (common < dims.size() && common < own.size() &&
+           Equal(dims[common].extent, own[common].extent)) {
+      ++common;
+    }
+    shared = std::min(shared, common);
+    for (const Access& access : AccessesOf(stage.stage.body)) {
+      if (input.nest.FindStage(access.tensor) == nullptr) continue;
+      size_t same = 0;
+      while (same < shared && access.indices[same].IsVar(own[same].name)) ++same;
+      shared = same;
+    }
+  }
+  return shared;
+}
 
 StageVectors StageVectorsOf(const RuleInput& input, const StageNest& stage) {
   if (stage.stage.dtype != DType::kF32) return {};

@@ -1,14 +1,19 @@
-// Which loop of a stage runs in vectors, where the rest of the schedule leaves the choice: the
-// output's fastest dim, or the dim that is reduced when the operands lie side by side along that
-// one. Used by the rules that schedule whole chains of stages; looks at index maps alone.
+// What the rules for whole chains of stages share: which loops all stages have, and which loop of a
+// stage runs in vectors: the output's fastest dim, or the dim that is reduced when the operands lie
+// side by side along that one. Looks at index maps alone.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "tuner/space/rule.h"
 #include "tuner/space/sketch_writer.h"
 
 namespace hone {
+
+// How many leading dims of the output every other stage has as well, at the same extents, and reads
+// at the same place: inside these loops all stages can be computed.
+size_t SharedRows(const RuleInput& input);
 
 // The dim along which the stage's vectors run; empty if its reads allow none.
 struct StageVectors {
