@@ -169,6 +169,57 @@ void MultiplyPanels(const double* left, const double* right, int64_t depth,
   }
 }
 
+// Reads load values at one point of the output and all of the reduction.
+class PointReader {
+ public:
+  PointReader(const Contraction& contraction, const AffineLoad& load,
+              const std::vector<double>& values)
+      : dims_(contraction.dims),
+        load_(load),
+        values_(values),
+        reduce_(TabulatePart(load, contraction.reduce, contraction.reduce_extents, false)) {
+    for (const std::vector<int64_t>& index : reduce_.index) {
+      const auto [low, high] = std::minmax_element(index.begin(), index.end());
+      reach_.emplace_back(*low, *high);
+    }
+  }
+
+  // rows[d][i] is the point's position along output dim d.
+  void MoveTo(const std::vector<const int64_t*>& rows, int i) {
+    flat_ = 0;
+    to_check_.clear();
+    for (size_t d = 0; d < load_.shape.size(); ++d) {
+      int64_t index = load_.constants[d];
+      for (size_t v = 0; v < dims_.size(); ++v) {
+        auto found = load_.terms[d].find(dims_[v]);
+        if (found != load_.terms[d].end()) index += found->second * rows[v][i];
+      }
+      flat_ = flat_ * load_.shape[d] + index;
+      // Most points lie so far inside that nothing is to be checked.
+      if (index + reach_[d].first < 0 || index + reach_[d].second >= load_.shape[d]) {
+        to_check_.emplace_back(d, index);
+      }
+    }
+  }
+
+  double operator()(int64_t k) const {
+    for (const auto& [d, index] : to_check_) {
+      const int64_t at = index + reduce_.index[d][k];
+      if (at < 0 || at >= load_.shape[d]) return load_.otherwise;
+    }
+    return values_[flat_ + reduce_.flat[k]];
+  }
+
+ private:
+  const std::vector<std::string>& dims_;
+  const AffineLoad& load_;
+  const std::vector<double>& values_;
+  const Part reduce_;
+  std::vector<std::pair<int64_t, int64_t>> reach_;    // of the reduction, by buffer dim
+  std::vector<std::pair<size_t, int64_t>> to_check_;  // buffer dims, and the point's index there
+  int64_t flat_ = 0;
+};
+
 struct Box {
   std::vector<std::string> names;
   std::vector<int64_t> extents;
@@ -297,43 +348,16 @@ std::vector<double> ComputeContraction(const Contraction& contraction,
 void ComputeContractionAt(const Contraction& contraction, const std::vector<double>& left,
                           const std::vector<double>& right, const std::vector<const int64_t*>& rows,
                           int count, DType rounding, double* out) {
-  const Part left_k =
-      TabulatePart(contraction.left, contraction.reduce, contraction.reduce_extents, false);
-  const Part right_k =
-      TabulatePart(contraction.right, contraction.reduce, contraction.reduce_extents, false);
-  // A part of one point, the output's, rewritten for every point.
-  auto point_part = [&](const AffineLoad& load, int i) {
-    Part part;
-    part.flat.assign(1, 0);
-    for (size_t d = 0; d < load.shape.size(); ++d) {
-      int64_t index = load.constants[d];
-      for (size_t v = 0; v < contraction.dims.size(); ++v) {
-        auto found = load.terms[d].find(contraction.dims[v]);
-        if (found != load.terms[d].end()) index += found->second * rows[v][i];
-      }
-      part.index.push_back({index});
-      part.flat[0] = part.flat[0] * load.shape[d] + index;
-    }
-    return part;
-  };
-  auto read = [](const AffineLoad& load, const std::vector<double>& values, const Part& point,
-                 const Part& reduce, int64_t k) {
-    if (load.guarded) {
-      for (size_t d = 0; d < load.shape.size(); ++d) {
-        const int64_t index = point.index[d][0] + reduce.index[d][k];
-        if (index < 0 || index >= load.shape[d]) return load.otherwise;
-      }
-    }
-    return values[point.flat[0] + reduce.flat[k]];
-  };
+  PointReader read_left(contraction, contraction.left, left);
+  PointReader read_right(contraction, contraction.right, right);
+  int64_t terms = 1;
+  for (int64_t extent : contraction.reduce_extents) terms *= extent;
   for (int i = 0; i < count; ++i) {
-    const Part left_point = point_part(contraction.left, i);
-    const Part right_point = point_part(contraction.right, i);
+    read_left.MoveTo(rows, i);
+    read_right.MoveTo(rows, i);
     double sum = 0;
-    for (int64_t k = 0; k < left_k.points; ++k) {
-      const double product = read(contraction.left, left, left_point, left_k, k) *
-                             read(contraction.right, right, right_point, right_k, k);
-      sum = RoundToDType(sum + RoundToDType(product, rounding), rounding);
+    for (int64_t k = 0; k < terms; ++k) {
+      sum = RoundToDType(sum + RoundToDType(read_left(k) * read_right(k), rounding), rounding);
     }
     out[i] = sum;
   }
