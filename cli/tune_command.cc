@@ -63,7 +63,7 @@ StatusOr<pb::DeviceInfo> ChooseDevice(FarmClient& client, const std::string& nam
 
 // Why a person's template does not serve a kernel, or OK: one of its assignments must schedule it,
 // with the layouts that the model has at the kernel's boundary.
-Status CheckFits(const Sketch& sketch, const TuningTask& task, Numerics numerics) {
+Status CheckFits(const Sketch& sketch, const TuningTask& task) {
   Status status = absl::InvalidArgumentError("no assignment meets the template's requirements");
   constexpr int kAttempts = 64;
   Assignment assignment(sketch.holes().size(), 0);
@@ -77,7 +77,6 @@ Status CheckFits(const Sketch& sketch, const TuningTask& task, Numerics numerics
         return absl::InvalidArgumentError(
             absl::StrCat("its boundary layouts are '", layouts, "', the model has '", wanted, "'"));
       }
-      HONE_RETURN_IF_ERROR(CheckAlgorithms(*schedule, numerics));
       status = ApplySchedule(*schedule, task.workload).status();
       if (status.ok()) return status;
     }
@@ -96,8 +95,16 @@ StatusOr<Sketch> ReadTemplate(const std::string& file) {
   return Sketch::Parse(text, file);
 }
 
-StatusOr<std::vector<TuningTask>> ChooseTasks(const TuneOptions& options, const ModelPlan& plan,
-                                              Numerics numerics) {
+// Whether its steps can be read, and the numerics class allows them.
+Status CheckTemplate(const Sketch& sketch, Numerics numerics) {
+  HONE_ASSIGN_OR_RETURN(const Schedule schedule,
+                        sketch.Instantiate(Assignment(sketch.holes().size(), 0)));
+  const Status allowed = CheckAlgorithms(schedule, numerics);
+  if (allowed.ok()) return allowed;
+  return absl::InvalidArgumentError(absl::StrCat(sketch.name(), ": ", allowed.message()));
+}
+
+StatusOr<std::vector<TuningTask>> ChooseTasks(const TuneOptions& options, const ModelPlan& plan) {
   std::vector<TuningTask> tasks = TasksOf(plan);
   std::vector<std::string> names;
   for (const TuningTask& task : tasks) names.push_back(task.name);
@@ -121,7 +128,7 @@ StatusOr<std::vector<TuningTask>> ChooseTasks(const TuneOptions& options, const 
     const bool says = !schedule->BoundaryLayoutText(task.workload).empty();
     const Sketch fitted =
         says ? sketch : sketch.WithFirstLines(BoundaryLayoutLines(task.workload, task.layouts));
-    why = CheckFits(fitted, task, numerics);
+    why = CheckFits(fitted, task);
     if (!why.ok()) continue;
     task.sketches = {fitted};
     fitting.push_back(std::move(task));
@@ -249,7 +256,8 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   }
   HONE_RETURN_IF_ERROR(LoadPlanAtTop(options.model, options.shapes, Target()).status());
   if (!options.template_file.empty()) {
-    HONE_RETURN_IF_ERROR(ReadTemplate(options.template_file).status());
+    HONE_ASSIGN_OR_RETURN(const Sketch sketch, ReadTemplate(options.template_file));
+    HONE_RETURN_IF_ERROR(CheckTemplate(sketch, numerics));
   }
   const std::string database = options.db.empty() ? DefaultDatabasePath(std::getenv) : options.db;
   if (options.db.empty()) {
@@ -260,7 +268,7 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   HONE_RETURN_IF_ERROR(CheckNumerics(numerics, farm.target));
   HONE_ASSIGN_OR_RETURN(const ModelPlan plan,
                         LoadPlanAtTop(options.model, options.shapes, farm.target));
-  HONE_ASSIGN_OR_RETURN(std::vector<TuningTask> tasks, ChooseTasks(options, plan, numerics));
+  HONE_ASSIGN_OR_RETURN(std::vector<TuningTask> tasks, ChooseTasks(options, plan));
   int64_t model_constant_bytes = 0;
   for (const TuningTask& task : TasksOf(plan))
     model_constant_bytes += task.calls * ConstantBytes(task.workload);

@@ -295,9 +295,12 @@ TEST_F(ProgramTest, SaysWhereATemplateIsWrong) {
   TinyModel();
   Write("hole.sketch", "sketch/1 mine\nhole a on 3\nschedule/1\n");
   Write("other.sketch", "hello\n");
+  Write("tiles.sketch", "sketch/1 mine\nschedule/1\nwinograd y h 2\n");
   const std::string tune = "hone tune tiny.onnx --template ";
   ExpectRefused(tune + "hole.sketch", ExitCode::kBadInput, "hole.sketch:2:8: ");
   ExpectRefused(tune + "other.sketch", ExitCode::kBadInput, "other.sketch:1:1: ");
+  ExpectRefused(tune + "tiles.sketch --numerics strict", ExitCode::kBadInput,
+                "step 1 (winograd y h 2): numerics strict allows");
   ExpectRefused(tune + "absent.sketch", ExitCode::kFile, "absent.sketch: cannot read");
   EXPECT_FALSE(Exists("records.db"));
 }
