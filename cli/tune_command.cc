@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <thread>
@@ -19,6 +21,7 @@
 #include "cli/numerics_option.h"
 #include "cli/progress.h"
 #include "cli/shape_options.h"
+#include "cli/tuning_page.h"
 #include "cli/tuning_report.h"
 #include "db/memory_record_store.h"
 #include "db/sqlite_record_store.h"
@@ -230,6 +233,28 @@ StatusOr<std::unique_ptr<RecordStore>> OpenHistory(const TuneOptions& options,
   return store;
 }
 
+// What would keep the page from being written when all is measured: better known before. It is
+// written beside its place and renamed, so the folder decides; a device or pipe is taken as it is.
+Status CheckReportCanBeWritten(const std::string& report) {
+  if (report.empty()) return absl::OkStatus();
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(report, error);
+  if (std::filesystem::is_directory(status)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(report, ": a folder; --report expects the name of a file"));
+  }
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    return absl::OkStatus();
+  }
+  const std::filesystem::path folder = std::filesystem::absolute(report, error).parent_path();
+  if (access(folder.c_str(), W_OK) == 0) return absl::OkStatus();
+  const std::string message =
+      absl::StrCat(report, ": the report cannot be written there: ", std::strerror(errno),
+                   "; choose another place");
+  return errno == ENOENT || errno == ENOTDIR ? absl::NotFoundError(message)
+                                             : absl::PermissionDeniedError(message);
+}
+
 void PrintTrouble(const TuningState& state, const Console& console) {
   if (state.not_quiet * 4 > state.trials) {
     console.PrintWarning(absl::StrCat(
@@ -259,6 +284,7 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
     HONE_ASSIGN_OR_RETURN(const Sketch sketch, ReadTemplate(options.template_file));
     HONE_RETURN_IF_ERROR(CheckTemplate(sketch, numerics));
   }
+  HONE_RETURN_IF_ERROR(CheckReportCanBeWritten(options.report));
   const std::string database = options.db.empty() ? DefaultDatabasePath(std::getenv) : options.db;
   if (options.db.empty()) {
     std::error_code error;
@@ -305,8 +331,21 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   if (!status.ok() && farm.local != nullptr) HONE_RETURN_IF_ERROR(farm.local->Check());
   HONE_RETURN_IF_ERROR(status);
   PrintTrouble(session.state(), console);
-  console.out << TuningReport(ProgressOf(session.state(), options),
+  console.out << TuningReport(session.state(), tuning.target,
                               console.out_is_tty ? console.width : 0);
+  if (!options.report.empty()) {
+    HONE_RETURN_IF_ERROR(WriteFile(
+        options.report,
+        TuningPage(session.state(), {.model = std::filesystem::path(options.model).filename(),
+                                     .target = tuning.target,
+                                     .device = farm.device.name(),
+                                     .numerics = tuning.numerics,
+                                     .tool_version = tuning.tool_version,
+                                     .seed = tuning.seed,
+                                     .unix_ms = clock.UnixMillis(),
+                                     .interrupted = interrupt.Requested()})));
+    console.out << "wrote " << options.report << "\n";
+  }
   const std::string db_flag = options.db.empty() ? "" : absl::StrCat(" --db ", options.db);
   const std::string threads =
       options.threads == 1 ? "" : absl::StrCat(" --threads ", options.threads);
@@ -356,9 +395,11 @@ Command MakeTuneCommand() {
                    "$HONE_TRACKER, or this machine alone",
                    &options->tracker},
                   {"--device", "NAME", "a certain device of the farm", &options->device},
-                  {"--seed", "N", "of everything that is left to chance", &options->seed, false,
-                   0}},
+                  {"--seed", "N", "of everything that is left to chance", &options->seed, false, 0},
+                  {"--report", "FILE.html", "write what was seen as a page with curves",
+                   &options->report}},
       .examples = {"hone tune resnet18.onnx", "hone tune model.onnx --minutes 5 --threads 2",
+                   "hone tune model.onnx --report tuned.html",
                    "hone tune model.onnx --kernel conv3x3 --template my.sketch"},
       .next = "hone compile MODEL.onnx -o model.so uses what was found.",
       .run =

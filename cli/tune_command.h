@@ -22,6 +22,7 @@ struct TuneOptions {
   std::string device;
   int64_t seed = 1;
   std::string numerics = "fp32";
+  std::string report;  // file of the page; "": none
 };
 
 StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,

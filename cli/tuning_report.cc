@@ -4,72 +4,111 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "cli/quantity.h"
 #include "cli/table.h"
+#include "cli/tuning_summary.h"
 
 namespace hone {
 namespace {
 
-// Of the peak; what is less above may be noise of its measurement.
-constexpr double kSurelyAbovePeak = 1.05;
+constexpr size_t kPlacesToGain = 3;
+// Of what is left in the model; less is not worth a line.
+constexpr double kWorthALine = 0.05;
 
-double Gflops(double flops, double nanos) { return nanos > 0 ? flops / nanos : 0; }
+std::string LimitCell(const WorkloadState& workload) {
+  const double share = LimitShare(workload);
+  if (!(share > 0)) return "-";
+  return absl::StrFormat("%s %7s", BoundName(workload.roofline.bound), FormatShare(share));
+}
 
-// The cells from "default" on, for a kernel or for the model.
-std::vector<std::string> TimeCells(double flops, double default_ns, double best_ns, double peak) {
-  const double before = Gflops(flops, default_ns);
-  const double after = Gflops(flops, best_ns);
-  return {FormatNanos(default_ns),
-          FormatNanos(best_ns),
-          FormatRatio(best_ns > 0 ? default_ns / best_ns : 0),
-          FormatGflops(before),
-          FormatGflops(after),
-          FormatShare(peak > 0 ? before / peak : 0),
-          FormatShare(peak > 0 ? after / peak : 0)};
+std::string Gain(double default_ns, double best_ns) {
+  return FormatRatio(best_ns > 0 ? default_ns / best_ns : 0);
+}
+
+std::string Kernels(const TuningSummary& summary, int width) {
+  std::vector<Column> columns = {{"kernel"},
+                                 {"calls", Align::kRight},
+                                 {"default", Align::kRight},
+                                 {"tuned", Align::kRight},
+                                 {"gain", Align::kRight},
+                                 {"of limit", Align::kRight},
+                                 {"trials", Align::kRight}};
+  if (!summary.failures.empty()) columns.push_back({"failed", Align::kRight});
+  columns.push_back({"ended"});
+  Table table(columns);
+  auto add_row = [&](std::vector<std::string> cells, int64_t failures, const std::string& ended) {
+    if (!summary.failures.empty()) cells.push_back(absl::StrCat(failures));
+    cells.push_back(ended);
+    table.AddRow(std::move(cells));
+  };
+  int64_t failures = 0;
+  for (const WorkloadState* workload : summary.by_time) {
+    failures += workload->failures;
+    // What is wrong with a kernel that could not be measured is long, and is said as a warning.
+    const std::string ended = !(workload->best_ns > 0)   ? "not tuned"
+                              : workload->reason.empty() ? "stopped"
+                                                         : workload->reason;
+    add_row({workload->name, absl::StrCat(workload->calls), FormatNanos(workload->default_ns),
+             FormatNanos(workload->best_ns), Gain(workload->default_ns, workload->best_ns),
+             LimitCell(*workload), absl::StrCat(workload->trials.size())},
+            workload->failures, ended);
+  }
+  table.AddRule();
+  add_row({"the whole model", absl::StrCat(summary.calls), FormatNanos(summary.default_ns),
+           FormatNanos(summary.best_ns), Gain(summary.default_ns, summary.best_ns),
+           FormatShare(summary.best_ns > 0 ? summary.limit_ns / summary.best_ns : 0),
+           absl::StrCat(summary.trials)},
+          failures, "");
+  return table.Render(width);
+}
+
+std::string LeftToGain(const TuningSummary& summary) {
+  if (!(summary.left_ns > 0)) return "";
+  std::vector<const WorkloadState*> by_left = summary.by_time;
+  std::stable_sort(by_left.begin(), by_left.end(),
+                   [](const WorkloadState* left, const WorkloadState* right) {
+                     return LeftNanos(*left) > LeftNanos(*right);
+                   });
+  std::string text = absl::StrCat("left to gain, down to the limit: ", FormatNanos(summary.left_ns),
+                                  "; most in\n");
+  for (size_t i = 0; i < std::min(kPlacesToGain, by_left.size()); ++i) {
+    const double left_ns = LeftNanos(*by_left[i]);
+    if (left_ns < kWorthALine * summary.left_ns) break;
+    absl::StrAppendFormat(&text, "  %-28s %8s, gap %s\n", Shorten(by_left[i]->name, 28),
+                          FormatNanos(left_ns), FormatShare(1 - LimitShare(*by_left[i])));
+  }
+  return text;
+}
+
+std::string Failures(const TuningSummary& summary) {
+  if (summary.failures.empty()) return "";
+  return absl::StrCat("failed: ",
+                      absl::StrJoin(summary.failures, ", ",
+                                    [](std::string* out, const auto& failure) {
+                                      absl::StrAppend(out, failure.second, " by ",
+                                                      FailureText(failure.first));
+                                    }),
+                      "\n");
+}
+
+std::string Limit(const TuningState& state, const Target& target) {
+  if (!(state.peak_gflops > 0)) return "";
+  const MachineProfile profile = MachineProfile::For(target, state.peak_gflops);
+  return absl::StrFormat(
+      "limit: %s GFLOP/s of fp32 multiply-adds, measured beside; or each argument read once, in\n"
+      "  GB/s typical of such a core: %.0f from L2, %.0f from L3, %.0f from memory\n",
+      FormatGflops(PeakGflops(target, profile)), ReadGbps(Bound::kL2, target, profile),
+      ReadGbps(Bound::kL3, target, profile), ReadGbps(Bound::kMemory, target, profile));
 }
 
 }  // namespace
 
-std::string TuningReport(const TuningProgress& progress, int width) {
-  std::vector<const KernelProgress*> kernels;
-  for (const KernelProgress& kernel : progress.kernels) kernels.push_back(&kernel);
-  std::stable_sort(kernels.begin(), kernels.end(),
-                   [](const KernelProgress* left, const KernelProgress* right) {
-                     return left->calls * left->best_ns > right->calls * right->best_ns;
-                   });
-  Table table({{"kernel"},
-               {"calls", Align::kRight},
-               {"default", Align::kRight},
-               {"tuned", Align::kRight},
-               {"gain", Align::kRight},
-               {"GFLOP/s", Align::kRight},
-               {"-> tuned", Align::kRight},
-               {"of peak", Align::kRight},
-               {"-> tuned", Align::kRight}});
-  auto add_row = [&table](std::vector<std::string> cells, const std::vector<std::string>& times) {
-    cells.insert(cells.end(), times.begin(), times.end());
-    table.AddRow(std::move(cells));
-  };
-  double model_flops = 0;
-  int calls = 0;
-  for (const KernelProgress* kernel : kernels) {
-    model_flops += kernel->calls * kernel->flops;
-    calls += kernel->calls;
-    add_row({kernel->name, absl::StrCat(kernel->calls)},
-            TimeCells(kernel->flops, kernel->default_ns, kernel->best_ns, progress.peak_gflops));
-  }
-  table.AddRule();
-  add_row({"the whole model", absl::StrCat(calls)},
-          TimeCells(model_flops, ModelDefaultNanos(progress), ModelBestNanos(progress),
-                    progress.peak_gflops));
-  const bool saved = std::any_of(kernels.begin(), kernels.end(), [&](const KernelProgress* kernel) {
-    return Gflops(kernel->flops, kernel->best_ns) > kSurelyAbovePeak * progress.peak_gflops;
-  });
-  return absl::StrCat(table.Render(width), "peak: ", FormatGflops(progress.peak_gflops),
-                      " GFLOP/s of fp32 multiply-adds, measured beside\n",
-                      saved ? "above 100 %: Winograd's algorithm, with fewer operations than the "
-                              "model's definition counts\n"
-                            : "");
+std::string TuningReport(const TuningState& state, const Target& target, int width) {
+  const TuningSummary summary = Summarize(state);
+  return absl::StrCat(Kernels(summary, width), LeftToGain(summary), Failures(summary),
+                      Limit(state, target));
 }
 
 }  // namespace hone

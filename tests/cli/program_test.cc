@@ -329,6 +329,14 @@ TEST_F(ProgramTest, LeavesADatabaseAloneThatItCannotUse) {
   }
 }
 
+TEST_F(ProgramTest, SaysBeforeTuningThatAReportCannotBeWritten) {
+  TinyModel();
+  ExpectRefused("hone tune tiny.onnx --report absent/report.html", ExitCode::kFile,
+                "absent/report.html: the report cannot be written there: No such file");
+  ExpectRefused("hone tune tiny.onnx --report .", ExitCode::kFile, ".: a folder; --report expects");
+  EXPECT_FALSE(Exists("records.db")) << "nothing was begun";
+}
+
 TEST_F(ProgramTest, TunesNothingIntoAReadOnlyDatabase) {
   if (Shell("unshare -rm true").exit_code != 0) GTEST_SKIP() << "no mount namespaces here";
   TinyModel();

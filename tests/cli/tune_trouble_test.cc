@@ -60,7 +60,8 @@ class TuneTroubleTest : public testing::Test {
 };
 
 TEST_F(TuneTroubleTest, KeepsWhatWasMeasuredAtCtrlCAndGoesOn) {
-  const std::string tune = "hone tune tiny.onnx --kernel conv3x3_3to16 --trials 150 --db r.db";
+  const std::string tune =
+      "hone tune tiny.onnx --kernel conv3x3_3to16 --trials 150 --db r.db --report r.html";
   // Asks to stop as soon as something is in the database.
   const int code = Shell("hone zoo tiny && { " + tune +
                          " & tune=$!; for attempt in $(seq 300); do sleep 0.1; "
@@ -68,11 +69,13 @@ TEST_F(TuneTroubleTest, KeepsWhatWasMeasuredAtCtrlCAndGoesOn) {
                          "kill -INT $tune; wait $tune; }");
   EXPECT_EQ(code, static_cast<int>(ExitCode::kInterrupted)) << Read("err.txt");
   EXPECT_THAT(Read("out.txt"), HasSubstr("all that was measured is kept"));
+  EXPECT_THAT(Read("r.html"), HasSubstr("Stopped before the end"));
   const int64_t before = Records("r.db");
   EXPECT_GT(before, 0);
   EXPECT_LT(before, 150);
 
   EXPECT_EQ(Shell(tune), 0) << Read("err.txt");
+  EXPECT_THAT(Read("r.html"), HasSubstr("known from before"));
   const int64_t after = Records("r.db");
   EXPECT_GT(after, before);
   // Those of before count; duels come on top.
