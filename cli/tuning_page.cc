@@ -95,7 +95,7 @@ std::string Head(const TuningSummary& summary, const TuningState& state, const T
                state.peak_gflops > 0
                    ? absl::StrCat(FormatGflops(state.peak_gflops * target.threads), " GFLOP/s fp32")
                    : "-");
-  html += Pair("numerics", Text(facts.numerics));
+  html += Pair("numerics", std::string(NumericsName(facts.numerics)));
   if (!facts.device.empty()) html += Pair("device", Text(facts.device));
   html += Pair("seed", absl::StrCat(facts.seed));
   html += Pair("hone", Text(facts.tool_version));

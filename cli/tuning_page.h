@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/numerics.h"
 #include "base/target.h"
 #include "tuner/tuning_state.h"
 
@@ -16,7 +17,7 @@ struct TuningFacts {
   std::string model;  // as it was named
   Target target;
   std::string device;
-  std::string numerics;
+  Numerics numerics = Numerics::kFp32;
   std::string tool_version;
   uint64_t seed = 0;
   int64_t unix_ms = 0;  // when it ended

@@ -51,7 +51,6 @@ TuningFacts Facts() {
   facts.target.cpu = "znver3";
   facts.target.features = {"avx", "avx2", "fma"};
   facts.target.l3_bytes = 32 << 20;
-  facts.numerics = "fp32";
   facts.tool_version = "1.2.3";
   facts.seed = 7;
   return facts;
