@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <thread>
 
 #include "absl/strings/match.h"
@@ -23,6 +24,7 @@
 #include "cli/shape_options.h"
 #include "cli/tuning_page.h"
 #include "cli/tuning_report.h"
+#include "compiler/compile.h"
 #include "db/memory_record_store.h"
 #include "db/sqlite_record_store.h"
 #include "device_agent/machine_probe.h"
@@ -32,6 +34,7 @@
 #include "tuner/measure/farm_measurer.h"
 #include "tuner/measure/local_farm.h"
 #include "tuner/measure/pausing_measurer.h"
+#include "tuner/measure/replay_measurer.h"
 #include "tuner/space/derive.h"
 #include "tuner/tuning_session.h"
 
@@ -267,6 +270,124 @@ void PrintTrouble(const TuningState& state, const Console& console) {
   }
 }
 
+// The table, and the page where one is asked for. `facts` holds what the options do not.
+Status Report(const TuneOptions& options, const TuningOptions& tuning, const TuningState& state,
+              TuningFacts facts, const Console& console) {
+  console.out << TuningReport(state, tuning.target, console.out_is_tty ? console.width : 0);
+  if (options.report.empty()) return absl::OkStatus();
+  facts.model = std::filesystem::path(options.model).filename();
+  facts.target = tuning.target;
+  facts.numerics = tuning.numerics;
+  facts.tool_version = tuning.tool_version;
+  facts.seed = tuning.seed;
+  HONE_RETURN_IF_ERROR(WriteFile(options.report, TuningPage(state, facts)));
+  console.out << "wrote " << options.report << "\n";
+  return absl::OkStatus();
+}
+
+int64_t ModelConstantBytes(const ModelPlan& plan) {
+  int64_t bytes = 0;
+  for (const TuningTask& task : TasksOf(plan)) bytes += task.calls * ConstantBytes(task.workload);
+  return bytes;
+}
+
+// What a replay repeats, and for which target.
+struct ReplaySource {
+  RecordedRun run;
+  Target target;
+  std::vector<TuningTask> tasks;
+  int64_t model_constant_bytes = 0;
+};
+
+// The latest run of this command in the database. Targets are tried in the order of their latest
+// record, since the model's kernels, and so what counts as a run of them, depend on the target.
+StatusOr<ReplaySource> FindRun(const TuneOptions& options, Numerics numerics,
+                               const RecordStore& store) {
+  HONE_ASSIGN_OR_RETURN(std::vector<RecordSummary> summaries, store.Summarize());
+  std::stable_sort(summaries.begin(), summaries.end(),
+                   [](const RecordSummary& a, const RecordSummary& b) {
+                     return a.latest_unix_ms > b.latest_unix_ms;
+                   });
+  Status status = absl::NotFoundError("the database has no records; tune without --replay first");
+  std::set<std::string> tried;
+  for (const RecordSummary& summary : summaries) {
+    if (!tried.insert(summary.key.target).second) continue;
+    ReplaySource source;
+    HONE_ASSIGN_OR_RETURN(source.target, Target::Parse(summary.key.target));
+    if (source.target.threads != options.threads) continue;
+    HONE_ASSIGN_OR_RETURN(const ModelPlan plan,
+                          LoadPlanAtTop(options.model, options.shapes, source.target));
+    HONE_ASSIGN_OR_RETURN(source.tasks, ChooseTasks(options, plan));
+    source.model_constant_bytes = ModelConstantBytes(plan);
+    std::vector<std::string> keys;
+    for (const TuningTask& task : source.tasks) keys.push_back(task.workload.Key());
+    RecordFilter filter;
+    filter.target = summary.key.target;
+    filter.numerics = std::string(NumericsName(numerics));
+    filter.codegen_epoch = kCodegenEpoch;
+    StatusOr<RecordedRun> run =
+        FindRecordedRun(store, filter, keys, static_cast<uint64_t>(options.seed));
+    if (run.ok()) {
+      source.run = *std::move(run);
+      return source;
+    }
+    status = run.status();
+  }
+  return status;
+}
+
+// Says whether the replay made the run's proposals.
+ExitCode PrintReplay(const RecordedRun& run, const ReplayMeasurer::Outcome& outcome,
+                     const Console& console) {
+  const int recorded = static_cast<int>(run.batches.size());
+  console.out << "\nReplayed the run of " << run.run_id << ": " << outcome.same << " of "
+              << recorded << " batches were proposed again just as they were.\n";
+  if (outcome.same == recorded && outcome.difference.empty()) return ExitCode::kOk;
+  if (!outcome.difference.empty()) {
+    console.out << "From there on the proposals differ: " << outcome.difference << ".\n";
+  }
+  if (!outcome.never_measured.empty()) {
+    console.out << "It ended at a candidate that was never measured:\n" << outcome.never_measured;
+  }
+  return ExitCode::kCheckFailed;
+}
+
+// As TuneModel, with records in the place of a device and compilers.
+StatusOr<ExitCode> ReplayModel(const TuneOptions& options, Numerics numerics,
+                               const std::string& database, const Clock& clock,
+                               const Console& console) {
+  if (!std::filesystem::exists(database)) {
+    return absl::NotFoundError(
+        absl::StrCat(database, ": no such database; tune without --replay first"));
+  }
+  HONE_ASSIGN_OR_RETURN(const std::unique_ptr<SqliteRecordStore> store,
+                        SqliteRecordStore::Open({.path = database}));
+  HONE_ASSIGN_OR_RETURN(ReplaySource source, FindRun(options, numerics, *store));
+  HONE_ASSIGN_OR_RETURN(const std::unique_ptr<RecordStore> before,
+                        RecordsBefore(*store, source.run));
+  RecordFilter filter;
+  filter.target = source.target.ToString();
+  filter.numerics = std::string(NumericsName(numerics));
+  filter.codegen_epoch = kCodegenEpoch;
+  HONE_ASSIGN_OR_RETURN(const std::vector<pb::Record> records, store->Query(filter));
+  ReplayMeasurer measurer(records, source.run);
+  const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
+  TuningOptions tuning;
+  tuning.target = source.target;
+  tuning.numerics = numerics;
+  tuning.trials_max = static_cast<int>(options.trials);
+  tuning.batches_max = static_cast<int>(source.run.batches.size());
+  tuning.seed = source.run.seed;
+  tuning.tool_version = HONE_VERSION;
+  tuning.model_constant_bytes = source.model_constant_bytes;
+  TuningSession session(std::move(source.tasks), tuning, *model, ReplayBuilds(), measurer,
+                        before.get(), clock);
+  HONE_RETURN_IF_ERROR(session.Run([&] { return measurer.ended(); }, [](const TuningState&) {}));
+  HONE_RETURN_IF_ERROR(Report(options, tuning, session.state(),
+                              {.device = "from records", .unix_ms = clock.UnixMillis()}, console));
+  return PrintReplay(source.run, measurer.outcome(), console);
+}
+
 }  // namespace
 
 StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
@@ -276,7 +397,7 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   // What is wrong with the options, the model or the template is said before a farm is started for
   // it.
   HONE_ASSIGN_OR_RETURN(const Numerics numerics, ParseNumerics(options.numerics));
-  if (options.tracker.empty()) {
+  if (options.tracker.empty() && !options.replay) {
     HONE_RETURN_IF_ERROR(CheckNumerics(numerics, ProbeThisMachine().target));
   }
   HONE_RETURN_IF_ERROR(LoadPlanAtTop(options.model, options.shapes, Target()).status());
@@ -286,6 +407,7 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   }
   HONE_RETURN_IF_ERROR(CheckReportCanBeWritten(options.report));
   const std::string database = options.db.empty() ? DefaultDatabasePath(std::getenv) : options.db;
+  if (options.replay) return ReplayModel(options, numerics, database, clock, console);
   if (options.db.empty()) {
     std::error_code error;
     std::filesystem::create_directories(std::filesystem::path(database).parent_path(), error);
@@ -295,9 +417,6 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   HONE_ASSIGN_OR_RETURN(const ModelPlan plan,
                         LoadPlanAtTop(options.model, options.shapes, farm.target));
   HONE_ASSIGN_OR_RETURN(std::vector<TuningTask> tasks, ChooseTasks(options, plan));
-  int64_t model_constant_bytes = 0;
-  for (const TuningTask& task : TasksOf(plan))
-    model_constant_bytes += task.calls * ConstantBytes(task.workload);
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<RecordStore> history, OpenHistory(options, database));
   const bool take_turns = MeasuringNeedsAllCores(options, farm);
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<BuildPool> pool,
@@ -314,8 +433,9 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   tuning.time_max_ms = static_cast<int64_t>(options.minutes * 60000);
   tuning.seed = static_cast<uint64_t>(options.seed);
   tuning.device = options.device;
-  tuning.model_constant_bytes = model_constant_bytes;
+  tuning.model_constant_bytes = ModelConstantBytes(plan);
   tuning.client = ClientName();
+  tuning.run_id = absl::StrCat(tuning.client, "/", clock.UnixMillis());
   tuning.tool_version = HONE_VERSION;
   TuningSession session(
       std::move(tasks), tuning, *model,
@@ -331,21 +451,11 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   if (!status.ok() && farm.local != nullptr) HONE_RETURN_IF_ERROR(farm.local->Check());
   HONE_RETURN_IF_ERROR(status);
   PrintTrouble(session.state(), console);
-  console.out << TuningReport(session.state(), tuning.target,
-                              console.out_is_tty ? console.width : 0);
-  if (!options.report.empty()) {
-    HONE_RETURN_IF_ERROR(WriteFile(
-        options.report,
-        TuningPage(session.state(), {.model = std::filesystem::path(options.model).filename(),
-                                     .target = tuning.target,
-                                     .device = farm.device.name(),
-                                     .numerics = tuning.numerics,
-                                     .tool_version = tuning.tool_version,
-                                     .seed = tuning.seed,
-                                     .unix_ms = clock.UnixMillis(),
-                                     .interrupted = interrupt.Requested()})));
-    console.out << "wrote " << options.report << "\n";
-  }
+  HONE_RETURN_IF_ERROR(Report(options, tuning, session.state(),
+                              {.device = farm.device.name(),
+                               .unix_ms = clock.UnixMillis(),
+                               .interrupted = interrupt.Requested()},
+                              console));
   const std::string db_flag = options.db.empty() ? "" : absl::StrCat(" --db ", options.db);
   const std::string threads =
       options.threads == 1 ? "" : absl::StrCat(" --threads ", options.threads);
@@ -397,7 +507,11 @@ Command MakeTuneCommand() {
                   {"--device", "NAME", "a certain device of the farm", &options->device},
                   {"--seed", "N", "of everything that is left to chance", &options->seed, false, 0},
                   {"--report", "FILE.html", "write what was seen as a page with curves",
-                   &options->report}},
+                   &options->report},
+                  {"--replay", "",
+                   "no device: repeat the latest run of this command from its records, and say "
+                   "whether it proposes the same",
+                   &options->replay}},
       .examples = {"hone tune resnet18.onnx", "hone tune model.onnx --minutes 5 --threads 2",
                    "hone tune model.onnx --report tuned.html",
                    "hone tune model.onnx --kernel conv3x3 --template my.sketch"},

@@ -303,9 +303,9 @@ class TuningSession::Impl {
 
   // Why a workload's search is over, or "".
   std::string EndOf(const Work& work) const {
-    if (TimeIsUp()) return "time is up";
     if (work.search->trials() >= options_.trials_max) return "trials spent";
-    return work.search->StopReason();
+    const std::string reason = work.search->StopReason();
+    return reason.empty() && TimeIsUp() ? "time is up" : reason;
   }
 
   // Searches that are over go to their duel as soon as nothing of them is under way.
@@ -437,7 +437,7 @@ class TuningSession::Impl {
     std::vector<int> duellists = works_[w].search->Best(options_.finalists);
     // The default schedule is always one: where nothing beats it side by side, it is the best.
     if (std::find(duellists.begin(), duellists.end(), 0) == duellists.end()) duellists.push_back(0);
-    for (int c : duellists) flight.proposals.push_back({c, "final"});
+    for (int c : duellists) flight.proposals.push_back({c, kDuelOrigin});
     Launch(std::move(flight));
   }
 

@@ -64,6 +64,9 @@ struct TuningOptions {
   std::string tool_version;
 };
 
+// Origin of the candidates of a duel.
+inline constexpr char kDuelOrigin[] = "final";
+
 // Compiles one candidate and calls `done` once, perhaps on another thread. BuildPool::Submit is
 // one.
 using BuildCandidate =

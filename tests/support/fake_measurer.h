@@ -41,6 +41,8 @@ class FakeMeasurer : public Measurer {
       record.set_layouts(batch.layouts());
       record.set_batch_id(result.batch_id());
       record.set_candidate(static_cast<int>(records.size()));
+      record.set_origin(candidate.origin());
+      record.set_predicted_ns(candidate.predicted_ns());
       record.set_search_seed(batch.search_seed());
       record.set_run_id(batch.run_id());
       record.set_run_batch(batch.run_batch());

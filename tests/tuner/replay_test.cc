@@ -1,0 +1,161 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "db/memory_record_store.h"
+#include "tests/support/fake_measurer.h"
+#include "tuner/cost_model/xgboost_cost_model.h"
+#include "tuner/measure/replay_measurer.h"
+
+namespace hone {
+namespace {
+
+using testing::HasSubstr;
+
+class FakeClock : public Clock {
+ public:
+  int64_t MonotonicNanos() const override { return now_ns += 1000000; }
+  int64_t UnixMillis() const override { return 0; }
+  mutable int64_t now_ns = 0;  // every look takes a millisecond
+};
+
+TuningTask Matmul(const std::string& name, int size) {
+  TuningTask task;
+  task.name = name;
+  const std::string n = std::to_string(size);
+  task.workload =
+      *Workload::Parse("workload/1\ninput x f32 [" + n + "," + n + "]\nconstant w f32 [" + n + "," +
+                       n + "]\noutput y f32 [" + n + "," + n + "]\nstage y f32 [m:" + n +
+                       ",n:" + n + "] sum [k:" + n + "] = x[m,k]*w[k,n]\n");
+  task.layouts.assign(3, Layout::Identity(2));
+  return task;
+}
+
+double Cost(const std::string& schedule) {
+  double cost = 5e6;
+  if (schedule.find("tile y.a k 4\n") != std::string::npos) cost *= 0.8;
+  if (schedule.find("tile y n 16 by 8\n") != std::string::npos) cost *= 0.5;
+  return cost + static_cast<double>(schedule.size());
+}
+
+class ReplayTest : public testing::Test {
+ protected:
+  static std::vector<TuningTask> Tasks() { return {Matmul("a", 64), Matmul("b", 96)}; }
+  static std::vector<std::string> Keys() {
+    std::vector<std::string> keys;
+    for (const TuningTask& task : Tasks()) keys.push_back(task.workload.Key());
+    return keys;
+  }
+  static TuningOptions Options() {
+    TuningOptions options;
+    options.target.features = {"avx", "avx2", "fma"};
+    options.trials_max = 40;
+    return options;
+  }
+
+  // Tunes with made-up times; batches come home late and in disorder.
+  TuningState Tune(const std::string& run_id, TuningOptions options = Options()) {
+    FakeMeasurer measurer(Cost, &store_);
+    measurer.name = run_id;
+    measurer.disorderly = true;
+    options.run_id = run_id;
+    const std::unique_ptr<CostModel> model = MakeXgboostCostModel({.rounds = 10});
+    FakeClock clock;
+    TuningSession session(Tasks(), options, *model, ReplayBuilds(), measurer, &store_, clock);
+    EXPECT_TRUE(session
+                    .Run([&] { return measurer.batches.size() > batches_until_killed; },
+                         [](const TuningState&) {})
+                    .ok());
+    return session.state();
+  }
+
+  struct Replayed {
+    RecordedRun run;
+    ReplayMeasurer::Outcome outcome;
+    TuningState state;
+  };
+  Replayed Replay(TuningOptions options = Options()) {
+    const auto run = FindRecordedRun(store_, {}, Keys(), options.seed);
+    EXPECT_TRUE(run.ok()) << run.status();
+    const auto before = RecordsBefore(store_, *run);
+    EXPECT_TRUE(before.ok()) << before.status();
+    ReplayMeasurer measurer(*store_.Query({}), *run);
+    options.batches_max = static_cast<int>(run->batches.size());
+    const std::unique_ptr<CostModel> model = MakeXgboostCostModel({.rounds = 10});
+    FakeClock clock;
+    TuningSession session(Tasks(), options, *model, ReplayBuilds(), measurer, before->get(), clock);
+    EXPECT_TRUE(session.Run([&] { return measurer.ended(); }, [](const TuningState&) {}).ok());
+    return {*run, measurer.outcome(), session.state()};
+  }
+
+  MemoryRecordStore store_;
+  size_t batches_until_killed = 1000;
+};
+
+TEST_F(ReplayTest, ProposesWhatTheRunProposed) {
+  const TuningState tuned = Tune("first");
+  const Replayed replayed = Replay();
+  EXPECT_EQ(replayed.run.run_id, "first");
+  EXPECT_EQ(replayed.outcome.difference, "");
+  EXPECT_EQ(replayed.outcome.never_measured, "");
+  EXPECT_GT(replayed.outcome.same, 5);
+  EXPECT_EQ(replayed.outcome.same, static_cast<int>(replayed.run.batches.size()));
+  for (size_t w = 0; w < tuned.workloads.size(); ++w) {
+    EXPECT_EQ(replayed.state.workloads[w].best_schedule, tuned.workloads[w].best_schedule);
+    EXPECT_EQ(replayed.state.workloads[w].best_ns, tuned.workloads[w].best_ns);
+    EXPECT_EQ(replayed.state.workloads[w].trials.size(), tuned.workloads[w].trials.size());
+  }
+}
+
+TEST_F(ReplayTest, RepeatsTheLatestRunFromWhatItKnewThen) {
+  TuningOptions fewer = Options();
+  fewer.trials_max = 16;
+  Tune("first", fewer);
+  Tune("second");
+  const Replayed replayed = Replay();
+  EXPECT_EQ(replayed.run.run_id, "second");
+  EXPECT_EQ(replayed.outcome.difference, "");
+  EXPECT_EQ(replayed.outcome.same, static_cast<int>(replayed.run.batches.size()));
+}
+
+TEST_F(ReplayTest, RepeatsARunThatTimeEnded) {
+  TuningOptions options = Options();
+  options.time_max_ms = 40;
+  const TuningState tuned = Tune("first", options);
+  ASSERT_EQ(tuned.workloads[0].reason, "time is up");
+  const Replayed replayed = Replay();
+  EXPECT_EQ(replayed.outcome.difference, "");
+  EXPECT_EQ(replayed.outcome.same, static_cast<int>(replayed.run.batches.size()));
+  EXPECT_EQ(replayed.state.workloads[0].best_ns, tuned.workloads[0].best_ns);
+}
+
+TEST_F(ReplayTest, RepeatsARunThatWasKilled) {
+  batches_until_killed = 4;
+  Tune("first");
+  const Replayed replayed = Replay();
+  EXPECT_EQ(replayed.outcome.difference, "");
+  EXPECT_EQ(replayed.outcome.same, static_cast<int>(replayed.run.batches.size()));
+}
+
+TEST_F(ReplayTest, SaysWhereAnotherSearchGoesAnotherWay) {
+  Tune("first");
+  RecordedRun run = *FindRecordedRun(store_, {}, Keys(), 1);
+  ReplayMeasurer measurer(*store_.Query({}), run);
+  TuningOptions options = Options();
+  options.seed = 99;
+  FakeClock clock;
+  NoCostModel model;
+  TuningSession session(Tasks(), options, model, ReplayBuilds(), measurer, nullptr, clock);
+  ASSERT_TRUE(session.Run([&] { return measurer.ended(); }, [](const TuningState&) {}).ok());
+  EXPECT_THAT(measurer.outcome().difference, HasSubstr("is another"));
+  EXPECT_THAT(measurer.outcome().never_measured, HasSubstr("schedule/1"));
+  EXPECT_GT(session.state().trials, 0) << "the first batches were known";
+}
+
+TEST_F(ReplayTest, SaysThatThereIsNothingToRepeat) {
+  const auto run = FindRecordedRun(store_, {}, Keys(), 1);
+  EXPECT_EQ(run.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(run.status().message()), HasSubstr("without --replay first"));
+}
+
+}  // namespace
+}  // namespace hone

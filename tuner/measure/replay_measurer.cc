@@ -1,0 +1,144 @@
+#include "tuner/measure/replay_measurer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/digest.h"
+#include "db/memory_record_store.h"
+
+namespace hone {
+
+StatusOr<RecordedRun> FindRecordedRun(const RecordStore& store, RecordFilter filter,
+                                      const std::vector<std::string>& workload_keys,
+                                      uint64_t seed) {
+  filter.limit = 0;
+  filter.newest_first = false;
+  HONE_ASSIGN_OR_RETURN(const std::vector<pb::Record> records, store.Query(filter));
+  RecordedRun run;
+  run.seed = seed;
+  for (const pb::Record& record : records) {
+    if (record.run_id().empty() || record.search_seed() != seed) continue;
+    const bool ours = std::find(workload_keys.begin(), workload_keys.end(),
+                                record.workload_key()) != workload_keys.end();
+    if (ours) run.run_id = record.run_id();
+  }
+  if (run.run_id.empty()) {
+    return absl::NotFoundError(absl::StrCat(
+        "the database has no run of these kernels with seed ", seed,
+        " for this number of threads and numerics class; tune without --replay first"));
+  }
+  // By place: batches come home in another order than they were asked for.
+  std::map<int, std::map<int, std::string>> batches;
+  for (const pb::Record& record : records) {
+    if (record.run_id() != run.run_id) continue;
+    if (run.first_id == 0) run.first_id = record.id();
+    if (record.origin() == kDuelOrigin) continue;
+    batches[record.run_batch()][record.candidate()] = record.schedule();
+  }
+  for (const auto& [place, schedules] : batches) {
+    run.batches.emplace_back();
+    for (const auto& [candidate, schedule] : schedules) run.batches.back().push_back(schedule);
+  }
+  return run;
+}
+
+StatusOr<std::unique_ptr<RecordStore>> RecordsBefore(const RecordStore& store,
+                                                     const RecordedRun& run) {
+  HONE_ASSIGN_OR_RETURN(std::vector<pb::Record> records, store.Query({}));
+  std::erase_if(records, [&](const pb::Record& record) { return record.id() >= run.first_id; });
+  auto before = std::make_unique<MemoryRecordStore>();
+  HONE_RETURN_IF_ERROR(before->Append(records));
+  return before;
+}
+
+std::string ReplayMeasurer::NameOf(const std::string& workload_key, const std::string& schedule,
+                                   bool cold_constants, bool final) {
+  return absl::StrCat(workload_key, cold_constants ? "|cold|" : "|", final ? "final|" : "|",
+                      schedule);
+}
+
+ReplayMeasurer::ReplayMeasurer(const std::vector<pb::Record>& records, RecordedRun run)
+    : run_(std::move(run)) {
+  for (const pb::Record& record : records) {
+    const pb::Measurement& measurement = record.measurement();
+    const bool of_run = !run_.run_id.empty() && record.run_id() == run_.run_id;
+    const auto [it, is_new] =
+        answers_.try_emplace(NameOf(record.workload_key(), record.schedule(),
+                                    measurement.cold_constants(), record.origin() == kDuelOrigin));
+    if (is_new || (of_run && !it->second.of_run)) it->second = {measurement, of_run};
+  }
+}
+
+const pb::Measurement* ReplayMeasurer::Find(const pb::Batch& batch, const std::string& workload_key,
+                                            const std::string& schedule) const {
+  for (const bool final : {batch.final(), !batch.final()}) {
+    const auto it = answers_.find(NameOf(workload_key, schedule, batch.cold_constants(), final));
+    if (it != answers_.end()) return &it->second.measurement;
+  }
+  return nullptr;
+}
+
+void ReplayMeasurer::Compare(const pb::Batch& batch) {
+  const size_t place = static_cast<size_t>(outcome_.batches++);
+  if (run_.batches.empty() || !outcome_.difference.empty()) return;
+  if (place >= run_.batches.size()) {
+    outcome_.difference = absl::StrCat("the run had ", run_.batches.size(), " batches, not more");
+    return;
+  }
+  const std::vector<std::string>& recorded = run_.batches[place];
+  for (int c = 0; c < batch.candidates_size(); ++c) {
+    const std::string& proposed = batch.candidates(c).schedule();
+    if (c < static_cast<int>(recorded.size()) && recorded[c] == proposed) continue;
+    outcome_.difference = absl::StrCat("batch ", place + 1, ", candidate ", c + 1, " (",
+                                       batch.candidates(c).origin(), ") is another");
+    return;
+  }
+  ++outcome_.same;
+}
+
+StatusOr<std::string> ReplayMeasurer::Submit(const pb::Batch& batch) {
+  if (!batch.final()) Compare(batch);
+  const std::string workload_key = Digest(batch.workload());
+  pb::BatchResult result;
+  result.set_batch_id(absl::StrCat("replay.", ++submitted_));
+  bool known = true;
+  for (const pb::Candidate& candidate : batch.candidates()) {
+    const pb::Measurement* measurement = Find(batch, workload_key, candidate.schedule());
+    if (measurement != nullptr) {
+      *result.add_measurements() = *measurement;
+      continue;
+    }
+    known = false;
+    if (outcome_.never_measured.empty()) outcome_.never_measured = candidate.schedule();
+  }
+  if (!known) {
+    ++unanswered_;
+    return result.batch_id();
+  }
+  const pb::Measurement* reference = Find(batch, workload_key, batch.reference().schedule());
+  // A default that failed was replaced by the run; what came after is in the records.
+  if (reference != nullptr && reference->failure() == pb::OK) {
+    *result.mutable_reference() = *reference;
+  }
+  waiting_.push_back(result);
+  return result.batch_id();
+}
+
+StatusOr<std::vector<pb::BatchResult>> ReplayMeasurer::Wait(absl::Duration timeout) {
+  if (waiting_.empty() && unanswered_ > 0 && timeout > absl::ZeroDuration()) ended_ = true;
+  return std::exchange(waiting_, {});
+}
+
+Status ReplayMeasurer::Cancel(const std::vector<std::string>&) { return absl::OkStatus(); }
+
+BuildCandidate ReplayBuilds() {
+  return [](pb::BuildRequest request, std::function<void(pb::BuildReply)> done) {
+    pb::BuildReply reply;
+    reply.set_id(request.id());
+    reply.mutable_artifact();
+    done(std::move(reply));
+  };
+}
+
+}  // namespace hone
