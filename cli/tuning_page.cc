@@ -109,7 +109,7 @@ std::string ModelSection(const TuningSummary& summary, const TuningState& state)
   const TimeUnit unit = UnitFor(curve.by_trials.front().second);
   auto chart = [&](const std::vector<std::pair<double, double>>& points, const std::string& title) {
     Chart drawn(absl::StrCat("time of the model against ", title), {title, false, true},
-                {absl::StrCat("model, ", unit.name)}, {520, 260});
+                {absl::StrCat("model, ", unit.name)}, {430, 220});
     std::vector<std::pair<double, double>> scaled;
     for (const auto& [x, nanos] : points) scaled.emplace_back(x, nanos / unit.nanos);
     drawn.AddLevel(summary.limit_ns / unit.nanos, "limit of the machine", Chart::Side::kAbove,
@@ -264,6 +264,9 @@ std::string TrialTitle(const Trial& trial, size_t number) {
   absl::StrAppend(&title,
                   trial.cost_ns > 0 ? FormatNanos(trial.cost_ns) : FailureText(trial.failure),
                   ", predicted ", FormatNanos(trial.predicted_ns));
+  if (trial.expected_ns > 0) {
+    absl::StrAppend(&title, ", after learning ", FormatNanos(trial.expected_ns));
+  }
   if (!trial.origin.empty()) absl::StrAppend(&title, ", from ", trial.origin);
   if (!trial.seconds) absl::StrAppend(&title, ", of an earlier session");
   return title;
@@ -273,7 +276,7 @@ enum class Against { kTrials, kSeconds };
 
 // A trial that took many times the best would squeeze all others together: it stands at so many
 // times the best, marked, and its title says what it took.
-constexpr double kSlowestShown = 5;
+constexpr double kSlowestShown = 3;
 
 // The trials of a kernel as points, by the style of each: "trial", "earlier", "slow", "failed",
 // and "winner" for the fastest.
@@ -339,13 +342,29 @@ std::string BestSoFar(const WorkloadState& kernel, Against against, double elaps
     const double end = seconds ? elapsed_s : static_cast<double>(kernel.trials.size());
     best.emplace_back(std::max(end, best.back().first), best_ns / unit.nanos);
   }
-  chart.AddLevel(kernel.roofline.ns / unit.nanos, "limit", Chart::Side::kBelow, "limit");
+  chart.AddLevel(kernel.roofline.ns / unit.nanos, "limit", Chart::Side::kAbove, "limit");
   chart.AddLevel(kernel.default_ns / unit.nanos, "default", Chart::Side::kAbove, "default");
   Draw(std::move(series), &chart);
   chart.AddSteps(std::move(best), "best");
   return Figure(absl::StrCat("best so far, against ", title), chart.ToSvg());
 }
 
+// How far the cost model was off, as a share of the measured time: the median; 0 while it
+// predicted few.
+double MedianError(const WorkloadState& kernel) {
+  constexpr size_t kFew = 8;
+  std::vector<double> errors;
+  for (const Trial& trial : kernel.trials) {
+    if (!(trial.cost_ns > 0) || !(trial.expected_ns > 0)) continue;
+    errors.push_back(std::abs(trial.expected_ns / trial.cost_ns - 1));
+  }
+  if (errors.size() < kFew) return 0;
+  std::nth_element(errors.begin(), errors.begin() + errors.size() / 2, errors.end());
+  return errors[errors.size() / 2];
+}
+
+// Each trial at the time that was predicted when it was chosen: by the cost model, or by the prior
+// as long as that had learnt nothing.
 std::string Guesses(const WorkloadState& kernel) {
   const TimeUnit unit = UnitOf(kernel);
   Chart chart(absl::StrCat("predicted against measured times of ", kernel.name),
@@ -353,13 +372,26 @@ std::string Guesses(const WorkloadState& kernel) {
               {absl::StrCat("measured, ", unit.name), true});
   chart.MakeAxesEqual();
   chart.AddGuide({1e-9, 1e-9}, {1e9, 1e9}, "", "diagonal");
-  Series series;
+  const double fastest_ns = FastestTrialNanos(kernel);
+  Series by_prior, by_model;
   for (size_t t = 0; t < kernel.trials.size(); ++t) {
-    AddTrial(kernel, t, kernel.trials[t].predicted_ns / unit.nanos, FastestTrialNanos(kernel),
-             &series);
+    const Trial& trial = kernel.trials[t];
+    const bool learnt = trial.expected_ns > 0;
+    AddTrial(kernel, t, (learnt ? trial.expected_ns : trial.predicted_ns) / unit.nanos, fastest_ns,
+             learnt ? &by_model : &by_prior);
   }
-  Draw(std::move(series), &chart);
-  return Figure("predicted against measured", chart.ToSvg());
+  // Those of earlier sessions were predicted by the prior alone, as far as records say.
+  by_prior["earlier"].insert(by_prior["earlier"].end(), by_prior["trial"].begin(),
+                             by_prior["trial"].end());
+  by_prior.erase("trial");
+  Draw(std::move(by_prior), &chart);
+  Draw(std::move(by_model), &chart);
+  const double error = MedianError(kernel);
+  return Figure(absl::StrCat("predicted against measured",
+                             error > 0 ? absl::StrFormat(", %.0f %% off after learning",
+                                                         std::max(1.0, 100 * error))
+                                       : ""),
+                chart.ToSvg());
 }
 
 // "91.2 % of the limit (compute), gap 8.8 %: 231 MFLOP at the peak take at least 2.20 ms."
@@ -445,10 +477,11 @@ std::string TuningPage(const TuningState& state, const TuningFacts& facts) {
   for (size_t k = 0; k < summary.by_time.size(); ++k) {
     html += KernelSection(*summary.by_time[k], k + 1, state.elapsed_s);
   }
-  absl::StrAppend(
-      &html, "<footer>Written by hone ", Text(facts.tool_version),
-      ". Point at a dot to read it; a ring took longer than it stands for.</footer>\n<script>\n",
-      kTuningPageScript, "</script>\n</body>\n</html>\n");
+  absl::StrAppend(&html, "<footer>Written by hone ", Text(facts.tool_version),
+                  ". Point at a dot to read it. Pale dots: of earlier sessions, or predicted by "
+                  "the analytic model before anything was learnt; rings: slower than they stand."
+                  "</footer>\n<script>\n",
+                  kTuningPageScript, "</script>\n</body>\n</html>\n");
   return html;
 }
 

@@ -599,6 +599,7 @@ class TuningSession::Impl {
       search.Observe(proposal.candidate, std::nullopt);
       Note(flight.work, flight.batch.candidates(i).measurement(),
            {.predicted_ns = search.PredictedNs(proposal.candidate),
+            .expected_ns = search.ExpectedNs(proposal.candidate),
             .origin = proposal.origin,
             .seconds = ElapsedSeconds()});
     }
@@ -647,6 +648,7 @@ class TuningSession::Impl {
       }
       Note(w, measurement,
            {.predicted_ns = work.search->PredictedNs(candidate),
+            .expected_ns = work.search->ExpectedNs(candidate),
             .origin = flight.proposals[i].origin,
             .seconds = ElapsedSeconds()});
       if (flight.final) continue;

@@ -15,6 +15,7 @@ namespace hone {
 // One candidate that was tried. What a duel measures again is no trial.
 struct Trial {
   double predicted_ns = 0;  // by the prior
+  double expected_ns = 0;   // by the cost model when it was proposed; 0: unknown
   double cost_ns = 0;       // 0: it failed
   pb::FailureKind failure = pb::OK;
   std::string origin;  // "prior", "model", "local", ...

@@ -70,7 +70,11 @@ TuningState OneKernel() {
   kernel.failures = 1;
   kernel.trials = {{.predicted_ns = 3e6, .cost_ns = 4e6, .origin = "prior"},
                    {.predicted_ns = 3.5e6, .failure = pb::TIMEOUT, .origin = "prior", .seconds = 1},
-                   {.predicted_ns = 3.2e6, .cost_ns = 2e6, .origin = "local", .seconds = 2}};
+                   {.predicted_ns = 3.2e6,
+                    .expected_ns = 2.5e6,
+                    .cost_ns = 2e6,
+                    .origin = "local",
+                    .seconds = 2}};
   state.workloads = {kernel};
   state.trials = 2;
   state.elapsed_s = 4;
@@ -104,7 +108,8 @@ TEST(TuningPageTest, ShowsTheCertificateTheCurvesAndWhatFailed) {
   EXPECT_THAT(page, HasSubstr("best so far, against seconds"));
   EXPECT_THAT(page, HasSubstr("predicted against measured"));
   EXPECT_THAT(page, HasSubstr("kernels under the roofline"));
-  EXPECT_THAT(page, HasSubstr("trial 3: 2.00 ms, predicted 3.20 ms, from local"));
+  EXPECT_THAT(page,
+              HasSubstr("trial 3: 2.00 ms, predicted 3.20 ms, after learning 2.50 ms, from local"));
   EXPECT_THAT(page, HasSubstr("trial 2: timeout, predicted 3.50 ms, from prior"));
   EXPECT_THAT(page, HasSubstr("111.0 GFLOP/s fp32"));
   EXPECT_THAT(page, HasSubstr("1 known from before"));

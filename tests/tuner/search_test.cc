@@ -168,7 +168,7 @@ TEST(SearchTest, StopsWhenNothingIsLikelyToWin) {
   }
   double least = cost(search, 0);
   for (int c = 1; c < search.pool_size(); ++c) least = std::min(least, cost(search, c));
-  EXPECT_EQ(search.StopReason(), "nothing likely to win");
+  EXPECT_EQ(search.StopReason(), "no gain likely");
   EXPECT_LE(search.best_ns(), 1.01 * least);
   EXPECT_LT(search.trials(), 150);
 }

@@ -96,6 +96,7 @@ TEST(TuningSessionTest, TunesEveryWorkloadAndEndsWithADuel) {
     double seconds = 0;
     for (const Trial& trial : state.trials) {
       EXPECT_GT(trial.predicted_ns, 0);
+      EXPECT_EQ(trial.expected_ns, 0) << "there is no cost model";
       EXPECT_GE(trial.cost_ns, state.best_ns);
       EXPECT_FALSE(trial.origin.empty());
       ASSERT_TRUE(trial.seconds.has_value());

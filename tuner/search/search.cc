@@ -83,6 +83,11 @@ const std::string& Search::ScheduleText(int candidate) const {
 
 double Search::PredictedNs(int candidate) const { return pool_[candidate].candidate.cost.total_ns; }
 
+double Search::ExpectedNs(int candidate) const {
+  const std::optional<double>& log_ns = pool_[candidate].expected_log_ns;
+  return log_ns ? std::exp(*log_ns) : 0;
+}
+
 double Search::CostNs(int candidate) const { return pool_[candidate].cost_ns.value_or(0); }
 
 bool Search::IsFree(int candidate) const {
@@ -378,7 +383,7 @@ std::string Search::StopReason() const {
   if (roofline_.ns > 0 && best_ns_ * options_.roofline_share <= roofline_.ns) {
     return "at the limit";
   }
-  if (hopeless_) return "nothing likely to win";
+  if (hopeless_) return "no gain likely";
   const int trials = static_cast<int>(curve_.size());
   if (trials >= std::max(options_.patience_from, options_.patience + 1)) {
     const double before = curve_[trials - 1 - options_.patience];

@@ -72,6 +72,8 @@ class Search {
 
   const std::string& ScheduleText(int candidate) const;
   double PredictedNs(int candidate) const;  // by the prior
+  // By the cost model, when the candidate was proposed; 0 while that had learnt nothing.
+  double ExpectedNs(int candidate) const;
   double CostNs(int candidate) const;       // 0: not measured, or it failed
   // Measured candidates, fastest first, at most `count`.
   std::vector<int> Best(int count) const;
