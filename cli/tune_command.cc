@@ -375,6 +375,7 @@ StatusOr<ExitCode> ReplayModel(const TuneOptions& options, Numerics numerics,
   TuningOptions tuning;
   tuning.target = source.target;
   tuning.numerics = numerics;
+  tuning.search.random = options.random;
   tuning.trials_max = static_cast<int>(options.trials);
   tuning.batches_max = static_cast<int>(source.run.batches.size());
   tuning.seed = source.run.seed;
@@ -432,6 +433,7 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   tuning.trials_max = static_cast<int>(options.trials);
   tuning.time_max_ms = static_cast<int64_t>(options.minutes * 60000);
   tuning.seed = static_cast<uint64_t>(options.seed);
+  tuning.search.random = options.random;
   tuning.device = options.device;
   tuning.model_constant_bytes = ModelConstantBytes(plan);
   tuning.client = ClientName();
@@ -508,6 +510,9 @@ Command MakeTuneCommand() {
                   {"--seed", "N", "of everything that is left to chance", &options->seed, false, 0},
                   {"--report", "FILE.html", "write what was seen as a page with curves",
                    &options->report},
+                  {"--random", "",
+                   "no search: measure candidates at random, to record what a space is like",
+                   &options->random},
                   {"--replay", "",
                    "no device: repeat the latest run of this command from its records, and say "
                    "whether it proposes the same",

@@ -178,9 +178,10 @@ class TuningSession::Impl {
       HONE_ASSIGN_OR_RETURN(sketches, DeriveSketches(work.task.workload, work.task.layouts,
                                                      options_.target, options_.numerics));
     }
+    SearchOptions search = options_.search;
+    search.seed = SeedOf(work.task.workload.Key(), options_.seed, 0);
     work.search.emplace(work.task.workload, std::move(sketches), options_.target,
-                        MachineProfile::For(options_.target),
-                        SearchOptions{.seed = SeedOf(work.task.workload.Key(), options_.seed, 0)});
+                        MachineProfile::For(options_.target), search);
     return absl::OkStatus();
   }
 

@@ -21,6 +21,7 @@
 #include "proto/worker.pb.h"
 #include "tuner/cost_model/cost_model.h"
 #include "tuner/measure/measurer.h"
+#include "tuner/search/search.h"
 #include "tuner/space/sketch.h"
 #include "tuner/tuning_state.h"
 
@@ -59,6 +60,7 @@ struct TuningOptions {
   // Time counts as up once so many batches were asked for, duels not counted; 0: no limit. This is
   // how a run that time ended is repeated.
   int batches_max = 0;
+  SearchOptions search;  // but for the seed, which is made of `seed` for each workload
   // Provenance, kept with every record.
   std::string client;
   std::string tool_version;

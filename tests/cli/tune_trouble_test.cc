@@ -9,12 +9,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "cli/exit_code.h"
 #include "db/sqlite_record_store.h"
+#include "tuner/tuning_session.h"
 
 namespace hone {
 namespace {
@@ -80,6 +82,48 @@ TEST_F(TuneTroubleTest, KeepsWhatWasMeasuredAtCtrlCAndGoesOn) {
   EXPECT_GT(after, before);
   // Those of before count; duels come on top.
   EXPECT_LT(after, 150 + before);
+}
+
+TEST_F(TuneTroubleTest, ProposesNothingTwiceAfterItWasKilled) {
+  const std::string tune = "hone tune tiny.onnx --kernel conv3x3_3to16 --trials 60 --db r.db";
+  Shell("hone zoo tiny && { " + tune +
+        " & tune=$!; for attempt in $(seq 300); do sleep 0.1; "
+        "hone records --db r.db 2>/dev/null | grep -q GFLOP && break; done; "
+        "kill -KILL $tune; wait $tune; }");
+  const int64_t before = Records("r.db");
+  EXPECT_GT(before, 0);
+
+  // Its tracker may hold the database for a moment yet.
+  EXPECT_EQ(Shell("for attempt in $(seq 100); do " + tune + " && exit 0; sleep 0.1; done; exit 1"),
+            0)
+      << Read("err.txt");
+  const auto store = SqliteRecordStore::Open({.path = folder_ / "r.db"});
+  ASSERT_TRUE(store.ok()) << store.status();
+  const auto records = (*store)->Query({});
+  ASSERT_TRUE(records.ok()) << records.status();
+  EXPECT_GT(static_cast<int64_t>(records->size()), before);
+  std::set<std::string> runs;
+  std::set<std::string> tried;
+  for (const pb::Record& record : *records) {
+    runs.insert(record.run_id());
+    if (record.origin() == kDuelOrigin) continue;
+    EXPECT_TRUE(tried.insert(record.schedule()).second) << "tried twice: " << record.schedule();
+  }
+  EXPECT_EQ(runs.size(), 2u);
+  EXPECT_LE(tried.size(), 60u);
+
+  // It knows all that the first run measured: it repeats its own proposals from that.
+  EXPECT_EQ(Shell(tune + " --replay"), 0) << Read("out.txt") << Read("err.txt");
+}
+
+TEST_F(TuneTroubleTest, SaysThatThereIsNoRunToReplay) {
+  EXPECT_EQ(Shell("hone zoo tiny && hone tune tiny.onnx --replay --db none.db"),
+            static_cast<int>(ExitCode::kFile));
+  EXPECT_THAT(Read("err.txt"), HasSubstr("none.db: no such database"));
+  EXPECT_EQ(Shell("hone tune tiny.onnx --kernel matmul --trials 1 --db r.db && "
+                  "hone tune tiny.onnx --replay --db r.db --seed 77"),
+            static_cast<int>(ExitCode::kFile));
+  EXPECT_THAT(Read("err.txt"), HasSubstr("no run of these kernels with seed 77"));
 }
 
 TEST_F(TuneTroubleTest, MeasuresNothingTwice) {

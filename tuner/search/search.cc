@@ -67,7 +67,8 @@ Search::Search(const Workload& workload, std::vector<Sketch> sketches, const Tar
     pool_.push_back(std::move(entry));
     // Two sketches may give one schedule; it is tried once.
     const int added = static_cast<int>(pool_.size()) - 1;
-    if (!by_text_.emplace(ScheduleText(added), added).second) {
+    const bool is_new = by_text_.emplace(ScheduleText(added), added).second;
+    if (!is_new || (options_.admits && !options_.admits(ScheduleText(added)))) {
       pool_.back().proposed = true;
     }
   }
@@ -261,8 +262,24 @@ Search::Outlook Search::LookAhead(const CostModel& model, double curiosity) {
   return outlook;
 }
 
+void Search::ProposeRandom(int count, std::vector<Proposal>* proposals) {
+  std::vector<int> free;
+  for (int c = 0; c < static_cast<int>(pool_.size()); ++c) {
+    if (IsFree(c)) free.push_back(c);
+  }
+  while (static_cast<int>(proposals->size()) < count && !free.empty()) {
+    const size_t which = Random(free.size());
+    Take(free[which], "random", proposals);
+    free.erase(free.begin() + static_cast<int64_t>(which));
+  }
+}
+
 std::vector<Proposal> Search::Propose(int count, const CostModel& model, double curiosity) {
   std::vector<Proposal> proposals;
+  if (options_.random) {
+    ProposeRandom(count, &proposals);
+    return proposals;
+  }
   if (best_ns_ == 0) {
     ProposeFirst(count, model, &proposals);
     return proposals;
@@ -379,7 +396,7 @@ std::string Search::StopReason() const {
     return !entry.proposed && !entry.observed;
   });
   if (all) return "all were tried";
-  if (best_ns_ == 0) return "";
+  if (best_ns_ == 0 || options_.random) return "";
   if (roofline_.ns > 0 && best_ns_ * options_.roofline_share <= roofline_.ns) {
     return "at the limit";
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <random>
@@ -29,6 +30,11 @@ struct SearchOptions {
   // as likely as this to gain 1 %.
   int chance_from = 24;
   double least_chance = 0.05;
+  // For studies of the search. `random`: proposes at random until all were tried, to record what a
+  // space is like. `admits`: the space is what it admits of the pool, so that a search can be tried
+  // on a part of a space that is recorded; null admits all.
+  bool random = false;
+  std::function<bool(const std::string& schedule)> admits;
 };
 
 // How big the batch is that comes after `trials` measured candidates: 8, 8, then 16.
@@ -116,6 +122,7 @@ class Search {
   int Find(int sketch, const Assignment& assignment) const;   // -1: not in the pool
   std::vector<int> Neighbours(int candidate) const;
   void ProposeFirst(int count, const CostModel& model, std::vector<Proposal>* proposals);
+  void ProposeRandom(int count, std::vector<Proposal>* proposals);
   // The first of `order` that are free, each of another stratum; and no sketch takes more than
   // half of `count`.
   void TakeVaried(const std::vector<int>& order, int count, int most, absl::string_view origin,
