@@ -4,10 +4,10 @@
 // sqrt((kurtosis - 1) / n) of it, and the ratio of two such by sqrt(2) as much; a candidate may lie
 // kDeviations of that above the bound:
 //
-//   rms_error_max = factor * sequential rms error * exp(kDeviations / 2 * sqrt(2 (kurtosis - 1) /
-//   n))
+//   chance        = exp(kDeviations / 2 * sqrt(2 * (kurtosis - 1) / n))
+//   rms_error_max = factor * chance * sequential rms error
 //
-// which is 1.2 times the bound at 2,048 points and 2.2 times at 128. The kurtosis is measured, but
+// where chance is 1.2 at 2,048 points and 2.2 at 128. The kurtosis is measured, but
 // not believed below 7, that of rounding errors along a random walk, which sums of N(0,1) products
 // are: the variance of the error is the integral W of the squared walk, and 3 E[W^2] / E[W]^2 = 7.
 // Points that share a sum share its error and count as one.
