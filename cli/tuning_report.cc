@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "cli/quantity.h"
 #include "cli/table.h"
 #include "cli/tuning_summary.h"
@@ -13,7 +12,7 @@
 namespace hone {
 namespace {
 
-constexpr size_t kPlacesToGain = 3;
+constexpr size_t kPlacesShown = 3;
 // Of what is left in the model; less is not worth a line.
 constexpr double kWorthALine = 0.05;
 
@@ -28,39 +27,28 @@ std::string Gain(double default_ns, double best_ns) {
 }
 
 std::string Kernels(const TuningSummary& summary, int width) {
-  std::vector<Column> columns = {{"kernel"},
-                                 {"calls", Align::kRight},
-                                 {"default", Align::kRight},
-                                 {"tuned", Align::kRight},
-                                 {"gain", Align::kRight},
-                                 {"of limit", Align::kRight},
-                                 {"trials", Align::kRight}};
-  if (!summary.failures.empty()) columns.push_back({"failed", Align::kRight});
-  columns.push_back({"ended"});
-  Table table(columns);
-  auto add_row = [&](std::vector<std::string> cells, int64_t failures, const std::string& ended) {
-    if (!summary.failures.empty()) cells.push_back(absl::StrCat(failures));
-    cells.push_back(ended);
-    table.AddRow(std::move(cells));
-  };
-  int64_t failures = 0;
+  Table table({{"kernel"},
+               {"calls", Align::kRight},
+               {"default", Align::kRight},
+               {"tuned", Align::kRight},
+               {"gain", Align::kRight},
+               {"of limit", Align::kRight},
+               {"trials", Align::kRight},
+               {"ended"}});
   for (const WorkloadState* workload : summary.by_time) {
-    failures += workload->failures;
     // What is wrong with a kernel that could not be measured is long, and is said as a warning.
     const std::string ended = !(workload->best_ns > 0)   ? "not tuned"
                               : workload->reason.empty() ? "stopped"
                                                          : workload->reason;
-    add_row({workload->name, absl::StrCat(workload->calls), FormatNanos(workload->default_ns),
-             FormatNanos(workload->best_ns), Gain(workload->default_ns, workload->best_ns),
-             LimitCell(*workload), absl::StrCat(workload->trials.size())},
-            workload->failures, ended);
+    table.AddRow({workload->name, absl::StrCat(workload->calls), FormatNanos(workload->default_ns),
+                  FormatNanos(workload->best_ns), Gain(workload->default_ns, workload->best_ns),
+                  LimitCell(*workload), absl::StrCat(workload->trials.size()), ended});
   }
   table.AddRule();
-  add_row({"the whole model", absl::StrCat(summary.calls), FormatNanos(summary.default_ns),
-           FormatNanos(summary.best_ns), Gain(summary.default_ns, summary.best_ns),
-           FormatShare(summary.best_ns > 0 ? summary.limit_ns / summary.best_ns : 0),
-           absl::StrCat(summary.trials)},
-          failures, "");
+  table.AddRow({"the whole model", absl::StrCat(summary.calls), FormatNanos(summary.default_ns),
+                FormatNanos(summary.best_ns), Gain(summary.default_ns, summary.best_ns),
+                FormatShare(summary.best_ns > 0 ? summary.limit_ns / summary.best_ns : 0),
+                absl::StrCat(summary.trials), ""});
   return table.Render(width);
 }
 
@@ -73,7 +61,7 @@ std::string LeftToGain(const TuningSummary& summary) {
                    });
   std::string text = absl::StrCat("left to gain, down to the limit: ", FormatNanos(summary.left_ns),
                                   "; most in\n");
-  for (size_t i = 0; i < std::min(kPlacesToGain, by_left.size()); ++i) {
+  for (size_t i = 0; i < std::min(kPlacesShown, by_left.size()); ++i) {
     const double left_ns = LeftNanos(*by_left[i]);
     if (left_ns < kWorthALine * summary.left_ns) break;
     absl::StrAppendFormat(&text, "  %-28s %8s, gap %s\n", Shorten(by_left[i]->name, 28),
@@ -82,15 +70,28 @@ std::string LeftToGain(const TuningSummary& summary) {
   return text;
 }
 
+// "failed: 3 trials, 2 by timeout, 1 by crash; most in", and those kernels.
 std::string Failures(const TuningSummary& summary) {
   if (summary.failures.empty()) return "";
-  return absl::StrCat("failed: ",
-                      absl::StrJoin(summary.failures, ", ",
-                                    [](std::string* out, const auto& failure) {
-                                      absl::StrAppend(out, failure.second, " by ",
-                                                      FailureText(failure.first));
-                                    }),
-                      "\n");
+  int64_t trials = 0;
+  std::string kinds;
+  for (const auto& [kind, count] : summary.failures) {
+    trials += count;
+    absl::StrAppend(&kinds, ", ", count, " by ", FailureText(kind));
+  }
+  std::string text =
+      absl::StrCat("failed: ", trials, trials == 1 ? " trial" : " trials", kinds, "; most in\n");
+  std::vector<const WorkloadState*> by_failures = summary.by_time;
+  std::stable_sort(by_failures.begin(), by_failures.end(),
+                   [](const WorkloadState* left, const WorkloadState* right) {
+                     return left->failures > right->failures;
+                   });
+  for (size_t i = 0; i < std::min(kPlacesShown, by_failures.size()); ++i) {
+    if (by_failures[i]->failures == 0) break;
+    absl::StrAppendFormat(&text, "  %-28s %8d of %d\n", Shorten(by_failures[i]->name, 28),
+                          by_failures[i]->failures, by_failures[i]->trials.size());
+  }
+  return text;
 }
 
 std::string Limit(const TuningState& state, const Target& target) {
