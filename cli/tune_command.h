@@ -22,7 +22,7 @@ struct TuneOptions {
   std::string device;
   int64_t seed = 1;
   std::string numerics = "fp32";
-  std::string report;  // file of the page; "": none
+  std::string report;   // file of the page; "": none
   bool random = false;  // no search: candidates at random, to study searches with
   bool replay = false;  // no device: the latest run is repeated from its records
 };

@@ -80,7 +80,7 @@ class Search {
   double PredictedNs(int candidate) const;  // by the prior
   // By the cost model, when the candidate was proposed; 0 while that had learnt nothing.
   double ExpectedNs(int candidate) const;
-  double CostNs(int candidate) const;       // 0: not measured, or it failed
+  double CostNs(int candidate) const;  // 0: not measured, or it failed
   // Measured candidates, fastest first, at most `count`.
   std::vector<int> Best(int count) const;
   double best_ns() const { return best_ns_; }  // 0 before the first success
