@@ -3,6 +3,7 @@
 // region of an attached stage is what its readers' index maps make of these ranges.
 #include "compiler/lower/build_loops.h"
 
+#include <algorithm>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -114,11 +115,54 @@ class LoopBuilder {
     return nullptr;
   }
 
+  // Whether tiles of two sizes can share one loop: nothing wants to know how long the inner loop
+  // is. It is an ordinary loop, and no stage is computed between the two.
+  bool IsRagged(const StageNest& nest, const TileSplit& tile) const {
+    const std::string inner = tile.axis + ".1";
+    const auto at = std::find(nest.order.begin(), nest.order.end(), inner);
+    if (tile.multiple != 0 || at == nest.order.end() || nest.kinds.count(inner)) return false;
+    const auto block = std::find(nest.order.begin(), nest.order.end(), nest.microkernel);
+    if (block <= at && block != nest.order.end()) return false;
+    const auto holds_outer = [&](const std::string& loop) {
+      return Holds(nest, loop, tile.axis + ".0");
+    };
+    if (std::any_of(at, nest.order.end(), holds_outer)) return false;
+    bool open = false;
+    for (auto loop = nest.order.begin(); loop != at; ++loop) {
+      open |= holds_outer(*loop);
+      if (!open) continue;
+      for (const StageNest& stage : nest_.stages) {
+        if (stage.placement == Placement::kAt && stage.host == nest.stage.name &&
+            stage.host_loop == *loop) {
+          return false;
+        }
+      }
+    }
+    return open;
+  }
+
+  // Whether the loop is the axis, or a part or a fusion of it.
+  static bool Holds(const StageNest& nest, const std::string& loop, const std::string& axis) {
+    if (loop == axis) return true;
+    for (const Fusion& fusion : nest.fusions) {
+      if (fusion.name == loop) {
+        return Holds(nest, fusion.outer, axis) || Holds(nest, fusion.inner, axis);
+      }
+    }
+    for (const TileSplit& tile : nest.tiles) {
+      if (loop == tile.axis + ".0" || loop == tile.axis + ".1") return Holds(nest, tile.axis, axis);
+    }
+    return false;
+  }
+
   // The stretch of a tiled axis, if the choice is made or there is only one.
   StatusOr<TileStretch> StretchOf(OpenStage& s, const TileSplit& tile) {
     auto chosen = s.chosen.find(tile.axis);
     if (chosen != s.chosen.end()) return chosen->second;
     HONE_ASSIGN_OR_RETURN(Expr extent, ExtentOf(s, tile.axis));
+    if (IsRagged(*s.nest, tile) && extent.IsInt()) {
+      return RaggedStretch(extent->int_value, tile.size);
+    }
     std::vector<TileStretch> stretches = TileStretches(extent, tile.size, tile.multiple);
     if (stretches.size() == 1) return s.chosen[tile.axis] = stretches[0];
     return Illegal(
@@ -142,7 +186,10 @@ class LoopBuilder {
       }
       if (axis == tile.axis + ".1") {
         HONE_ASSIGN_OR_RETURN(TileStretch stretch, StretchOf(s, tile));
-        return Int(stretch.size);
+        if (stretch.larger == 0) return Int(stretch.size);
+        HONE_ASSIGN_OR_RETURN(Span outer, RangeOf(s, tile.axis + ".0"));
+        if (!outer.extent.IsInt(1)) return Int(stretch.size + 1);
+        return Simple(Max(Min(Int(stretch.larger) - outer.base, Int(1)), Int(0)) + stretch.size);
       }
     }
     HONE_CHECK(false) << "no axis " << axis;
@@ -169,6 +216,12 @@ class LoopBuilder {
       HONE_ASSIGN_OR_RETURN(TileStretch stretch, StretchOf(s, *tile));
       HONE_ASSIGN_OR_RETURN(Span outer, RangeOf(s, axis + ".0"));
       HONE_ASSIGN_OR_RETURN(Span inner, RangeOf(s, axis + ".1"));
+      if (stretch.larger > 0) {
+        HONE_CHECK(outer.extent.IsInt(1)) << "tiles of '" << axis << "' are not one by one";
+        return Span{
+            Simple(outer.base * stretch.size + Min(outer.base, Int(stretch.larger)) + inner.base),
+            inner.extent};
+      }
       return Span{Simple(stretch.offset + outer.base * stretch.size + inner.base),
                   Simple((outer.extent - 1) * stretch.size + inner.extent)};
     }
@@ -384,7 +437,10 @@ class LoopBuilder {
   // A tile whose outer loop is `loop`, or fused into it, and whose stretch is not chosen.
   const TileSplit* UndecidedTile(const OpenStage& s, const std::string& loop) const {
     for (const TileSplit& tile : s.nest->tiles) {
-      if (loop == tile.axis + ".0" && !s.chosen.count(tile.axis)) return &tile;
+      if (loop != tile.axis + ".0" || s.chosen.count(tile.axis)) continue;
+      // How many tiles there are of a part is known once its own stretch is.
+      if (const TileSplit* whole = UndecidedTile(s, tile.axis)) return whole;
+      return IsRagged(*s.nest, tile) ? nullptr : &tile;
     }
     for (const Fusion& fusion : s.nest->fusions) {
       if (fusion.name != loop) continue;

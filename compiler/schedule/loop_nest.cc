@@ -98,6 +98,11 @@ StatusOr<size_t> LoopNest::LoopOrError(const StageNest& nest, absl::string_view 
                                                  absl::StrJoin(nest.order, ", ")));
 }
 
+TileStretch RaggedStretch(int64_t extent, int64_t size) {
+  const int64_t tiles = std::max<int64_t>(1, (extent + size - 1) / size);
+  return {Int(0), Int(tiles), extent / tiles, extent % tiles};
+}
+
 std::vector<TileStretch> TileStretches(const Expr& extent, int64_t size, int64_t multiple) {
   std::vector<TileStretch> stretches;
   if (!extent.IsInt()) {

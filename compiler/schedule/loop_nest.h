@@ -83,11 +83,13 @@ struct LoopNest {
   StatusOr<size_t> LoopOrError(const StageNest& stage, absl::string_view loop) const;
 };
 
-// `count` tiles of `size` points each, from `offset` on.
+// `count` tiles of `size` points each, from `offset` on; the first `larger` of them have one point
+// more.
 struct TileStretch {
   Expr offset;
   Expr count;
   int64_t size = 0;
+  int64_t larger = 0;
 };
 
 // The stretches an extent falls into. With multiple 0, tails are balanced: 14 in tiles of 6 is 2
@@ -95,5 +97,8 @@ struct TileStretch {
 // then one tile of as many whole multiples as are left, then single points: 44 in tiles of 16 by 8
 // is 2 of 16, 1 of 8, 4 of 1. An extent that is a parameter: full tiles, then single points.
 std::vector<TileStretch> TileStretches(const Expr& extent, int64_t size, int64_t multiple);
+
+// The balanced tiles of a constant extent as one stretch.
+TileStretch RaggedStretch(int64_t extent, int64_t size);
 
 }  // namespace hone

@@ -245,7 +245,7 @@ hole rows in 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14
 hole block in 1, 2, 4, 7, 14, 28, 56
 require floordiv(width,8)*rows+floordiv(width,8)+1<=16
 require 7<=floordiv(width,8)*rows
-require floordiv(width,8)*rows*depth<=256
+require floordiv(width,8)*rows*depth<=128
 schedule/1
 layout x 0,1/8,2,3,1%8
 layout y 0,1/8,2,3,1%8
@@ -392,7 +392,7 @@ hole depth in 1, 2, 4, 8, 16
 hole rows in 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
 require floordiv(width,8)*rows+floordiv(width,8)+1<=16
 require 7<=floordiv(width,8)*rows
-require floordiv(width,8)*rows*depth<=256
+require floordiv(width,8)*rows*depth<=128
 schedule/1
 accumulate y
 cache w y.a

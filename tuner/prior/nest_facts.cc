@@ -504,7 +504,8 @@ class NestAnalyzer::Analysis {
                                              static_cast<int64_t>(std::max(1.0, facts->lanes)));
         loads *= facts->vectors * (read == VectorRead::kGather ? facts->lanes : 1);
       }
-      facts->block_loads += loads * (access.padded ? 3 : 1);
+      // Padding is a choice at every read, except in blocks, which leave padded points out.
+      facts->block_loads += loads * (access.padded && !facts->microkernel ? 3 : 1);
     }
   }
 

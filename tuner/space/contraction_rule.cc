@@ -152,7 +152,7 @@ class ContractionSketch {
       }
       writer_.Require(absl::StrCat(points, "+", mv, "+1 <= ", registers));
       writer_.Require(absl::StrCat((MostAccumulators(widths, lanes) + 1) / 2, " <= ", points));
-      writer_.Require(absl::StrCat(points, "*depth <= ", input_.block_operations));
+      writer_.Require(absl::StrCat(points, "*depth <= ", kMaxBlockOperations));
     }
     if (order_ == Order::kPanelOuter && has_block()) {
       const int64_t extent = Extent(roles_.block);
@@ -170,8 +170,7 @@ class ContractionSketch {
       writer_.Require("floormod(chunk,depth) == 0");
     }
     if (order_ == Order::kRowBlocks) {
-      block_ =
-          writer_.Hole("block", DistinctTiles(Extent(roles_.row), {32, 64, 96, 128, 192, 256}));
+      block_ = writer_.Hole("block", DistinctTiles(Extent(roles_.row), {8, 16, 24, 32, 48, 64}));
     }
   }
 
@@ -241,40 +240,46 @@ class ContractionSketch {
     const int64_t lanes = input_.target.FloatLanes();
     const std::string& y = output();
     const std::string panel = roles_.panel_out;
-    std::string row = roles_.row_out;
+    const std::string row = roles_.row_out;
+    std::string rows = row + ".0";  // the loop over row tiles
     writer_.Line("tile ", y, " ", panel, " ", width_, " by ", lanes);
-    std::vector<std::string> inner;
-    if (order_ == Order::kRowBlocks) {
-      writer_.Line("tile ", y, " ", row, " ", block_);
-      outside_.push_back(row + ".0");
-      row += ".1";
-    }
     if (has_row()) {
       // Packed rows keep their panels whole; others have balanced tails.
       writer_.Line("tile ", y, " ", row, " ", rows_, PacksBroadcastSide() ? " by 1" : "");
+    }
+    // Blocks are made of register tiles, so that they bring no tails of their own.
+    if (order_ == Order::kRowBlocks) {
+      writer_.Line("tile ", y, " ", rows, " ", block_);
+      outside_.push_back(rows + ".0");
+      rows += ".1";
     }
     for (size_t i = 0; i < roles_.outer_out.size(); ++i) {
       outside_.insert(outside_.begin() + i, roles_.outer_out[i]);
     }
     const bool block_tiled = order_ == Order::kPanelOuter && has_block();
-    if (block_tiled) writer_.Line("tile ", y, " ", roles_.block_out, " ", block_);
-    std::string block = roles_.block_out + (block_tiled ? ".1" : "");
+    std::string block = roles_.block_out;
     const std::string down = block + ".1";
     if (TilesDown()) {
       writer_.Line("tile ", y, " ", block, " ", down_);
       block += ".0";
     }
-    if (has_block()) outside_.push_back(block_tiled ? roles_.block_out + ".0" : block);
+    if (block_tiled) {
+      writer_.Line("tile ", y, " ", block, " ", block_);
+      outside_.push_back(block + ".0");
+      block += ".1";
+    } else if (has_block()) {
+      outside_.push_back(block);
+    }
     copy_depth_ = outside_.size();
     if (order_ == Order::kPanelInner) {
-      if (has_row()) outside_.push_back(row + ".0");
+      if (has_row()) outside_.push_back(rows);
       outside_.push_back(panel + ".0");
       parallel_depth_ = copy_depth_ + (has_row() ? 1 : 0);
     } else {
       outside_.push_back(panel + ".0");
       parallel_depth_ = outside_.size();
       if (block_tiled) outside_.push_back(block);
-      if (has_row()) outside_.push_back(row + ".0");
+      if (has_row()) outside_.push_back(rows);
     }
     std::vector<std::string> all = outside_;
     if (TilesDown()) all.push_back(down);
@@ -322,6 +327,15 @@ class ContractionSketch {
     loops.push_back(roles_.panel_out + ".1");
     writer_.Line("reorder ", y, " ", absl::StrJoin(loops, " "));
     writer_.Line("vectorize ", y, " ", roles_.panel_out, ".1");
+    // The sums wait in memory as they leave the registers: vectors side by side.
+    std::vector<std::string> layout;
+    std::string panel_part;
+    for (size_t d = 0; d < input_.anchor->stage.dims.size(); ++d) {
+      const bool is_panel = input_.anchor->stage.dims[d].name == roles_.panel;
+      (is_panel ? panel_part : layout.emplace_back()) = absl::StrCat(d);
+    }
+    layout.push_back(panel_part);
+    writer_.Line("layout ", c, " ", absl::StrJoin(layout, ","));
     writer_.Line("tile ", c, " ", roles_.main, " ", chunk_);
     writer_.Line("split_reduce ", c, " ", roles_.main, ".0");
     if (input_.target.threads > 1) place = writer_.FuseParallel(y, outside);

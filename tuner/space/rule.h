@@ -17,7 +17,7 @@
 namespace hone {
 
 // Vector operations of one straight-line block; more compile slowly and gain nothing.
-inline constexpr int64_t kMaxBlockOperations = 256;
+inline constexpr int64_t kMaxBlockOperations = 128;
 
 // What a rule sees: the workload after its elementwise stages were written into their readers.
 struct RuleInput {
@@ -26,7 +26,6 @@ struct RuleInput {
   SketchWriter begin;  // holds the schedule lines that made `nest`; every sketch goes on from it
   const StageNest* anchor = nullptr;  // the one reduction, read by `output` alone; null if none
   const StageNest* output = nullptr;  // the last stage
-  int64_t block_operations = kMaxBlockOperations;
   Numerics numerics = Numerics::kFp32;  // that the sketches must keep to
 };
 

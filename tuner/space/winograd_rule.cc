@@ -347,8 +347,6 @@ class WinogradSketch {
     Target one_thread = input_.target;
     one_thread.threads = 1;  // the strips or groups around have them all
     RuleInput input{nest_, one_thread, writer_};
-    // Half as much to compile beside the transforms' code; as fast.
-    input.block_operations = kMaxBlockOperations / 2;
     input.output = nest_.FindStage(products_);
     input.anchor = nest_.FindStage(products_ + ".a");
     return ContractionRule(input);
