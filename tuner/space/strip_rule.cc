@@ -174,7 +174,7 @@ class StripSketch {
       }
       const std::string name = absl::StrCat("depth", p + 1);
       depths_.push_back(writer_.Hole(name, depths));
-      writer_.Require(absl::StrCat(mv, "*rows*", name, " <= ", input_.block_operations));
+      writer_.Require(absl::StrCat(mv, "*rows*", name, " <= ", kMaxBlockOperations));
     }
   }
 
