@@ -12,6 +12,7 @@
 #include "compiler/ir/tensor.h"
 #include "compiler/operators/convolution.h"
 #include "compiler/operators/pooling.h"
+#include "compiler/operators/row_chain.h"
 
 namespace hone {
 
@@ -51,6 +52,11 @@ struct SoftmaxOp {  // x, normalised over dimensions [first, first + count)
   int count = 1;
   bool log = false;
 };
+struct RowChainOp {  // operators/row_chain.h: inputs are the chain's operands
+  std::vector<int64_t> shape;
+  int first = 0;
+  std::vector<RowStage> stages;
+};
 struct BatchNormOp {  // x [N,C,...], scale, bias, mean, variance, each [C]
   double epsilon = 1e-5;
 };
@@ -68,7 +74,7 @@ struct ConcatOp {
 
 using Operator =
     std::variant<ConvolutionOp, ConvolutionTransposeOp, MatMulOp, PoolingOp, ReductionOp, SoftmaxOp,
-                 BatchNormOp, ElementwiseOp, IndexMapOp, ReshapeOp, ConcatOp>;
+                 RowChainOp, BatchNormOp, ElementwiseOp, IndexMapOp, ReshapeOp, ConcatOp>;
 
 // "convolution", "elementwise", ...: for messages and kernel names.
 absl::string_view OperatorName(const Operator& op);

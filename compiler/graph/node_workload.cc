@@ -9,6 +9,7 @@
 #include "compiler/operators/matmul.h"
 #include "compiler/operators/reduction.h"
 #include "compiler/operators/reference.h"
+#include "compiler/operators/row_chain.h"
 #include "compiler/operators/softmax.h"
 
 namespace hone {
@@ -68,23 +69,27 @@ struct Build {
     return SoftmaxWorkload({.x = Shape(0), .first = op.first, .count = op.count, .log = op.log},
                            epilogue);
   }
+  Workload operator()(const RowChainOp& op) const {
+    return RowChainWorkload(
+        {.shape = op.shape, .first = op.first, .stages = op.stages, .operands = OwnOperands()});
+  }
   Workload operator()(const ElementwiseOp&) const { return ElementwiseWorkload(y.shape, epilogue); }
   Workload operator()(const IndexMapOp& op) const {
-    IndexMap map{.y = op.shape, .body = op.body};
-    for (int i = 0; i < node.own_inputs; ++i) {
-      map.operands.push_back(OperandOf(graph, node.inputs[i]));
-    }
-    return IndexMapWorkload(map, epilogue);
+    return IndexMapWorkload({.y = op.shape, .body = op.body, .operands = OwnOperands()}, epilogue);
   }
   Workload operator()(const ConcatOp& op) const {
+    return IndexMapWorkload(Concatenation(OwnOperands(), op.axis), epilogue);
+  }
+  Workload operator()(const BatchNormOp&) const { return Never(); }
+  Workload operator()(const ReshapeOp&) const { return Never(); }
+
+  std::vector<Operand> OwnOperands() const {
     std::vector<Operand> operands;
     for (int i = 0; i < node.own_inputs; ++i) {
       operands.push_back(OperandOf(graph, node.inputs[i]));
     }
-    return IndexMapWorkload(Concatenation(operands, op.axis), epilogue);
+    return operands;
   }
-  Workload operator()(const BatchNormOp&) const { return Never(); }
-  Workload operator()(const ReshapeOp&) const { return Never(); }
 
   Workload Never() const {
     HONE_CHECK(false) << OperatorName(node.op) << " has no workload";

@@ -157,6 +157,12 @@ struct Inference {
     return inputs[0];
   }
 
+  StatusOr<TensorType> operator()(const RowChainOp& op) {
+    TensorType y{DType::kF32, op.shape};
+    if (op.stages.back().per_row) std::fill(y.shape.begin() + op.first, y.shape.end(), 1);
+    return y;
+  }
+
   StatusOr<TensorType> operator()(const BatchNormOp&) {
     HONE_RETURN_IF_ERROR(WantInputs(inputs, 5));
     if (inputs[0].shape.size() < 2) return Bad("its input is ", ToString(inputs[0]));

@@ -108,6 +108,12 @@ const Case kCases[] = {
      "stage inverse f32 [m:12] = 0x1p+0/sqrt(v[m]/0x1.4cp+6+0x1.4f8b58p-17)\n"
      "stage y f32 [m:12,n:83] = (x[m,n]-mean[m])*inverse[m]*g[n]+b[n]\n",
      {"", "", "", ""}},
+    {"workload/1\ninput x f32 [8,27]\nconstant b f32 [27]\noutput y f32 [8,27]\n"
+     "stage s0 f32 [m:8] sum [k:27] = x[m,k]\nstage s1 f32 [m:8] = s0[m]*0x1.2p-5\n"
+     "stage s2 f32 [m:8,n:27] = x[m,n]-s1[m]\nstage s3 f32 [m:8,n:27] = s2[m,n]*s2[m,n]\n"
+     "stage s4 f32 [m:8] sum [k:27] = s3[m,k]\nstage s5 f32 [m:8] = 0x1p+0/sqrt(s4[m])\n"
+     "stage y f32 [m:8,n:27] = s2[m,n]*s5[m]*b[n]\n",
+     {"", "", ""}},
     // rows to one number each, with what is done to it, and all to one
     {"workload/1\ninput x f32 [3,5,41]\nconstant b f32 [5]\noutput y f32 [3,5]\n"
      "stage c f32 [a:3,m:5] sum [k:41] = x[a,m,k]\nstage y f32 [a:3,m:5] = c[a,m]/0x1.48p+5+b[m]\n",

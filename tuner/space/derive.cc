@@ -15,16 +15,21 @@ constexpr Rule kRules[] = {ContractionRule, WinogradRule,    DepthwiseRule,
                            ReductionRule,   ElementwiseRule, CopyRule,
                            StripRule,       RowRule,         GeneralRule};
 
-// Whether writing the stage into its reader would compute something slow again and again: a
-// division or a function, once a row, where the reader goes over all of the row.
-bool RepeatsSlowWork(const LoopNest& nest, const Stage& stage, const Stage& reader) {
+// Readers of so many points a point of the stage make even one operation worth keeping.
+constexpr int64_t kManyReads = 8;
+
+// Whether writing the stage into its reader would compute much again: a division or a function more
+// than once, anything many times (what is known once a row, where the reader goes over the row).
+bool RepeatsWork(const LoopNest& nest, const Stage& stage, const Stage& reader) {
+  bool works = false;
   bool slow = false;
   Visit(stage.body, [&](const Expr& e) {
-    const bool function = e.kind() == ExprKind::kUnary && e->unary != UnaryOp::kNeg &&
-                          e->unary != UnaryOp::kAbs && e->unary != UnaryOp::kNot;
-    const bool division = e.kind() == ExprKind::kBinary && IsFloat(e.type().dtype) &&
-                          (e->binary == BinaryOp::kDiv || e->binary == BinaryOp::kPow);
-    slow |= function || division;
+    if (!IsFloat(e.type().dtype)) return;
+    const bool unary = e.kind() == ExprKind::kUnary;
+    const bool binary = e.kind() == ExprKind::kBinary;
+    works |= unary || binary || e.kind() == ExprKind::kFma;
+    slow |= unary && e->unary != UnaryOp::kNeg && e->unary != UnaryOp::kAbs;
+    slow |= binary && (e->binary == BinaryOp::kDiv || e->binary == BinaryOp::kPow);
   });
   auto points = [&](const Stage& s) {
     int64_t count = 1;
@@ -33,7 +38,23 @@ bool RepeatsSlowWork(const LoopNest& nest, const Stage& stage, const Stage& read
     }
     return count;
   };
-  return slow && points(reader) > points(stage);
+  return (slow && points(reader) > points(stage)) ||
+         (works && points(reader) >= kManyReads * points(stage));
+}
+
+// Whether computing the stage again for each reader costs no more than keeping it: one operation on
+// what is read, and not the epilogue of a sum, which belongs to the sum's tile.
+bool IsCheapToRepeat(const LoopNest& nest, const Stage& stage) {
+  int operations = 0;
+  bool epilogue = false;
+  Visit(stage.body, [&](const Expr& e) {
+    operations += e.kind() != ExprKind::kLoad && !e.args().empty() && IsFloat(e.type().dtype);
+    if (e.kind() != ExprKind::kLoad) return;
+    const StageNest* read = nest.FindStage(e->name);
+    epilogue |= read != nullptr && read->stage.combiner != Combiner::kNone &&
+                read->stage.dims.size() >= stage.dims.size();
+  });
+  return operations <= 1 && !epilogue;
 }
 
 // Whether `output` reads `anchor` point by point: each index a different dim of the output.
@@ -77,12 +98,14 @@ StatusOr<std::vector<Sketch>> DeriveSketches(const Workload& workload,
     if (layouts[b].IsIdentity()) continue;
     HONE_RETURN_IF_ERROR(Apply(LayoutStep{workload.buffers[b].name, layouts[b]}, nest));
   }
-  // Elementwise stages are written into their readers; a stage that several read would be computed
-  // several times, and stays.
+  // Elementwise stages are written into their readers, unless that computes again what costs more
+  // than to be kept.
   for (const Stage& stage : workload.stages) {
     const std::vector<std::string> readers = nest.ConsumersOf(stage.name);
-    if (stage.combiner != Combiner::kNone || readers.size() != 1) continue;
-    if (RepeatsSlowWork(nest, stage, nest.FindStage(readers[0])->stage)) continue;
+    if (stage.combiner != Combiner::kNone || readers.empty()) continue;
+    const Stage& now = nest.FindStage(stage.name)->stage;  // others may be written into it
+    if (readers.size() > 1 && !IsCheapToRepeat(nest, now)) continue;
+    if (RepeatsWork(nest, now, nest.FindStage(readers[0])->stage)) continue;
     const InlineStep step{stage.name};
     if (Apply(step, nest).ok()) absl::StrAppend(&first_lines, ToString(step), "\n");
   }

@@ -1,0 +1,169 @@
+// Chains over rows become one kernel each, and compute what their nodes did.
+#include <random>
+
+#include "compiler/graph/evaluate_plan.h"
+#include "compiler/graph/graph_builder.h"
+#include "compiler/graph/partition.h"
+#include "compiler/graph/plan_model.h"
+#include "gtest/gtest.h"
+
+namespace hone {
+namespace {
+
+Expr V(int i) { return EpilogueOperand(i, DType::kF32); }
+
+Tensor Random(const std::vector<int64_t>& shape, int seed) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  Tensor tensor = Tensor::Zeros(DType::kF32, shape);
+  for (int64_t i = 0; i < tensor.ElementCount(); ++i) tensor.Set(i, uniform(random));
+  return tensor;
+}
+
+// Builds graphs of rows; every step is known to fit.
+class Net {
+ public:
+  int Input(const std::string& name, const std::vector<int64_t>& shape) {
+    return builder_.Input(name, {DType::kF32, shape});
+  }
+  int Weights(const std::vector<int64_t>& shape) {
+    return builder_.Constant(Random(shape, ++seed_), "w");
+  }
+  int Elementwise(std::vector<int> values, const Expr& e) {
+    return Must(builder_.Elementwise("e", std::move(values), e));
+  }
+  int MatMul(int x, int w, bool transpose_w = false) {
+    return Must(builder_.Add("matmul", MatMulOp{.transpose_w = transpose_w}, {x, w}));
+  }
+  int Softmax(int x, bool log = false) {
+    const int last = static_cast<int>(builder_.ShapeOf(x).size()) - 1;
+    return Must(builder_.Add("softmax", SoftmaxOp{.first = last, .count = 1, .log = log}, {x}));
+  }
+  // Over the last `count` dimensions.
+  int Mean(int x, int count = 1) {
+    const std::vector<int64_t> shape = builder_.ShapeOf(x);
+    std::vector<bool> reduced(shape.size(), false);
+    int64_t extent = 1;
+    for (size_t d = shape.size() - count; d < shape.size(); ++d) {
+      reduced[d] = true;
+      extent *= shape[d];
+    }
+    const int sum = Must(builder_.Add("sum", ReductionOp{Combiner::kSum, reduced}, {x}));
+    return Elementwise({sum}, V(0) * Float(1.0 / static_cast<double>(extent)));
+  }
+  int LayerNorm(int x, int count = 1) {
+    const int centred = Elementwise({x, Mean(x, count)}, V(0) - V(1));
+    const int variance = Mean(Elementwise({centred}, V(0) * V(0)), count);
+    const int factor =
+        Elementwise({variance}, Float(1) / Unary(UnaryOp::kSqrt, V(0) + Float(1e-5)));
+    const int normal = Elementwise({centred, factor}, V(0) * V(1));
+    const std::vector<int64_t>& shape = builder_.ShapeOf(x);
+    const std::vector<int64_t> row(shape.end() - count, shape.end());
+    return Elementwise({normal, Weights(row), Weights(row)}, V(0) * V(1) + V(2));
+  }
+  void Output(const std::string& name, int value) {
+    ASSERT_TRUE(builder_.Output(name, value).ok());
+  }
+
+  // How many kernels run, after checking that they compute what the graph does node by node.
+  size_t Calls() {
+    const Graph graph = builder_.graph();
+    const auto plan = PlanModel(graph, {});
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    std::map<std::string, Tensor> inputs;
+    for (int value : graph.inputs) {
+      inputs[graph.values[value].name] = Random(graph.ShapeOf(value), ++seed_);
+    }
+    const auto expected = EvaluatePlan(Partition(graph), inputs);
+    const auto actual = EvaluatePlan(*plan, inputs);
+    EXPECT_TRUE(expected.ok() && actual.ok()) << expected.status() << actual.status();
+    for (const auto& [name, tensor] : *expected) {
+      const auto difference = CompareTensors(actual->at(name), tensor, {1e-4, 1e-5});
+      EXPECT_TRUE(difference.ok() && difference->outside == 0) << name;
+    }
+    kernels_.clear();
+    for (const PlanKernel& kernel : plan->kernels) kernels_ += kernel.workload.ToString();
+    return plan->calls.size();
+  }
+  const std::string& kernels() const { return kernels_; }
+
+ private:
+  static int Must(const StatusOr<int>& value) {
+    EXPECT_TRUE(value.ok()) << value.status();
+    return *value;
+  }
+
+  GraphBuilder builder_{"net"};
+  int seed_ = 0;
+  std::string kernels_;
+};
+
+TEST(FuseRowsTest, LayerNormalisationIsOneKernel) {
+  Net net;
+  net.Output("y", net.LayerNorm(net.Input("x", {2, 5, 12})));
+  EXPECT_EQ(net.Calls(), 1u);
+  EXPECT_EQ(net.kernels(),
+            "workload/1\n"
+            "input x f32 [10,12]\n"
+            "constant b f32 [12]\n"
+            "constant b2 f32 [12]\n"
+            "output y f32 [10,12]\n"
+            "stage s0 f32 [m:10] sum [k:12] = x[m,k]\n"
+            "stage s1 f32 [m:10] = s0[m]*0x1.5555555555555p-4\n"
+            "stage s2 f32 [m:10,n:12] = x[m,n]-s1[m]\n"
+            "stage s3 f32 [m:10,n:12] = s2[m,n]*s2[m,n]\n"
+            "stage s4 f32 [m:10] sum [k:12] = s3[m,k]\n"
+            "stage s5 f32 [m:10] = 0x1p+0/sqrt(s4[m]*0x1.5555555555555p-4+0x1.4f8b588e368f1p-17)\n"
+            "stage y f32 [m:10,n:12] = s2[m,n]*s5[m]*b[n]+b2[n]\n");
+}
+
+TEST(FuseRowsTest, RowsMayHaveSeveralDimensions) {
+  Net net;
+  net.Output("y", net.LayerNorm(net.Input("x", {3, 4, 6}), 2));
+  EXPECT_EQ(net.Calls(), 1u);
+}
+
+TEST(FuseRowsTest, BlocksOfATransformerKeepTheirChainsApart) {
+  Net net;
+  const int x = net.Input("x", {1, 6, 16});
+  const int inner = net.LayerNorm(x);
+  const int hidden = net.MatMul(inner, net.Weights({16, 24}));
+  const int back = net.MatMul(hidden, net.Weights({24, 16}));
+  // The residual is read before the chain and after it.
+  const int sum = net.Elementwise({back, inner}, V(0) + V(1));
+  net.Output("y", net.LayerNorm(sum));
+  EXPECT_EQ(net.Calls(), 4u);  // two chains, two products, the second with its residual
+}
+
+TEST(FuseRowsTest, SoftmaxTakesWhatStandsAroundIt) {
+  for (bool log : {false, true}) {
+    Net net;
+    const int x = net.Input("x", {2, 3, 4, 7});
+    const int mask = net.Input("mask", {2, 1, 1, 7});
+    const int scaled = net.Elementwise({x, mask}, V(0) * Float(0.25) + V(1));
+    net.Output("y", net.Elementwise({net.Softmax(scaled, log)}, V(0) + Float(1)));
+    EXPECT_EQ(net.Calls(), 1u);
+  }
+}
+
+TEST(FuseRowsTest, ASecondResultStaysOutside) {
+  Net net;
+  const int x = net.Input("x", {4, 9});
+  const int mean = net.Mean(x);
+  net.Output("mean", mean);
+  net.Output("y", net.Elementwise({x, mean}, V(0) - V(1)));
+  EXPECT_EQ(net.Calls(), 2u);
+}
+
+TEST(FuseRowsTest, WhatDependsOnTheChainOutsideOfItDoesNotJoin) {
+  Net net;
+  const int x = net.Input("x", {4, 8});
+  const int centred = net.Elementwise({x, net.Mean(x)}, V(0) - V(1));
+  const int product = net.MatMul(centred, net.Weights({8, 8}));
+  const int deviation = net.Mean(net.Elementwise({centred, product}, V(0) * V(1)));
+  net.Output("y", net.Elementwise({centred, deviation}, V(0) * V(1)));
+  EXPECT_LE(net.Calls(), 3u);
+}
+
+}  // namespace
+}  // namespace hone
