@@ -22,6 +22,7 @@ absl::string_view OperatorName(const Operator& op) {
     absl::string_view operator()(const PoolingOp&) { return "pooling"; }
     absl::string_view operator()(const ReductionOp&) { return "reduction"; }
     absl::string_view operator()(const SoftmaxOp&) { return "softmax"; }
+    absl::string_view operator()(const AttentionOp&) { return "attention"; }
     absl::string_view operator()(const RowChainOp&) { return "row_chain"; }
     absl::string_view operator()(const BatchNormOp&) { return "batch_norm"; }
     absl::string_view operator()(const ElementwiseOp&) { return "elementwise"; }

@@ -52,6 +52,10 @@ struct SoftmaxOp {  // x, normalised over dimensions [first, first + count)
   int count = 1;
   bool log = false;
 };
+struct AttentionOp {  // operators/attention.h: q, k, v, then the score's operands
+  bool transpose_k = false;
+  Expr score;  // empty for nothing
+};
 struct RowChainOp {  // operators/row_chain.h: inputs are the chain's operands
   std::vector<int64_t> shape;
   int first = 0;
@@ -72,9 +76,9 @@ struct ConcatOp {
   int axis = 0;
 };
 
-using Operator =
-    std::variant<ConvolutionOp, ConvolutionTransposeOp, MatMulOp, PoolingOp, ReductionOp, SoftmaxOp,
-                 RowChainOp, BatchNormOp, ElementwiseOp, IndexMapOp, ReshapeOp, ConcatOp>;
+using Operator = std::variant<ConvolutionOp, ConvolutionTransposeOp, MatMulOp, PoolingOp,
+                              ReductionOp, SoftmaxOp, AttentionOp, RowChainOp, BatchNormOp,
+                              ElementwiseOp, IndexMapOp, ReshapeOp, ConcatOp>;
 
 // "convolution", "elementwise", ...: for messages and kernel names.
 absl::string_view OperatorName(const Operator& op);

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "compiler/graph/shape_inference.h"
+#include "compiler/operators/attention.h"
 #include "compiler/operators/elementwise.h"
 #include "compiler/operators/index_map.h"
 #include "compiler/operators/matmul.h"
@@ -68,6 +69,14 @@ struct Build {
   Workload operator()(const SoftmaxOp& op) const {
     return SoftmaxWorkload({.x = Shape(0), .first = op.first, .count = op.count, .log = op.log},
                            epilogue);
+  }
+  Workload operator()(const AttentionOp& op) const {
+    const std::vector<Operand> operands = OwnOperands();
+    return AttentionWorkload({.q = operands[0],
+                              .k = operands[1],
+                              .transpose_k = op.transpose_k,
+                              .v = operands[2],
+                              .score = {op.score, {operands.begin() + 3, operands.end()}}});
   }
   Workload operator()(const RowChainOp& op) const {
     return RowChainWorkload(

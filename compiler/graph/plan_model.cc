@@ -4,6 +4,7 @@
 #include "compiler/graph/fold_batch_norm.h"
 #include "compiler/graph/fold_constants.h"
 #include "compiler/graph/fuse.h"
+#include "compiler/graph/fuse_attention.h"
 #include "compiler/graph/fuse_rows.h"
 #include "compiler/graph/partition.h"
 #include "compiler/graph/simplify.h"
@@ -17,6 +18,7 @@ StatusOr<ModelPlan> PlanModel(Graph graph, const PlanOptions& options) {
   Simplify(graph);
   FoldBatchNorm(graph);
   Fuse(graph);
+  FuseAttention(graph);
   FuseRows(graph);
   ModelPlan plan = Partition(graph);
   AssignLayouts(plan, options.lanes);

@@ -157,6 +157,12 @@ struct Inference {
     return inputs[0];
   }
 
+  StatusOr<TensorType> operator()(const AttentionOp&) {
+    TensorType y = inputs[0];
+    y.shape.back() = inputs[2].shape.back();
+    return y;
+  }
+
   StatusOr<TensorType> operator()(const RowChainOp& op) {
     TensorType y{DType::kF32, op.shape};
     if (op.stages.back().per_row) std::fill(y.shape.begin() + op.first, y.shape.end(), 1);

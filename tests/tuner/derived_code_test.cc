@@ -143,6 +143,26 @@ const Case kCases[] = {
      "stage c f32 [m:35,o:8] sum [l:16] = e[m,l]*v[l,o]\n"
      "stage y f32 [m:35,o:8] = c[m,o]*inverse[m]\n",
      {"", "", "", ""}},
+    {"workload/1\ninput q f32 [2,3,5,4]\ninput k f32 [2,3,9,4]\ninput v f32 [2,3,9,11]\n"
+     "input b f32 [2,9]\noutput y f32 [2,3,5,11]\n"
+     "stage s f32 [d0:2,d1:3,m:5,n:9] sum [d:4] = q[d0,d1,m,d]*k[d0,d1,n,d]\n"
+     "stage p f32 [d0:2,d1:3,m:5,n:9] = s[d0,d1,m,n]*0x1p-1+b[d0,n]\n"
+     "stage top f32 [d0:2,d1:3,m:5] max [l:9] = p[d0,d1,m,l]\n"
+     "stage e f32 [d0:2,d1:3,m:5,n:9] = exp(p[d0,d1,m,n]-top[d0,d1,m])\n"
+     "stage total f32 [d0:2,d1:3,m:5] sum [l:9] = e[d0,d1,m,l]\n"
+     "stage inverse f32 [d0:2,d1:3,m:5] = 0x1p+0/total[d0,d1,m]\n"
+     "stage c f32 [d0:2,d1:3,m:5,o:11] sum [l:9] = e[d0,d1,m,l]*v[d0,d1,l,o]\n"
+     "stage y f32 [d0:2,d1:3,m:5,o:11] = c[d0,d1,m,o]*inverse[d0,d1,m]\n",
+     {"", "", "", "", ""}},
+    // keys and values known ahead
+    {"workload/1\ninput q f32 [6,8]\nconstant k f32 [19,8]\nconstant v f32 [19,8]\n"
+     "output y f32 [6,8]\nstage s f32 [m:6,n:19] sum [d:8] = q[m,d]*k[n,d]\n"
+     "stage p f32 [m:6,n:19] = s[m,n]\nstage top f32 [m:6] max [l:19] = p[m,l]\n"
+     "stage e f32 [m:6,n:19] = exp(p[m,n]-top[m])\nstage total f32 [m:6] sum [l:19] = e[m,l]\n"
+     "stage inverse f32 [m:6] = 0x1p+0/total[m]\n"
+     "stage c f32 [m:6,o:8] sum [l:19] = e[m,l]*v[l,o]\n"
+     "stage y f32 [m:6,o:8] = c[m,o]*inverse[m]\n",
+     {"", "", "", ""}},
     // a product and the sums of its rows
     {"workload/1\ninput a f32 [24,16]\nconstant w f32 [16,40]\noutput y f32 [24,40]\n"
      "stage c f32 [m:24,n:40] sum [k:16] = a[m,k]*w[k,n]\n"

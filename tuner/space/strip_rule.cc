@@ -72,10 +72,10 @@ std::optional<Pair> FindPair(const RuleInput& input, const StageNest& stage, siz
   for (const Dim& dim : sum.reduce) {
     if (dim.name != pair.main) pair.others.push_back(dim.name);
   }
+  const Buffer* buffer = input.nest.FindBuffer(pair.vector_side.tensor);
   pair.packs = VectorReadOf(input.nest, pair.vector_side, pair.panel, input.target.FloatLanes()) ==
                VectorRead::kGather;
-  const bool can_pack = input.nest.FindBuffer(pair.vector_side.tensor) != nullptr &&
-                        pair.vector_side.PlainIndexOf(pair.panel) >= 0 &&
+  const bool can_pack = buffer != nullptr && pair.vector_side.PlainIndexOf(pair.panel) >= 0 &&
                         pair.vector_side.PlainIndexOf(pair.main) >= 0;
   if (pair.packs && !can_pack) return std::nullopt;
   return pair;
@@ -110,7 +110,7 @@ class StripSketch {
     const std::vector<StageNest>& stages = input_.nest.stages;
     for (size_t s = stages.size() - 1; s-- > 0;) WriteInside(stages[s], place);
     for (const Pair& pair : pairs_) {
-      if (!pair.packs || batch_.empty()) continue;
+      if (!pair.packs || batch_.empty() || IsConstant(pair.vector_side)) continue;
       writer_.Line("at ", pair.vector_side.tensor, "@", pair.sum->stage.name, " ", y, " ", batch_);
     }
     return writer_.Finish();
@@ -132,6 +132,12 @@ class StripSketch {
       if (pair.sum == &sum) return &pair;
     }
     return nullptr;
+  }
+
+  // Constants are packed ahead, in prepare.
+  bool IsConstant(const Access& access) const {
+    const Buffer* buffer = input_.nest.FindBuffer(access.tensor);
+    return buffer != nullptr && buffer->role == BufferRole::kConstant;
   }
 
   // None across the rows: a strip has few.

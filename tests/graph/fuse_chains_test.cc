@@ -1,4 +1,4 @@
-// Chains over rows become one kernel each, and compute what their nodes did.
+// Chains over rows, and attention, become one kernel each and compute what their nodes did.
 #include <random>
 
 #include "compiler/graph/evaluate_plan.h"
@@ -144,6 +144,58 @@ TEST(FuseRowsTest, SoftmaxTakesWhatStandsAroundIt) {
     net.Output("y", net.Elementwise({net.Softmax(scaled, log)}, V(0) + Float(1)));
     EXPECT_EQ(net.Calls(), 1u);
   }
+}
+
+TEST(FuseAttentionTest, ProductSoftmaxProductIsOneKernel) {
+  Net net;
+  const int q = net.Input("q", {2, 3, 5, 4});
+  const int k = net.Input("k", {2, 3, 7, 4});
+  const int v = net.Input("v", {2, 3, 7, 6});
+  const int mask = net.Input("mask", {2, 1, 1, 7});
+  const int scaled = net.Elementwise({net.MatMul(q, k, true)}, V(0) * Float(0.5));
+  const int scores = net.Elementwise({scaled, mask}, V(0) + V(1));
+  net.Output("y", net.MatMul(net.Softmax(scores), v));
+  EXPECT_EQ(net.Calls(), 1u);
+  EXPECT_EQ(net.kernels(),
+            "workload/1\n"
+            "input q f32 [2,3,5,4]\n"
+            "input k f32 [2,3,7,4]\n"
+            "input v f32 [2,3,7,6]\n"
+            "input b f32 [2,7]\n"
+            "output y f32 [2,3,5,6]\n"
+            "stage s f32 [d0:2,d1:3,m:5,n:7] sum [d:4] = q[d0,d1,m,d]*k[d0,d1,n,d]\n"
+            "stage p f32 [d0:2,d1:3,m:5,n:7] = s[d0,d1,m,n]*0x1p-1+b[d0,n]\n"
+            "stage top f32 [d0:2,d1:3,m:5] max [l:7] = p[d0,d1,m,l]\n"
+            "stage e f32 [d0:2,d1:3,m:5,n:7] = exp(p[d0,d1,m,n]-top[d0,d1,m])\n"
+            "stage total f32 [d0:2,d1:3,m:5] sum [l:7] = e[d0,d1,m,l]\n"
+            "stage inverse f32 [d0:2,d1:3,m:5] = 0x1p+0/total[d0,d1,m]\n"
+            "stage c f32 [d0:2,d1:3,m:5,o:6] sum [l:7] = e[d0,d1,m,l]*v[d0,d1,l,o]\n"
+            "stage y f32 [d0:2,d1:3,m:5,o:6] = c[d0,d1,m,o]*inverse[d0,d1,m]\n");
+}
+
+TEST(FuseAttentionTest, WithoutBatchAndScaleToo) {
+  Net net;
+  const int x = net.Input("x", {6, 8});
+  const int k = net.Weights({8, 9});
+  net.Output("y", net.MatMul(net.Softmax(net.MatMul(x, k)), net.Weights({9, 5})));
+  EXPECT_EQ(net.Calls(), 1u);
+}
+
+TEST(FuseAttentionTest, ScoresThatOthersReadStayOutside) {
+  Net net;
+  const int q = net.Input("q", {2, 5, 4});
+  const int weights = net.Softmax(net.MatMul(q, q, true));
+  net.Output("weights", weights);
+  net.Output("y", net.MatMul(weights, q));
+  EXPECT_EQ(net.Calls(), 3u);
+}
+
+TEST(FuseAttentionTest, BatchesMustBeAlike) {
+  Net net;
+  const int q = net.Input("q", {2, 5, 4});
+  const int k = net.Input("k", {1, 7, 4});  // one for both
+  net.Output("y", net.MatMul(net.Softmax(net.MatMul(q, k, true)), net.Input("v", {2, 7, 3})));
+  EXPECT_EQ(net.Calls(), 3u);
 }
 
 TEST(FuseRowsTest, ASecondResultStaysOutside) {
