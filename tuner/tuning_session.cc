@@ -26,7 +26,12 @@ namespace {
 
 constexpr int kRecentTrials = 16;
 constexpr int kReferencesMax = 4;  // schedules tried as the reference before a workload is given up
-constexpr int kBaseRows = 2000;    // of earlier sessions, that the cost model starts from
+constexpr int kLearnFrom = 8;      // measured candidates
+constexpr absl::Duration kGlance = absl::Milliseconds(5);
+// How much of the model's spread counts in favour of a candidate, but in the last batch. On
+// recorded spaces anything from 0 to 1 serves as well.
+constexpr double kCuriosity = 0.5;
+constexpr int kBaseRows = 2000;  // of earlier sessions, that the cost model starts from
 
 // Answers of the builders, from any thread. Outlives the session that asked, since a builder may
 // answer late.
@@ -117,7 +122,7 @@ class TuningSession::Impl {
       if (settled) {
         if (flights_.empty()) break;
         // Spaces are derived one by one, while the first batches are measured already.
-        if (prepared_ < works_.size()) HONE_RETURN_IF_ERROR(PrepareNext());
+        HONE_RETURN_IF_ERROR(PrepareAhead(absl::ZeroDuration()));
       }
       HONE_RETURN_IF_ERROR(TakeBuilds());
       HONE_RETURN_IF_ERROR(TakeResults());
@@ -170,9 +175,22 @@ class TuningSession::Impl {
     return absl::OkStatus();
   }
 
-  // Derives the next workload's space, which takes a while and changes nothing else.
-  Status PrepareNext() {
-    Work& work = works_[prepared_++];
+  // Has the next workload's space derived on a thread beside, and waits up to `patience` for it.
+  Status PrepareAhead(absl::Duration patience) {
+    if (prepared_ == works_.size()) return absl::OkStatus();
+    if (!preparing_.valid()) {
+      preparing_ = std::async(std::launch::async,
+                              [this, work = &works_[prepared_]] { return Prepare(*work); });
+    }
+    if (preparing_.wait_for(absl::ToChronoMilliseconds(patience)) != std::future_status::ready) {
+      return absl::OkStatus();
+    }
+    ++prepared_;
+    return preparing_.get();
+  }
+
+  // Takes a while and changes nothing else.
+  Status Prepare(Work& work) const {
     std::vector<Sketch> sketches = work.task.sketches;
     if (sketches.empty()) {
       HONE_ASSIGN_OR_RETURN(sketches, DeriveSketches(work.task.workload, work.task.layouts,
@@ -341,8 +359,8 @@ class TuningSession::Impl {
       BudgetView view;
       view.available = state.phase < WorkloadState::Phase::kFinal && EndOf(work).empty() &&
                        work.flights < flights_each && Planned(work) < options_.trials_max &&
-                       // Until the first results there is nothing to learn from.
-                       (work.flights == 0 || work.search->trials() > 0);
+                       // No more unknown than known: one can only learn from results.
+                       (work.flights == 0 || InFlight(static_cast<int>(w)) < work.search->trials());
       view.calls = state.calls;
       view.best_ns = state.best_ns;
       view.roofline_ns = state.roofline.ns;
@@ -357,7 +375,7 @@ class TuningSession::Impl {
     return views;
   }
 
-  // Starts all that can be started now. False: a space was derived instead, which took its time; it
+  // Starts all that can be started now. False: that needs a space that is still being derived; it
   // has to be called again before anything lands.
   StatusOr<bool> StartFlights() {
     EndSearches();
@@ -366,8 +384,8 @@ class TuningSession::Impl {
       // What was never tried comes first, in order.
       if (opened_ < works_.size() && !(next && Planned(works_[*next]) == 0)) {
         if (prepared_ == opened_) {
-          HONE_RETURN_IF_ERROR(PrepareNext());
-          return false;
+          HONE_RETURN_IF_ERROR(PrepareAhead(kGlance));
+          if (prepared_ == opened_) return false;
         }
         HONE_RETURN_IF_ERROR(OpenNext());
         EndSearches();
@@ -403,7 +421,7 @@ class TuningSession::Impl {
 
   // Learning costs as much as measuring a few candidates, so it waits for enough news.
   Status Learn() {
-    if (observations_ < learnt_ + std::max(16, learnt_ / 6)) return absl::OkStatus();
+    if (observations_ < learnt_ + std::max(kLearnFrom, learnt_ / 6)) return absl::OkStatus();
     TrainingSet set;
     for (size_t w = 0; w < opened_; ++w) works_[w].search->AppendTraining(&set);
     learnt_ = observations_;
@@ -422,7 +440,7 @@ class TuningSession::Impl {
     const bool last = Planned(work) + count >= options_.trials_max;
     Flight flight;
     flight.work = w;
-    flight.proposals = work.search->Propose(count, model_, /*curiosity=*/last ? 0 : 1);
+    flight.proposals = work.search->Propose(count, model_, last ? 0 : kCuriosity);
     // The search says why when asked for its end.
     if (flight.proposals.empty()) return absl::OkStatus();
     ++batches_;
@@ -475,10 +493,11 @@ class TuningSession::Impl {
 
   bool OldestArrived() const { return !flights_.empty() && flights_.begin()->second.result; }
 
-  // How long to wait for news: not at all while there is something else to do.
+  // How long to wait for news: not long while something else may need an answer.
   absl::Duration Patience(int64_t idle_ms) const {
-    return prepared_ < works_.size() || OldestArrived() ? absl::ZeroDuration()
-                                                        : absl::Milliseconds(idle_ms);
+    if (OldestArrived()) return absl::ZeroDuration();
+    return preparing_.valid() ? std::min(kGlance, absl::Milliseconds(idle_ms))
+                              : absl::Milliseconds(idle_ms);
   }
 
   bool IsBuilding(const Flight& flight) const { return flight.batch_id.empty() && !flight.result; }
@@ -708,7 +727,9 @@ class TuningSession::Impl {
   int64_t start_ns_ = 0;
   const std::function<void(const TuningState&)>* observe_ = nullptr;
   const std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
-  std::future<Status> base_;  // the cost model learns from records; last: it uses the others
+  // Last, since their threads use the others: the next space is derived,
+  std::future<Status> preparing_;
+  std::future<Status> base_;  // the cost model learns from records
 };
 
 TuningSession::TuningSession(std::vector<TuningTask> tasks, const TuningOptions& options,

@@ -141,9 +141,8 @@ TEST_F(ReplayTest, SaysWhereAnotherSearchGoesAnotherWay) {
   RecordedRun run = *FindRecordedRun(store_, {}, Keys(), 1);
   ReplayMeasurer measurer(*store_.Query({}), run);
   TuningOptions options = Options();
-  options.seed = 99;
   FakeClock clock;
-  NoCostModel model;
+  NoCostModel model;  // the run had one that learns
   TuningSession session(Tasks(), options, model, ReplayBuilds(), measurer, nullptr, clock);
   ASSERT_TRUE(session.Run([&] { return measurer.ended(); }, [](const TuningState&) {}).ok());
   EXPECT_THAT(measurer.outcome().difference, HasSubstr("is another"));

@@ -25,6 +25,10 @@ constexpr double kGain = 0.99;  // a new best is one below this share of the old
 constexpr double kFailureFactor = 4;
 constexpr int kAdviceMost = 3;       // of the first batch
 constexpr double kFirstModel = 0.5;  // share of what is left of it after the default and the advice
+// Without a model, so much of the first batch is left to chance, among the best of the prior: what
+// is alike in all of its favourites may be wrong, and nothing else would tell.
+constexpr double kFirstChance = 0.25;
+constexpr size_t kFirstChanceOf = 3;  // the best third
 constexpr double kLeastSpread = 0.02;
 // Before there are surprises: boosters know less than they think.
 constexpr double kAssumedSurprise = 4;
@@ -209,6 +213,14 @@ void Search::ProposeFirst(int count, const CostModel& model, std::vector<Proposa
     const int left = count - static_cast<int>(proposals->size());
     const int favourites = static_cast<int>(std::lround(left * kFirstModel));
     TakeVaried(LookAhead(model, /*curiosity=*/0).free, count, favourites, "model", proposals);
+  } else if (advised == 0) {
+    const int chance = static_cast<int>(std::lround(count * kFirstChance));
+    TakeVaried(by_prior, count - chance, count, "prior", proposals);
+    for (int attempt = 0; attempt < 4 * chance; ++attempt) {
+      if (static_cast<int>(proposals->size()) >= count) break;
+      const int c = static_cast<int>(Random(pool_.size() / kFirstChanceOf + 1));
+      if (IsFree(c)) Take(c, "random", proposals);
+    }
   }
   TakeVaried(by_prior, count, count, "prior", proposals);
   for (int c = 0; c < static_cast<int>(pool_.size()); ++c) {
