@@ -201,7 +201,8 @@ class ContractionSketch {
       outer.push_back({roles_.main, depth_});
       for (const std::string& other : roles_.others) outer.push_back({other, ""});
       WritePanelCopy(input_, roles_.vector_side, *input_.anchor, outer,
-                     {{roles_.main, depth_}, {roles_.panel, width_}}, writer_);
+                     {{roles_.main, depth_}, {roles_.panel, width_}}, input_.target.threads > 1,
+                     writer_);
     } else if (roles_.vector_side.padded) {
       bordered_ = roles_.vector_side.tensor;
       WriteBorderCopy(input_, roles_.vector_side, *input_.anchor, CopiesInParallel(), writer_);
@@ -211,7 +212,7 @@ class ContractionSketch {
       outer.push_back({roles_.main, depth_});
       for (const std::string& other : roles_.others) outer.push_back({other, ""});
       WritePanelCopy(input_, roles_.broadcast_side, *input_.anchor, outer,
-                     {{roles_.main, depth_}, {roles_.row, rows_}}, writer_);
+                     {{roles_.main, depth_}, {roles_.row, rows_}}, /*parallel=*/false, writer_);
     } else if (roles_.broadcast_side.padded) {
       bordered_ = roles_.broadcast_side.tensor;
       WriteBorderCopy(input_, roles_.broadcast_side, *input_.anchor, CopiesInParallel(), writer_);

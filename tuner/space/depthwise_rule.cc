@@ -113,7 +113,8 @@ Sketch Write(const RuleInput& input, const Roles& roles, Border border) {
   if (roles.weights.PlainIndexOf(roles.panel) >= 0 && !roles.weights.padded) {
     std::vector<PanelDim> outer = {{roles.panel, width}};
     for (const std::string& dim : reduce) outer.push_back({dim, ""});
-    WritePanelCopy(input, roles.weights, *input.anchor, outer, {{roles.panel, width}}, writer);
+    WritePanelCopy(input, roles.weights, *input.anchor, outer, {{roles.panel, width}},
+                   /*parallel=*/false, writer);
   }
   const bool threads = input.target.threads > 1;
   if (border != Border::kTrimmed) {

@@ -40,7 +40,7 @@ void WriteBorderCopy(const RuleInput& input, const Access& access, const StageNe
 
 void WritePanelCopy(const RuleInput& input, const Access& access, const StageNest& stage,
                     const std::vector<PanelDim>& outer, const std::vector<PanelDim>& inner,
-                    SketchWriter& writer) {
+                    bool parallel, SketchWriter& writer) {
   const std::string copy = absl::StrCat(access.tensor, "@", stage.stage.name);
   std::vector<std::string> parts;
   std::vector<bool> named(access.indices.size(), false);
@@ -63,7 +63,29 @@ void WritePanelCopy(const RuleInput& input, const Access& access, const StageNes
   writer.Line("cache ", access.tensor, " ", stage.stage.name);
   writer.Line("layout ", copy, " ", absl::StrJoin(parts, ","));
   const Buffer* buffer = input.nest.FindBuffer(access.tensor);
-  if (buffer != nullptr && buffer->role == BufferRole::kConstant) writer.Line("prepare ", copy);
+  if (buffer != nullptr && buffer->role == BufferRole::kConstant) {
+    writer.Line("prepare ", copy);
+    return;
+  }
+  const PanelDim& panel = inner.back();
+  const int fastest = access.PlainIndexOf(panel.dim);
+  if (fastest < 0 || panel.block.empty() || access.dtype != DType::kF32) return;
+  // Gathered into vectors: reads are scattered anyway, so that at least stores are whole.
+  const std::string dim = absl::StrCat("d", fastest);
+  writer.Line("tile ", copy, " ", dim, " ", panel.block, " by ", input.target.FloatLanes());
+  std::vector<std::string> loops;
+  for (size_t d = 0; d < named.size(); ++d) {
+    if (!named[d]) loops.push_back(absl::StrCat("d", d));
+  }
+  loops.push_back(dim + ".0");
+  const std::vector<std::string> outside = loops;
+  for (size_t d = 0; d < named.size(); ++d) {
+    if (named[d] && static_cast<int>(d) != fastest) loops.push_back(absl::StrCat("d", d));
+  }
+  loops.push_back(dim + ".1");
+  writer.Line("reorder ", copy, " ", absl::StrJoin(loops, " "));
+  writer.Line("vectorize ", copy, " ", loops.back());
+  if (parallel) writer.FuseParallel(copy, outside);
 }
 
 }  // namespace hone

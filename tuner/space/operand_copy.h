@@ -24,9 +24,10 @@ struct PanelDim {
 
 // Lines for a copy of access.tensor in panels: `outer` blocks outermost first (each dim / block),
 // then the dims' rests (dim % block) in the order of `inner`. Tensor dims that no PanelDim names
-// come first. In `prepare` when the tensor is a constant.
+// come first. In `prepare` when the tensor is a constant; otherwise in vectors along the last of
+// `inner`, and with `parallel`, for which it must stay at the root, shared between threads.
 void WritePanelCopy(const RuleInput& input, const Access& access, const StageNest& stage,
                     const std::vector<PanelDim>& outer, const std::vector<PanelDim>& inner,
-                    SketchWriter& writer);
+                    bool parallel, SketchWriter& writer);
 
 }  // namespace hone

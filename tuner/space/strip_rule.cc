@@ -93,7 +93,8 @@ class StripSketch {
     for (const Pair& pair : pairs_) {
       if (!pair.packs) continue;
       WritePanelCopy(input_, pair.vector_side, *pair.sum, {{pair.panel, width_}, {pair.main, ""}},
-                     {{pair.panel, width_}}, writer_);
+                     {{pair.panel, width_}}, input_.target.threads > 1 && !SharesBatches(),
+                     writer_);
     }
     const std::string& y = input_.output->stage.name;
     const Pair* last = PairOf(*input_.output);
@@ -229,14 +230,21 @@ class StripSketch {
     WriteStageVectors(input_, stage, Vectors(stage), width, writer_);
   }
 
+  // Whether there are enough batches for all threads.
+  bool SharesBatches() const {
+    int64_t batches = 1;
+    for (size_t d = 0; d + 1 < rows_.size(); ++d) {
+      batches *= DimExtent(input_.nest, *input_.output, rows_[d]);
+    }
+    return batches >= 2 * input_.target.threads;
+  }
+
   // Batches where there are enough of them, with what is packed for each; else all strips, and what
   // is packed is packed before. Returns the loop of strips and sets the one of batches.
   std::string ShareBetweenThreads(const std::string& strip) {
     const std::string& y = input_.output->stage.name;
     std::vector<std::string> batch(rows_.begin(), rows_.end() - 1);
-    int64_t batches = 1;
-    for (const std::string& dim : batch) batches *= DimExtent(input_.nest, *input_.output, dim);
-    if (input_.target.threads > 1 && batches < 2 * input_.target.threads) {
+    if (input_.target.threads > 1 && !SharesBatches()) {
       batch.push_back(strip);
       return writer_.FuseParallel(y, batch);
     }
