@@ -126,6 +126,10 @@ Collector Collect(const NestFacts& facts, const PriorCost& cost, const Target& t
   out.Add("machine_lanes", static_cast<float>(target.FloatLanes()));
   out.Add("machine_registers", static_cast<float>(registers));
   out.Add("l2_of_l1", Log2(Ratio(target.l2_bytes, target.l1_bytes)));
+  out.Add("l3_of_l2", Log2(1 + Ratio(target.l3_bytes, target.l2_bytes)));
+  const MachineProfile profile = MachineProfile::For(target);
+  out.Add("flops_of_l2_byte", Ratio(profile.peak_gflops, profile.l2_gbps));
+  out.Add("flops_of_memory_byte", Ratio(profile.peak_gflops, profile.memory_gbps));
   return out;
 }
 

@@ -10,9 +10,7 @@
 
 namespace hone {
 
-// One name a feature, in order. Raised when the meaning of any changes: saved models are tied to
-// it.
-inline constexpr int kFeatureVersion = 1;
+// One name a feature, in order.
 const std::vector<std::string>& FeatureNames();
 
 std::vector<float> FeaturesOf(const NestFacts& facts, const PriorCost& cost, const Target& target);
