@@ -5,7 +5,8 @@
 //   hone tune MODEL --random --trials 480 --db KNOWN    records a part of the space, at random
 //   search_study KNOWN [WARM]
 //
-// The space is cut down to what KNOWN has. Each kernel is a session of its own, once a seed.
+// The space is cut down to what KNOWN has of it, so KNOWN has to be recorded again when the derived
+// spaces change. Each kernel is a session of its own, once a seed.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

@@ -3,18 +3,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <memory>
-#include <set>
 #include <thread>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "base/file.h"
 #include "base/numerics.h"
 #include "cli/default_paths.h"
 #include "cli/interrupt.h"
@@ -22,9 +17,9 @@
 #include "cli/numerics_option.h"
 #include "cli/progress.h"
 #include "cli/shape_options.h"
-#include "cli/tuning_page.h"
-#include "cli/tuning_report.h"
-#include "compiler/compile.h"
+#include "cli/tuning_output.h"
+#include "cli/tuning_replay.h"
+#include "cli/tuning_tasks.h"
 #include "db/memory_record_store.h"
 #include "db/sqlite_record_store.h"
 #include "device_agent/machine_probe.h"
@@ -34,8 +29,6 @@
 #include "tuner/measure/farm_measurer.h"
 #include "tuner/measure/local_farm.h"
 #include "tuner/measure/pausing_measurer.h"
-#include "tuner/measure/replay_measurer.h"
-#include "tuner/space/derive.h"
 #include "tuner/tuning_session.h"
 
 namespace hone {
@@ -65,86 +58,6 @@ StatusOr<pb::DeviceInfo> ChooseDevice(FarmClient& client, const std::string& nam
   return absl::NotFoundError(absl::StrCat(
       name.empty() ? "no device is ready" : absl::StrCat("device '", name, "' is not ready"),
       "; the tracker knows ", absl::StrJoin(names, ", "), " (see hone devices)"));
-}
-
-// Why a person's template does not serve a kernel, or OK: one of its assignments must schedule it,
-// with the layouts that the model has at the kernel's boundary.
-Status CheckFits(const Sketch& sketch, const TuningTask& task) {
-  Status status = absl::InvalidArgumentError("no assignment meets the template's requirements");
-  constexpr int kAttempts = 64;
-  Assignment assignment(sketch.holes().size(), 0);
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    if (sketch.Satisfies(assignment)) {
-      const StatusOr<Schedule> schedule = sketch.Instantiate(assignment);
-      if (!schedule.ok()) return schedule.status();
-      const std::string layouts = schedule->BoundaryLayoutText(task.workload);
-      const std::string wanted = BoundaryLayoutText(task.workload, task.layouts);
-      if (layouts != wanted) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("its boundary layouts are '", layouts, "', the model has '", wanted, "'"));
-      }
-      status = ApplySchedule(*schedule, task.workload).status();
-      if (status.ok()) return status;
-    }
-    size_t h = 0;
-    while (h < assignment.size() &&
-           ++assignment[h] == static_cast<int>(sketch.holes()[h].values.size())) {
-      assignment[h++] = 0;
-    }
-    if (h == assignment.size()) break;
-  }
-  return status;
-}
-
-StatusOr<Sketch> ReadTemplate(const std::string& file) {
-  HONE_ASSIGN_OR_RETURN(const std::string text, ReadFile(file));
-  return Sketch::Parse(text, file);
-}
-
-// Whether its steps can be read, and the numerics class allows them.
-Status CheckTemplate(const Sketch& sketch, Numerics numerics) {
-  HONE_ASSIGN_OR_RETURN(const Schedule schedule,
-                        sketch.Instantiate(Assignment(sketch.holes().size(), 0)));
-  const Status allowed = CheckAlgorithms(schedule, numerics);
-  if (allowed.ok()) return allowed;
-  return absl::InvalidArgumentError(absl::StrCat(sketch.name(), ": ", allowed.message()));
-}
-
-StatusOr<std::vector<TuningTask>> ChooseTasks(const TuneOptions& options, const ModelPlan& plan) {
-  std::vector<TuningTask> tasks = TasksOf(plan);
-  std::vector<std::string> names;
-  for (const TuningTask& task : tasks) names.push_back(task.name);
-  if (!options.kernel.empty()) {
-    std::erase_if(tasks, [&](const TuningTask& task) {
-      return !absl::StrContains(task.name, options.kernel);
-    });
-    if (tasks.empty()) {
-      return absl::NotFoundError(absl::StrCat("no kernel's name contains '", options.kernel,
-                                              "'; the model has ", absl::StrJoin(names, ", ")));
-    }
-  }
-  if (options.template_file.empty()) return tasks;
-  HONE_ASSIGN_OR_RETURN(const Sketch sketch, ReadTemplate(options.template_file));
-  const StatusOr<Schedule> schedule = sketch.Instantiate(Assignment(sketch.holes().size(), 0));
-  if (!schedule.ok()) return schedule.status();
-  Status why;
-  std::vector<TuningTask> fitting;
-  for (TuningTask& task : tasks) {
-    // A template that says nothing of the boundary takes the layouts that the model has there.
-    const bool says = !schedule->BoundaryLayoutText(task.workload).empty();
-    const Sketch fitted =
-        says ? sketch : sketch.WithFirstLines(BoundaryLayoutLines(task.workload, task.layouts));
-    why = CheckFits(fitted, task);
-    if (!why.ok()) continue;
-    task.sketches = {fitted};
-    fitting.push_back(std::move(task));
-  }
-  if (fitting.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(options.template_file, ": fits no kernel chosen; for ", tasks.back().name,
-                     ": ", std::string(why.message())));
-  }
-  return fitting;
 }
 
 KernelProgress::State StateOf(WorkloadState::Phase phase) {
@@ -236,28 +149,6 @@ StatusOr<std::unique_ptr<RecordStore>> OpenHistory(const TuneOptions& options,
   return store;
 }
 
-// What would keep the page from being written when all is measured: better known before. It is
-// written beside its place and renamed, so the folder decides; a device or pipe is taken as it is.
-Status CheckReportCanBeWritten(const std::string& report) {
-  if (report.empty()) return absl::OkStatus();
-  std::error_code error;
-  const std::filesystem::file_status status = std::filesystem::status(report, error);
-  if (std::filesystem::is_directory(status)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(report, ": a folder; --report expects the name of a file"));
-  }
-  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
-    return absl::OkStatus();
-  }
-  const std::filesystem::path folder = std::filesystem::absolute(report, error).parent_path();
-  if (access(folder.c_str(), W_OK) == 0) return absl::OkStatus();
-  const std::string message =
-      absl::StrCat(report, ": the report cannot be written there: ", std::strerror(errno),
-                   "; choose another place");
-  return errno == ENOENT || errno == ENOTDIR ? absl::NotFoundError(message)
-                                             : absl::PermissionDeniedError(message);
-}
-
 void PrintTrouble(const TuningState& state, const Console& console) {
   if (state.not_quiet * 4 > state.trials) {
     console.PrintWarning(absl::StrCat(
@@ -268,125 +159,6 @@ void PrintTrouble(const TuningState& state, const Console& console) {
     if (workload.best_ns > 0 || workload.reason.empty()) continue;
     console.PrintWarning(absl::StrCat(workload.name, " was not tuned: ", workload.reason));
   }
-}
-
-// The table, and the page where one is asked for. `facts` holds what the options do not.
-Status Report(const TuneOptions& options, const TuningOptions& tuning, const TuningState& state,
-              TuningFacts facts, const Console& console) {
-  console.out << TuningReport(state, tuning.target, console.out_is_tty ? console.width : 0);
-  if (options.report.empty()) return absl::OkStatus();
-  facts.model = std::filesystem::path(options.model).filename();
-  facts.target = tuning.target;
-  facts.numerics = tuning.numerics;
-  facts.tool_version = tuning.tool_version;
-  facts.seed = tuning.seed;
-  HONE_RETURN_IF_ERROR(WriteFile(options.report, TuningPage(state, facts)));
-  console.out << "wrote " << options.report << "\n";
-  return absl::OkStatus();
-}
-
-int64_t ModelConstantBytes(const ModelPlan& plan) {
-  int64_t bytes = 0;
-  for (const TuningTask& task : TasksOf(plan)) bytes += task.calls * ConstantBytes(task.workload);
-  return bytes;
-}
-
-// What a replay repeats, and for which target.
-struct ReplaySource {
-  RecordedRun run;
-  Target target;
-  std::vector<TuningTask> tasks;
-  int64_t model_constant_bytes = 0;
-};
-
-// The latest run of this command in the database. Targets are tried in the order of their latest
-// record, since the model's kernels, and so what counts as a run of them, depend on the target.
-StatusOr<ReplaySource> FindRun(const TuneOptions& options, Numerics numerics,
-                               const RecordStore& store) {
-  HONE_ASSIGN_OR_RETURN(std::vector<RecordSummary> summaries, store.Summarize());
-  std::stable_sort(summaries.begin(), summaries.end(),
-                   [](const RecordSummary& a, const RecordSummary& b) {
-                     return a.latest_unix_ms > b.latest_unix_ms;
-                   });
-  Status status = absl::NotFoundError("the database has no records; tune without --replay first");
-  std::set<std::string> tried;
-  for (const RecordSummary& summary : summaries) {
-    if (!tried.insert(summary.key.target).second) continue;
-    ReplaySource source;
-    HONE_ASSIGN_OR_RETURN(source.target, Target::Parse(summary.key.target));
-    if (source.target.threads != options.threads) continue;
-    HONE_ASSIGN_OR_RETURN(const ModelPlan plan,
-                          LoadPlanAtTop(options.model, options.shapes, source.target));
-    HONE_ASSIGN_OR_RETURN(source.tasks, ChooseTasks(options, plan));
-    source.model_constant_bytes = ModelConstantBytes(plan);
-    std::vector<std::string> keys;
-    for (const TuningTask& task : source.tasks) keys.push_back(task.workload.Key());
-    RecordFilter filter;
-    filter.target = summary.key.target;
-    filter.numerics = std::string(NumericsName(numerics));
-    filter.codegen_epoch = kCodegenEpoch;
-    StatusOr<RecordedRun> run =
-        FindRecordedRun(store, filter, keys, static_cast<uint64_t>(options.seed));
-    if (run.ok()) {
-      source.run = *std::move(run);
-      return source;
-    }
-    status = run.status();
-  }
-  return status;
-}
-
-// Says whether the replay made the run's proposals.
-ExitCode PrintReplay(const RecordedRun& run, const ReplayMeasurer::Outcome& outcome,
-                     const Console& console) {
-  const int recorded = static_cast<int>(run.batches.size());
-  console.out << "\nReplayed the run of " << run.run_id << ": " << outcome.same << " of "
-              << recorded << " batches were proposed again just as they were.\n";
-  if (outcome.same == recorded && outcome.difference.empty()) return ExitCode::kOk;
-  if (!outcome.difference.empty()) {
-    console.out << "From there on the proposals differ: " << outcome.difference << ".\n";
-  }
-  if (!outcome.never_measured.empty()) {
-    console.out << "It ended at a candidate that was never measured:\n" << outcome.never_measured;
-  }
-  return ExitCode::kCheckFailed;
-}
-
-// As TuneModel, with records in the place of a device and compilers.
-StatusOr<ExitCode> ReplayModel(const TuneOptions& options, Numerics numerics,
-                               const std::string& database, const Clock& clock,
-                               const Console& console) {
-  if (!std::filesystem::exists(database)) {
-    return absl::NotFoundError(
-        absl::StrCat(database, ": no such database; tune without --replay first"));
-  }
-  HONE_ASSIGN_OR_RETURN(const std::unique_ptr<SqliteRecordStore> store,
-                        SqliteRecordStore::Open({.path = database}));
-  HONE_ASSIGN_OR_RETURN(ReplaySource source, FindRun(options, numerics, *store));
-  HONE_ASSIGN_OR_RETURN(const std::unique_ptr<RecordStore> before,
-                        RecordsBefore(*store, source.run));
-  RecordFilter filter;
-  filter.target = source.target.ToString();
-  filter.numerics = std::string(NumericsName(numerics));
-  filter.codegen_epoch = kCodegenEpoch;
-  HONE_ASSIGN_OR_RETURN(const std::vector<pb::Record> records, store->Query(filter));
-  ReplayMeasurer measurer(records, source.run);
-  const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
-  TuningOptions tuning;
-  tuning.target = source.target;
-  tuning.numerics = numerics;
-  tuning.search.random = options.random;
-  tuning.trials_max = static_cast<int>(options.trials);
-  tuning.batches_max = static_cast<int>(source.run.batches.size());
-  tuning.seed = source.run.seed;
-  tuning.tool_version = HONE_VERSION;
-  tuning.model_constant_bytes = source.model_constant_bytes;
-  TuningSession session(std::move(source.tasks), tuning, *model, ReplayBuilds(), measurer,
-                        before.get(), clock);
-  HONE_RETURN_IF_ERROR(session.Run([&] { return measurer.ended(); }, [](const TuningState&) {}));
-  HONE_RETURN_IF_ERROR(Report(options, tuning, session.state(),
-                              {.device = "from records", .unix_ms = clock.UnixMillis()}, console));
-  return PrintReplay(source.run, measurer.outcome(), console);
 }
 
 }  // namespace
@@ -408,7 +180,7 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   }
   HONE_RETURN_IF_ERROR(CheckReportCanBeWritten(options.report));
   const std::string database = options.db.empty() ? DefaultDatabasePath(std::getenv) : options.db;
-  if (options.replay) return ReplayModel(options, numerics, database, clock, console);
+  if (options.replay) return ReplayTuning(options, numerics, database, clock, console);
   if (options.db.empty()) {
     std::error_code error;
     std::filesystem::create_directories(std::filesystem::path(database).parent_path(), error);
@@ -453,11 +225,11 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   if (!status.ok() && farm.local != nullptr) HONE_RETURN_IF_ERROR(farm.local->Check());
   HONE_RETURN_IF_ERROR(status);
   PrintTrouble(session.state(), console);
-  HONE_RETURN_IF_ERROR(Report(options, tuning, session.state(),
-                              {.device = farm.device.name(),
-                               .unix_ms = clock.UnixMillis(),
-                               .interrupted = interrupt.Requested()},
-                              console));
+  HONE_RETURN_IF_ERROR(PrintTuning(options, tuning, session.state(),
+                                   {.device = farm.device.name(),
+                                    .unix_ms = clock.UnixMillis(),
+                                    .interrupted = interrupt.Requested()},
+                                   console));
   const std::string db_flag = options.db.empty() ? "" : absl::StrCat(" --db ", options.db);
   const std::string threads =
       options.threads == 1 ? "" : absl::StrCat(" --threads ", options.threads);
