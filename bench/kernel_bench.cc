@@ -338,7 +338,8 @@ class Bench {
       std::printf("%-34s %9.1f %8.1f %5.0f%%", problem.name.c_str(), ours_ns / 1e3, gflops,
                   100 * share);
       if (ArgumentBytes(workload) <= targets_[1].l2_bytes && options_.threads == 1 &&
-          problem.numbers.groups <= 1 && FlopCount(workload) > 1e6) {
+          problem.numbers.groups <= 1 && problem.numbers.kind <= HONE_PEER_BATCHED_MATMUL &&
+          FlopCount(workload) > 1e6) {
         in_l2.Add(share, problem.name);
       }
       for (const PeerLibrary& peer : peers_) {

@@ -1,14 +1,19 @@
 #include "bench/kernel_problem.h"
 
+#include <cmath>
 #include <filesystem>
 #include <map>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/file.h"
+#include "compiler/operators/attention.h"
 #include "compiler/operators/convolution.h"
 #include "compiler/operators/matmul.h"
+#include "compiler/operators/row_chain.h"
+#include "compiler/operators/softmax.h"
 
 namespace hone {
 namespace {
@@ -61,9 +66,26 @@ StatusOr<KernelProblem> ParseProblem(const std::string& line) {
     p.m = take("m");
     p.n = take("n");
     p.k = take("k");
+  } else if (words[0] == "gelu") {
+    p.kind = HONE_PEER_GELU_MATMUL;
+    p.m = take("m");
+    p.n = take("n");
+    p.k = take("k");
+  } else if (words[0] == "softmax" || words[0] == "layernorm") {
+    p.kind = words[0] == "softmax" ? HONE_PEER_SOFTMAX : HONE_PEER_LAYER_NORM;
+    p.m = take("m");
+    p.n = take("n");
+  } else if (words[0] == "attention") {
+    p.kind = HONE_PEER_ATTENTION;
+    p.batch = take("b");
+    p.m = take("m");
+    p.n = take("n");
+    p.k = take("k");
   } else {
     return absl::InvalidArgumentError(
-        absl::StrCat("no kind '", words[0], "'; there are conv, depthwise, matmul and batched"));
+        absl::StrCat("no kind '", words[0],
+                     "'; there are conv, depthwise, matmul, batched, gelu, softmax, layernorm and "
+                     "attention"));
   }
   if (!missing.empty()) return absl::InvalidArgumentError(absl::StrCat("no ", missing, "="));
   if (!numbers.empty()) {
@@ -75,6 +97,45 @@ StatusOr<KernelProblem> ParseProblem(const std::string& line) {
     absl::StrAppend(&problem.name, problem.name.empty() ? "" : " ", word);
   }
   return problem;
+}
+
+Expr Operand0() { return EpilogueOperand(0, DType::kF32); }
+
+// x * Phi(x) of the product and its bias.
+Workload GeluWorkload(const hone_peer_problem& p) {
+  const Expr x = EpilogueValue(DType::kF32) + Operand0();
+  const Expr value = x * Float(0.5) * (Float(1) + Unary(UnaryOp::kErf, x * Float(std::sqrt(0.5))));
+  return MatMulWorkload({.x = {p.m, p.k}, .w = {p.k, p.n}},
+                        {.value = value, .operands = {{DType::kF32, {p.n}, true}}});
+}
+
+Workload LayerNormWorkload(const hone_peer_problem& p) {
+  const Expr x = Operand0();
+  const Expr share = Float(1.0 / static_cast<double>(p.n));
+  const auto stage = [](Expr body, bool per_row, Combiner combiner = Combiner::kNone) {
+    return RowStage{combiner, per_row, std::move(body)};
+  };
+  const auto s = RowStageValue;
+  const Operand row = {DType::kF32, {p.n}, true};
+  return RowChainWorkload(
+      {.shape = {p.m, p.n},
+       .first = 1,
+       .stages = {stage(x, true, Combiner::kSum), stage(s(0) * share, true), stage(x - s(1), false),
+                  stage(s(2) * s(2), true, Combiner::kSum),
+                  stage(Float(1) / Unary(UnaryOp::kSqrt, s(3) * share + Float(1e-5)), true),
+                  stage(s(2) * s(4) * EpilogueOperand(1, DType::kF32) +
+                            EpilogueOperand(2, DType::kF32),
+                        false)},
+       .operands = {{DType::kF32, {p.m, p.n}}, row, row}});
+}
+
+Workload AttentionOf(const hone_peer_problem& p) {
+  const Expr scale = Float(1 / std::sqrt(static_cast<double>(p.k)));
+  return AttentionWorkload({.q = {DType::kF32, {p.batch, p.m, p.k}},
+                            .k = {DType::kF32, {p.batch, p.n, p.k}},
+                            .transpose_k = true,
+                            .v = {DType::kF32, {p.batch, p.n, p.k}},
+                            .score = {.value = EpilogueValue(DType::kF32) * scale}});
 }
 
 int64_t OutputSize(const hone_peer_problem& p) {
@@ -118,9 +179,24 @@ Workload WorkloadOf(const KernelProblem& problem) {
                                      .groups = p.groups};
     return ConvolutionWorkload(convolution, {});
   }
-  if (p.kind == HONE_PEER_MATMUL) return MatMulWorkload({.x = {p.m, p.k}, .w = {p.k, p.n}}, {});
-  return MatMulWorkload({.x = {p.batch, p.m, p.k}, .w = {p.batch, p.k, p.n}, .constant_w = false},
-                        {});
+  switch (p.kind) {
+    case HONE_PEER_CONVOLUTION:
+      break;
+    case HONE_PEER_MATMUL:
+      return MatMulWorkload({.x = {p.m, p.k}, .w = {p.k, p.n}}, {});
+    case HONE_PEER_BATCHED_MATMUL:
+      return MatMulWorkload(
+          {.x = {p.batch, p.m, p.k}, .w = {p.batch, p.k, p.n}, .constant_w = false}, {});
+    case HONE_PEER_GELU_MATMUL:
+      return GeluWorkload(p);
+    case HONE_PEER_SOFTMAX:
+      return SoftmaxWorkload({.x = {p.m, p.n}, .first = 1, .count = 1}, {});
+    case HONE_PEER_LAYER_NORM:
+      return LayerNormWorkload(p);
+    case HONE_PEER_ATTENTION:
+      return AttentionOf(p);
+  }
+  return {};
 }
 
 std::vector<Layout> LayoutsOf(const KernelProblem& problem, const Workload& workload,

@@ -12,16 +12,20 @@ extern "C" {
 #endif
 
 typedef enum hone_peer_kind {
-  HONE_PEER_CONVOLUTION = 0,   /* square, one image, padding kernel/2 */
-  HONE_PEER_MATMUL = 1,        /* the second operand is constant */
-  HONE_PEER_BATCHED_MATMUL = 2 /* nothing is */
+  HONE_PEER_CONVOLUTION = 0,    /* square, one image, padding kernel/2 */
+  HONE_PEER_MATMUL = 1,         /* the second operand is constant */
+  HONE_PEER_BATCHED_MATMUL = 2, /* nothing is */
+  HONE_PEER_GELU_MATMUL = 3,    /* as MATMUL, then a bias and GELU by erf */
+  HONE_PEER_SOFTMAX = 4,        /* m rows of n */
+  HONE_PEER_LAYER_NORM = 5,     /* m rows of n, with scale and shift */
+  HONE_PEER_ATTENTION = 6       /* batch heads, m queries, n keys, k features; scaled */
 } hone_peer_kind;
 
 typedef struct hone_peer_problem {
   hone_peer_kind kind;
   int64_t batch;
   int64_t channels, groups, size, outputs, kernel, stride; /* of convolutions */
-  int64_t m, n, k;                                         /* of products */
+  int64_t m, n, k;                                         /* of all others */
 } hone_peer_problem;
 
 typedef struct hone_peer_run hone_peer_run;

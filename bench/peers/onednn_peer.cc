@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <cmath>
 #include <dnnl.hpp>
 #include <random>
 #include <string>
@@ -21,8 +22,11 @@ using Type = dnnl::memory::data_type;
 struct hone_peer_run {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
-  dnnl::primitive primitive;
-  std::unordered_map<int, dnnl::memory> arguments;
+  struct Step {
+    dnnl::primitive primitive;
+    std::unordered_map<int, dnnl::memory> arguments;
+  };
+  std::vector<Step> steps;  // one after the other
   int threads = 1;
 
   // N(0,1) in the given layout; what a block pads is random too, which costs nothing.
@@ -59,10 +63,10 @@ void MakeConvolution(const hone_peer_problem& p, bool winograd, hone_peer_run& r
   const dnnl::convolution_forward::primitive_desc chosen(
       {dnnl::prop_kind::forward_inference, kind, x, w, y, strides, pads, pads}, run.engine);
 #endif
-  run.primitive = dnnl::convolution_forward(chosen);
-  run.arguments = {{DNNL_ARG_SRC, run.Random(chosen.src_desc())},
-                   {DNNL_ARG_WEIGHTS, run.Random(chosen.weights_desc())},
-                   {DNNL_ARG_DST, run.Random(chosen.dst_desc())}};
+  run.steps.push_back({dnnl::convolution_forward(chosen),
+                       {{DNNL_ARG_SRC, run.Random(chosen.src_desc())},
+                        {DNNL_ARG_WEIGHTS, run.Random(chosen.weights_desc())},
+                        {DNNL_ARG_DST, run.Random(chosen.dst_desc())}}});
 }
 
 void MakeMatMul(const hone_peer_problem& p, hone_peer_run& run) {
@@ -81,10 +85,10 @@ void MakeMatMul(const hone_peer_problem& p, hone_peer_run& run) {
 #else
   const dnnl::matmul::primitive_desc chosen({x, w, y}, run.engine);
 #endif
-  run.primitive = dnnl::matmul(chosen);
-  run.arguments = {{DNNL_ARG_SRC, run.Random(chosen.src_desc())},
-                   {DNNL_ARG_WEIGHTS, run.Random(chosen.weights_desc())},
-                   {DNNL_ARG_DST, run.Random(chosen.dst_desc())}};
+  run.steps.push_back({dnnl::matmul(chosen),
+                       {{DNNL_ARG_SRC, run.Random(chosen.src_desc())},
+                        {DNNL_ARG_WEIGHTS, run.Random(chosen.weights_desc())},
+                        {DNNL_ARG_DST, run.Random(chosen.dst_desc())}}});
 }
 
 void MakeInnerProduct(const hone_peer_problem& p, hone_peer_run& run) {
@@ -97,15 +101,137 @@ void MakeInnerProduct(const hone_peer_problem& p, hone_peer_run& run) {
 #else
   const dnnl::inner_product_forward::primitive_desc chosen({inference, x, w, y}, run.engine);
 #endif
-  run.primitive = dnnl::inner_product_forward(chosen);
-  run.arguments = {{DNNL_ARG_SRC, run.Random(chosen.src_desc())},
-                   {DNNL_ARG_WEIGHTS, run.Random(chosen.weights_desc())},
-                   {DNNL_ARG_DST, run.Random(chosen.dst_desc())}};
+  run.steps.push_back({dnnl::inner_product_forward(chosen),
+                       {{DNNL_ARG_SRC, run.Random(chosen.src_desc())},
+                        {DNNL_ARG_WEIGHTS, run.Random(chosen.weights_desc())},
+                        {DNNL_ARG_DST, run.Random(chosen.dst_desc())}}});
+}
+
+dnnl::memory::desc Rows(int64_t rows, int64_t columns) {
+  return {{rows, columns}, Type::f32, Tag::ab};
+}
+
+// What is done to each value of a product.
+void Append(dnnl::post_ops& ops, dnnl::algorithm kind, float alpha) {
+#if DNNL_VERSION_MAJOR >= 3
+  ops.append_eltwise(kind, alpha, 0);
+#else
+  ops.append_eltwise(1, kind, alpha, 0);
+#endif
+}
+
+void MakeGelu(const hone_peer_problem& p, hone_peer_run& run) {
+  const dnnl::memory::desc x = Rows(p.m, p.k);
+  const dnnl::memory::desc w({p.k, p.n}, Type::f32, Tag::any);
+  const dnnl::memory::desc bias = Rows(1, p.n);
+  const dnnl::memory::desc y = Rows(p.m, p.n);
+  dnnl::post_ops ops;
+  Append(ops, dnnl::algorithm::eltwise_gelu_erf, 0);
+  dnnl::primitive_attr attributes;
+  attributes.set_post_ops(ops);
+#if DNNL_VERSION_MAJOR >= 3
+  const dnnl::matmul::primitive_desc chosen(run.engine, x, w, bias, y, attributes);
+#else
+  const dnnl::matmul::primitive_desc chosen({x, w, bias, y}, attributes, run.engine);
+#endif
+  run.steps.push_back({dnnl::matmul(chosen),
+                       {{DNNL_ARG_SRC, run.Random(x)},
+                        {DNNL_ARG_WEIGHTS, run.Random(chosen.weights_desc())},
+                        {DNNL_ARG_BIAS, run.Random(bias)},
+                        {DNNL_ARG_DST, run.Random(y)}}});
+}
+
+void AddSoftmax(const dnnl::memory& x, const dnnl::memory& y, hone_peer_run& run) {
+  const dnnl::memory::desc rows = x.get_desc();
+  const auto inference = dnnl::prop_kind::forward_inference;
+#if DNNL_VERSION_MAJOR >= 3
+  const dnnl::softmax_forward::primitive_desc chosen(
+      run.engine, inference, dnnl::algorithm::softmax_accurate, rows, rows, 1);
+#else
+  const dnnl::softmax_forward::primitive_desc chosen({inference, rows, 1}, run.engine);
+#endif
+  run.steps.push_back({dnnl::softmax_forward(chosen), {{DNNL_ARG_SRC, x}, {DNNL_ARG_DST, y}}});
+}
+
+void MakeLayerNorm(const hone_peer_problem& p, hone_peer_run& run) {
+  const dnnl::memory::desc rows = Rows(p.m, p.n);
+  const dnnl::memory::desc row({p.n}, Type::f32, Tag::a);
+  const auto inference = dnnl::prop_kind::forward_inference;
+  const auto flags = dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
+#if DNNL_VERSION_MAJOR >= 3
+  const dnnl::layer_normalization_forward::primitive_desc chosen(run.engine, inference, rows, rows,
+                                                                 1e-5F, flags);
+#else
+  const dnnl::layer_normalization_forward::primitive_desc chosen({inference, rows, 1e-5F, flags},
+                                                                 run.engine);
+#endif
+  run.steps.push_back({dnnl::layer_normalization_forward(chosen),
+                       {{DNNL_ARG_SRC, run.Random(rows)},
+                        {DNNL_ARG_SCALE, run.Random(row)},
+                        {DNNL_ARG_SHIFT, run.Random(row)},
+                        {DNNL_ARG_DST, run.Random(rows)}}});
+}
+
+// One product of batches; `scale` is applied to it.
+void AddProduct(const dnnl::memory& x, const dnnl::memory& w, const dnnl::memory& y, float scale,
+                hone_peer_run& run) {
+  dnnl::primitive_attr attributes;
+  if (scale != 1) {
+    dnnl::post_ops ops;
+    Append(ops, dnnl::algorithm::eltwise_linear, scale);
+    attributes.set_post_ops(ops);
+  }
+#if DNNL_VERSION_MAJOR >= 3
+  const dnnl::matmul::primitive_desc chosen(run.engine, x.get_desc(), w.get_desc(), y.get_desc(),
+                                            attributes);
+#else
+  const dnnl::matmul::primitive_desc chosen({x.get_desc(), w.get_desc(), y.get_desc()}, attributes,
+                                            run.engine);
+#endif
+  run.steps.push_back(
+      {dnnl::matmul(chosen), {{DNNL_ARG_SRC, x}, {DNNL_ARG_WEIGHTS, w}, {DNNL_ARG_DST, y}}});
+}
+
+void MakeAttention(const hone_peer_problem& p, hone_peer_run& run) {
+  const dnnl::memory::desc scores({p.batch, p.m, p.n}, Type::f32, Tag::abc);
+  const dnnl::memory q = run.Random({{p.batch, p.m, p.k}, Type::f32, Tag::abc});
+  const dnnl::memory k = run.Random({{p.batch, p.k, p.n}, Type::f32, Tag::acb});
+  const dnnl::memory v = run.Random({{p.batch, p.n, p.k}, Type::f32, Tag::abc});
+  const dnnl::memory y = run.Random(q.get_desc());
+  const dnnl::memory s = run.Random(scores);
+  const dnnl::memory rows(Rows(p.batch * p.m, p.n), run.engine, s.get_data_handle());
+  AddProduct(q, k, s, 1 / std::sqrt(static_cast<float>(p.k)), run);
+  AddSoftmax(rows, rows, run);
+  AddProduct(s, v, y, 1, run);
+  // The rows are a view: what owns their memory is in the step before.
 }
 
 constexpr const char* kAlgorithms[] = {"direct", "winograd", "inner product"};
 constexpr int kWinograd = 1;
 constexpr int kInnerProduct = 2;
+
+// Throws dnnl::error where the library has no such primitive.
+void Make(const hone_peer_problem& p, int algorithm, hone_peer_run& run) {
+  switch (p.kind) {
+    case HONE_PEER_CONVOLUTION:
+      return MakeConvolution(p, algorithm == kWinograd, run);
+    case HONE_PEER_MATMUL:
+      if (algorithm == kInnerProduct) return MakeInnerProduct(p, run);
+      return MakeMatMul(p, run);
+    case HONE_PEER_BATCHED_MATMUL:
+      return MakeMatMul(p, run);
+    case HONE_PEER_GELU_MATMUL:
+      return MakeGelu(p, run);
+    case HONE_PEER_SOFTMAX: {
+      const dnnl::memory x = run.Random(Rows(p.m, p.n));
+      return AddSoftmax(x, run.Random(x.get_desc()), run);
+    }
+    case HONE_PEER_LAYER_NORM:
+      return MakeLayerNorm(p, run);
+    case HONE_PEER_ATTENTION:
+      return MakeAttention(p, run);
+  }
+}
 
 }  // namespace
 
@@ -129,13 +255,7 @@ hone_peer_run* hone_peer_make(const hone_peer_problem* problem, int algorithm, i
     auto* run = new hone_peer_run;
     run->threads = threads;
     try {
-      if (problem->kind == HONE_PEER_CONVOLUTION) {
-        MakeConvolution(*problem, algorithm == kWinograd, *run);
-      } else if (algorithm == kInnerProduct) {
-        MakeInnerProduct(*problem, *run);
-      } else {
-        MakeMatMul(*problem, *run);
-      }
+      Make(*problem, algorithm, *run);
       return run;
     } catch (const dnnl::error&) {
       delete run;
@@ -147,7 +267,9 @@ hone_peer_run* hone_peer_make(const hone_peer_problem* problem, int algorithm, i
 
 void hone_peer_execute(hone_peer_run* run) {
   omp_set_num_threads(run->threads);
-  run->primitive.execute(run->stream, run->arguments);
+  for (const hone_peer_run::Step& step : run->steps) {
+    step.primitive.execute(run->stream, step.arguments);
+  }
   run->stream.wait();
 }
 

@@ -28,7 +28,8 @@ const char* hone_peer_name(void) {
 const char* hone_peer_algorithm(int index) { return index == 0 ? "direct" : nullptr; }
 
 hone_peer_run* hone_peer_make(const hone_peer_problem* problem, int algorithm, int threads) {
-  if (problem->kind == HONE_PEER_CONVOLUTION) return nullptr;
+  if (problem->kind != HONE_PEER_MATMUL && problem->kind != HONE_PEER_BATCHED_MATMUL)
+    return nullptr;
   const hone_peer_problem& p = *problem;
   auto* run = new hone_peer_run{.problem = p, .threads = threads};
   std::minstd_rand random(1);
