@@ -30,7 +30,7 @@ Workload Matmul() {
       "stage y f32 [m:256,n:256] sum [k:256] = x[m,k]*w[k,n]\n");
 }
 
-Search MakeSearch(uint64_t seed, int64_t pool_limit = 600, int patience = 24) {
+Search MakeSearch(uint64_t seed, int64_t pool_limit = 600, int patience = 16) {
   const Workload workload = Matmul();
   auto sketches = DeriveSketches(workload, std::vector<Layout>(3, Layout::Identity(2)), Avx2());
   return Search(workload, *sketches, Avx2(), MachineProfile::For(Avx2()),
@@ -147,7 +147,7 @@ TEST(SearchTest, StopsWhenGainsEnd) {
     }
   }
   EXPECT_EQ(search.StopReason(), "no more gains");
-  EXPECT_EQ(search.trials(), 40);
+  EXPECT_EQ(search.trials(), 24);
 }
 
 TEST(SearchTest, StopsWhenNothingIsLikelyToWin) {

@@ -24,8 +24,8 @@ struct SearchOptions {
   // A candidate this close to the roofline ends the search.
   double roofline_share = 0.97;
   // So many trials without a gain of 1 % end it too, once `patience_from` were measured.
-  int patience = 24;
-  int patience_from = 40;
+  int patience = 16;
+  int patience_from = 24;
   // After so many trials it ends as well when no candidate that was not measured is, by the model,
   // as likely as this to gain 1 %.
   int chance_from = 24;
