@@ -196,6 +196,25 @@ TEST(NestFactsTest, WhatIsMadeAheadCostsNothing) {
   EXPECT_THAT(stages, testing::ElementsAre("c.d", "c.m.d", "c.m.m", "c.m", "y"));
 }
 
+TEST(NestFactsTest, OnlyTheFirstStageOfARowFetchesIt) {
+  auto workload = Workload::Parse(
+      "workload/1\ninput x f32 [1024,512]\noutput y f32 [1024,512]\n"
+      "stage s f32 [m:1024] sum [k:512] = x[m,k]\n"
+      "stage y f32 [m:1024,n:512] = x[m,n]*s[m]\n");
+  ASSERT_TRUE(workload.ok()) << workload.status();
+  const auto facts = [&](absl::string_view schedule) {
+    auto nest = ApplySchedule(*Schedule::Parse(schedule), *workload);
+    EXPECT_TRUE(nest.ok()) << nest.status();
+    return AnalyzeNest(*nest, Avx2());
+  };
+  const NestFacts rows = facts("schedule/1\nat s y m\n");
+  EXPECT_EQ(TensorOf(StageOf(rows, "s"), "x").l1_miss_bytes, 1024 * 512 * 4);
+  EXPECT_EQ(TensorOf(StageOf(rows, "y"), "x").l1_miss_bytes, 0);
+  EXPECT_EQ(TensorOf(StageOf(rows, "y"), "y").l1_miss_bytes, 1024 * 512 * 4);
+  const NestFacts stages = facts("schedule/1\n");
+  EXPECT_EQ(TensorOf(StageOf(stages, "y"), "x").l1_miss_bytes, 1024 * 512 * 4);
+}
+
 TEST(NestFactsTest, WhatStaysInTheCacheIsNotFetchedAgain) {
   const std::string steps =
       "schedule/1\nwinograd c h 2\nwinograd c.m w 2\ninline c\nprepare c.g\nprepare c.m.g\n"

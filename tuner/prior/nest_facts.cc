@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
@@ -220,6 +221,7 @@ class NestAnalyzer::Analysis {
       if (stage.placement == Placement::kInline || IsPrepared(stage)) continue;
       facts.stages.push_back(Analyze(stage));
     }
+    ShareWhatIsNear(&facts);
     return facts;
   }
 
@@ -667,6 +669,61 @@ class NestAnalyzer::Analysis {
       tensor.reuse = footprint[0][u] > 0 ? tensor.l1_miss_bytes / footprint[0][u] : 1;
       tensor.inner_bytes = footprint[inner][u];
       facts->tensors.push_back(std::move(tensor));
+      for (const auto& [loop, depth] : MeetingLoops(stage, path)) {
+        together_[loop].push_back({stage.stage.name, uses[u].access.tensor, footprint[depth][u]});
+      }
+    }
+  }
+
+  // A loop in which several stages are computed: its stage and its name.
+  using Loop = std::pair<std::string, std::string>;
+
+  // Those that the stage takes part in, with how deep on its path their bodies begin.
+  std::vector<std::pair<Loop, size_t>> MeetingLoops(const StageNest& stage,
+                                                    const Path& path) const {
+    std::vector<std::pair<Loop, size_t>> loops;
+    if (stage.placement == Placement::kAt) {
+      loops.push_back({{stage.host, stage.host_loop}, path.own});
+    }
+    std::set<std::string> own;
+    for (const StageNest& inside : nest_.stages) {
+      if (inside.placement != Placement::kAt || inside.host != stage.stage.name) continue;
+      if (!own.insert(inside.host_loop).second) continue;
+      loops.push_back({{stage.stage.name, inside.host_loop}, path.own + HostDepth(inside)});
+    }
+    return loops;
+  }
+
+  // Stages in one loop's body read a tensor one after the other: where all that they touch in one
+  // iteration fits a cache, only the first of them brings it there.
+  void ShareWhatIsNear(NestFacts* facts) const {
+    for (const auto& [loop, touched] : together_) {
+      std::map<std::string, double> bytes;  // by tensor
+      std::map<std::string, std::string> first;
+      for (const Touch& touch : touched) {
+        double& most = bytes[touch.tensor];
+        most = std::max(most, touch.bytes);
+        first.emplace(touch.tensor, touch.stage);
+      }
+      double total = 0;
+      for (const auto& [tensor, size] : bytes) total += size;
+      const auto fits = [&](int64_t cache) {
+        return cache > 0 && total <= kUsableShare * static_cast<double>(cache);
+      };
+      for (StageFacts& stage : facts->stages) {
+        const bool here = std::any_of(touched.begin(), touched.end(), [&](const Touch& touch) {
+          return touch.stage == stage.stage;
+        });
+        for (TensorFacts& tensor : stage.tensors) {
+          const auto by = first.find(tensor.tensor);
+          if (!here || tensor.written || by == first.end() || by->second == stage.stage) continue;
+          const StageNest* producer = nest_.FindStage(tensor.tensor);
+          if (producer != nullptr && producer->placement == Placement::kAt) continue;
+          if (fits(target_.l1_bytes)) tensor.l1_miss_bytes = 0;
+          if (fits(target_.l2_bytes)) tensor.l2_miss_bytes = 0;
+          if (fits(std::max(target_.l2_bytes, target_.l3_bytes))) tensor.l3_miss_bytes = 0;
+        }
+      }
     }
   }
 
@@ -677,6 +734,13 @@ class NestAnalyzer::Analysis {
   std::map<std::string, std::vector<std::pair<const StageNest*, const Use*>>>
       readers_;  // by tensor
   std::map<std::string, StageLoops> loops_;
+  // What one iteration of a loop touches, in the order of the stages.
+  struct Touch {
+    std::string stage;
+    std::string tensor;
+    double bytes = 0;
+  };
+  std::map<Loop, std::vector<Touch>> together_;
   // By stage, host and depth.
   mutable std::map<std::tuple<const StageNest*, const StageNest*, size_t>, Extents> reach_inside_;
 };
