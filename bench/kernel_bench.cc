@@ -19,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -225,12 +226,15 @@ class Bench {
     }
     HONE_ASSIGN_OR_RETURN(const std::unique_ptr<SqliteRecordStore> history,
                           SqliteRecordStore::Open({.path = database_}));
+    const auto cores = static_cast<int>(std::thread::hardware_concurrency());
     HONE_ASSIGN_OR_RETURN(
         const std::unique_ptr<BuildPool> pool,
-        BuildPool::Start({.program = top_ + "/build/release/bin/hone-build-worker", .workers = 1}));
+        BuildPool::Start({.program = top_ + "/build/release/bin/hone-build-worker",
+                          .workers = cores,
+                          .workers_beside = std::clamp(cores - threads, 0, 4)}));
     const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
     FarmMeasurer device(*client);
-    PausingMeasurer alone_on_device(device, *pool);
+    PausingMeasurer measurer(device, *pool);
     TuningOptions tuning;
     tuning.target = target;
     tuning.numerics = options_.numerics;
@@ -243,7 +247,7 @@ class Bench {
         [&](pb::BuildRequest request, std::function<void(pb::BuildReply)> done) {
           pool->Submit(std::move(request), std::move(done));
         },
-        threads > 1 ? static_cast<Measurer&>(alone_on_device) : device, history.get(), clock_);
+        measurer, history.get(), clock_);
     int64_t shown = 0;
     HONE_RETURN_IF_ERROR(session.Run([] { return false; },
                                      [&](const TuningState& state) {

@@ -123,18 +123,22 @@ StatusOr<Farm> OpenFarm(const TuneOptions& options, const std::string& database)
   return farm;
 }
 
-// Whether this machine measures and has no core left meanwhile.
-bool MeasuringNeedsAllCores(const TuneOptions& options, const Farm& farm) {
-  return farm.local != nullptr && options.threads >= std::thread::hardware_concurrency();
-}
-
-// Compilers to run at once: as many as measuring, which is often done here, leaves cores; all when
-// they take turns with it. More than a few would only slow down what is measured beside them.
-int BuildWorkers(const TuneOptions& options, bool take_turns) {
-  constexpr int64_t kMost = 4;
-  const int64_t cores = std::thread::hardware_concurrency();
-  return static_cast<int>(
-      std::clamp<int64_t>(take_turns ? cores : cores - options.threads, 1, kMost));
+// Compilers: where this machine measures too, those beside it have the cores that are left, and the
+// others run while nothing is measured. More than a few would slow down what is measured beside
+// them, through the caches and the memory that all share.
+BuildPool::Options BuildersFor(const TuneOptions& options, const Farm& farm) {
+  constexpr int64_t kBesideMost = 4;
+  const auto cores = std::max<int64_t>(1, std::thread::hardware_concurrency());
+  BuildPool::Options pool;
+  pool.program = SiblingProgram("hone-build-worker");
+  if (farm.local == nullptr) {
+    pool.workers = pool.workers_beside = static_cast<int>(std::min(cores, kBesideMost));
+    return pool;
+  }
+  pool.workers = static_cast<int>(std::min(cores, 2 * kBesideMost));
+  pool.workers_beside =
+      static_cast<int>(std::clamp<int64_t>(cores - options.threads, 0, kBesideMost));
+  return pool;
 }
 
 // What is known already. A tracker elsewhere keeps its database to itself: nothing is known then.
@@ -191,14 +195,11 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
                         LoadPlanAtTop(options.model, options.shapes, farm.target));
   HONE_ASSIGN_OR_RETURN(std::vector<TuningTask> tasks, ChooseTasks(options, plan));
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<RecordStore> history, OpenHistory(options, database));
-  const bool take_turns = MeasuringNeedsAllCores(options, farm);
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<BuildPool> pool,
-                        BuildPool::Start({.program = SiblingProgram("hone-build-worker"),
-                                          .workers = BuildWorkers(options, take_turns)}));
+                        BuildPool::Start(BuildersFor(options, farm)));
   const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
   FarmMeasurer device(*farm.client);
-  PausingMeasurer alone_on_device(device, *pool);
-  Measurer& measurer = take_turns ? static_cast<Measurer&>(alone_on_device) : device;
+  PausingMeasurer measurer(device, *pool);
   TuningOptions tuning;
   tuning.target = farm.target;
   tuning.numerics = numerics;

@@ -22,10 +22,15 @@ pb::BuildRequest Request(uint64_t id, const std::string& schedule) {
   return request;
 }
 
-std::unique_ptr<BuildPool> StartPool(int workers, int64_t timeout_ms = 60000) {
+BuildPool::Options PoolOptions(int workers) {
   BuildPool::Options options;
   options.program = std::filesystem::read_symlink("/proc/self/exe").replace_filename("echo_worker");
   options.workers = workers;
+  return options;
+}
+
+std::unique_ptr<BuildPool> StartPool(int workers, int64_t timeout_ms = 60000) {
+  BuildPool::Options options = PoolOptions(workers);
   options.timeout_ms = timeout_ms;
   return BuildPool::Start(options).value();
 }
@@ -74,6 +79,18 @@ TEST(BuildPoolTest, BuildsNothingWhilePaused) {
   pool->Pause();
   auto waits = pool->Build(Request(2, "b"));
   pool->Resume();
+  EXPECT_EQ(waits.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
+  pool->Resume();
+  EXPECT_EQ(waits.get().failure().message(), "b");
+}
+
+TEST(BuildPoolTest, BuildsOnWithTheWorkersBesideWhilePaused) {
+  BuildPool::Options options = PoolOptions(2);
+  options.workers_beside = 1;
+  const std::unique_ptr<BuildPool> pool = BuildPool::Start(options).value();
+  pool->Pause();
+  auto hangs = pool->Build(Request(1, "hang"));
+  auto waits = pool->Build(Request(2, "b"));
   EXPECT_EQ(waits.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
   pool->Resume();
   EXPECT_EQ(waits.get().failure().message(), "b");

@@ -42,8 +42,10 @@ class BuildPool::Impl {
  public:
   Impl(Options options, ChildProcess first) : options_(std::move(options)) {
     HONE_CHECK(options_.workers >= 1);
+    HONE_CHECK(options_.workers_beside >= 0);
     HONE_CHECK(options_.queue_max >= 1);
     slots_.resize(options_.workers);
+    for (int i = 0; i < options_.workers; ++i) slots_[i].goes_on = i < options_.workers_beside;
     slots_[0].worker = std::move(first);
     for (Slot& slot : slots_) threads_.emplace_back([this, &slot] { Serve(slot); });
   }
@@ -81,7 +83,7 @@ class BuildPool::Impl {
     std::lock_guard lock(mutex_);
     if (pauses_++ > 0) return;
     for (Slot& slot : slots_) {
-      if (slot.worker.has_value()) slot.worker->Signal(SIGSTOP);
+      if (slot.worker.has_value() && !slot.goes_on) slot.worker->Signal(SIGSTOP);
     }
   }
 
@@ -91,7 +93,7 @@ class BuildPool::Impl {
       HONE_CHECK(pauses_ > 0) << "Resume without Pause";
       if (--pauses_ > 0) return;
       for (Slot& slot : slots_) {
-        if (slot.worker.has_value()) slot.worker->Signal(SIGCONT);
+        if (slot.worker.has_value() && !slot.goes_on) slot.worker->Signal(SIGCONT);
       }
     }
     changed_.notify_all();
@@ -106,14 +108,17 @@ class BuildPool::Impl {
   // holds the lock while it does, so that others may send it signals under the lock.
   struct Slot {
     std::optional<ChildProcess> worker;
+    bool goes_on = false;  // while the pool is paused
   };
+
+  bool IsPaused(const Slot& slot) const { return pauses_ > 0 && !slot.goes_on; }
 
   void Serve(Slot& slot) {
     while (true) {
       std::optional<Task> task;
       {
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] { return stopping_ || (pauses_ == 0 && !queue_.empty()); });
+        changed_.wait(lock, [&] { return stopping_ || (!IsPaused(slot) && !queue_.empty()); });
         if (stopping_) break;
         task = std::move(queue_.front());
         queue_.pop_front();
@@ -140,7 +145,7 @@ class BuildPool::Impl {
       {
         std::lock_guard lock(mutex_);
         if (stopping_) return Failure(request.id(), pb::CANCELLED, "the build pool was closed");
-        if (pauses_ == 0) left_ms -= MillisSince(before);
+        if (!IsPaused(slot)) left_ms -= MillisSince(before);
       }
       if (readable) {
         const StatusOr<bool> complete = Receive(worker, decoder, reply);
@@ -180,7 +185,7 @@ class BuildPool::Impl {
     if (slot.worker.has_value() && !slot.worker->Poll().has_value()) return absl::OkStatus();
     slot.worker.reset();
     HONE_ASSIGN_OR_RETURN(slot.worker, StartWorker(options_));
-    if (pauses_ > 0) slot.worker->Signal(SIGSTOP);
+    if (IsPaused(slot)) slot.worker->Signal(SIGSTOP);
     return absl::OkStatus();
   }
 

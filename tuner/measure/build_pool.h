@@ -22,6 +22,7 @@ class BuildPool {
     std::string program;                 // path of hone-build-worker
     std::vector<std::string> arguments;  // passed to it
     int workers = 1;
+    int workers_beside = 0;      // of them, those that go on while the pool is paused
     int64_t timeout_ms = 60000;  // for one request, time spent paused not counted
     int nice = 10;               // so that a measurement on the same machine comes first
     int queue_max = 4096;        // Submit blocks while this many wait
@@ -39,8 +40,8 @@ class BuildPool {
   // The same with a future.
   std::future<pb::BuildReply> Build(pb::BuildRequest request);
 
-  // Stops the workers where they are (SIGSTOP), so that a kernel which uses all cores can be
-  // measured, and lets them go on. Nested: as many Resumes as Pauses.
+  // Stops the workers where they are (SIGSTOP) but for `workers_beside`, so that a kernel has its
+  // cores for itself while it is measured, and lets them go on. Nested: as many Resumes as Pauses.
   void Pause();
   void Resume();
 

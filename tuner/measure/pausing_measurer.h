@@ -1,6 +1,6 @@
-// A Measurer for devices that need every core of this machine: while a batch is with it, compilers
-// are paused, so that compiling and measuring take turns. Used by `hone tune` around another
-// Measurer; measures nothing itself.
+// A Measurer for devices that are this machine: while a batch is with it, the build pool is paused,
+// so that kernels have their cores to themselves and compilers have them in between. Used by
+// `hone tune` around another Measurer; measures nothing itself.
 #pragma once
 
 #include <set>
