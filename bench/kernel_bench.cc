@@ -2,11 +2,12 @@
 // tuned (records are kept in build/bench/kernels.db, so a second run goes on where the first
 // ended), then ours and the peers' are timed in turns, over and over; best is held against best.
 //
-//   kernel_bench [--numerics C] [--threads N] [--trials N] [--minutes M] [LIST ...]
+//   kernel_bench [--numerics C] [--threads N] [--trials N] [--minutes M] [--seed N] [--db FILE]
+//                [--only tune|compare] [LIST ...]
 //
-// LIST: names of files in kernels/ without the extension; all when none is given. Says the ratio of
-// times (peer / hone), its geometric mean and the worst problem; and how far our own kernel, timed
-// twice, is from itself: the noise.
+// LIST: names of files in kernels/ without the extension; all but those of search_bench when none
+// is given. Says the ratio of times (peer / hone), its geometric mean and the worst problem; and
+// how far our own kernel, timed twice, is from itself: the noise.
 #include <dirent.h>
 
 #include <algorithm>
@@ -58,6 +59,9 @@ struct Options {
   int threads = 1;
   int trials = 64;
   double minutes = 12;
+  int seed = 1;
+  std::string database;  // "": build/bench/kernels.db
+  std::string only;      // "tune" or "compare"
   std::vector<std::string> lists;
 };
 
@@ -161,7 +165,7 @@ class Bench {
   Bench(Options options, std::string top, const Clock& clock)
       : options_(std::move(options)),
         top_(std::move(top)),
-        database_(absl::StrCat(top_, "/build/bench/kernels.db")),
+        database_(options_.database.empty() ? top_ + "/build/bench/kernels.db" : options_.database),
         clock_(clock) {}
 
   Status Run() {
@@ -170,7 +174,7 @@ class Bench {
     // A kernel for two threads is held against one for one thread, which is tuned too.
     if (options_.threads > 1) HONE_RETURN_IF_ERROR(Tune(1));
     HONE_RETURN_IF_ERROR(Tune(options_.threads));
-    return Compare();
+    return options_.only == "tune" ? absl::OkStatus() : Compare();
   }
 
  private:
@@ -191,7 +195,10 @@ class Bench {
     std::vector<std::string> lists = options_.lists;
     if (lists.empty()) {
       for (const auto& entry : fs::directory_iterator(top_ + "/bench/kernels")) {
-        if (entry.path().extension() == ".txt") lists.push_back(entry.path().stem().string());
+        const std::string name = entry.path().stem().string();
+        if (entry.path().extension() == ".txt" && name.rfind("search", 0) != 0) {
+          lists.push_back(name);
+        }
       }
       std::sort(lists.begin(), lists.end());
     }
@@ -238,7 +245,8 @@ class Bench {
     TuningOptions tuning;
     tuning.target = target;
     tuning.numerics = options_.numerics;
-    tuning.trials_max = options_.trials;
+    tuning.trials_max = options_.only == "compare" ? 0 : options_.trials;
+    tuning.seed = static_cast<uint64_t>(options_.seed);
     tuning.time_max_ms = static_cast<int64_t>(options_.minutes * 60000);
     tuning.client = "kernel_bench";
     tuning.tool_version = "bench";
@@ -259,11 +267,19 @@ class Bench {
                                                    state.elapsed_s);
                                        std::fflush(stdout);
                                      }));
+    double all_ns = 0;
     for (const WorkloadState& state : session.state().workloads) {
+      all_ns += state.best_ns * state.calls;
       if (state.best_ns == 0) {
         std::printf("%s was not tuned: %s\n", state.name.c_str(), state.reason.c_str());
       }
     }
+    const TuningState& state = session.state();
+    std::printf(
+        "tuned: %lld trials in %.1f s, %.1f trials/s; all kernels, as often as called, take "
+        "%.3f ms\n",
+        static_cast<long long>(state.trials), state.elapsed_s,
+        static_cast<double>(state.trials) / std::max(state.elapsed_s, 1e-3), all_ns / 1e6);
     return absl::OkStatus();
   }
 
@@ -467,6 +483,13 @@ StatusOr<Options> ParseOptions(int argc, char** argv) {
       good = absl::SimpleAtoi(value, &options.trials) && options.trials > 0;
     } else if (word == "--minutes") {
       good = absl::SimpleAtod(value, &options.minutes);
+    } else if (word == "--seed") {
+      good = absl::SimpleAtoi(value, &options.seed);
+    } else if (word == "--db") {
+      options.database = value;
+    } else if (word == "--only") {
+      options.only = value;
+      good = value == "tune" || value == "compare";
     } else {
       return absl::InvalidArgumentError(absl::StrCat("no option ", word));
     }

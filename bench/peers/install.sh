@@ -1,22 +1,52 @@
 #!/bin/sh
-# Brings the peers that benchmarks compare with into build/peers: ONNX Runtime, in a Python
-# environment of its own. Where no package registry is reachable it says so and succeeds: the
-# benchmarks then run without peers.
+# Brings the peers that benchmarks compare with into build/peers, each in a folder of its own: ONNX
+# Runtime and TVM in Python environments, oneDNN 3 as a library with its headers. What no package
+# registry gives is said and left out: the benchmarks then run without it. oneDNN 2 and OpenBLAS are
+# packages of the system (deploy/install-deps.sh).
 set -eu
 cd "$(dirname "$0")/../.."
 peers=build/peers
-if [ -x "$peers/bin/python" ] &&
-  "$peers/bin/python" -c 'import onnxruntime, numpy' 2>/dev/null; then
-  exit 0
-fi
-rm -rf "$peers"
-python3 -m venv "$peers" || {
-  echo "peers: no python3-venv; run deploy/install-deps.sh"
-  exit 0
+mkdir -p "$peers"
+log=$(pwd)/$peers/install.log
+
+# python_peer FOLDER IMPORTS PACKAGE...: an environment with the packages, unless it is there.
+python_peer() {
+  folder=$1 imports=$2
+  shift 2
+  if [ -x "$folder/bin/python" ] && "$folder/bin/python" -c "import $imports" 2>/dev/null; then
+    return
+  fi
+  python3 -m venv "$folder" || {
+    echo "peers: no python3-venv; run deploy/install-deps.sh"
+    return
+  }
+  if ! "$folder/bin/pip" install --quiet --disable-pip-version-check --retries 1 --timeout 20 \
+    --only-binary :all: "$@" >"$log" 2>&1; then
+    echo "peers: no package registry gives $1 ($log); running without it"
+    rm -rf "$folder"
+    return
+  fi
+  echo "peers: $*"
 }
-if ! "$peers/bin/pip" install --quiet --disable-pip-version-check --retries 1 --timeout 20 \
-  --only-binary :all: onnxruntime numpy >"$peers/install.log" 2>&1; then
-  echo "peers: no package registry reachable ($peers/install.log); running without ONNX Runtime"
-  exit 0
+
+python_peer "$peers" onnxruntime,numpy onnxruntime numpy
+# Newer versions of the second crash under this version of the first.
+python_peer "$peers/tvm" tvm,xgboost apache-tvm==0.27.0.post1 apache-tvm-ffi==0.1.14.post1 \
+  xgboost psutil cloudpickle numpy
+
+if [ ! -e "$peers/onednn3/lib/libdnnl.so" ]; then
+  wheels=$(mktemp -d)
+  if "$peers/bin/pip" download --quiet --disable-pip-version-check --retries 1 --timeout 20 \
+    --no-deps --dest "$wheels" onednn-cpu-gomp==2023.2.0 onednn-devel-cpu-gomp==2023.2.0 \
+    >"$log" 2>&1; then
+    mkdir -p "$peers/onednn3"
+    for wheel in "$wheels"/*.whl; do
+      python3 -m zipfile -e "$wheel" "$wheels/unpacked"
+    done
+    cp -r "$wheels"/unpacked/*.data/data/include "$wheels"/unpacked/*.data/data/lib "$peers/onednn3"
+    echo "peers: oneDNN 3.2"
+  else
+    echo "peers: no package registry gives oneDNN 3 ($log); running without it"
+  fi
+  rm -rf "$wheels"
 fi
-"$peers/bin/python" -c 'import onnxruntime; print("peers: ONNX Runtime", onnxruntime.__version__)'
