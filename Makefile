@@ -1,15 +1,15 @@
 # The front door. Every target installs what is missing (Debian packages) and builds what it needs.
-#   make build | demo | check | check-more | bench | tidy | format | help
+#   make build | demo | check | check-more | bench | bench-kernels | bench-search | tidy | format | help
 RELEASE := build/release
 JOBS ?= $(shell nproc)
 # What the sanitizers go over in `make check-more`: the folders of tests/ that cover compiler and db.
 SANITIZED := base ir graph operators import schedule lower codegen package db conformance
 
-.PHONY: help build demo check check-more bench tidy format deps
+.PHONY: help build demo check check-more bench bench-kernels bench-search tidy format deps
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
 
 deps:  ## install the packages that building takes (does nothing when they are there)
 	@deploy/install-deps.sh
@@ -31,6 +31,12 @@ check-more: deps  ## slower tests: sanitizers, real models, conformance, fuzz in
 
 bench: deps  ## every benchmark, with its aims in one table at the end
 	@bench/run
+
+bench-kernels: deps  ## kernels held against oneDNN and OpenBLAS, and one thread against two
+	@bench/run kernel
+
+bench-search: deps  ## how few trials, and how little time, the search needs; TVM beside it
+	@bench/run search tuning
 
 tidy: deps  ## clang-tidy over the sources
 	@deploy/tidy.sh

@@ -91,7 +91,8 @@ Status Main(int argc, char** argv) {
         const double lowered_ms = ThreadMillis();
         HONE_RETURN_IF_ERROR(GenerateCode(program, target).status());
         const double end_ms = ThreadMillis();
-        if (std::getenv("SCHEDULES") != nullptr) std::printf("%.1f ms\n%s\n", end_ms - begin_ms, candidate.schedule.c_str());
+        if (std::getenv("SCHEDULES") != nullptr)
+          std::printf("%.1f ms\n%s\n", end_ms - begin_ms, candidate.schedule.c_str());
         ++cost.candidates;
         cost.lower_ms += lowered_ms - begin_ms;
         cost.codegen_ms += end_ms - lowered_ms;

@@ -1,5 +1,5 @@
 // KernelProblem: one line of bench/kernels/*.txt, as a workload for us and as plain numbers for the
-// peers. Used by kernel_bench; the format is described in kernels/README.md.
+// peers. Used by compare_kernels; the format is described in kernels/README.md.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// PeerLibrary: a library that kernel_bench compares with, loaded from a shared object with the
+// PeerLibrary: a library that compare_kernels compares with, loaded from a shared object with the
 // functions of peers/kernel_peer.h.
 #pragma once
 

@@ -17,7 +17,7 @@ import sys
 import tempfile
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-BENCH = TOP / "build/release/bench/kernel_bench"
+BENCH = TOP / "build/release/bench/compare_kernels"
 TVM = TOP / "build/peers/tvm/bin/python"
 SEEDS = int(os.environ.get("SEEDS", "5"))
 LONG_TRIALS = int(os.environ.get("LONG_TRIALS", "256"))
@@ -32,7 +32,7 @@ def tune(database, seed, trials, problems="search"):
                           capture_output=True, text=True, check=False,
                           env=dict(os.environ, HONE_SOURCE_DIR=str(TOP)))
     if done.returncode != 0:
-        sys.exit(f"kernel_bench: {done.stderr}{done.stdout}")
+        sys.exit(f"compare_kernels: {done.stderr}{done.stdout}")
     match = TUNED.search(done.stdout)
     return int(match[1]), float(match[2])
 

@@ -1,7 +1,9 @@
 #!/bin/sh
 # Installs what building, testing and running hone takes: packages of Debian 12, nothing else.
 # Safe to run again; does nothing, and needs no root, when everything is there.
-#   deploy/install-deps.sh [--check]    --check: only say what is missing (exit 1 if anything is)
+#   deploy/install-deps.sh [--bench] [--check]
+#     --bench: also the libraries that benchmarks compare with
+#     --check: only say what is missing (exit 1 if anything is)
 set -eu
 
 packages="
@@ -14,6 +16,17 @@ libspdlog-dev nlohmann-json3-dev libcli11-dev
 libgtest-dev libgmock-dev
 python3 python3-venv
 "
+check=no
+for option in "$@"; do
+  case $option in
+  --bench) packages="$packages libdnnl-dev libopenblas-dev" ;;
+  --check) check=yes ;;
+  *)
+    echo "install-deps: no option $option; there are --bench and --check" >&2
+    exit 2
+    ;;
+  esac
+done
 
 missing=""
 for package in $packages; do
@@ -22,7 +35,7 @@ for package in $packages; do
 done
 
 if [ -z "$missing" ]; then exit 0; fi
-if [ "${1:-}" = --check ]; then
+if [ "$check" = yes ]; then
   echo "missing packages:$missing"
   exit 1
 fi

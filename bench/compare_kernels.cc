@@ -2,7 +2,7 @@
 // tuned (records are kept in build/bench/kernels.db, so a second run goes on where the first
 // ended), then ours and the peers' are timed in turns, over and over; best is held against best.
 //
-//   kernel_bench [--numerics C] [--threads N] [--trials N] [--minutes M] [--seed N] [--db FILE]
+//   compare_kernels [--numerics C] [--threads N] [--trials N] [--minutes M] [--seed N] [--db FILE]
 //                [--only tune|compare] [LIST ...]
 //
 // LIST: names of files in kernels/ without the extension; all but those of search_bench when none
@@ -31,6 +31,7 @@
 #include "base/numerics.h"
 #include "bench/kernel_problem.h"
 #include "bench/peer_library.h"
+#include "bench/ratios.h"
 #include "compiler/compile.h"
 #include "compiler/operators/reference.h"
 #include "db/sqlite_record_store.h"
@@ -53,6 +54,7 @@ namespace fs = std::filesystem;
 
 constexpr int kVisits = 15;
 constexpr double kVisitNs = 2e6;
+constexpr char kPeerOfAims[] = "oneDNN 2";
 
 struct Options {
   Numerics numerics = Numerics::kFp32;
@@ -126,29 +128,6 @@ double TimeInTurns(std::vector<Contestant>& contestants, const Clock& clock) {
   return peak_gflops;
 }
 
-// A geometric mean, and the least of what went in.
-class Ratios {
- public:
-  void Add(double ratio, const std::string& name) {
-    log_sum_ += std::log(ratio);
-    ++count_;
-    if (ratio < worst_) {
-      worst_ = ratio;
-      worst_name_ = name;
-    }
-  }
-  int count() const { return count_; }
-  double Mean() const { return std::exp(log_sum_ / std::max(1, count_)); }
-  double worst() const { return worst_; }
-  const std::string& worst_name() const { return worst_name_; }
-
- private:
-  double log_sum_ = 0;
-  int count_ = 0;
-  double worst_ = 1e9;
-  std::string worst_name_;
-};
-
 void PrintAim(const std::string& name, double measured, double target) {
   std::printf("aim %s measured %.2f target %.2f %s\n", name.c_str(), measured, target,
               measured >= target ? "ok" : "short");
@@ -213,7 +192,7 @@ class Bench {
   Status Tune(int threads) {
     LocalFarmOptions local;
     local.database = database_;
-    local.purpose = "kernel_bench";
+    local.purpose = "compare_kernels";
     local.bin_dir = top_ + "/build/release/bin";
     local.agent_args = {"--threads", absl::StrCat(threads)};
     HONE_ASSIGN_OR_RETURN(const std::unique_ptr<LocalFarm> farm, LocalFarm::Start(local));
@@ -248,7 +227,7 @@ class Bench {
     tuning.trials_max = options_.only == "compare" ? 0 : options_.trials;
     tuning.seed = static_cast<uint64_t>(options_.seed);
     tuning.time_max_ms = static_cast<int64_t>(options_.minutes * 60000);
-    tuning.client = "kernel_bench";
+    tuning.client = "compare_kernels";
     tuning.tool_version = "bench";
     TuningSession session(
         std::move(tasks), tuning, *model,
@@ -310,8 +289,7 @@ class Bench {
         hone_pool_create(options_.threads, &error), hone_pool_destroy);
     if (one == nullptr || many == nullptr) return absl::InternalError(error.message);
     std::map<std::string, std::map<std::string, Ratios>> ratios;  // list -> peer
-    std::map<std::string, Ratios> winograd_ratios;                // 3x3 at 56 and 28
-    Ratios in_l2, noise, scaling;
+    Ratios noise;
     std::string list;
     double peak_gflops = 0;
     for (const KernelProblem& problem : problems_) {
@@ -357,10 +335,11 @@ class Bench {
       const double share = gflops / (peak_gflops * options_.threads);
       std::printf("%-34s %9.1f %8.1f %5.0f%%", problem.name.c_str(), ours_ns / 1e3, gflops,
                   100 * share);
-      if (ArgumentBytes(workload) <= targets_[1].l2_bytes && options_.threads == 1 &&
-          problem.numbers.groups <= 1 && problem.numbers.kind <= HONE_PEER_BATCHED_MATMUL &&
+      const hone_peer_problem& p = problem.numbers;
+      const bool fits_l2 = ArgumentBytes(workload) <= targets_[options_.threads].l2_bytes;
+      if (fits_l2 && p.groups <= 1 && p.kind <= HONE_PEER_BATCHED_MATMUL &&
           FlopCount(workload) > 1e6) {
-        in_l2.Add(share, problem.name);
+        in_l2_.Add(share, problem.name);
       }
       for (const PeerLibrary& peer : peers_) {
         double best_ns = 1e18;
@@ -373,16 +352,18 @@ class Bench {
         }
         const double ratio = best_ns / ours_ns;
         ratios[list][peer.name()].Add(ratio, problem.name);
-        const hone_peer_problem& p = problem.numbers;
-        if (p.kernel == 3 && p.groups == 1 && p.stride == 1 && p.size >= 28) {
-          winograd_ratios[peer.name()].Add(ratio, problem.name);
+        if (absl::StartsWith(peer.name(), kPeerOfAims)) {
+          if (p.groups > 1 && fits_l2) depthwise_in_l2_.Add(ratio, problem.name);
+          if (p.groups == 1 && p.kernel == 3 && p.stride == 1 && p.size >= 28) {
+            large_3x3_.Add(ratio, problem.name);
+          }
         }
         std::printf(" %17.2f", ratio);
       }
       if (options_.threads > 1 && single.ok()) {
         const double factor = contestants[2].best_ns / ours_ns;
         std::printf("   %.2fx", factor);
-        if (contestants[2].best_ns > 1e6) scaling.Add(factor, problem.name);
+        if (contestants[2].best_ns > 1e6) scaling_.Add(factor, problem.name);
       }
       std::printf("\n");
       if (std::getenv("SCHEDULES") != nullptr) std::printf("%s\n", schedule.c_str());
@@ -400,7 +381,7 @@ class Bench {
         "and %.1f %% at most (%s)\n",
         100 * (1 - noise.Mean()), 100 * (1 - noise.worst()), noise.worst_name().c_str());
     std::printf("peak of one core %.1f GFLOP/s\n", peak_gflops);
-    PrintAims(ratios, winograd_ratios, in_l2, scaling);
+    PrintAims(ratios);
     return absl::OkStatus();
   }
 
@@ -412,47 +393,45 @@ class Bench {
     std::printf("%s\n", options_.threads > 1 ? "   1 thread" : "");
   }
 
-  void PrintAims(const std::map<std::string, std::map<std::string, Ratios>>& ratios,
-                 const std::map<std::string, Ratios>& winograd_ratios, const Ratios& in_l2,
-                 const Ratios& scaling) const {
+  // Of the lists that were compared; against oneDNN 2 unless said.
+  void PrintAims(const std::map<std::string, std::map<std::string, Ratios>>& ratios) const {
     if (options_.threads > 1) {
-      if (scaling.count() > 0) {
-        PrintAim("kernels_threads_scaling_geomean", scaling.Mean(), 1.85);
-        PrintAim("kernels_threads_scaling_worst", scaling.worst(), 1.85);
-      }
+      if (scaling_.count() == 0) return;
+      PrintAim("two_threads_over_one_geomean", scaling_.Mean(), 1.85);
+      PrintAim("two_threads_over_one_worst", scaling_.worst(), 1.85);
       return;
     }
-    const std::string numerics(NumericsName(options_.numerics));
-    const auto onednn = [&](const std::string& list) {
+    const auto onednn = [&](const std::vector<std::string>& lists) {
       Ratios all;
-      auto found = ratios.find(list);
-      if (found == ratios.end()) return all;
-      for (const auto& [peer, r] : found->second) {
-        if (absl::StartsWith(peer, "oneDNN 2")) all = r;
+      for (const std::string& list : lists) {
+        auto found = ratios.find(list);
+        if (found == ratios.end()) continue;
+        for (const auto& [peer, r] : found->second) {
+          if (absl::StartsWith(peer, kPeerOfAims)) all.Add(r);
+        }
       }
       return all;
     };
-    const std::map<std::string, double> convolution_aims = {
-        {"strict", 1.05}, {"fp32", 1.5}, {"fast", 2.2}};
-    for (const std::string list : {"resnet50", "gemm"}) {
-      const Ratios r = onednn(list);
-      if (r.count() == 0) continue;
-      PrintAim(absl::StrCat(numerics, "_", list, "_geomean"), r.Mean(),
-               convolution_aims.at(numerics));
-      if (numerics == "strict") PrintAim(absl::StrCat("strict_", list, "_worst"), r.worst(), 0.95);
-    }
-    if (numerics == "strict" && in_l2.count() > 0) {
-      PrintAim("strict_share_of_peak_in_l2", in_l2.Mean(), 0.97);
-    }
-    for (const auto& [peer, r] : winograd_ratios) {
-      if (numerics == "fp32" && absl::StartsWith(peer, "oneDNN 2")) {
-        PrintAim("fp32_3x3_at_56_and_28_worst", r.worst(), 1.8);
+    if (const Ratios r = onednn({"gemm", "resnet50"}); r.count() > 0) {
+      switch (options_.numerics) {
+        case Numerics::kStrict:
+          PrintAim("strict_gemm_and_resnet50_geomean", r.Mean(), 1.05);
+          PrintAim("strict_gemm_and_resnet50_worst", r.worst(), 0.95);
+          PrintAim("strict_share_of_peak_in_l2", in_l2_.Mean(), 0.97);
+          break;
+        case Numerics::kFp32:
+          PrintAim("fp32_gemm_and_resnet50_geomean", r.Mean(), 1.5);
+          PrintAim("fp32_3x3_at_56_and_28_worst", large_3x3_.worst(), 1.8);
+          break;
+        default:
+          PrintAim(absl::StrCat(NumericsName(options_.numerics), "_gemm_and_resnet50_geomean"),
+                   r.Mean(), 2.2);
       }
     }
-    if (const Ratios r = onednn("mobilenet_depthwise"); r.count() > 0) {
-      PrintAim("mobilenet_depthwise_geomean", r.Mean(), 1.7);
+    if (depthwise_in_l2_.count() > 0) {
+      PrintAim("depthwise_in_l2_geomean", depthwise_in_l2_.Mean(), 1.7);
     }
-    if (const Ratios r = onednn("bert"); r.count() > 0) PrintAim("bert_geomean", r.Mean(), 1.5);
+    if (const Ratios r = onednn({"bert"}); r.count() > 0) PrintAim("bert_geomean", r.Mean(), 1.5);
   }
 
   const Options options_;
@@ -462,6 +441,11 @@ class Bench {
   std::vector<PeerLibrary> peers_;
   std::vector<KernelProblem> problems_;
   std::map<int, Target> targets_;  // by threads
+  // Of problems of a certain kind, for the aims.
+  Ratios in_l2_;            // share of the peak where all arguments fit in L2
+  Ratios depthwise_in_l2_;  // against kPeerOfAims, as the next
+  Ratios large_3x3_;        // at 56 and 28, stride 1
+  Ratios scaling_;          // our threads against our one, above 1 ms
 };
 
 StatusOr<Options> ParseOptions(int argc, char** argv) {
@@ -513,6 +497,6 @@ Status Main(int argc, char** argv) {
 int main(int argc, char** argv) {
   const hone::Status status = hone::Main(argc, argv);
   if (status.ok()) return 0;
-  std::fprintf(stderr, "kernel_bench: %s\n", std::string(status.message()).c_str());
+  std::fprintf(stderr, "compare_kernels: %s\n", std::string(status.message()).c_str());
   return 1;
 }
