@@ -229,15 +229,28 @@ class Expander {
     const Expr clamped = Bind(Max(lowest, Min(highest, x)));
     const double magic = wide ? kRoundF64 : kRoundF32;
     const Expr shifted = Bind(Fma(clamped, Constant(kLog2E, x), Constant(magic, x)));
-    const Expr n = Bind(shifted - Constant(magic, x));
-    const Expr high = Bind(Fma(n, Constant(wide ? -kLn2HighF64 : -kLn2HighF32, x), clamped));
-    const Expr r = Bind(Fma(n, Constant(wide ? -kLn2LowF64 : -kLn2LowF32, x), high));
+    const Expr r = WithoutMultiplesOfLn2(clamped, Bind(shifted - Constant(magic, x)));
     const Expr power = wide ? Expm1(r) + Constant(1.0, x) : ShortExp(r);
     // The bits of `shifted` are k above a number whose low bits, and those of its half, are zero:
     // they leave by the shift into the exponent.
     const Expr bits = Bind(Bitcast(shifted, wide ? DType::kI64 : DType::kI32));
     const Expr half = Bind(Binary(BinaryOp::kShiftRight, bits, Int(1, bits.type())));
     return power * PowerOfTwo(half) * PowerOfTwo(bits - half);
+  }
+
+  // e^x in f32 where 2^k is normal: |x| < 87, or not a number.
+  Expr BoundedExp(const Expr& x) {
+    const Expr magic = Constant(kRoundF32, x);
+    const Expr shifted = Bind(Fma(x, Constant(kLog2E, x), magic));
+    const Expr power = ShortExp(WithoutMultiplesOfLn2(x, Bind(shifted - magic)));
+    return power * PowerOfTwo(Bitcast(shifted, DType::kI32));
+  }
+
+  // x - n ln 2
+  Expr WithoutMultiplesOfLn2(const Expr& x, const Expr& n) {
+    const bool wide = x.type().dtype == DType::kF64;
+    const Expr high = Bind(Fma(n, Constant(wide ? -kLn2HighF64 : -kLn2HighF32, x), x));
+    return Bind(Fma(n, Constant(wide ? -kLn2LowF64 : -kLn2LowF32, x), high));
   }
 
   // e^r for |r| <= 0.35 in f32: a polynomial in pairs, so that few operations wait for each other.
@@ -310,9 +323,12 @@ class Expander {
   Expr Tanh(const Expr& x) {
     const Expr one = Constant(1.0, x);
     const Expr size = Bind(Abs(x));
-    const Expr power = Bind(Exp(Bind(size + size)));
+    // tanh is 1 to f32's precision from 10 on.
+    const bool wide = x.type().dtype == DType::kF64;
+    const Expr twice_size = wide ? Bind(size + size) : Bind(Min(Constant(20.0, x), size + size));
+    const Expr power = Bind(wide ? Exp(twice_size) : BoundedExp(twice_size));
     const Expr large = CopySign(one - Constant(2.0, x) / (power + one), x);
-    if (x.type().dtype == DType::kF64) {
+    if (wide) {
       const Expr twice = Bind(x + x);
       const Expr minus_one = Bind(Expm1(twice));
       return Select(Less(size, Constant(0.17, x)), minus_one / (minus_one + Constant(2.0, x)),
@@ -332,7 +348,7 @@ class Expander {
                                      -3.76125336e-1, 1.28379166e-1});
     const Expr p = Polynomial(t, {-1.72853470e-5, 3.83197126e-4, -3.88396438e-3, 2.42546219e-2,
                                   -1.06777877e-1, -6.34846687e-1, -1.28717512e-1});
-    const Expr power = Exp(Bind(Fma(p, t, Neg(t))));
+    const Expr power = BoundedExp(Bind(Fma(p, t, Neg(t))));
     const Expr far = CopySign(Constant(1.0, x) - power, x);
     return Select(Less(t, Constant(0.927734375, x)), Fma(near, x, x), far);
   }
