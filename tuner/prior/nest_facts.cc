@@ -26,68 +26,101 @@ constexpr double kLine = 64;             // bytes of a cache line
 constexpr double kUsableShare = 0.75;    // of a cache, before conflicts bite
 constexpr double kLaneAccumulators = 4;  // vectors of partial results of a reduction in lanes
 
-using Extents = std::map<std::string, double>;
-
 // The loops of one stage, given how far its dims reach where it is computed.
 class StageLoops {
  public:
   StageLoops() = default;
-  StageLoops(const StageNest& stage, Extents region) : stage_(&stage), axes_(std::move(region)) {
+  StageLoops(const StageNest& stage, const Extents& region) : stage_(&stage) {
+    for (const auto& [name, extent] : region) Add(name, extent);
     for (const TileSplit& tile : stage.tiles) AddTile(tile);
     for (const Fusion& fusion : stage.fusions) {
-      axes_[fusion.name] = Extent(fusion.outer) * Extent(fusion.inner);
+      const int outer = Find(fusion.outer);
+      const int inner = Find(fusion.inner);
+      if (outer < 0 || inner < 0) continue;
+      const int fused = Add(fusion.name, axes_[outer].extent * axes_[inner].extent);
+      axes_[outer].fused = axes_[inner].fused = fused;
+      axes_[outer].fused_with = inner;
     }
     // A tile of a fused loop comes after the fusion; one more round settles both orders.
     for (const TileSplit& tile : stage.tiles) AddTile(tile);
+    for (size_t i = 0; i < stage.order.size(); ++i) {
+      const int axis = Find(stage.order[i]);
+      if (axis >= 0) axes_[axis].position = static_cast<int>(i);
+    }
   }
 
   // Average trip count of a loop.
-  double Extent(const std::string& axis) const {
-    auto it = axes_.find(axis);
-    return it == axes_.end() ? 1 : it->second;
+  double Extent(absl::string_view axis) const {
+    const int found = Find(axis);
+    return found < 0 ? 1 : axes_[found].extent;
   }
 
-  // How far a dim reaches while only the loops from position `from` of the order on run.
-  double Covered(const std::string& axis, size_t from) const {
-    const std::vector<std::string>& order = stage_->order;
-    const auto at = std::find(order.begin(), order.end(), axis);
-    if (at != order.end()) {
-      return static_cast<size_t>(at - order.begin()) >= from ? Extent(axis) : 1;
-    }
-    for (const TileSplit& tile : stage_->tiles) {
-      if (tile.axis != axis) continue;
-      return std::min(Extent(axis), Covered(axis + ".0", from) * Covered(axis + ".1", from));
-    }
-    for (const Fusion& fusion : stage_->fusions) {
-      if (fusion.outer != axis && fusion.inner != axis) continue;
-      const double fused = Covered(fusion.name, from);
-      if (fused >= Extent(fusion.name)) return Extent(axis);
-      return fusion.inner == axis ? std::min(Extent(axis), fused)
-                                  : std::max(1.0, fused / std::max(1.0, Extent(fusion.inner)));
-    }
-    return Extent(axis);
-  }
-
-  // Extents of all dims for the loops from `from` on.
+  // Extents of all dims for the loops from position `from` of the order on.
   Extents Reach(size_t from) const {
     Extents reach;
     for (const std::vector<Dim>* dims : {&stage_->stage.dims, &stage_->stage.reduce}) {
-      for (const Dim& dim : *dims) reach[dim.name] = Covered(dim.name, from);
+      for (const Dim& dim : *dims) {
+        const int axis = Find(dim.name);
+        reach[dim.name] = axis < 0 ? 1 : Covered(axis, static_cast<int>(from));
+      }
     }
     return reach;
   }
 
  private:
+  // A dim, a part of a tile or a fusion; others by their place in axes_, -1 for none.
+  struct Axis {
+    std::string name;
+    double extent = 1;
+    int position = -1;    // in the order, if it is a loop
+    int tile = -1;        // its outer part, if it is tiled; the inner one follows
+    int fused = -1;       // what it was fused into
+    int fused_with = -1;  // the inner of the two, if it is the outer
+  };
+
+  int Find(absl::string_view name) const {
+    for (size_t i = 0; i < axes_.size(); ++i) {
+      if (axes_[i].name == name) return static_cast<int>(i);
+    }
+    return -1;
+  }
+
+  int Add(absl::string_view name, double extent) {
+    int axis = Find(name);
+    if (axis < 0) {
+      axis = static_cast<int>(axes_.size());
+      axes_.push_back({std::string(name)});
+    }
+    axes_[axis].extent = extent;
+    return axis;
+  }
+
   void AddTile(const TileSplit& tile) {
-    if (!axes_.count(tile.axis)) return;
-    const double extent = axes_[tile.axis];
+    const int axis = Find(tile.axis);
+    if (axis < 0) return;
+    const double extent = axes_[axis].extent;
     const double tiles = std::max(1.0, std::ceil(extent / static_cast<double>(tile.size) - 1e-9));
-    axes_[tile.axis + ".0"] = tiles;
-    axes_[tile.axis + ".1"] = extent / tiles;
+    const int outer = Add(tile.axis + ".0", tiles);
+    Add(tile.axis + ".1", extent / tiles);
+    axes_[axis].tile = outer;
+  }
+
+  // How far an axis reaches while only the loops from position `from` on run.
+  double Covered(int index, int from) const {
+    const Axis& axis = axes_[index];
+    if (axis.position >= 0) return axis.position >= from ? axis.extent : 1;
+    if (axis.tile >= 0) {
+      return std::min(axis.extent, Covered(axis.tile, from) * Covered(axis.tile + 1, from));
+    }
+    if (axis.fused < 0) return axis.extent;
+    const double fused = Covered(axis.fused, from);
+    if (fused >= axes_[axis.fused].extent) return axis.extent;
+    if (axis.fused_with < 0) return std::min(axis.extent, fused);
+    return std::max(1.0, fused / std::max(1.0, axes_[axis.fused_with].extent));
   }
 
   const StageNest* stage_ = nullptr;
-  Extents axes_;
+  std::vector<Axis> axes_;
 };
 
 // What one point of a body costs. Where indices alone choose between arms, unrolling leaves one of

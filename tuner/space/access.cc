@@ -67,15 +67,13 @@ std::optional<int64_t> CoefficientOf(const Expr& index, absl::string_view dim) {
 namespace {
 
 // Largest minus smallest value.
-double RangeOf(const Expr& e, const std::map<std::string, double>& extents) {
+double RangeOf(const Expr& e, const Extents& extents) {
   constexpr double kUnknown = std::numeric_limits<double>::infinity();
   switch (e.kind()) {
     case ExprKind::kInt:
       return 0;
-    case ExprKind::kVar: {
-      auto it = extents.find(e->name);
-      return it == extents.end() ? 0 : std::max(0.0, it->second - 1);
-    }
+    case ExprKind::kVar:
+      return std::max(0.0, extents.ValueOr(e->name, 1) - 1);
     case ExprKind::kCast:
       return RangeOf(e.arg(0), extents);
     case ExprKind::kBinary:
@@ -112,9 +110,21 @@ double RangeOf(const Expr& e, const std::map<std::string, double>& extents) {
 
 }  // namespace
 
-double SpanOf(const Expr& index, const std::map<std::string, double>& extents) {
-  return RangeOf(index, extents) + 1;
+double& Extents::operator[](absl::string_view name) {
+  for (auto& [known, extent] : extents_) {
+    if (known == name) return extent;
+  }
+  return extents_.emplace_back(std::string(name), 0).second;
 }
+
+const double* Extents::Find(absl::string_view name) const {
+  for (const auto& [known, extent] : extents_) {
+    if (known == name) return &extent;
+  }
+  return nullptr;
+}
+
+double SpanOf(const Expr& index, const Extents& extents) { return RangeOf(index, extents) + 1; }
 
 int64_t ExtentValue(const Expr& extent, const std::vector<Param>& params) {
   if (extent.IsInt()) return extent->int_value;

@@ -32,10 +32,29 @@ std::vector<Access> AccessesOf(const Expr& body);
 // How much an index changes by per step of `dim`; nothing when that is no constant.
 std::optional<int64_t> CoefficientOf(const Expr& index, absl::string_view dim);
 
+// Names with an extent each, fractions where they are averages over uneven tiles. Of the handful of
+// dims and loops that a stage has, so a search through all is the fastest.
+class Extents {
+ public:
+  // 0 when it was not there.
+  double& operator[](absl::string_view name);
+  const double* Find(absl::string_view name) const;  // null: not there
+  double ValueOr(absl::string_view name, double otherwise) const {
+    const double* extent = Find(name);
+    return extent == nullptr ? otherwise : *extent;
+  }
+
+  auto begin() const { return extents_.begin(); }
+  auto end() const { return extents_.end(); }
+
+ private:
+  std::vector<std::pair<std::string, double>> extents_;
+};
+
 // How many different values an index takes at most when each dim runs over its extent; a name
 // without an extent stands still. Fractions are averages over uneven tiles. Infinite when the index
 // depends on data.
-double SpanOf(const Expr& index, const std::map<std::string, double>& extents);
+double SpanOf(const Expr& index, const Extents& extents);
 
 // An extent's value: parameters stand at their maximum.
 int64_t ExtentValue(const Expr& extent, const std::vector<Param>& params);
