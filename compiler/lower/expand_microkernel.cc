@@ -1,7 +1,8 @@
 #include "compiler/lower/expand_microkernel.h"
 
 #include <algorithm>
-#include <set>
+#include <deque>
+#include <map>
 #include <tuple>
 #include <utility>
 
@@ -16,58 +17,125 @@ namespace {
 // Writes out one block.
 class BlockExpander {
  public:
-  BlockExpander(int vector_bits, const Ranges& ranges, int* name_count)
+  BlockExpander(int vector_bits, Ranges& ranges, int* name_count)
       : vector_bits_(vector_bits), ranges_(ranges), name_count_(name_count) {}
 
   StatusOr<Stmt> Expand(const Stmt& block) {
+    HONE_RETURN_IF_ERROR(FindLoops(block));
+    HONE_RETURN_IF_ERROR(FindPieces());
+    std::vector<int64_t> at;
+    HONE_RETURN_IF_ERROR(Unroll(&at));
+    return Block(std::move(statements_));
+  }
+
+ private:
+  // An index: what the loops outside add to it, and what each loop of the block does. A vector of
+  // `lanes` elements from there on where lanes > 1, `stride` apart.
+  struct Access {
+    Expr base;  // empty when the block's loops alone decide
+    int64_t constant = 0;
+    std::vector<int64_t> coefficients;
+    int64_t stride = 0;
+    int lanes = 1;
+    int id = 0;  // equal for reads of the same elements, in all pieces
+
+    int64_t OffsetAt(const std::vector<int64_t>& at) const {
+      int64_t offset = constant;
+      for (size_t i = 0; i < at.size(); ++i) offset += coefficients[i] * at[i];
+      return offset;
+    }
+    Expr IndexAt(const std::vector<int64_t>& at) const {
+      const int64_t offset = OffsetAt(at);
+      const Expr index = base ? base + offset : Int(offset);
+      return lanes > 1 ? Ramp(index, Int(stride), lanes) : index;
+    }
+  };
+
+  // The leaf for some lanes of the vector loop, or for its only point if there is none.
+  struct Piece {
+    Stmt store;
+    bool linear = true;  // all indices are, in the block's loops, which occur nowhere else
+    Access to;
+    std::map<const ExprNode*, Access> loads;
+  };
+
+  Status FindLoops(const Stmt& block) {
     Stmt leaf = block;
     while (leaf.kind() == StmtKind::kFor || leaf.kind() == StmtKind::kIf) {
       if (leaf.kind() == StmtKind::kIf) {
         condition_ = And(condition_, leaf->value);
-        leaf = leaf->body[0];
-        continue;
-      }
-      if (!leaf->extent.IsInt()) {
+      } else if (!leaf->extent.IsInt()) {
         return absl::InvalidArgumentError(
             absl::StrCat("loop '", leaf->name, "' of a micro-kernel has no constant extent"));
+      } else if (vector_) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "the vector loop '", vector_->name, "' is not the innermost of its micro-kernel"));
+      } else if (leaf->loop_kind == LoopKind::kVector) {
+        vector_ = leaf;
+      } else {
+        loops_.push_back(leaf);
       }
-      loops_.push_back(leaf);
       leaf = leaf->body[0];
     }
     if (leaf.kind() != StmtKind::kStore) {
       return absl::InvalidArgumentError("a micro-kernel block holds more than one statement");
     }
     leaf_ = leaf;
-    lanes_ = static_cast<int>(vector_bits_ / (8 * DTypeBytes(leaf->value.type().dtype)));
-    linear_ = FindAccesses();
-    HONE_RETURN_IF_ERROR(Unroll(0, {}));
-    return Block(std::move(statements_));
+    return absl::OkStatus();
   }
 
- private:
-  // An index of the leaf: what the loops outside add to it, and what each loop of the block does.
-  struct Access {
-    Expr base;  // empty when the block's loops alone decide
-    int64_t constant = 0;
-    std::vector<int64_t> coefficients;
-  };
+  // Each piece is made a vector once, for all points of the other loops.
+  Status FindPieces() {
+    const int lanes = static_cast<int>(vector_bits_ / (8 * DTypeBytes(leaf_->value.type().dtype)));
+    std::deque<ScopedRange> inside;
+    for (const Stmt& loop : loops_) inside.emplace_back(ranges_, loop->name, loop->extent);
+    std::vector<VectorPiece> cuts = {{0, 1}};
+    if (vector_) cuts = CutIntoVectors(vector_->extent->int_value, lanes);
+    for (const VectorPiece& cut : cuts) {
+      Piece piece{.store = leaf_};
+      if (cut.lanes > 1) {
+        HONE_ASSIGN_OR_RETURN(
+            piece.store, VectorizeStore(leaf_, vector_->name, Int(cut.offset), cut.lanes, ranges_));
+      } else if (vector_) {
+        piece.store =
+            Store(leaf_->name, {Substitute(leaf_->indices[0], {{vector_->name, Int(cut.offset)}})},
+                  Substitute(leaf_->value, {{vector_->name, Int(cut.offset)}}));
+      }
+      FindAccesses(&piece);
+      pieces_.push_back(std::move(piece));
+    }
+    return absl::OkStatus();
+  }
 
-  // Takes the leaf's indices apart, so that each instance is an addition. False where an index is
-  // not linear in the block's loops, or their variables occur outside of indices.
-  bool FindAccesses() {
-    if (!AddAccess(leaf_->indices[0], &store_access_)) return false;
-    bool linear = true;
-    std::set<const ExprNode*> seen;
-    Visit(leaf_->value, [&](const Expr& e) {
-      if (e.kind() == ExprKind::kSelect) linear = false;
-      if (e.kind() != ExprKind::kLoad || !seen.insert(e.get()).second) return;
-      linear &= AddAccess(e.arg(0), &load_accesses_[e.get()]);
+  // Takes the piece's indices apart, so that each instance is an addition.
+  void FindAccesses(Piece* piece) {
+    const Expr& value = piece->store->value;
+    piece->linear = FindAccess(piece->store->indices[0], &piece->to) && !UsesBlockVariable(value);
+    Visit(value, [&](const Expr& e) {
+      if (e.kind() == ExprKind::kSelect) piece->linear = false;
+      if (e.kind() != ExprKind::kLoad || !piece->linear || piece->loads.count(e.get())) return;
+      Access access;
+      piece->linear = FindAccess(e.arg(0), &access);
+      std::string text = absl::StrCat(e->name, " ", access.stride, " ", access.lanes);
+      for (int64_t coefficient : access.coefficients) absl::StrAppend(&text, " ", coefficient);
+      if (access.base) absl::StrAppend(&text, " ", ToString(access.base));
+      access.id = ids_.emplace(text, static_cast<int>(ids_.size())).first->second;
+      piece->loads[e.get()] = std::move(access);
     });
-    return linear && !UsesBlockVariable(leaf_->value);
   }
 
-  bool AddAccess(const Expr& index, Access* access) {
-    LinearForm form = Linearize(index, ranges_);
+  // False where the index is not linear in the block's loops.
+  bool FindAccess(const Expr& index, Access* access) const {
+    Expr first = index;
+    if (index.kind() == ExprKind::kRamp) {
+      if (!index.arg(1).IsInt()) return false;
+      first = index.arg(0);
+      access->stride = index.arg(1)->int_value;
+      access->lanes = index.type().lanes;
+    } else if (index.type().lanes > 1) {
+      return false;
+    }
+    LinearForm form = Linearize(first, ranges_);
     LinearForm outside;
     access->constant = form.constant;
     access->coefficients.resize(loops_.size());
@@ -85,136 +153,101 @@ class BlockExpander {
     return true;
   }
 
+  // Outside of the indices of loads.
   bool UsesBlockVariable(const Expr& e) const {
     if (e.kind() == ExprKind::kLoad) return false;
     if (e.kind() == ExprKind::kVar) return true;
-    for (const Expr& arg : e.args()) {
-      if (UsesBlockVariable(arg)) return true;
-    }
-    return false;
+    return std::any_of(e.args().begin(), e.args().end(),
+                       [&](const Expr& arg) { return UsesBlockVariable(arg); });
   }
 
-  // The index of one instance; `stride` is what the next lane adds.
-  Expr IndexOf(const Access& access, const std::vector<int64_t>& at, int64_t* stride) const {
-    int64_t offset = access.constant;
-    for (size_t i = 0; i < at.size(); ++i) offset += access.coefficients[i] * at[i];
-    const bool has_vector = !loops_.empty() && loops_.back()->loop_kind == LoopKind::kVector;
-    *stride = has_vector ? access.coefficients.back() : 0;
-    return access.base ? access.base + offset : Int(offset);
-  }
-
-  // One instance of the leaf when all its indices are linear.
-  void EmitLinear(const std::vector<int64_t>& at, int lanes) {
-    Expr value = BuildValue(leaf_->value, at, lanes);
-    int64_t stride = 0;
-    Expr index = IndexOf(store_access_, at, &stride);
-    if (lanes > 1) index = Ramp(index, Int(stride), lanes);
-    statements_.push_back(Store(leaf_->name, {index}, Broadcast(value, index.type().lanes)));
-  }
-
-  Expr BuildValue(const Expr& e, const std::vector<int64_t>& at, int lanes) {
-    if (e.kind() != ExprKind::kLoad) {
-      if (e.args().empty()) return Broadcast(e, lanes);
-      std::vector<Expr> args;
-      for (const Expr& arg : e.args()) args.push_back(Broadcast(BuildValue(arg, at, lanes), lanes));
-      return WithArgs(e, std::move(args));
-    }
-    int64_t stride = 0;
-    Expr index = IndexOf(load_accesses_.at(e.get()), at, &stride);
-    if (lanes > 1 && stride != 0) index = Ramp(index, Int(stride), lanes);
-    Expr load = Broadcast(Load(e->name, e.type().dtype, {index}), lanes);
-    if (e->name == leaf_->name) return load;
-    int64_t offset = 0;
-    for (size_t i = 0; i < at.size(); ++i)
-      offset += load_accesses_.at(e.get()).coefficients[i] * at[i];
-    const std::tuple<const ExprNode*, int64_t, int> key(e.get(), offset, lanes);
-    auto found = loaded_linear_.find(key);
-    if (found == loaded_linear_.end()) {
-      const std::string name = absl::StrCat("t", ++*name_count_);
-      statements_.push_back(Let(name, load));
-      found = loaded_linear_.emplace(key, Var(name, load.type())).first;
-    }
-    return found->second;
-  }
-
-  // Opens loop `depth` for each of its values in turn; `at` holds the values of the loops outside.
-  Status Unroll(size_t depth, std::vector<int64_t> at) {
-    if (depth == loops_.size()) return Emit(at, 1);
-    const Stmt& loop = loops_[depth];
-    if (loop->loop_kind == LoopKind::kVector) {
-      if (depth + 1 != loops_.size()) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "the vector loop '", loop->name, "' is not the innermost of its micro-kernel"));
-      }
-      for (const VectorPiece& piece : CutIntoVectors(loop->extent->int_value, lanes_)) {
-        at.push_back(piece.offset);
-        HONE_RETURN_IF_ERROR(Emit(at, piece.lanes));
-        at.pop_back();
-      }
+  // Opens the next loop for each of its values in turn; `at` holds the values of those outside.
+  Status Unroll(std::vector<int64_t>* at) {
+    if (at->size() == loops_.size()) {
+      for (const Piece& piece : pieces_) HONE_RETURN_IF_ERROR(Emit(piece, *at));
       return absl::OkStatus();
     }
+    const Stmt& loop = loops_[at->size()];
     const bool reduces = !UsesVar(leaf_->indices[0], loop->name);
     for (int64_t i = 0; i < loop->extent->int_value; ++i) {
       // Operands are shared within one step of the reduction only: sharing them across steps would
       // keep them in registers that the accumulators need.
-      if (reduces) {
-        loaded_.clear();
-        loaded_linear_.clear();
-      }
-      at.push_back(i);
-      HONE_RETURN_IF_ERROR(Unroll(depth + 1, at));
-      at.pop_back();
+      if (reduces) loaded_ = {};
+      at->push_back(i);
+      HONE_RETURN_IF_ERROR(Unroll(at));
+      at->pop_back();
     }
     return absl::OkStatus();
   }
 
-  Status Emit(const std::vector<int64_t>& at, int lanes) {
+  Status Emit(const Piece& piece, const std::vector<int64_t>& at) {
     if (statements_.size() > kStraightLineStatementsMax) {
       return absl::InvalidArgumentError(absl::StrCat("the micro-kernel block has more than ",
                                                      kStraightLineStatementsMax,
                                                      " statements; make its tile smaller"));
     }
-    if (condition_.IsInt(1)) return EmitPoint(at, lanes);
+    if (condition_.IsInt(1)) {
+      EmitPoint(piece, at);
+      return absl::OkStatus();
+    }
     // Decided here if the loops outside leave no choice; a branch if they do.
-    std::map<std::string, Expr> values;
-    for (size_t i = 0; i < at.size(); ++i) values[loops_[i]->name] = Int(at[i]);
-    const Expr condition = Simplify(Substitute(condition_, values), ranges_);
+    const Expr condition = Simplify(Substitute(condition_, ValuesAt(at)), ranges_);
     if (condition.IsInt(0)) return absl::OkStatus();
-    if (condition.IsInt(1)) return EmitPoint(at, lanes);
+    if (condition.IsInt(1)) {
+      EmitPoint(piece, at);
+      return absl::OkStatus();
+    }
     std::vector<Stmt> before = std::exchange(statements_, {});
-    const auto loaded = loaded_;
-    const auto loaded_linear = loaded_linear_;
-    HONE_RETURN_IF_ERROR(EmitPoint(at, lanes));
+    const Loaded loaded = loaded_;
+    EmitPoint(piece, at);
     loaded_ = loaded;
-    loaded_linear_ = loaded_linear;
     before.push_back(If(condition, Block(std::move(statements_))));
     statements_ = std::move(before);
     return absl::OkStatus();
   }
 
-  // One instance of the leaf; `at` holds the values of the block's loops.
-  Status EmitPoint(const std::vector<int64_t>& at, int lanes) {
-    if (linear_) {
-      EmitLinear(at, lanes);
-      return absl::OkStatus();
-    }
-    const bool has_vector = !loops_.empty() && loops_.back()->loop_kind == LoopKind::kVector;
+  std::map<std::string, Expr> ValuesAt(const std::vector<int64_t>& at) const {
     std::map<std::string, Expr> values;
-    for (size_t i = 0; i < at.size(); ++i) {
-      if (!has_vector || i + 1 < at.size() || lanes == 1) values[loops_[i]->name] = Int(at[i]);
-    }
-    Stmt store = Store(leaf_->name, {Substitute(leaf_->indices[0], values)},
-                       Substitute(leaf_->value, values));
-    if (lanes > 1) {
-      HONE_ASSIGN_OR_RETURN(
-          store, VectorizeStore(store, loops_.back()->name, Int(at.back()), lanes, ranges_));
-    }
-    Expr value = Hoist(store->value);
-    statements_.push_back(Store(leaf_->name, {Simplify(store->indices[0], ranges_)}, value));
-    return absl::OkStatus();
+    for (size_t i = 0; i < at.size(); ++i) values[loops_[i]->name] = Int(at[i]);
+    return values;
   }
 
-  // Names loads (and broadcasts of them) of other buffers than the tile, each once a step.
+  // One instance of the leaf; `at` holds the values of the block's loops.
+  void EmitPoint(const Piece& piece, const std::vector<int64_t>& at) {
+    if (piece.linear) {
+      const Expr value = BuildValue(piece, piece.store->value, at);
+      const Expr index = piece.to.IndexAt(at);
+      statements_.push_back(Store(leaf_->name, {index}, Broadcast(value, index.type().lanes)));
+      return;
+    }
+    const std::map<std::string, Expr> values = ValuesAt(at);
+    const Expr value = Hoist(Substitute(piece.store->value, values));
+    const Expr index = Simplify(Substitute(piece.store->indices[0], values), ranges_);
+    statements_.push_back(Store(leaf_->name, {index}, value));
+  }
+
+  // Loads (and broadcasts of them) of other buffers than the tile get names, each once a step.
+  Expr BuildValue(const Piece& piece, const Expr& e, const std::vector<int64_t>& at) {
+    const bool is_load = e.kind() == ExprKind::kLoad;
+    const bool is_splat = e.kind() == ExprKind::kBroadcast && e.arg(0).kind() == ExprKind::kLoad;
+    if (!is_load && !is_splat) {
+      if (e.args().empty()) return e;
+      std::vector<Expr> args;
+      for (const Expr& arg : e.args()) args.push_back(BuildValue(piece, arg, at));
+      return WithArgs(e, std::move(args));
+    }
+    const Expr& load = is_splat ? e.arg(0) : e;
+    const Access& access = piece.loads.at(load.get());
+    const std::tuple<int, int64_t, int> key(access.id, access.OffsetAt(at), e.type().lanes);
+    const auto found = loaded_.linear.find(key);
+    if (found != loaded_.linear.end()) return found->second;
+    Expr value = Load(load->name, load.type().dtype, {access.IndexAt(at)});
+    if (is_splat) value = Broadcast(value, e.type().lanes);
+    if (load->name == leaf_->name) return value;
+    return loaded_.linear.emplace(key, Name(value)).first->second;
+  }
+
+  // The same where indices are not linear.
   Expr Hoist(const Expr& e) {
     const bool is_load = e.kind() == ExprKind::kLoad;
     const bool is_splat = e.kind() == ExprKind::kBroadcast && e.arg(0).kind() == ExprKind::kLoad;
@@ -230,27 +263,33 @@ class BlockExpander {
     Expr simple = Load(load->name, load.type().dtype, {Simplify(load.arg(0), ranges_)});
     if (is_splat) simple = Broadcast(simple, e.type().lanes);
     const std::string key = ToString(simple);
-    auto found = loaded_.find(key);
-    if (found == loaded_.end()) {
-      const std::string name = absl::StrCat("t", ++*name_count_);
-      statements_.push_back(Let(name, simple));
-      found = loaded_.emplace(key, Var(name, simple.type())).first;
-    }
-    return found->second;
+    const auto found = loaded_.by_text.find(key);
+    if (found != loaded_.by_text.end()) return found->second;
+    return loaded_.by_text.emplace(key, Name(simple)).first->second;
   }
 
+  Expr Name(const Expr& value) {
+    const std::string name = absl::StrCat("t", ++*name_count_);
+    statements_.push_back(Let(name, value));
+    return Var(name, value.type());
+  }
+
+  // What has a name: by the access's id, its offset and the lanes, or by its text.
+  struct Loaded {
+    std::map<std::tuple<int, int64_t, int>, Expr> linear;
+    std::map<std::string, Expr> by_text;
+  };
+
   const int vector_bits_;
-  const Ranges& ranges_;
+  Ranges& ranges_;
   int* name_count_;
-  int lanes_ = 1;
-  std::vector<Stmt> loops_;
+  std::vector<Stmt> loops_;  // all but the vector loop
+  Stmt vector_;              // empty if there is none
   Stmt leaf_;
   Expr condition_ = Int(1, {DType::kBool, 1});  // of the leaf
-  bool linear_ = false;
-  Access store_access_;
-  std::map<const ExprNode*, Access> load_accesses_;
-  std::map<std::tuple<const ExprNode*, int64_t, int>, Expr> loaded_linear_;
-  std::map<std::string, Expr> loaded_;  // by text, where indices are not linear
+  std::vector<Piece> pieces_;
+  std::map<std::string, int> ids_;
+  Loaded loaded_;
   std::vector<Stmt> statements_;
 };
 
