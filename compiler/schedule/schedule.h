@@ -10,7 +10,7 @@
 //   tile y w 6
 //   reorder y o.0 h w.0 w.1 o.1
 //   unroll y w.1
-//   vectorize y o.1
+//   vectorize y o.1            or a loop that reduces: lanes hold partial results
 //   at c y w.0                 stage c computed inside y's loop w.0
 //   tile c i 8
 //   reorder c i.0 p q i.1 w o

@@ -44,6 +44,16 @@ const char* const kWorkloads[] = {
     "stage m f32 [r:5] max [k:23] = x[r,k]\n"
     "stage s f32 [r:5] sum [k:23] = abs(x[r,k]-m[r])\n"
     "stage y f32 [r:5,k:23] = (x[r,k]-m[r])/(s[r]+0x1p+0)\n",
+    // attention
+    "workload/1\ninput q f32 [2,7,12]\ninput k f32 [2,11,12]\ninput v f32 [2,11,9]\n"
+    "output y f32 [2,7,9]\n"
+    "stage s f32 [b:2,m:7,n:11] sum [d:12] = q[b,m,d]*k[b,n,d]\n"
+    "stage p f32 [b:2,m:7,n:11] = s[b,m,n]*0x1p-2\n"
+    "stage top f32 [b:2,m:7] max [l:11] = p[b,m,l]\n"
+    "stage e f32 [b:2,m:7,n:11] = exp(p[b,m,n]-top[b,m])\n"
+    "stage total f32 [b:2,m:7] sum [l:11] = e[b,m,l]\n"
+    "stage c f32 [b:2,m:7,o:9] sum [l:11] = e[b,m,l]*v[b,l,o]\n"
+    "stage y f32 [b:2,m:7,o:9] = c[b,m,o]/total[b,m]\n",
     // sums and extremes along what lies side by side, of lengths from 1 on
     "workload/1\ninput x f32 [3,4,77]\noutput y f32 [3]\n"
     "stage y f32 [m:3] sum [k:4,l:77] = x[m,k,l]*x[m,k,l]\n",
