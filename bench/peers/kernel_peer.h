@@ -1,6 +1,7 @@
-/* What a library that compare_kernels compares with has to offer: a shared object that exports these
- * functions. Plain C, so that two versions of one library can be held side by side, each loaded
- * with its own symbols. A peer may lay its operands out as it likes, and reorders weights ahead. */
+/* What a library that compare_kernels compares with has to offer: a shared object that exports
+ * these functions. Plain C, so that two versions of one library can be held side by side, each
+ * loaded with its own symbols. A peer may lay its operands out as it likes, and reorders weights
+ * ahead. */
 #ifndef HONE_BENCH_PEERS_KERNEL_PEER_H_
 #define HONE_BENCH_PEERS_KERNEL_PEER_H_
 

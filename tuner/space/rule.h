@@ -24,8 +24,8 @@ struct RuleInput {
   const LoopNest& nest;
   const Target& target;
   SketchWriter begin;  // holds the schedule lines that made `nest`; every sketch goes on from it
-  const StageNest* anchor = nullptr;  // the one reduction, read by `output` alone; null if none
-  const StageNest* output = nullptr;  // the last stage
+  const StageNest* anchor = nullptr;    // the one reduction, read by `output` alone; null if none
+  const StageNest* output = nullptr;    // the last stage
   Numerics numerics = Numerics::kFp32;  // that the sketches must keep to
 };
 
