@@ -143,16 +143,20 @@ class TuningSession::Impl {
     std::string reference_schedule;
     int references_tried = 0;
     int flights = 0;
-    std::set<std::string> finalists;  // schedules that were in a duel
+    std::set<std::string> finalists;            // schedules that were in a duel
+    std::map<std::string, pb::Artifact> built;  // by schedule: duels need the best of them again
     // Of the current input seed.
     uint64_t sample_seed = 0;
     ExpectedValues expected;
   };
 
+  static constexpr int kReferencePlace = -1;
+
   struct Flight {
     int work = 0;
     bool final = false;
-    bool builds_reference = false;
+    // What each build asked for is, among the batch's candidates; kReferencePlace: the reference.
+    std::vector<std::vector<int>> builds;
     int builds_pending = 0;
     std::vector<Proposal> proposals;
     pb::Batch batch;
@@ -328,7 +332,7 @@ class TuningSession::Impl {
   }
 
   // Searches that are over go to their duel as soon as nothing of them is under way.
-  void EndSearches() {
+  Status EndSearches() {
     for (size_t w = 0; w < opened_; ++w) {
       Work& work = works_[w];
       WorkloadState& state = state_.workloads[w];
@@ -338,11 +342,13 @@ class TuningSession::Impl {
       if (state.reason.empty()) state.reason = end;
       if (state.phase != WorkloadState::Phase::kFinal && NeedsDuel(work)) {
         state.phase = WorkloadState::Phase::kFinal;
-        StartDuel(static_cast<int>(w));
+        HONE_RETURN_IF_ERROR(StartDuel(static_cast<int>(w)));
       } else {
         state.phase = WorkloadState::Phase::kDone;
+        work.built.clear();
       }
     }
+    return absl::OkStatus();
   }
 
   // What the budget asks of the workloads that are open.
@@ -378,7 +384,7 @@ class TuningSession::Impl {
   // Starts all that can be started now. False: that needs a space that is still being derived; it
   // has to be called again before anything lands.
   StatusOr<bool> StartFlights() {
-    EndSearches();
+    HONE_RETURN_IF_ERROR(EndSearches());
     while (static_cast<int>(flights_.size()) < options_.batches_ahead) {
       const std::optional<int> next = NextWorkload(Views());
       // What was never tried comes first, in order.
@@ -388,12 +394,12 @@ class TuningSession::Impl {
           if (prepared_ == opened_) return false;
         }
         HONE_RETURN_IF_ERROR(OpenNext());
-        EndSearches();
+        HONE_RETURN_IF_ERROR(EndSearches());
         continue;
       }
       if (!next) break;
       HONE_RETURN_IF_ERROR(StartBatch(*next));
-      EndSearches();
+      HONE_RETURN_IF_ERROR(EndSearches());
     }
     return true;
   }
@@ -445,11 +451,10 @@ class TuningSession::Impl {
     if (flight.proposals.empty()) return absl::OkStatus();
     ++batches_;
     state_.workloads[w].phase = WorkloadState::Phase::kSearching;
-    Launch(std::move(flight));
-    return absl::OkStatus();
+    return Launch(std::move(flight));
   }
 
-  void StartDuel(int w) {
+  Status StartDuel(int w) {
     Flight flight;
     flight.work = w;
     flight.final = true;
@@ -457,28 +462,42 @@ class TuningSession::Impl {
     // The default schedule is always one: where nothing beats it side by side, it is the best.
     if (std::find(duellists.begin(), duellists.end(), 0) == duellists.end()) duellists.push_back(0);
     for (int c : duellists) flight.proposals.push_back({c, kDuelOrigin});
-    Launch(std::move(flight));
+    return Launch(std::move(flight));
   }
 
   // Asks for the flight's compilations.
-  void Launch(Flight flight) {
+  Status Launch(Flight flight) {
     Work& work = works_[flight.work];
     ++work.flights;
     const int id = ++last_flight_;
-    flight.builds_reference = !work.reference;
-    flight.builds_pending =
-        static_cast<int>(flight.proposals.size()) + (flight.builds_reference ? 1 : 0);
-    std::vector<std::string> schedules;
+    std::vector<std::string> schedules;  // one a build
+    std::map<std::string, size_t> known;
+    const auto need = [&](const std::string& schedule, int place) {
+      const auto [at, is_new] = known.emplace(schedule, schedules.size());
+      if (is_new) {
+        schedules.push_back(schedule);
+        flight.builds.emplace_back();
+      }
+      flight.builds[at->second].push_back(place);
+    };
     for (const Proposal& proposal : flight.proposals) {
+      const int place = flight.batch.candidates_size();
       pb::Candidate* candidate = flight.batch.add_candidates();
       candidate->set_schedule(work.search->ScheduleText(proposal.candidate));
       candidate->set_origin(proposal.origin);
       candidate->set_predicted_ns(work.search->PredictedNs(proposal.candidate));
-      schedules.push_back(candidate->schedule());
+      const auto built = work.built.find(candidate->schedule());
+      if (built == work.built.end()) {
+        need(candidate->schedule(), place);
+      } else {
+        *candidate->mutable_artifact() = built->second;
+      }
     }
-    if (flight.builds_reference) schedules.push_back(work.reference_schedule);
+    if (!work.reference) need(work.reference_schedule, kReferencePlace);
+    flight.builds_pending = static_cast<int>(schedules.size());
     const std::string workload = work.task.workload.ToString();
     flights_.emplace(id, std::move(flight));
+    if (schedules.empty()) return SubmitFlight(id);
     for (size_t i = 0; i < schedules.size(); ++i) {
       pb::BuildRequest request;
       request.set_id(static_cast<uint64_t>(id) << 16 | i);
@@ -489,6 +508,7 @@ class TuningSession::Impl {
       build_(std::move(request),
              [mailbox = mailbox_](pb::BuildReply reply) { mailbox->Put(std::move(reply)); });
     }
+    return absl::OkStatus();
   }
 
   bool OldestArrived() const { return !flights_.empty() && flights_.begin()->second.result; }
@@ -515,26 +535,35 @@ class TuningSession::Impl {
     if (!building) return absl::OkStatus();
     for (pb::BuildReply& reply : mailbox_->Take(Patience(measuring ? 5 : 50))) {
       const int id = static_cast<int>(reply.id() >> 16);
-      const int index = static_cast<int>(reply.id() & 0xffff);
+      const auto build = static_cast<size_t>(reply.id() & 0xffff);
       auto it = flights_.find(id);
       if (it == flights_.end()) continue;
+      TakeBuild(it->second, it->second.builds[build], reply);
       Flight& flight = it->second;
-      Work& work = works_[flight.work];
-      if (index < flight.batch.candidates_size()) {
-        pb::Candidate* candidate = flight.batch.mutable_candidates(index);
-        if (reply.has_artifact()) {
-          *candidate->mutable_artifact() = std::move(*reply.mutable_artifact());
-        } else {
-          *candidate->mutable_measurement() = reply.failure();
-        }
-      } else if (reply.has_artifact()) {
-        if (!work.reference) work.reference = std::move(*reply.mutable_artifact());
-      } else {
-        state_.workloads[flight.work].reason = reply.failure().message();
-      }
       if (--flight.builds_pending == 0) HONE_RETURN_IF_ERROR(SubmitFlight(id));
     }
     return absl::OkStatus();
+  }
+
+  void TakeBuild(Flight& flight, const std::vector<int>& places, const pb::BuildReply& reply) {
+    Work& work = works_[flight.work];
+    for (int place : places) {
+      if (place == kReferencePlace) {
+        if (!reply.has_artifact()) {
+          state_.workloads[flight.work].reason = reply.failure().message();
+        } else if (!work.reference) {
+          work.reference = reply.artifact();
+        }
+        continue;
+      }
+      pb::Candidate* candidate = flight.batch.mutable_candidates(place);
+      if (reply.has_artifact()) {
+        *candidate->mutable_artifact() = reply.artifact();
+        work.built[candidate->schedule()] = reply.artifact();
+      } else {
+        *candidate->mutable_measurement() = reply.failure();
+      }
+    }
   }
 
   Status SubmitFlight(int id) {
