@@ -227,6 +227,7 @@ class Bench {
     tuning.trials_max = options_.only == "compare" ? 0 : options_.trials;
     tuning.seed = static_cast<uint64_t>(options_.seed);
     tuning.time_max_ms = static_cast<int64_t>(options_.minutes * 60000);
+    tuning.spare_core = threads < cores;
     tuning.client = "compare_kernels";
     tuning.tool_version = "bench";
     TuningSession session(

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """How few trials, and how little time, the search needs on the problems of kernels/search.txt.
 
-SEEDS (5) sessions from nothing, and one of LONG_TRIALS (256) a kernel that goes on from all of them:
-the best that any of these found is what is to be reached. Says the median over seeds of the trials
+SEEDS (5) sessions from nothing, and one of LONG_TRIALS (256) a kernel, from nothing too: the best that
+any of these found is what is to be reached. Says the median over seeds of the trials
 until a session is within 10 and 5 % of it, for the median kernel and the worst. Then trials a second
 on one problem, ours and those of TVM's MetaSchedule where peers/install.sh could bring it. Run by
 bench/run."""

@@ -208,6 +208,8 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   tuning.seed = static_cast<uint64_t>(options.seed);
   tuning.search.random = options.random;
   tuning.device = options.device;
+  tuning.spare_core =
+      farm.local == nullptr || options.threads < std::thread::hardware_concurrency();
   tuning.model_constant_bytes = ModelConstantBytes(plan);
   tuning.client = ClientName();
   tuning.run_id = absl::StrCat(tuning.client, "/", clock.UnixMillis());

@@ -183,6 +183,11 @@ class TuningSession::Impl {
   Status PrepareAhead(absl::Duration patience) {
     if (prepared_ == works_.size()) return absl::OkStatus();
     if (!preparing_.valid()) {
+      // Kernels that have all cores to themselves are not to be disturbed.
+      const bool measuring = std::any_of(flights_.begin(), flights_.end(), [&](const auto& flight) {
+        return IsMeasuring(flight.second);
+      });
+      if (measuring && !options_.spare_core) return absl::OkStatus();
       preparing_ = std::async(std::launch::async,
                               [this, work = &works_[prepared_]] { return Prepare(*work); });
     }

@@ -52,6 +52,7 @@ struct TuningOptions {
   int trials_max = 64;      // for each workload, those of earlier sessions included
   int64_t time_max_ms = 0;  // for the whole session; 0: no limit
   uint64_t seed = 1;
+  bool spare_core = true;  // this machine has one to think with while the device measures
   int batches_ahead = 3;  // being built or measured at any time
   int finalists = 3;
   int64_t model_constant_bytes = 0;  // that the whole model reads in one run

@@ -117,7 +117,8 @@ class LoopBuilder {
 
   // Whether tiles of two sizes can share one loop: nothing wants to know how long the inner loop
   // is. It is an ordinary loop, and no stage is computed between the two.
-  bool IsRagged(const StageNest& nest, const TileSplit& tile) const {
+  bool IsRagged(const StageNest& nest, const TileSplit& tile, const Expr& extent) const {
+    if (!extent.IsInt()) return false;
     const std::string inner = tile.axis + ".1";
     const auto at = std::find(nest.order.begin(), nest.order.end(), inner);
     if (tile.multiple != 0 || at == nest.order.end() || nest.kinds.count(inner)) return false;
@@ -160,7 +161,7 @@ class LoopBuilder {
     auto chosen = s.chosen.find(tile.axis);
     if (chosen != s.chosen.end()) return chosen->second;
     HONE_ASSIGN_OR_RETURN(Expr extent, ExtentOf(s, tile.axis));
-    if (IsRagged(*s.nest, tile) && extent.IsInt()) {
+    if (IsRagged(*s.nest, tile, extent)) {
       return RaggedStretch(extent->int_value, tile.size);
     }
     std::vector<TileStretch> stretches = TileStretches(extent, tile.size, tile.multiple);
@@ -217,7 +218,10 @@ class LoopBuilder {
       HONE_ASSIGN_OR_RETURN(Span outer, RangeOf(s, axis + ".0"));
       HONE_ASSIGN_OR_RETURN(Span inner, RangeOf(s, axis + ".1"));
       if (stretch.larger > 0) {
-        HONE_CHECK(outer.extent.IsInt(1)) << "tiles of '" << axis << "' are not one by one";
+        if (!outer.extent.IsInt(1)) {
+          return Illegal(*s.nest, absl::StrCat("the uneven tiles of '", axis,
+                                               "' are wanted all at once; compute further in"));
+        }
         return Span{
             Simple(outer.base * stretch.size + Min(outer.base, Int(stretch.larger)) + inner.base),
             inner.extent};
@@ -417,7 +421,7 @@ class LoopBuilder {
 
   StatusOr<Stmt> BuildLoop(OpenStage& s, size_t level, bool init) {
     const std::string& loop = s.nest->order[level];
-    const TileSplit* undecided = UndecidedTile(s, loop);
+    HONE_ASSIGN_OR_RETURN(const TileSplit* undecided, UndecidedTile(s, loop));
     if (undecided == nullptr) {
       HONE_ASSIGN_OR_RETURN(Expr extent, ExtentOf(s, loop));
       return BuildFor(s, level, Simple(extent), init);
@@ -434,18 +438,21 @@ class LoopBuilder {
     return Block(std::move(stretches));
   }
 
-  // A tile whose outer loop is `loop`, or fused into it, and whose stretch is not chosen.
-  const TileSplit* UndecidedTile(const OpenStage& s, const std::string& loop) const {
+  // A tile whose outer loop is `loop`, or fused into it, and whose stretch is not chosen; null if
+  // there is none.
+  StatusOr<const TileSplit*> UndecidedTile(OpenStage& s, const std::string& loop) {
     for (const TileSplit& tile : s.nest->tiles) {
       if (loop != tile.axis + ".0" || s.chosen.count(tile.axis)) continue;
       // How many tiles there are of a part is known once its own stretch is.
-      if (const TileSplit* whole = UndecidedTile(s, tile.axis)) return whole;
-      return IsRagged(*s.nest, tile) ? nullptr : &tile;
+      HONE_ASSIGN_OR_RETURN(const TileSplit* whole, UndecidedTile(s, tile.axis));
+      if (whole != nullptr) return whole;
+      HONE_ASSIGN_OR_RETURN(const Expr extent, ExtentOf(s, tile.axis));
+      return IsRagged(*s.nest, tile, extent) ? nullptr : &tile;
     }
     for (const Fusion& fusion : s.nest->fusions) {
       if (fusion.name != loop) continue;
-      if (const TileSplit* outer = UndecidedTile(s, fusion.outer)) return outer;
-      return UndecidedTile(s, fusion.inner);
+      HONE_ASSIGN_OR_RETURN(const TileSplit* outer, UndecidedTile(s, fusion.outer));
+      return outer != nullptr ? outer : UndecidedTile(s, fusion.inner);
     }
     return nullptr;
   }

@@ -181,7 +181,7 @@ class BlockExpander {
   }
 
   Status Emit(const Piece& piece, const std::vector<int64_t>& at) {
-    if (statements_.size() > kStraightLineStatementsMax) {
+    if (statement_count_ > kStraightLineStatementsMax) {
       return absl::InvalidArgumentError(absl::StrCat("the micro-kernel block has more than ",
                                                      kStraightLineStatementsMax,
                                                      " statements; make its tile smaller"));
@@ -217,13 +217,13 @@ class BlockExpander {
     if (piece.linear) {
       const Expr value = BuildValue(piece, piece.store->value, at);
       const Expr index = piece.to.IndexAt(at);
-      statements_.push_back(Store(leaf_->name, {index}, Broadcast(value, index.type().lanes)));
+      Append(Store(leaf_->name, {index}, Broadcast(value, index.type().lanes)));
       return;
     }
     const std::map<std::string, Expr> values = ValuesAt(at);
     const Expr value = Hoist(Substitute(piece.store->value, values));
     const Expr index = Simplify(Substitute(piece.store->indices[0], values), ranges_);
-    statements_.push_back(Store(leaf_->name, {index}, value));
+    Append(Store(leaf_->name, {index}, value));
   }
 
   // Loads (and broadcasts of them) of other buffers than the tile get names, each once a step.
@@ -268,9 +268,14 @@ class BlockExpander {
     return loaded_.by_text.emplace(key, Name(simple)).first->second;
   }
 
+  void Append(Stmt statement) {
+    ++statement_count_;
+    statements_.push_back(std::move(statement));
+  }
+
   Expr Name(const Expr& value) {
     const std::string name = absl::StrCat("t", ++*name_count_);
-    statements_.push_back(Let(name, value));
+    Append(Let(name, value));
     return Var(name, value.type());
   }
 
@@ -291,6 +296,7 @@ class BlockExpander {
   std::map<std::string, int> ids_;
   Loaded loaded_;
   std::vector<Stmt> statements_;
+  size_t statement_count_ = 0;  // those in branches too
 };
 
 StatusOr<Stmt> Expand(const Stmt& s, int vector_bits, Ranges& ranges, int* name_count) {
