@@ -2,8 +2,10 @@
 // condition is gone from the parts.
 //
 //   for w in 0..58: x@c[w] = select(1 <= w and w < 57, x[..], 0)
-//     ->   for w in 0..1: x@c[w] = 0;  for w in 0..56: x@c[w+1] = x[..];  for w in 0..1: x@c[57] =
-//     0
+//     ->
+//   for w in 0..1: x@c[w] = 0
+//   for w in 0..56: x@c[w+1] = x[..]
+//   for w in 0..1: x@c[57] = 0
 #pragma once
 
 #include <map>
@@ -15,9 +17,9 @@
 
 namespace hone {
 
-// Cuts at most four times a loop. Straight-line blocks stay whole; loops are cut at the points from
-// which a block's conditions hold for all of it. Loops in which memory is allocated stay whole too;
-// register tiles are copied with the parts, `layouts` then has their copies.
+// Straight-line blocks stay whole; loops are cut at the points from which a block's conditions hold
+// for all of it. A loop that would need more than four cuts stays whole, and so does one in which
+// memory is allocated; register tiles are copied with the parts, `layouts` then has their copies.
 Stmt PartitionLoops(const Stmt& s, Ranges& ranges, std::map<std::string, Layout>& layouts);
 
 }  // namespace hone

@@ -8,8 +8,7 @@
 namespace hone {
 namespace {
 
-// Whether vectors along `dim` read memory side by side, or one element; at least one of the reads
-// must be side by side.
+// Whether `dim` fills a vector and every read along it is of elements side by side, or of one.
 bool ReadsInVectors(const RuleInput& input, const StageNest& stage, absl::string_view dim) {
   const int64_t lanes = input.target.FloatLanes();
   if (DimExtent(input.nest, stage, dim) < lanes) return false;
