@@ -31,25 +31,8 @@ constexpr double kHalfPiLow = 6.07710050650619224932e-11;
 constexpr double kRoundF32 = 0x1.8p23;
 constexpr double kRoundF64 = 0x1.8p52;
 
-bool IsMath(const Expr& e) {
-  if (e.kind() == ExprKind::kBinary) return e->binary == BinaryOp::kPow;
-  if (e.kind() != ExprKind::kUnary) return false;
-  switch (e->unary) {
-    case UnaryOp::kExp:
-    case UnaryOp::kLog:
-    case UnaryOp::kTanh:
-    case UnaryOp::kErf:
-    case UnaryOp::kSigmoid:
-    case UnaryOp::kSin:
-    case UnaryOp::kCos:
-      return true;
-    default:
-      return false;
-  }
-}
-
 bool HasMath(const Expr& e) {
-  if (IsMath(e)) return true;
+  if (IsMathFunction(e)) return true;
   for (const Expr& arg : e.args()) {
     if (HasMath(arg)) return true;
   }
@@ -153,7 +136,7 @@ class Expander {
     }
     std::vector<Expr> args;
     for (const Expr& arg : e.args()) args.push_back(Lower(arg, guard));
-    if (!IsMath(e)) return WithArgs(e, std::move(args));
+    if (!IsMathFunction(e)) return WithArgs(e, std::move(args));
     for (Expr& arg : args) arg = BindGuarded(arg, guard);
     if (e.kind() == ExprKind::kBinary) return Pow(args[0], args[1]);
     return Function(e->unary, args[0]);
@@ -418,6 +401,23 @@ class Expander {
 };
 
 }  // namespace
+
+bool IsMathFunction(const Expr& e) {
+  if (e.kind() == ExprKind::kBinary) return e->binary == BinaryOp::kPow;
+  if (e.kind() != ExprKind::kUnary) return false;
+  switch (e->unary) {
+    case UnaryOp::kExp:
+    case UnaryOp::kLog:
+    case UnaryOp::kTanh:
+    case UnaryOp::kErf:
+    case UnaryOp::kSigmoid:
+    case UnaryOp::kSin:
+    case UnaryOp::kCos:
+      return true;
+    default:
+      return false;
+  }
+}
 
 Stmt ExpandMath(const Stmt& s) { return Expander(s).Expand(s); }
 

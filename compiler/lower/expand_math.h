@@ -16,9 +16,13 @@
 
 namespace hone {
 
-// Expands exp, log, tanh, erf, sigmoid, sin, cos and pow. floor, ceil, round and trunc stay: code
-// generation has them on every target. Intermediate values become lets before the statement; a
-// load in an arm of a select is still performed only where the arm is taken.
+// Whether the node itself is a function that is expanded: exp, log, tanh, erf, sigmoid, sin, cos or
+// pow.
+bool IsMathFunction(const Expr& e);
+
+// Expands all of them. floor, ceil, round and trunc stay: code generation has them on every target.
+// Intermediate values become lets before the statement; a load in an arm of a select is still
+// performed only where the arm is taken.
 Stmt ExpandMath(const Stmt& s);
 
 }  // namespace hone

@@ -21,6 +21,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "compiler/ir/layout.h"
+#include "compiler/lower/expand_math.h"
 #include "compiler/operators/reference.h"
 #include "runtime/fill.h"
 #include "tuner/space/access.h"
@@ -100,23 +101,7 @@ double IndependentPoints(const Workload& workload, double points) {
 
 int MathFunctionsIn(const Expr& e) {
   int count = 0;
-  if (e.kind() == ExprKind::kUnary) {
-    switch (e->unary) {
-      case UnaryOp::kExp:
-      case UnaryOp::kLog:
-      case UnaryOp::kTanh:
-      case UnaryOp::kErf:
-      case UnaryOp::kSigmoid:
-      case UnaryOp::kSin:
-      case UnaryOp::kCos:
-        ++count;
-        break;
-      default:
-        break;
-    }
-  }
-  if (e.kind() == ExprKind::kBinary && e->binary == BinaryOp::kPow) ++count;
-  for (const Expr& arg : e.args()) count += MathFunctionsIn(arg);
+  Visit(e, [&](const Expr& node) { count += IsMathFunction(node); });
   return count;
 }
 
