@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "compiler/operators/row_chain.h"
+#include "compiler/operators/softmax.h"
 
 namespace hone {
 namespace {
@@ -198,8 +199,9 @@ class RowFuser {
       }
       return at->second;
     };
-    auto add = [&](Combiner combiner, bool per_row, Expr body) {
-      chain.stages.push_back({combiner, per_row, std::move(body)});
+    // A chain numbers its stages.
+    auto add = [&](absl::string_view, Combiner combiner, bool per_row, const Expr& body) {
+      chain.stages.push_back({combiner, per_row, body});
       return RowStageValue(static_cast<int>(chain.stages.size()) - 1);
     };
     for (int n : members) {
@@ -208,7 +210,7 @@ class RowFuser {
                            !std::holds_alternative<SoftmaxOp>(node.op);
       Expr value;
       if (const auto* reduction = std::get_if<ReductionOp>(&node.op)) {
-        value = add(reduction->combiner, true, variable(node.inputs[0]));
+        value = add("", reduction->combiner, true, variable(node.inputs[0]));
       } else if (const auto* softmax = std::get_if<SoftmaxOp>(&node.op)) {
         value = AddSoftmax(*softmax, variable(node.inputs[0]), add);
       }
@@ -218,7 +220,7 @@ class RowFuser {
         for (size_t j = node.own_inputs; j < node.inputs.size(); ++j) {
           values[absl::StrCat("v", j - node.own_inputs)] = variable(node.inputs[j]);
         }
-        value = add(Combiner::kNone, per_row, Substitute(node.epilogue, values));
+        value = add("", Combiner::kNone, per_row, Substitute(node.epilogue, values));
       }
       known[node.output] = value;
       absl::StrAppend(&fused.name, fused.name.empty() ? "" : "+", node.name);
@@ -230,18 +232,14 @@ class RowFuser {
     return fused;
   }
 
-  template <typename Add>
-  static Expr AddSoftmax(const SoftmaxOp& softmax, const Expr& x, Add& add) {
-    const Expr top = add(Combiner::kMax, true, x);
+  static Expr AddSoftmax(const SoftmaxOp& softmax, const Expr& x, const AddRowStage& add) {
     if (softmax.log) {
-      const Expr total = add(Combiner::kSum, true, Unary(UnaryOp::kExp, x - top));
-      const Expr log = add(Combiner::kNone, true, Unary(UnaryOp::kLog, total));
-      return add(Combiner::kNone, false, x - top - log);
+      const LogSoftmaxTerms terms = AddLogSoftmaxStages(x, add);
+      const Expr log = add("", Combiner::kNone, true, Unary(UnaryOp::kLog, terms.total));
+      return add("", Combiner::kNone, false, terms.shifted - log);
     }
-    const Expr e = add(Combiner::kNone, false, Unary(UnaryOp::kExp, x - top));
-    const Expr total = add(Combiner::kSum, true, e);
-    const Expr inverse = add(Combiner::kNone, true, Float(1, {DType::kF32, 1}) / total);
-    return add(Combiner::kNone, false, e * inverse);
+    const SoftmaxFactors factors = AddSoftmaxStages(x, add);
+    return add("", Combiner::kNone, false, factors.e * factors.inverse);
   }
 
   Graph& graph_;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "compiler/operators/softmax.h"
 
 namespace hone {
 namespace {
@@ -115,24 +116,27 @@ Workload AttentionWorkload(const Attention& attention) {
   values["x"] = Load("s", f32, at(dims, {}));
   workload.stages.push_back(Elementwise(
       "p", dims, attention.score.value ? Substitute(attention.score.value, values) : values["x"]));
-  workload.stages.push_back(
-      {"top", f32, rows, Combiner::kMax, {key}, Load("p", f32, at(rows, {key}))});
-  const Expr shifted = Load("p", f32, at(dims, {})) - Load("top", f32, at(rows, {}));
-  workload.stages.push_back(Elementwise("e", dims, Unary(UnaryOp::kExp, shifted)));
-  workload.stages.push_back(
-      {"total", f32, rows, Combiner::kSum, {key}, Load("e", f32, at(rows, {key}))});
-  workload.stages.push_back(
-      Elementwise("inverse", rows, Float(1, {f32, 1}) / Load("total", f32, at(rows, {}))));
+  const auto over_keys = [&](const Expr& body) {
+    return Substitute(body, {{column.name, Var(key.name)}});
+  };
+  const SoftmaxFactors factors = AddSoftmaxStages(
+      Load("p", f32, at(dims, {})),
+      [&](absl::string_view name, Combiner combiner, bool per_row, const Expr& body) {
+        const bool reduces = combiner != Combiner::kNone;
+        const std::vector<Dim>& own = per_row ? rows : dims;
+        workload.stages.push_back({std::string(name), f32, own, combiner,
+                                   reduces ? std::vector<Dim>{key} : std::vector<Dim>{},
+                                   reduces ? over_keys(body) : body});
+        return Load(std::string(name), f32, at(own, {}));
+      });
   // Divided last: there are fewer features than keys.
-  workload.stages.push_back(
-      {"c",
-       f32,
-       out,
-       Combiner::kSum,
-       {key},
-       Load("e", f32, at(rows, {key})) * Load("v", f32, at(batch, {key, feature}))});
-  workload.stages.push_back(
-      Elementwise("y", out, Load("c", f32, at(out, {})) * Load("inverse", f32, at(rows, {}))));
+  workload.stages.push_back({"c",
+                             f32,
+                             out,
+                             Combiner::kSum,
+                             {key},
+                             over_keys(factors.e) * Load("v", f32, at(batch, {key, feature}))});
+  workload.stages.push_back(Elementwise("y", out, Load("c", f32, at(out, {})) * factors.inverse));
   return workload;
 }
 

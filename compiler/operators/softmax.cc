@@ -1,7 +1,6 @@
 #include "compiler/operators/softmax.h"
 
-#include <map>
-#include <utility>
+#include <string>
 
 #include "compiler/ir/tensor.h"
 
@@ -12,6 +11,18 @@ namespace {
 DimGroup Group(const char* name, int begin, int end) { return {name, begin, end - begin}; }
 
 }  // namespace
+
+SoftmaxFactors AddSoftmaxStages(const Expr& x, const AddRowStage& add) {
+  const Expr top = add("top", Combiner::kMax, true, x);
+  const Expr e = add("e", Combiner::kNone, false, Unary(UnaryOp::kExp, x - top));
+  const Expr total = add("total", Combiner::kSum, true, e);
+  return {e, add("inverse", Combiner::kNone, true, Float(1, {DType::kF32, 1}) / total)};
+}
+
+LogSoftmaxTerms AddLogSoftmaxStages(const Expr& x, const AddRowStage& add) {
+  const Expr shifted = x - add("top", Combiner::kMax, true, x);
+  return {shifted, add("total", Combiner::kSum, true, Unary(UnaryOp::kExp, shifted))};
+}
 
 Workload SoftmaxWorkload(const Softmax& softmax, const Epilogue& epilogue) {
   const int rank = static_cast<int>(softmax.x.size());
@@ -28,8 +39,6 @@ Workload SoftmaxWorkload(const Softmax& softmax, const Epilogue& epilogue) {
   const std::vector<Expr> at = frame.Vars();
   std::vector<Expr> row = {at[0]};
   if (has_inner) row.push_back(at[2]);
-  std::vector<Expr> at_k = at;
-  at_k[1] = Var("k");
 
   Workload workload;
   workload.buffers.push_back(Buffer{.name = "x",
@@ -38,24 +47,22 @@ Workload SoftmaxWorkload(const Softmax& softmax, const Epilogue& epilogue) {
                                     .scope = Scope::kArgument,
                                     .role = BufferRole::kInput});
   const DType f32 = DType::kF32;
-  workload.stages.push_back({"top", f32, rows, Combiner::kMax, {over}, Load("x", f32, at_k)});
-  const Expr shifted = Load("x", f32, at) - Load("top", f32, row);
+  const auto add = [&](absl::string_view name, Combiner combiner, bool per_row, const Expr& body) {
+    const bool reduces = combiner != Combiner::kNone;
+    workload.stages.push_back(
+        {std::string(name), f32, per_row ? rows : dims, combiner,
+         reduces ? std::vector<Dim>{over} : std::vector<Dim>{},
+         reduces ? Substitute(body, {{dims[1].name, Var(over.name)}}) : body});
+    return Load(std::string(name), f32, per_row ? row : at);
+  };
+  const Expr x = Load("x", f32, at);
   Expr value;
   if (softmax.log) {
-    workload.stages.push_back({"total",
-                               f32,
-                               rows,
-                               Combiner::kSum,
-                               {over},
-                               Unary(UnaryOp::kExp, Load("x", f32, at_k) - Load("top", f32, row))});
-    value = shifted - Unary(UnaryOp::kLog, Load("total", f32, row));
+    const LogSoftmaxTerms terms = AddLogSoftmaxStages(x, add);
+    value = terms.shifted - Unary(UnaryOp::kLog, terms.total);
   } else {
-    workload.stages.push_back({"e", f32, dims, Combiner::kNone, {}, Unary(UnaryOp::kExp, shifted)});
-    workload.stages.push_back({"total", f32, rows, Combiner::kSum, {over}, Load("e", f32, at_k)});
-    // One division a row.
-    workload.stages.push_back(
-        {"inverse", f32, rows, Combiner::kNone, {}, Float(1, {f32, 1}) / Load("total", f32, row)});
-    value = Load("e", f32, at) * Load("inverse", f32, row);
+    const SoftmaxFactors factors = AddSoftmaxStages(x, add);
+    value = factors.e * factors.inverse;
   }
   Finish(Core{.body = value}, frame, epilogue, workload);
   return workload;

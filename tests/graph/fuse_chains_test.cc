@@ -143,6 +143,24 @@ TEST(FuseRowsTest, SoftmaxTakesWhatStandsAroundIt) {
     const int scaled = net.Elementwise({x, mask}, V(0) * Float(0.25) + V(1));
     net.Output("y", net.Elementwise({net.Softmax(scaled, log)}, V(0) + Float(1)));
     EXPECT_EQ(net.Calls(), 1u);
+    const std::string stages =
+        log ? "stage s2 f32 [d0:2,d1:12] sum [k:7] = exp(s0[d0,d1,k]-s1[d0,d1])\n"
+              "stage s3 f32 [d0:2,d1:12] = log(s2[d0,d1])\n"
+              "stage s4 f32 [d0:2,d1:12,n:7] = s0[d0,d1,n]-s1[d0,d1]-s3[d0,d1]\n"
+              "stage y f32 [d0:2,d1:12,n:7] = s4[d0,d1,n]+0x1p+0\n"
+            : "stage s2 f32 [d0:2,d1:12,n:7] = exp(s0[d0,d1,n]-s1[d0,d1])\n"
+              "stage s3 f32 [d0:2,d1:12] sum [k:7] = s2[d0,d1,k]\n"
+              "stage s4 f32 [d0:2,d1:12] = 0x1p+0/s3[d0,d1]\n"
+              "stage s5 f32 [d0:2,d1:12,n:7] = s2[d0,d1,n]*s4[d0,d1]\n"
+              "stage y f32 [d0:2,d1:12,n:7] = s5[d0,d1,n]+0x1p+0\n";
+    EXPECT_EQ(net.kernels(),
+              "workload/1\n"
+              "input x f32 [2,12,7]\n"
+              "input b f32 [2,7]\n"
+              "output y f32 [2,12,7]\n"
+              "stage s0 f32 [d0:2,d1:12,n:7] = x[d0,d1,n]*0x1p-2+b[d0,n]\n"
+              "stage s1 f32 [d0:2,d1:12] max [k:7] = s0[d0,d1,k]\n" +
+                  stages);
   }
 }
 

@@ -227,6 +227,28 @@ TEST(WorkloadsTest, SoftmaxInStages) {
             "stage y f32 [m:1,n:1000] = e[m,n]*inverse[m]\n");
 }
 
+TEST(WorkloadsTest, SoftmaxOverDimensionsInTheMiddle) {
+  EXPECT_EQ(TextOf(SoftmaxWorkload({.x = {2, 3, 5}, .first = 1, .count = 1}, {})),
+            "workload/1\n"
+            "input x f32 [2,3,5]\n"
+            "output y f32 [2,3,5]\n"
+            "stage top f32 [m:2,i:5] max [k:3] = x[m,k,i]\n"
+            "stage e f32 [m:2,n:3,i:5] = exp(x[m,n,i]-top[m,i])\n"
+            "stage total f32 [m:2,i:5] sum [k:3] = e[m,k,i]\n"
+            "stage inverse f32 [m:2,i:5] = 0x1p+0/total[m,i]\n"
+            "stage y f32 [m:2,n:3,i:5] = e[m,n,i]*inverse[m,i]\n");
+}
+
+TEST(WorkloadsTest, LogSoftmaxSubtractsALogarithm) {
+  EXPECT_EQ(TextOf(SoftmaxWorkload({.x = {4, 9}, .first = 1, .count = 1, .log = true}, {})),
+            "workload/1\n"
+            "input x f32 [4,9]\n"
+            "output y f32 [4,9]\n"
+            "stage top f32 [m:4] max [k:9] = x[m,k]\n"
+            "stage total f32 [m:4] sum [k:9] = exp(x[m,k]-top[m])\n"
+            "stage y f32 [m:4,n:9] = x[m,n]-top[m]-log(total[m])\n");
+}
+
 TEST(WorkloadsTest, ConcatenationSelects) {
   EXPECT_EQ(TextOf(IndexMapWorkload(Concatenation({{kF32, {2, 3}}, {kF32, {2, 5}}}, 1), {})),
             "workload/1\n"
