@@ -24,7 +24,7 @@ namespace {
 
 constexpr unsigned char kPoison = 0xFF;  // NaN in every float type
 constexpr int kRung2GapMs = 4;           // visits apart in time see different neighbours
-constexpr int kFinalGapMs = 20;
+constexpr int kFinalGapMs = 10;
 constexpr int64_t kRetryGapNs = 1000000;
 constexpr int kRetriesPerCandidate = 1;
 constexpr double kCheckRunCountsFromNs = 20e6;

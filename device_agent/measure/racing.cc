@@ -50,7 +50,6 @@ VisitPlan PlanFirstVisit(double estimate_ns) {
 int VisitsInRung1(double estimate_ns) { return estimate_ns < kSingleSampleFromNs ? 2 : 1; }
 
 int VisitsInRung2(double estimate_ns) {
-  if (estimate_ns < 5e6) return 6;
   return estimate_ns < 50e6 ? 3 : 1;
 }
 

@@ -1,5 +1,5 @@
 // How much time each candidate of a batch is worth. All get one short visit (rung 0), the better
-// third two more (rung 1), the best three up to six more (rung 2); who is clearly slower than the
+// third two more (rung 1), the best three up to three more (rung 2); who is clearly slower than the
 // best known stops at once. A batch of finalists is not raced: each gets every visit. Pure
 // decisions for the worker's timer loop; times nothing.
 #pragma once
