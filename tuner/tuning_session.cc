@@ -179,6 +179,9 @@ class TuningSession::Impl {
     return absl::OkStatus();
   }
 
+  // What was recorded belongs to that thread until this has returned.
+  Status EndLearningFromRecords() { return base_.valid() ? base_.get() : absl::OkStatus(); }
+
   // Has the next workload's space derived on a thread beside, and waits up to `patience` for it.
   Status PrepareAhead(absl::Duration patience) {
     if (prepared_ == works_.size()) return absl::OkStatus();
@@ -440,12 +443,12 @@ class TuningSession::Impl {
   }
 
   Status StartBatch(int w) {
-    if (base_.valid()) HONE_RETURN_IF_ERROR(base_.get());
+    HONE_RETURN_IF_ERROR(EndLearningFromRecords());
     HONE_RETURN_IF_ERROR(Learn());
     Work& work = works_[w];
     if (Planned(work) == 0) {
-      work.search->Advise(
-          knowledge_.AdviceFor(KeyOf(work), work.task.workload.ToString(), LayoutsOf(work)));
+      work.search->Advise(knowledge_.AdviceFor(KeyOf(work), work.task.workload.ToString(),
+                                               LayoutsOf(work), work.cold_constants));
     }
     const int count = std::min(BatchSize(Planned(work)), options_.trials_max - Planned(work));
     const bool last = Planned(work) + count >= options_.trials_max;
@@ -552,10 +555,12 @@ class TuningSession::Impl {
 
   void TakeBuild(Flight& flight, const std::vector<int>& places, const pb::BuildReply& reply) {
     Work& work = works_[flight.work];
+    WorkloadState& state = state_.workloads[flight.work];
     for (int place : places) {
       if (place == kReferencePlace) {
         if (!reply.has_artifact()) {
-          state_.workloads[flight.work].reason = reply.failure().message();
+          // In the duel, why the search ended is known already.
+          if (state.phase < WorkloadState::Phase::kFinal) state.reason = reply.failure().message();
         } else if (!work.reference) {
           work.reference = reply.artifact();
         }
@@ -722,8 +727,9 @@ class TuningSession::Impl {
     --work.flights;
     Describe(w);
     if (state.best_ns > 0) {
+      HONE_RETURN_IF_ERROR(EndLearningFromRecords());
       knowledge_.Add(KeyOf(work), work.task.workload.ToString(), LayoutsOf(work),
-                     state.best_schedule, state.best_ns);
+                     work.cold_constants, state.best_schedule, state.best_ns);
     }
     if (!reference_failed) {
       if (state.phase == WorkloadState::Phase::kSearching) state.reason.clear();
@@ -763,7 +769,7 @@ class TuningSession::Impl {
   const std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
   // Last, since their threads use the others: the next space is derived,
   std::future<Status> preparing_;
-  std::future<Status> base_;  // the cost model learns from records
+  std::future<Status> base_;  // the cost model learns from records, of knowledge_
 };
 
 TuningSession::TuningSession(std::vector<TuningTask> tasks, const TuningOptions& options,

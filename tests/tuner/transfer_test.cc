@@ -123,24 +123,83 @@ TEST(RecordedKnowledgeTest, AdvisesWhatWasBestNearbyAndOnOtherDevices) {
   const auto knowledge = RecordedKnowledge::Read(store, kEpoch);
   ASSERT_TRUE(knowledge.ok());
   std::vector<std::string> advice;
-  for (const Advice& each : knowledge->AdviceFor(KeyOf(mine), mine, "")) {
+  for (const Advice& each : knowledge->AdviceFor(KeyOf(mine), mine, "", false)) {
     advice.push_back(absl::StrCat(each.origin, ": ", each.schedule));
   }
   EXPECT_THAT(advice, testing::ElementsAre("other device: mine on two threads", "neighbour: near",
                                            "neighbour: far"));
   RecordKey strict = KeyOf(mine);
   strict.numerics = "strict";
-  EXPECT_TRUE(knowledge->AdviceFor(strict, mine, "").empty());
+  EXPECT_TRUE(knowledge->AdviceFor(strict, mine, "", false).empty());
 }
 
 TEST(RecordedKnowledgeTest, LearnsFromTheSessionItself) {
   RecordedKnowledge knowledge;
   const std::string near = Matmul(64, 64, 128);
-  knowledge.Add(KeyOf(near), near, "", "found just now", 10);
+  knowledge.Add(KeyOf(near), near, "", false, "found just now", 10);
   const std::string mine = Matmul(64, 64, 64);
-  const std::vector<Advice> advice = knowledge.AdviceFor(KeyOf(mine), mine, "");
+  const std::vector<Advice> advice = knowledge.AdviceFor(KeyOf(mine), mine, "", false);
   ASSERT_EQ(advice.size(), 1u);
   EXPECT_EQ(advice[0].schedule, "found just now");
+}
+
+// The schedules that are advised, in their order.
+std::vector<std::string> AdvisedBy(const RecordedKnowledge& knowledge, const std::string& workload,
+                                   bool cold_constants) {
+  std::vector<std::string> schedules;
+  for (const Advice& each : knowledge.AdviceFor(KeyOf(workload), workload, "", cold_constants)) {
+    schedules.push_back(each.schedule);
+  }
+  return schedules;
+}
+
+TEST(RecordedKnowledgeTest, WhatTheDuelCorrectedIsAdvisedNoMore) {
+  RecordedKnowledge knowledge;
+  const std::string near = Matmul(64, 64, 128);
+  knowledge.Add(KeyOf(near), near, "", false, "lucky", 10);
+  knowledge.Add(KeyOf(near), near, "", false, "best of the duel", 12);
+  EXPECT_THAT(AdvisedBy(knowledge, Matmul(64, 64, 64), false),
+              testing::ElementsAre("best of the duel"));
+}
+
+TEST(RecordedKnowledgeTest, FinalistsAreBelievedBeforeLuckierRecords) {
+  MemoryRecordStore store;
+  const std::string near = Matmul(64, 64, 128);
+  pb::Record finalist = RecordOf(near, "best of the duel", 12);
+  finalist.mutable_measurement()->set_finalist(true);
+  ASSERT_TRUE(store.Append({RecordOf(near, "lucky", 10), finalist}).ok());
+  const auto knowledge = RecordedKnowledge::Read(store, kEpoch);
+  ASSERT_TRUE(knowledge.ok()) << knowledge.status();
+  EXPECT_THAT(AdvisedBy(*knowledge, Matmul(64, 64, 64), false),
+              testing::ElementsAre("best of the duel"));
+}
+
+TEST(RecordedKnowledgeTest, ANeighbourIsAskedOnceByTheConstantsThatAreWanted) {
+  RecordedKnowledge knowledge;
+  for (const int k : {128, 256, 512, 1024, 2048}) {
+    const std::string neighbour = Matmul(64, 64, k);
+    knowledge.Add(KeyOf(neighbour), neighbour, "", false, absl::StrCat("warm ", k), 10);
+    knowledge.Add(KeyOf(neighbour), neighbour, "", true, absl::StrCat("cold ", k), 20);
+  }
+  const std::string mine = Matmul(64, 64, 64);
+  EXPECT_THAT(AdvisedBy(knowledge, mine, false),
+              testing::ElementsAre("warm 128", "warm 256", "warm 512", "warm 1024"));
+  EXPECT_THAT(AdvisedBy(knowledge, mine, true),
+              testing::ElementsAre("cold 128", "cold 256", "cold 512", "cold 1024"));
+}
+
+TEST(RecordedKnowledgeTest, OneOtherDeviceLeavesRoomForNeighbours) {
+  RecordedKnowledge knowledge;
+  const std::string mine = Matmul(64, 64, 64);
+  for (const int threads : {2, 3, 4}) {
+    const RecordKey key = KeyOf(mine, Avx2(threads));
+    knowledge.Add(key, mine, "", false, absl::StrCat("warm on ", threads), 10);
+    knowledge.Add(key, mine, "", true, absl::StrCat("cold on ", threads), 10);
+  }
+  const std::string near = Matmul(64, 64, 128);
+  knowledge.Add(KeyOf(near), near, "", false, "near", 10);
+  EXPECT_THAT(AdvisedBy(knowledge, mine, false), testing::ElementsAre("warm on 2", "near"));
+  EXPECT_THAT(AdvisedBy(knowledge, mine, true), testing::ElementsAre("cold on 2", "near"));
 }
 
 }  // namespace

@@ -152,6 +152,59 @@ TEST(TuningSessionTest, GoesOnWhereItStopped) {
   EXPECT_EQ(c.state().workloads[0].best_ns, b.state().workloads[0].best_ns);
 }
 
+std::vector<pb::Record> WithoutDuels(const RecordStore& store) {
+  std::vector<pb::Record> records = *store.Query({});
+  std::erase_if(records, [](const pb::Record& record) { return record.origin() == kDuelOrigin; });
+  return records;
+}
+
+// Cannot learn from records.
+class UnteachableModel : public NoCostModel {
+ public:
+  Status TrainBase(const TrainingSet&) override { return absl::InternalError("not taught"); }
+};
+
+TEST(TuningSessionTest, HasLearntFromRecordsBeforeADuelAddsToThem) {
+  // All trials are recorded, but no duel.
+  MemoryRecordStore all;
+  NoCostModel model;
+  FakeClock clock;
+  FakeMeasurer first(Cost, &all);
+  TuningSession a({Matmul("a", 64, 1)}, Options(), model, Builder(), first, &all, clock);
+  ASSERT_TRUE(a.Run(kNever, kIgnore).ok());
+  MemoryRecordStore store;
+  ASSERT_TRUE(store.Append(WithoutDuels(all)).ok());
+
+  FakeMeasurer second(Cost);
+  TuningSession b({Matmul("a", 64, 1)}, Options(), model, Builder(), second, &store, clock);
+  ASSERT_TRUE(b.Run(kNever, kIgnore).ok());
+  ASSERT_EQ(second.batches.size(), 1u);
+  EXPECT_TRUE(second.batches[0].final());
+  EXPECT_EQ(b.state().workloads[0].best_ns, a.state().workloads[0].best_ns);
+
+  UnteachableModel unteachable;
+  FakeMeasurer third(Cost);
+  TuningSession c({Matmul("a", 64, 1)}, Options(), unteachable, Builder(), third, &store, clock);
+  EXPECT_EQ(c.Run(kNever, kIgnore).message(), "not taught") << "the duel waited for the end of it";
+}
+
+TEST(TuningSessionTest, AReferenceThatDoesNotCompileForTheDuelDoesNotHideWhyTheSearchEnded) {
+  MemoryRecordStore all;
+  NoCostModel model;
+  FakeClock clock;
+  FakeMeasurer first(Cost, &all);
+  TuningSession a({Matmul("a", 64, 1)}, Options(), model, Builder(), first, &all, clock);
+  ASSERT_TRUE(a.Run(kNever, kIgnore).ok());
+  MemoryRecordStore store;
+  ASSERT_TRUE(store.Append(WithoutDuels(all)).ok());
+  FakeMeasurer second(Cost);
+  const std::string reference = first.batches.at(0).reference().schedule();
+  TuningSession b({Matmul("a", 64, 1)}, Options(), model, Builder(reference), second, &store,
+                  clock);
+  ASSERT_TRUE(b.Run(kNever, kIgnore).ok());
+  EXPECT_EQ(b.state().workloads[0].reason, "trials spent");
+}
+
 TEST(ConstantsAreColdTest, WhenTheyMatterAndTheModelIsLargerThanTheLastCache) {
   Target target;
   target.l2_bytes = 512 << 10;

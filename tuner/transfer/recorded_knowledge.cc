@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -66,9 +67,14 @@ class RowMaker {
 
 }  // namespace
 
-const RecordedKnowledge::Known& RecordedKnowledge::Group::Best() const {
-  return *std::min_element(known.begin(), known.end(),
-                           [](const Known& a, const Known& b) { return a.cost_ns < b.cost_ns; });
+const RecordedKnowledge::Known* RecordedKnowledge::Group::Best() const {
+  if (found) return &*found;
+  // As the database judges: what was in a duel before the rest, then the fastest.
+  const auto best =
+      std::min_element(known.begin(), known.end(), [](const Known& a, const Known& b) {
+        return std::pair(!a.finalist, a.cost_ns) < std::pair(!b.finalist, b.cost_ns);
+      });
+  return best == known.end() ? nullptr : &*best;
 }
 
 RecordedKnowledge::Group& RecordedKnowledge::GroupOf(const RecordKey& key,
@@ -78,7 +84,10 @@ RecordedKnowledge::Group& RecordedKnowledge::GroupOf(const RecordKey& key,
   const std::string name = absl::StrCat(key.workload_key, "|", key.target, "|", key.numerics, "|",
                                         layouts, "|", cold_constants);
   const auto [it, is_new] = index_.emplace(name, groups_.size());
-  if (is_new) groups_.push_back({key, workload_text, layouts, OutlineOf(workload_text), {}});
+  if (is_new) {
+    groups_.push_back(
+        {key, workload_text, layouts, cold_constants, OutlineOf(workload_text), {}, std::nullopt});
+  }
   return groups_[it->second];
 }
 
@@ -94,16 +103,16 @@ StatusOr<RecordedKnowledge> RecordedKnowledge::Read(const RecordStore& store, in
     const RecordKey key{record.workload_key(), record.target(), record.numerics(), codegen_epoch};
     knowledge
         .GroupOf(key, record.workload(), record.layouts(), record.measurement().cold_constants())
-        .known.push_back({record.schedule(), record.measurement().cost_ns()});
+        .known.push_back(
+            {record.schedule(), record.measurement().cost_ns(), record.measurement().finalist()});
   }
   return knowledge;
 }
 
 void RecordedKnowledge::Add(const RecordKey& key, const std::string& workload_text,
-                            const std::string& layouts, const std::string& schedule,
-                            double cost_ns) {
-  GroupOf(key, workload_text, layouts, /*cold_constants=*/false)
-      .known.push_back({schedule, cost_ns});
+                            const std::string& layouts, bool cold_constants,
+                            const std::string& schedule, double cost_ns) {
+  GroupOf(key, workload_text, layouts, cold_constants).found = Known{schedule, cost_ns, false};
 }
 
 TrainingSet RecordedKnowledge::Rows(int limit) const {
@@ -133,24 +142,38 @@ TrainingSet RecordedKnowledge::Rows(int limit) const {
 
 std::vector<Advice> RecordedKnowledge::AdviceFor(const RecordKey& key,
                                                  const std::string& workload_text,
-                                                 const std::string& layouts) const {
+                                                 const std::string& layouts,
+                                                 bool cold_constants) const {
   const WorkloadOutline outline = OutlineOf(workload_text);
-  std::vector<Advice> advice;
-  std::vector<std::pair<double, const Group*>> neighbours;
+  // Least first; the second: constants that were not as cold, or as warm, as wanted.
+  using Rank = std::pair<double, bool>;
+  const Group* other_device = nullptr;
+  std::vector<std::pair<Rank, const Group*>> neighbours;
   for (const Group& group : groups_) {
-    if (group.key.numerics != key.numerics || group.known.empty()) continue;
+    if (group.key.numerics != key.numerics || group.Best() == nullptr) continue;
     const bool same_workload = group.key.workload_key == key.workload_key;
-    if (same_workload && group.key.target != key.target && group.layouts == layouts) {
-      advice.push_back({group.Best().schedule, "other device"});
+    const bool same_target = group.key.target == key.target;
+    const bool otherwise_cold = group.cold_constants != cold_constants;
+    if (same_workload && !same_target && group.layouts == layouts) {
+      const bool is_better = other_device == nullptr ||
+                             (!otherwise_cold && other_device->cold_constants != cold_constants);
+      if (is_better) other_device = &group;
     }
-    if (same_workload || group.key.target != key.target) continue;
+    if (same_workload || !same_target) continue;
     const std::optional<double> distance = DistanceBetween(outline, group.outline);
-    if (distance) neighbours.emplace_back(*distance, &group);
+    if (distance) neighbours.emplace_back(Rank(*distance, otherwise_cold), &group);
   }
   std::stable_sort(neighbours.begin(), neighbours.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
-  for (size_t n = 0; n < neighbours.size() && n < kNeighboursMax; ++n) {
-    advice.push_back({neighbours[n].second->Best().schedule, "neighbour"});
+  std::vector<Advice> advice;
+  if (other_device != nullptr) {
+    advice.push_back({other_device->Best()->schedule, "other device"});
+  }
+  std::set<std::pair<std::string, std::string>> taken;  // workloads and layouts
+  for (const auto& [rank, group] : neighbours) {
+    if (taken.size() == kNeighboursMax) break;
+    if (!taken.emplace(group->key.workload_key, group->layouts).second) continue;
+    advice.push_back({group->Best()->schedule, "neighbour"});
   }
   return advice;
 }

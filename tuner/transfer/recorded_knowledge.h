@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,29 +30,35 @@ class RecordedKnowledge {
   // version cannot schedule are left out. About 0.1 ms a row.
   TrainingSet Rows(int limit) const;
 
-  // Found by the session itself.
+  // The best by what the session itself knows now, in place of what it added before. It is believed
+  // before all records: the session knows those too, and has seen lucky times corrected.
   void Add(const RecordKey& key, const std::string& workload_text, const std::string& layouts,
-           const std::string& schedule, double cost_ns);
+           bool cold_constants, const std::string& schedule, double cost_ns);
 
-  // The schedules to try for a workload without records: the best on each other device, then the
+  // The schedules to try for a workload without records: the best on one other device, then the
   // best of the most alike workloads on this one, nearest first, at most `kNeighboursMax` of them.
+  // Those measured with constants as cold as wanted come before the others.
   std::vector<Advice> AdviceFor(const RecordKey& key, const std::string& workload_text,
-                                const std::string& layouts) const;
+                                const std::string& layouts, bool cold_constants) const;
   inline static constexpr int kNeighboursMax = 4;
 
  private:
   struct Known {
     std::string schedule;
     double cost_ns = 0;
+    bool finalist = false;  // timed side by side with the best
   };
   // Records of one workload that may be compared with each other.
   struct Group {
     RecordKey key;
     std::string workload;
     std::string layouts;
+    bool cold_constants = false;
     WorkloadOutline outline;
-    std::vector<Known> known;  // as they came
-    const Known& Best() const;
+    std::vector<Known> known;    // of records, as they came
+    std::optional<Known> found;  // by the session itself
+    // Null when nothing is known.
+    const Known* Best() const;
   };
   Group& GroupOf(const RecordKey& key, const std::string& workload_text, const std::string& layouts,
                  bool cold_constants);
