@@ -14,6 +14,8 @@
 namespace hone {
 namespace {
 
+constexpr double kCuriosity = 1;
+
 Target Avx2() {
   Target target;
   target.features = {"avx", "avx2", "fma"};
@@ -51,7 +53,8 @@ TEST(SearchTest, FindsTheBestWithinAFewBatches) {
   Search search = MakeSearch(7, 100000);
   const std::unique_ptr<CostModel> model = MakeXgboostCostModel({.rounds = 30});
   while (search.trials() < 64) {
-    const std::vector<Proposal> batch = search.Propose(BatchSize(search.trials()), *model);
+    const std::vector<Proposal> batch =
+        search.Propose(BatchSize(search.trials()), *model, kCuriosity);
     ASSERT_FALSE(batch.empty());
     for (const Proposal& proposal : batch) {
       search.Observe(proposal.candidate, TrueCost(search, proposal.candidate));
@@ -70,7 +73,7 @@ TEST(SearchTest, NeverProposesTwice) {
   const NoCostModel model;
   std::set<std::string> seen;
   for (int i = 0; i < 10; ++i) {
-    for (const Proposal& proposal : search.Propose(16, model)) {
+    for (const Proposal& proposal : search.Propose(16, model, kCuriosity)) {
       EXPECT_TRUE(seen.insert(search.ScheduleText(proposal.candidate)).second);
       search.Observe(proposal.candidate, 100.0 + i);
     }
@@ -79,7 +82,7 @@ TEST(SearchTest, NeverProposesTwice) {
 
 TEST(SearchTest, TheFirstProposalIsTheDefaultSchedule) {
   Search search = MakeSearch(3);
-  const std::vector<Proposal> batch = search.Propose(8, NoCostModel());
+  const std::vector<Proposal> batch = search.Propose(8, NoCostModel(), kCuriosity);
   ASSERT_EQ(batch.size(), 8u);
   EXPECT_EQ(batch[0].candidate, 0);
   EXPECT_EQ(batch[0].origin, "prior");
@@ -89,8 +92,8 @@ TEST(SearchTest, TheSameSeedAndObservationsGiveTheSameProposals) {
   Search a = MakeSearch(5);
   Search b = MakeSearch(5);
   for (int i = 0; i < 4; ++i) {
-    const auto from_a = a.Propose(8, NoCostModel());
-    const auto from_b = b.Propose(8, NoCostModel());
+    const auto from_a = a.Propose(8, NoCostModel(), kCuriosity);
+    const auto from_b = b.Propose(8, NoCostModel(), kCuriosity);
     ASSERT_EQ(from_a.size(), from_b.size());
     for (size_t p = 0; p < from_a.size(); ++p) {
       EXPECT_EQ(from_a[p].candidate, from_b[p].candidate);
@@ -104,20 +107,20 @@ TEST(SearchTest, TheSameSeedAndObservationsGiveTheSameProposals) {
 TEST(SearchTest, IsRebuiltFromRecords) {
   Search first = MakeSearch(5);
   std::vector<std::string> texts;
-  for (const Proposal& proposal : first.Propose(8, NoCostModel())) {
+  for (const Proposal& proposal : first.Propose(8, NoCostModel(), kCuriosity)) {
     texts.push_back(first.ScheduleText(proposal.candidate));
   }
   Search second = MakeSearch(5);
   for (const std::string& text : texts) second.ObserveSchedule(text, 123);
   EXPECT_EQ(second.trials(), 8);
-  for (const Proposal& proposal : second.Propose(16, NoCostModel())) {
+  for (const Proposal& proposal : second.Propose(16, NoCostModel(), kCuriosity)) {
     EXPECT_THAT(texts, testing::Not(testing::Contains(second.ScheduleText(proposal.candidate))));
   }
 }
 
 TEST(SearchTest, LearnsFromFailures) {
   Search search = MakeSearch(2);
-  const auto batch = search.Propose(8, NoCostModel());
+  const auto batch = search.Propose(8, NoCostModel(), kCuriosity);
   for (size_t i = 0; i < batch.size(); ++i) {
     search.Observe(batch[i].candidate, i == 0 ? std::optional<double>(10) : std::nullopt);
   }
@@ -130,7 +133,7 @@ TEST(SearchTest, LearnsFromFailures) {
 
 TEST(SearchTest, StopsAtTheRoofline) {
   Search search = MakeSearch(1);
-  const auto batch = search.Propose(8, NoCostModel());
+  const auto batch = search.Propose(8, NoCostModel(), kCuriosity);
   search.Observe(batch[0].candidate, 2 * search.roofline().ns);
   EXPECT_EQ(search.StopReason(), "");
   search.Observe(batch[1].candidate, 1.01 * search.roofline().ns);
@@ -142,7 +145,7 @@ TEST(SearchTest, StopsAtTheRoofline) {
 TEST(SearchTest, StopsWhenGainsEnd) {
   Search search = MakeSearch(1);
   for (int i = 0; i < 6 && search.StopReason().empty(); ++i) {
-    for (const Proposal& proposal : search.Propose(8, NoCostModel())) {
+    for (const Proposal& proposal : search.Propose(8, NoCostModel(), kCuriosity)) {
       search.Observe(proposal.candidate, 2 * search.roofline().ns);
     }
   }
@@ -159,7 +162,8 @@ TEST(SearchTest, StopsWhenNothingIsLikelyToWin) {
   Search search = MakeSearch(7, 300, /*patience=*/1000);
   const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
   while (search.StopReason().empty() && search.trials() < 400) {
-    for (const Proposal& proposal : search.Propose(BatchSize(search.trials()), *model)) {
+    for (const Proposal& proposal :
+         search.Propose(BatchSize(search.trials()), *model, kCuriosity)) {
       search.Observe(proposal.candidate, cost(search, proposal.candidate));
     }
     TrainingSet set;
@@ -188,7 +192,7 @@ TEST(SearchTest, TheFirstBatchTriesWhatWasGoodElsewhere) {
                  {candidates[90].schedule, "neighbour"},
                  {"schedule/1\ntile y nothing 4\n", "other device"},
                  {"schedule/1\ntile y nothing 4\n", "neighbour"}});
-  const std::vector<Proposal> batch = search.Propose(8, NoCostModel());
+  const std::vector<Proposal> batch = search.Propose(8, NoCostModel(), kCuriosity);
   ASSERT_EQ(batch.size(), 8u);
   EXPECT_EQ(batch[0].candidate, 0);
   EXPECT_EQ(search.ScheduleText(batch[1].candidate), same);
@@ -197,6 +201,17 @@ TEST(SearchTest, TheFirstBatchTriesWhatWasGoodElsewhere) {
   EXPECT_EQ(PatternOf(search.ScheduleText(batch[2].candidate)).structure,
             PatternOf(candidates[40].schedule).structure);
   EXPECT_EQ(batch[4].origin, "prior");
+}
+
+TEST(SearchTest, NeighboursThatAgreeLeadToTheNearestThatIsFree) {
+  Search search = MakeSearch(3);
+  const std::string same = search.ScheduleText(300);
+  search.Advise({{same, "neighbour"}, {same, "neighbour"}});
+  const std::vector<Proposal> batch = search.Propose(8, NoCostModel(), kCuriosity);
+  EXPECT_EQ(batch.at(1).candidate, 300);
+  EXPECT_EQ(batch.at(2).origin, "neighbour");
+  EXPECT_EQ(PatternOf(search.ScheduleText(batch.at(2).candidate)).structure,
+            PatternOf(same).structure);
 }
 
 TEST(SearchTest, ATrainedModelChoosesAPartOfTheFirstBatch) {
@@ -213,11 +228,11 @@ TEST(SearchTest, ATrainedModelChoosesAPartOfTheFirstBatch) {
   std::set<std::string> origins;
   double best_with = 1e30;
   double best_without = 1e30;
-  for (const Proposal& proposal : with.Propose(8, *model)) {
+  for (const Proposal& proposal : with.Propose(8, *model, kCuriosity)) {
     origins.insert(proposal.origin);
     best_with = std::min(best_with, TrueCost(with, proposal.candidate));
   }
-  for (const Proposal& proposal : without.Propose(8, NoCostModel())) {
+  for (const Proposal& proposal : without.Propose(8, NoCostModel(), kCuriosity)) {
     best_without = std::min(best_without, TrueCost(without, proposal.candidate));
   }
   EXPECT_THAT(origins, testing::UnorderedElementsAre("prior", "model"));

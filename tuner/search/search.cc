@@ -152,13 +152,20 @@ std::vector<int> Search::Neighbours(int candidate) const {
   return neighbours;
 }
 
-int Search::FindMostAlike(const std::string& schedule_text) const {
+bool Search::MayBeAdvised(int candidate) const {
+  if (candidate <= 0 || !IsFree(candidate)) return false;  // 0 is tried in any case
+  return std::none_of(advice_.begin(), advice_.end(),
+                      [&](const Proposal& other) { return other.candidate == candidate; });
+}
+
+int Search::FindMostAlike(const std::string& schedule_text,
+                          const std::vector<SchedulePattern>& patterns) const {
   const SchedulePattern wanted = PatternOf(schedule_text);
   double nearest = std::numeric_limits<double>::infinity();
   int found = -1;
-  for (size_t c = 0; c < pool_.size(); ++c) {
-    const double distance = PatternDistance(wanted, PatternOf(ScheduleText(static_cast<int>(c))));
-    if (distance >= nearest) continue;
+  for (size_t c = 0; c < patterns.size(); ++c) {
+    const double distance = PatternDistance(wanted, patterns[c]);
+    if (distance >= nearest || !MayBeAdvised(static_cast<int>(c))) continue;
     nearest = distance;
     found = static_cast<int>(c);
   }
@@ -166,13 +173,18 @@ int Search::FindMostAlike(const std::string& schedule_text) const {
 }
 
 void Search::Advise(const std::vector<Advice>& advice) {
+  std::vector<SchedulePattern> patterns;
   for (const Advice& each : advice) {
-    const int found =
-        each.origin == "neighbour" ? FindMostAlike(each.schedule) : FindOrAdd(each.schedule);
-    if (found <= 0 || !IsFree(found)) continue;  // 0 is tried in any case
-    const bool known = std::any_of(advice_.begin(), advice_.end(),
-                                   [&](const Proposal& other) { return other.candidate == found; });
-    if (!known) advice_.push_back({found, each.origin});
+    int found = -1;
+    if (each.origin == "neighbour") {
+      for (size_t c = patterns.size(); c < pool_.size(); ++c) {
+        patterns.push_back(PatternOf(ScheduleText(static_cast<int>(c))));
+      }
+      found = FindMostAlike(each.schedule, patterns);
+    } else {
+      found = FindOrAdd(each.schedule);
+    }
+    if (MayBeAdvised(found)) advice_.push_back({found, each.origin});
   }
 }
 

@@ -50,7 +50,7 @@ struct Proposal {
 struct Advice {
   std::string schedule;  // text form
   // "other device": of the same workload, taken as it is; "neighbour": of a workload of other
-  // extents, taken as the candidate most like it.
+  // extents, taken as the candidate most like it that is still free.
   std::string origin;
 };
 
@@ -66,7 +66,7 @@ class Search {
   // Up to `count` candidates that were neither proposed nor observed. None when all were, or none
   // is likely to win: StopReason says which. `curiosity`: how much of the model's spread counts in
   // favour of a candidate; 0 in the last batch, which should only win.
-  std::vector<Proposal> Propose(int count, const CostModel& model, double curiosity = 1);
+  std::vector<Proposal> Propose(int count, const CostModel& model, double curiosity);
 
   // What came of a candidate: its time, or nothing when it failed.
   void Observe(int candidate, std::optional<double> cost_ns);
@@ -118,8 +118,11 @@ class Search {
   Outlook LookAhead(const CostModel& model, double curiosity);
   // Index of a legal schedule in the pool, added if need be; -1 when it is not legal.
   int FindOrAdd(const std::string& schedule_text);
-  int FindMostAlike(const std::string& schedule_text) const;  // -1: none has its structure
-  int Find(int sketch, const Assignment& assignment) const;   // -1: not in the pool
+  // The nearest that Advise may take; -1: none has its structure. `patterns`: of the pool.
+  int FindMostAlike(const std::string& schedule_text,
+                    const std::vector<SchedulePattern>& patterns) const;
+  bool MayBeAdvised(int candidate) const;
+  int Find(int sketch, const Assignment& assignment) const;  // -1: not in the pool
   std::vector<int> Neighbours(int candidate) const;
   void ProposeFirst(int count, const CostModel& model, std::vector<Proposal>* proposals);
   void ProposeRandom(int count, std::vector<Proposal>* proposals);
