@@ -57,6 +57,31 @@ TEST(ExpectedValuesTest, SamplesFollowTheManifestsLayouts) {
   EXPECT_EQ(transposed->samples.front().value(), plain->samples.front().value());
 }
 
+TEST(ExpectedValuesTest, FewerPointsAreSampledWhereEachNeedsMore) {
+  EXPECT_EQ(SamplePointsOf(Matmul(64, 64, 16)), 2048);
+  EXPECT_EQ(SamplePointsOf(Matmul(64, 64, 2000)), 1000);
+  EXPECT_EQ(SamplePointsOf(Matmul(64, 64, 100000)), 128);
+}
+
+TEST(ExpectedValuesTest, APointOfAttentionTakesAWholeRowOfScores) {
+  const auto attention = [](int rows, int width) {
+    const std::string keys = absl::StrCat("[j:", rows, "]");
+    const std::string points = absl::StrCat("[i:", rows, ",j:", rows, "]");
+    const std::string shape = absl::StrCat(" f32 [", rows, ",", width, "]\n");
+    return *Workload::Parse(absl::StrCat(
+        "workload/1\ninput q", shape, "input k", shape, "input v", shape, "output y", shape,
+        "stage s f32 ", points, " sum [d:", width, "] = q[i,d]*k[j,d]\n", "stage top f32 [i:", rows,
+        "] max ", keys, " = s[i,j]\n",                               //
+        "stage e f32 ", points, " = exp(s[i,j]-top[i])\n",           //
+        "stage total f32 [i:", rows, "] sum ", keys, " = e[i,j]\n",  //
+        "stage y f32 [i:", rows, ",d:", width, "] sum ", keys, " = e[i,j]/total[i]*v[j,d]\n"));
+  };
+  // 50 x 16 products for the scores, and 50 each for the two sums, the maximum and exp.
+  EXPECT_EQ(SamplePointsOf(attention(50, 16)), 2000);
+  EXPECT_EQ(SamplePointsOf(attention(50, 76)), 500);
+  EXPECT_EQ(SamplePointsOf(attention(512, 64)), 128);
+}
+
 TEST(ExpectedValuesTest, TolerancesGrowWithTheSumAndTheClass) {
   const Workload small = Matmul(64, 64, 16);
   const Workload large = Matmul(64, 64, 1024);

@@ -18,6 +18,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "compiler/ir/layout.h"
@@ -86,6 +87,43 @@ double TermsOf(const Workload& workload) {
   return terms;
 }
 
+// Terms that one point of every output takes, with all that it needs of the stages before it: for
+// attention a whole row of scores, each a sum of its own.
+double TermsOfAPoint(const Workload& workload) {
+  std::map<std::string, std::vector<double>> needed;  // extents of each tensor
+  for (const Buffer& buffer : workload.buffers) {
+    if (buffer.role == BufferRole::kOutput) needed[buffer.name].assign(buffer.shape.size(), 1);
+  }
+  double terms = 0;
+  for (auto stage = workload.stages.rbegin(); stage != workload.stages.rend(); ++stage) {
+    const auto of_stage = needed.find(stage->name);
+    if (of_stage == needed.end()) continue;
+    Extents extents;
+    double of_this = 1;
+    for (size_t d = 0; d < stage->dims.size(); ++d) {
+      extents[stage->dims[d].name] = of_stage->second[d];
+      of_this *= of_stage->second[d];
+    }
+    for (const Dim& dim : stage->reduce) {
+      const auto extent = static_cast<double>(ExtentValue(dim.extent, workload.params));
+      extents[dim.name] = extent;
+      of_this *= extent;
+    }
+    terms += of_this;
+    for (const Access& access : AccessesOf(stage->body)) {
+      if (workload.FindStage(access.tensor) == nullptr) continue;
+      const std::vector<Expr> shape = workload.ShapeOf(access.tensor);
+      std::vector<double>& region =
+          needed.try_emplace(access.tensor, std::vector<double>(shape.size(), 1)).first->second;
+      for (size_t i = 0; i < shape.size(); ++i) {
+        const auto whole = static_cast<double>(ExtentValue(shape[i], workload.params));
+        region[i] = std::max(region[i], std::min(whole, SpanOf(access.indices[i], extents)));
+      }
+    }
+  }
+  return std::max(1.0, terms);
+}
+
 // How many of `points` outputs have errors of their own: no more than there are different sums.
 double IndependentPoints(const Workload& workload, double points) {
   for (const Stage& stage : workload.stages) {
@@ -140,8 +178,8 @@ double RmsErrorMax(const Workload& workload, Numerics numerics, const Sequential
 }  // namespace
 
 int SamplePointsOf(const Workload& workload) {
-  return static_cast<int>(std::clamp(kSampledTermsMax / TermsOf(workload), 1.0 * kSamplePointsMin,
-                                     1.0 * kSamplePointsMax));
+  return static_cast<int>(std::clamp(kSampledTermsMax / TermsOfAPoint(workload),
+                                     1.0 * kSamplePointsMin, 1.0 * kSamplePointsMax));
 }
 
 StatusOr<ExpectedValues> ComputeExpectedValues(const Workload& workload,
