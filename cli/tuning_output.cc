@@ -25,11 +25,12 @@ Status CheckReportCanBeWritten(const std::string& report) {
   }
   const std::filesystem::path folder = std::filesystem::absolute(report, error).parent_path();
   if (access(folder.c_str(), W_OK) == 0) return absl::OkStatus();
+  const int why = errno;
   const std::string message =
-      absl::StrCat(report, ": the report cannot be written there: ", std::strerror(errno),
+      absl::StrCat(report, ": the report cannot be written there: ", std::strerror(why),
                    "; choose another place");
-  return errno == ENOENT || errno == ENOTDIR ? absl::NotFoundError(message)
-                                             : absl::PermissionDeniedError(message);
+  return why == ENOENT || why == ENOTDIR ? absl::NotFoundError(message)
+                                         : absl::PermissionDeniedError(message);
 }
 
 Status PrintTuning(const TuneOptions& options, const TuningOptions& tuning,

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <set>
 #include <tuple>
 #include <utility>
 
@@ -38,11 +37,8 @@ Status MemoryRecordStore::Append(absl::Span<const pb::Record> records) {
 Status MemoryRecordStore::AppendLocked(absl::Span<const pb::Record> records) {
   for (const pb::Record& record : records) HONE_RETURN_IF_ERROR(CheckRecord(record));
   for (const pb::Record& record : records) {
-    const bool known =
-        !record.batch_id().empty() &&
-        std::any_of(records_.begin(), records_.end(), [&](const pb::Record& r) {
-          return r.batch_id() == record.batch_id() && r.candidate() == record.candidate();
-        });
+    const bool known = !record.batch_id().empty() &&
+                       !places_.emplace(record.batch_id(), record.candidate()).second;
     if (known) continue;
     records_.push_back(record);
     records_.back().set_id(static_cast<int64_t>(records_.size()));

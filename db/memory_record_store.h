@@ -4,7 +4,9 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -38,6 +40,8 @@ class MemoryRecordStore : public RecordStore, public FarmJournal {
 
   mutable absl::Mutex mutex_;
   std::vector<pb::Record> records_ ABSL_GUARDED_BY(mutex_);  // by id
+  // In a batch: its id, and the candidate's place.
+  std::set<std::pair<std::string, int>> places_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, uint64_t> epochs_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, pb::BatchResult> results_ ABSL_GUARDED_BY(mutex_);
 };
