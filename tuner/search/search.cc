@@ -421,7 +421,10 @@ std::string Search::StopReason() const {
   });
   if (all) return "all were tried";
   if (best_ns_ == 0 || options_.random) return "";
-  if (roofline_.ns > 0 && best_ns_ * options_.roofline_share <= roofline_.ns) {
+  // The peak is measured beside every candidate; bandwidths are typical ones, which a machine may
+  // well surpass.
+  if (roofline_.bound == Bound::kCompute && roofline_.ns > 0 &&
+      best_ns_ * options_.roofline_share <= roofline_.ns) {
     return "at the limit";
   }
   if (hopeless_) return "no gain likely";
