@@ -1,5 +1,6 @@
 #include "compiler/codegen/llvm_target.h"
 
+#include <algorithm>
 #include <mutex>
 #include <string>
 
@@ -57,6 +58,23 @@ std::string Features(const Target& target) {
   return features;
 }
 
+// LLVM itself would complain on stderr of a feature that it does not know, and go on without.
+Status CheckFeatures(const Target& target, const llvm::Target& llvm_target,
+                     const std::string& triple) {
+  const std::unique_ptr<llvm::MCSubtargetInfo> info(
+      llvm_target.createMCSubtargetInfo(triple, BaseCpu(target), ""));
+  const llvm::ArrayRef<llvm::SubtargetFeatureKV> known = info->getAllProcessorFeatures();
+  for (const std::string& feature : target.features) {
+    const bool is_known = std::any_of(known.begin(), known.end(),
+                                      [&](const auto& one) { return feature == one.Key; });
+    if (is_known) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("code generation: '", feature, "' is no feature of ", target.arch,
+                     "; 'hone-agent --probe' prints those of a machine"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 NativeOps NativeOpsOf(const Target& target) {
@@ -85,6 +103,7 @@ StatusOr<std::unique_ptr<llvm::TargetMachine>> MakeTargetMachine(const Target& t
   if (llvm_target == nullptr) {
     return absl::InvalidArgumentError(absl::StrCat("code generation: ", error));
   }
+  HONE_RETURN_IF_ERROR(CheckFeatures(target, *llvm_target, triple));
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
   if (IsArm32(target)) options.FloatABIType = llvm::FloatABI::Hard;

@@ -104,8 +104,19 @@ TEST(CodeGenerator, MakesSharedObjectsForOtherArchitectures) {
     ASSERT_TRUE(artifact.ok()) << text << ": " << artifact.status();
     EXPECT_EQ(artifact->code().substr(1, 3), "ELF");
     // Without fused multiply-add each one takes registers of its own.
-    if (!target.features.empty()) EXPECT_EQ(artifact->spill_count(), 0) << text;
+    if (!target.features.empty()) {
+      EXPECT_EQ(artifact->spill_count(), 0) << text;
+    }
   }
+}
+
+TEST(CodeGenerator, RefusesAFeatureThatTheArchitectureDoesNotHave) {
+  Target target = Avx2Target();
+  target.features.push_back("avx9");
+  const auto artifact =
+      GenerateCode(MakePackedMicrokernel({.vectors = 1, .scalars = 1, .unroll = 1}), target);
+  EXPECT_EQ(artifact.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(artifact.status().message()), testing::HasSubstr("'avx9'"));
 }
 
 TEST(CodeGenerator, NamesMathThatWasNotExpanded) {
