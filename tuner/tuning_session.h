@@ -18,8 +18,8 @@
 #include "base/target.h"
 #include "compiler/graph/model_plan.h"
 #include "db/record_store.h"
-#include "proto/worker.pb.h"
 #include "tuner/cost_model/cost_model.h"
+#include "tuner/measure/build_candidate.h"
 #include "tuner/measure/measurer.h"
 #include "tuner/search/search.h"
 #include "tuner/space/sketch.h"
@@ -53,7 +53,7 @@ struct TuningOptions {
   int64_t time_max_ms = 0;  // for the whole session; 0: no limit
   uint64_t seed = 1;
   bool spare_core = true;  // this machine has one to think with while the device measures
-  int batches_ahead = 3;  // being built or measured at any time
+  int batches_ahead = 3;   // being built or measured at any time
   int finalists = 3;
   int64_t model_constant_bytes = 0;  // that the whole model reads in one run
   std::string device;                // selector, as in Batch
@@ -66,14 +66,6 @@ struct TuningOptions {
   std::string client;
   std::string tool_version;
 };
-
-// Origin of the candidates of a duel.
-inline constexpr char kDuelOrigin[] = "final";
-
-// Compiles one candidate and calls `done` once, perhaps on another thread. BuildPool::Submit is
-// one.
-using BuildCandidate =
-    std::function<void(pb::BuildRequest request, std::function<void(pb::BuildReply)> done)>;
 
 class TuningSession {
  public:

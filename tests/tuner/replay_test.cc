@@ -5,6 +5,7 @@
 #include "tests/support/fake_measurer.h"
 #include "tuner/cost_model/xgboost_cost_model.h"
 #include "tuner/measure/replay_measurer.h"
+#include "tuner/tuning_session.h"
 
 namespace hone {
 namespace {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "db/record_store.h"
+#include "tuner/measure/build_candidate.h"
 #include "tuner/measure/measurer.h"
-#include "tuner/tuning_session.h"
 
 namespace hone {
 
