@@ -17,22 +17,20 @@ struct NumericsClass {
   const char* name;
   const char* description;
   double sequential_error_factor;
-  double norm_error_max;
   int winograd_tile_max;
   bool is_derived;          // by the rules of tuner/space
   const char* any_feature;  // the device needs one of these; "": any device serves
 };
 
 constexpr NumericsClass kClasses[] = {
-    {Numerics::kStrict, "strict", "plain fp32 multiply-adds, direct algorithms", 1.2, 0, 0, true,
-     ""},
-    {Numerics::kFp32, "fp32", "what stays near fp32's own error: also Winograd's F(2,3)", 4, 0, 2,
+    {Numerics::kStrict, "strict", "plain fp32 multiply-adds, direct algorithms", 1.2, 0, true, ""},
+    {Numerics::kFp32, "fp32", "what stays near fp32's own error: also Winograd's F(2,3)", 4, 2,
      true, ""},
-    {Numerics::kFast, "fast", "fp32 values by coarser algorithms: also Winograd's F(4,3)", 64, 0, 4,
+    {Numerics::kFast, "fast", "fp32 values by coarser algorithms: also Winograd's F(4,3)", 64, 4,
      true, ""},
-    {Numerics::kBf16, "bf16", "products of bf16 values, summed in fp32", 0, 1e-4, 0, false,
+    {Numerics::kBf16, "bf16", "products of bf16 values, summed in fp32", 0, 0, false,
      "amx-bf16,avx512bf16,bf16"},
-    {Numerics::kInt8, "int8", "products of 8-bit integers, summed in 32 bits", 0, 0, 0, false,
+    {Numerics::kInt8, "int8", "products of 8-bit integers, summed in 32 bits", 0, 0, false,
      "amx-int8,avx512vnni,avxvnni,dotprod,i8mm"},
 };
 
@@ -69,8 +67,6 @@ absl::string_view NumericsDescription(Numerics numerics) { return ClassOf(numeri
 double SequentialErrorFactor(Numerics numerics) {
   return ClassOf(numerics).sequential_error_factor;
 }
-
-double NormErrorMax(Numerics numerics) { return ClassOf(numerics).norm_error_max; }
 
 int WinogradTileMax(Numerics numerics) { return ClassOf(numerics).winograd_tile_max; }
 

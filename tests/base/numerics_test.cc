@@ -38,7 +38,6 @@ TEST(NumericsTest, AllowsMoreErrorAndLargerTilesFromClassToClass) {
   EXPECT_EQ(SequentialErrorFactor(Numerics::kStrict), 1.2);
   EXPECT_EQ(SequentialErrorFactor(Numerics::kFp32), 4);
   EXPECT_EQ(SequentialErrorFactor(Numerics::kFast), 64);
-  EXPECT_EQ(NormErrorMax(Numerics::kBf16), 1e-4);
   EXPECT_EQ(WinogradTileMax(Numerics::kStrict), 0);
   EXPECT_EQ(WinogradTileMax(Numerics::kFp32), 2);
   EXPECT_EQ(WinogradTileMax(Numerics::kFast), 4);
