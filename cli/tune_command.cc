@@ -200,20 +200,13 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
   FarmMeasurer device(*farm.client);
   PausingMeasurer measurer(device, *pool);
-  TuningOptions tuning;
-  tuning.target = farm.target;
-  tuning.numerics = numerics;
-  tuning.trials_max = static_cast<int>(options.trials);
+  TuningOptions tuning = TuningOptionsOf(options, farm.target, numerics, ModelConstantBytes(plan));
   tuning.time_max_ms = static_cast<int64_t>(options.minutes * 60000);
-  tuning.seed = static_cast<uint64_t>(options.seed);
-  tuning.search.random = options.random;
   tuning.device = options.device;
   tuning.spare_core =
       farm.local == nullptr || options.threads < std::thread::hardware_concurrency();
-  tuning.model_constant_bytes = ModelConstantBytes(plan);
   tuning.client = ClientName();
   tuning.run_id = absl::StrCat(tuning.client, "/", clock.UnixMillis());
-  tuning.tool_version = HONE_VERSION;
   TuningSession session(
       std::move(tasks), tuning, *model,
       [&](pb::BuildRequest request, std::function<void(pb::BuildReply)> done) {

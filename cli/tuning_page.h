@@ -1,6 +1,7 @@
 // The page of a tuning: one HTML file that shows what hone saw: the curves, the guesses against the
 // measurements, each kernel under the roofline, the schedules found. `hone tune --report` writes
-// it. Needs no network, no script and no other file; a pure function of what it is given.
+// it. Needs no network and no other file, and works without its script; a pure function of what it
+// is given.
 #pragma once
 
 #include <cstdint>

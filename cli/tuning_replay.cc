@@ -99,15 +99,9 @@ StatusOr<ExitCode> ReplayTuning(const TuneOptions& options, Numerics numerics,
   HONE_ASSIGN_OR_RETURN(const std::vector<pb::Record> records, store->Query(filter));
   ReplayMeasurer measurer(records, source.run);
   const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
-  TuningOptions tuning;
-  tuning.target = source.target;
-  tuning.numerics = numerics;
-  tuning.search.random = options.random;
-  tuning.trials_max = static_cast<int>(options.trials);
+  TuningOptions tuning =
+      TuningOptionsOf(options, source.target, numerics, source.model_constant_bytes);
   tuning.batches_max = static_cast<int>(source.run.batches.size());
-  tuning.seed = source.run.seed;
-  tuning.tool_version = HONE_VERSION;
-  tuning.model_constant_bytes = source.model_constant_bytes;
   TuningSession session(std::move(source.tasks), tuning, *model, ReplayBuilds(), measurer,
                         before.get(), clock);
   HONE_RETURN_IF_ERROR(session.Run([&] { return measurer.ended(); }, [](const TuningState&) {}));

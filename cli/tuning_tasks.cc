@@ -96,4 +96,17 @@ int64_t ModelConstantBytes(const ModelPlan& plan) {
   return bytes;
 }
 
+TuningOptions TuningOptionsOf(const TuneOptions& options, const Target& target, Numerics numerics,
+                              int64_t model_constant_bytes) {
+  TuningOptions tuning;
+  tuning.target = target;
+  tuning.numerics = numerics;
+  tuning.trials_max = static_cast<int>(options.trials);
+  tuning.seed = static_cast<uint64_t>(options.seed);
+  tuning.search.random = options.random;
+  tuning.model_constant_bytes = model_constant_bytes;
+  tuning.tool_version = HONE_VERSION;
+  return tuning;
+}
+
 }  // namespace hone

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/numerics.h"
+#include "base/target.h"
 #include "cli/tune_command.h"
 #include "compiler/graph/model_plan.h"
 #include "tuner/space/sketch.h"
@@ -25,5 +26,10 @@ StatusOr<std::vector<TuningTask>> ChooseTasks(const TuneOptions& options, const 
 
 // That the whole model reads in one run, also where only some kernels are tuned.
 int64_t ModelConstantBytes(const ModelPlan& plan);
+
+// How the session goes by the command line, alike for a run and for its replay. What only one of
+// them has (devices, clients, limits of time) is for the caller to add.
+TuningOptions TuningOptionsOf(const TuneOptions& options, const Target& target, Numerics numerics,
+                              int64_t model_constant_bytes);
 
 }  // namespace hone
