@@ -7,15 +7,10 @@
 #include "compiler/compile.h"
 #include "compiler/ir/program_text.h"
 #include "compiler/ir/verify.h"
+#include "tests/support/avx2_target.h"
 
 namespace hone {
 namespace {
-
-Target TestTarget() {
-  return *Target::Parse(
-      "target/1 x86_64 cpu=x86-64-v3 features=avx,avx2,bmi,bmi2,f16c,fma,sse4.1,sse4.2 l1=32768 "
-      "l2=524288 l3=0 cores=2 threads=2");
-}
 
 void Check(GoldenFile& file) {
   auto workload = Workload::Parse(file.Text("workload"));
@@ -28,7 +23,7 @@ void Check(GoldenFile& file) {
   options.after_pass = [&](absl::string_view pass, const Program& program) {
     after["after " + std::string(pass)] = ToString(program);
   };
-  auto program = LowerWorkload(*workload, *schedule, TestTarget(), options);
+  auto program = LowerWorkload(*workload, *schedule, Avx2Target(2), options);
   after["error"] = std::string(program.status().message()) + "\n";
   for (size_t i = 0; i < file.sections.size(); ++i) {
     auto result = after.find(file.sections[i].title);

@@ -11,17 +11,12 @@
 #include "absl/strings/str_cat.h"
 #include "compiler/compile.h"
 #include "tests/codegen/kernel_runner.h"
+#include "tests/support/avx2_target.h"
 
 namespace hone {
 namespace {
 
 constexpr int64_t kLongest = 150;
-
-Target TestTarget() {
-  return *Target::Parse(
-      "target/1 x86_64 cpu=x86-64-v3 features=avx,avx2,bmi,bmi2,f16c,fma,sse4.1,sse4.2 l1=32768 "
-      "l2=524288 l3=0 cores=2 threads=1");
-}
 
 // One number a row of two; `length` is a number or the parameter.
 Workload RowsOf(absl::string_view combiner, absl::string_view length, absl::string_view body) {
@@ -37,7 +32,7 @@ Workload RowsOf(absl::string_view combiner, absl::string_view length, absl::stri
 std::vector<double> Reduced(const Workload& workload, const std::vector<int64_t>& params,
                             const Tensor& x) {
   const Schedule schedule = *Schedule::Parse("schedule/1\nvectorize y k\n");
-  const auto artifact = Compile(workload, schedule, TestTarget());
+  const auto artifact = Compile(workload, schedule, Avx2Target());
   EXPECT_TRUE(artifact.ok()) << artifact.status();
   std::map<std::string, Tensor> buffers = {{"x", x}, {"y", Tensor::Zeros(DType::kF32, {2})}};
   const Status status = RunArtifact(*artifact, params, buffers);

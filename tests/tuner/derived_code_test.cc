@@ -8,18 +8,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/lower/oracle_check.h"
+#include "tests/support/avx2_target.h"
+#include "tests/support/sketch_draws.h"
 #include "tuner/space/derive.h"
 
 namespace hone {
 namespace {
-
-Target TestTarget(int threads) {
-  Target target = *Target::Parse(
-      "target/1 x86_64 cpu=x86-64-v3 features=avx,avx2,bmi,bmi2,f16c,fma,sse4.1,sse4.2 l1=32768 "
-      "l2=524288 l3=0 cores=2 threads=1");
-  target.threads = threads;
-  return target;
-}
 
 // Vectors of four, multiplications and additions apart.
 Target OldTarget() {
@@ -42,14 +36,9 @@ class DerivedCodeTest : public testing::TestWithParam<Case> {};
 TEST_P(DerivedCodeTest, AgreesWithTheOracle) {
   auto workload = Workload::Parse(GetParam().workload);
   ASSERT_TRUE(workload.ok()) << workload.status();
-  std::vector<Layout> layouts;
-  for (size_t b = 0; b < workload->buffers.size(); ++b) {
-    const int rank = static_cast<int>(workload->buffers[b].shape.size());
-    const std::string text = GetParam().layouts[b];
-    layouts.push_back(text.empty() ? Layout::Identity(rank) : *Layout::Parse(text));
-  }
+  const std::vector<Layout> layouts = LayoutsOf(*workload, GetParam().layouts);
   std::mt19937_64 random(1);
-  for (const Target& target : {TestTarget(1), TestTarget(2), OldTarget()}) {
+  for (const Target& target : {Avx2Target(1), Avx2Target(2), OldTarget()}) {
     SCOPED_TRACE(target.ToString());
     const int wanted = target.FloatLanes() == 8 ? 5 : 2;
     auto sketches = DeriveSketches(*workload, layouts, target, Numerics::kFast);
@@ -58,12 +47,9 @@ TEST_P(DerivedCodeTest, AgreesWithTheOracle) {
       SCOPED_TRACE(sketch.name());
       int agreed = 0;
       for (int draw = 0; draw < 200 && agreed < wanted && !HasFailure(); ++draw) {
-        Assignment assignment;
-        for (const Hole& hole : sketch.holes()) {
-          assignment.push_back(static_cast<int>(random() % hole.values.size()));
-        }
-        if (!sketch.Satisfies(assignment)) continue;
-        auto schedule = sketch.Instantiate(assignment);
+        const std::optional<Assignment> assignment = DrawAssignment(sketch, random);
+        if (!assignment) continue;
+        auto schedule = sketch.Instantiate(*assignment);
         ASSERT_TRUE(schedule.ok()) << schedule.status();
         agreed += AgreesWithOracle(*workload, *schedule, target, random);
       }
@@ -198,7 +184,7 @@ class NumericsTest : public testing::TestWithParam<Numerics> {};
 TEST_P(NumericsTest, WhatIsDerivedStaysWithinTheClass) {
   const Numerics numerics = GetParam();
   const Workload workload = *Workload::Parse(kNumericsWorkload);
-  const Target target = TestTarget(1);
+  const Target target = Avx2Target(1);
   const Layout blocked = *Layout::Parse(kBlocked);
   auto sketches =
       DeriveSketches(workload, {blocked, Layout::Identity(4), blocked}, target, numerics);
@@ -210,13 +196,10 @@ TEST_P(NumericsTest, WhatIsDerivedStaysWithinTheClass) {
   std::set<std::string> algorithms;
   for (const Sketch& sketch : *sketches) {
     for (int draw = 0; draw < 200; ++draw) {
-      Assignment assignment;
-      for (const Hole& hole : sketch.holes()) {
-        assignment.push_back(static_cast<int>(random() % hole.values.size()));
-      }
-      if (!sketch.Satisfies(assignment)) continue;
+      const std::optional<Assignment> assignment = DrawAssignment(sketch, random);
+      if (!assignment) continue;
       std::mt19937_64 same_inputs(7);
-      const Schedule schedule = *sketch.Instantiate(assignment);
+      const Schedule schedule = *sketch.Instantiate(*assignment);
       EXPECT_TRUE(CheckAlgorithms(schedule, numerics).ok()) << sketch.name();
       auto error = RmsErrorAgainstOracle(workload, schedule, target, same_inputs);
       if (!error.ok()) continue;  // refused: AgreesWithTheOracle counts those

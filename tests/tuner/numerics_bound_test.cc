@@ -12,6 +12,8 @@
 #include "proto/worker.pb.h"
 #include "rpc/child_process.h"
 #include "rpc/frame.h"
+#include "tests/support/avx2_target.h"
+#include "tests/support/sketch_draws.h"
 #include "tuner/measure/expected_values.h"
 #include "tuner/space/derive.h"
 
@@ -27,14 +29,10 @@ constexpr char kConvolution[] =
     "x[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n"
     "stage y f32 [n:1,o:32,h:24,w:24] = max(c[n,o,h,w],0x0p+0)\n";
 
-const char kTarget[] =
-    "target/1 x86_64 cpu=x86-64-v3 features=avx,avx2,bmi,bmi2,f16c,fma,sse4.1,sse4.2 l1=32768 "
-    "l2=524288 l3=0 cores=2 threads=1";
-
 // A batch as the session makes it, without candidates; the reference is plain loops.
 pb::Batch BatchOf(const Workload& workload, const std::vector<Layout>& layouts, Numerics numerics,
                   uint64_t seed) {
-  const Target target = *Target::Parse(kTarget);
+  const Target target = Avx2Target();
   const Schedule plain =
       *Schedule::Parse(absl::StrCat("schedule/1\n", BoundaryLayoutLines(workload, layouts)));
   const StatusOr<pb::Artifact> reference = Compile(workload, plain, target);
@@ -43,7 +41,7 @@ pb::Batch BatchOf(const Workload& workload, const std::vector<Layout>& layouts, 
                                               SamplePointsOf(workload));
   EXPECT_TRUE(expected.ok()) << expected.status();
   pb::Batch batch;
-  batch.set_target(kTarget);
+  batch.set_target(target.ToString());
   batch.set_numerics(std::string(NumericsName(numerics)));
   *batch.mutable_reference()->mutable_artifact() = *reference;
   batch.set_input_seed(seed);
@@ -71,14 +69,6 @@ std::vector<pb::Measurement> Measure(const pb::Batch& batch) {
   return measurements;
 }
 
-std::vector<Layout> Plain(const Workload& workload) {
-  std::vector<Layout> layouts;
-  for (const Buffer& buffer : workload.buffers) {
-    layouts.push_back(Layout::Identity(static_cast<int>(buffer.shape.size())));
-  }
-  return layouts;
-}
-
 // What the worker says of Winograd's F(tile x tile, 3 x 3), or of the direct way for 0.
 pb::Measurement MeasureTile(int tile, Numerics numerics) {
   const Workload workload = *Workload::Parse(kConvolution);
@@ -87,9 +77,9 @@ pb::Measurement MeasureTile(int tile, Numerics numerics) {
     schedule = *Schedule::Parse(
         absl::StrCat("schedule/1\nwinograd c h ", tile, "\nwinograd c.m w ", tile, "\n"));
   }
-  const StatusOr<pb::Artifact> artifact = Compile(workload, schedule, *Target::Parse(kTarget));
+  const StatusOr<pb::Artifact> artifact = Compile(workload, schedule, Avx2Target());
   EXPECT_TRUE(artifact.ok()) << artifact.status();
-  pb::Batch batch = BatchOf(workload, Plain(workload), numerics, 11);
+  pb::Batch batch = BatchOf(workload, LayoutsOf(workload, {"", "", ""}), numerics, 11);
   *batch.add_candidates()->mutable_artifact() = *artifact;
   const pb::Measurement measurement = Measure(batch)[0];
   EXPECT_GT(measurement.error_ratio(), 0);
@@ -190,24 +180,17 @@ class HonestKernelsTest : public testing::TestWithParam<Case> {};
 // A candidate of every sketch, on several inputs: the strictest class refuses none.
 TEST_P(HonestKernelsTest, AreNeverRefused) {
   const Workload workload = *Workload::Parse(GetParam().workload);
-  const Target target = *Target::Parse(kTarget);
-  std::vector<Layout> layouts = Plain(workload);
-  for (size_t b = 0; b < layouts.size(); ++b) {
-    const std::string text = GetParam().layouts[b];
-    if (!text.empty()) layouts[b] = *Layout::Parse(text);
-  }
+  const Target target = Avx2Target();
+  const std::vector<Layout> layouts = LayoutsOf(workload, GetParam().layouts);
   const auto sketches = DeriveSketches(workload, layouts, target, Numerics::kStrict);
   ASSERT_TRUE(sketches.ok()) << sketches.status();
   std::mt19937_64 random(1);
   std::vector<pb::Candidate> candidates;
   for (const Sketch& sketch : *sketches) {
     for (int draw = 0; draw < 200; ++draw) {
-      Assignment assignment;
-      for (const Hole& hole : sketch.holes()) {
-        assignment.push_back(static_cast<int>(random() % hole.values.size()));
-      }
-      if (!sketch.Satisfies(assignment)) continue;
-      const Schedule schedule = *sketch.Instantiate(assignment);
+      const std::optional<Assignment> assignment = DrawAssignment(sketch, random);
+      if (!assignment) continue;
+      const Schedule schedule = *sketch.Instantiate(*assignment);
       StatusOr<pb::Artifact> artifact = Compile(workload, schedule, target);
       if (!artifact.ok()) continue;
       pb::Candidate candidate;

@@ -3,6 +3,7 @@
 
 #include "db/memory_record_store.h"
 #include "tests/support/fake_measurer.h"
+#include "tests/support/fake_tuning.h"
 #include "tuner/cost_model/xgboost_cost_model.h"
 #include "tuner/measure/replay_measurer.h"
 #include "tuner/tuning_session.h"
@@ -11,32 +12,6 @@ namespace hone {
 namespace {
 
 using testing::HasSubstr;
-
-class FakeClock : public Clock {
- public:
-  int64_t MonotonicNanos() const override { return now_ns += 1000000; }
-  int64_t UnixMillis() const override { return 0; }
-  mutable int64_t now_ns = 0;  // every look takes a millisecond
-};
-
-TuningTask Matmul(const std::string& name, int size) {
-  TuningTask task;
-  task.name = name;
-  const std::string n = std::to_string(size);
-  task.workload =
-      *Workload::Parse("workload/1\ninput x f32 [" + n + "," + n + "]\nconstant w f32 [" + n + "," +
-                       n + "]\noutput y f32 [" + n + "," + n + "]\nstage y f32 [m:" + n +
-                       ",n:" + n + "] sum [k:" + n + "] = x[m,k]*w[k,n]\n");
-  task.layouts.assign(3, Layout::Identity(2));
-  return task;
-}
-
-double Cost(const std::string& schedule) {
-  double cost = 5e6;
-  if (schedule.find("tile y.a k 4\n") != std::string::npos) cost *= 0.8;
-  if (schedule.find("tile y n 16 by 8\n") != std::string::npos) cost *= 0.5;
-  return cost + static_cast<double>(schedule.size());
-}
 
 class ReplayTest : public testing::Test {
  protected:

@@ -7,35 +7,16 @@
 
 #include "db/memory_record_store.h"
 #include "tests/support/fake_measurer.h"
+#include "tests/support/fake_tuning.h"
 #include "tuner/cost_model/xgboost_cost_model.h"
 
 namespace hone {
 namespace {
 
-class FakeClock : public Clock {
- public:
-  int64_t MonotonicNanos() const override { return now_ns += 1000000; }
-  int64_t UnixMillis() const override { return 0; }
-  mutable int64_t now_ns = 0;  // every look takes a millisecond
-};
-
 Target Avx2() {
   Target target;
   target.features = {"avx", "avx2", "fma"};
   return target;
-}
-
-TuningTask Matmul(const std::string& name, int size, int calls) {
-  TuningTask task;
-  task.name = name;
-  const std::string n = std::to_string(size);
-  task.workload =
-      *Workload::Parse("workload/1\ninput x f32 [" + n + "," + n + "]\nconstant w f32 [" + n + "," +
-                       n + "]\noutput y f32 [" + n + "," + n + "]\nstage y f32 [m:" + n +
-                       ",n:" + n + "] sum [k:" + n + "] = x[m,k]*w[k,n]\n");
-  task.layouts.assign(3, Layout::Identity(2));
-  task.calls = calls;
-  return task;
 }
 
 // Answers at once. Schedules that contain `broken` do not compile.
@@ -51,13 +32,6 @@ BuildCandidate Builder(const std::string& broken = "nothing") {
     }
     done(std::move(reply));
   };
-}
-
-double Cost(const std::string& schedule) {
-  double cost = 5e6;
-  if (schedule.find("tile y.a k 4\n") != std::string::npos) cost *= 0.8;
-  if (schedule.find("tile y n 16 by 8\n") != std::string::npos) cost *= 0.5;
-  return cost + static_cast<double>(schedule.size());
 }
 
 TuningOptions Options() {
