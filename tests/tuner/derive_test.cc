@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "compiler/compile.h"
 #include "compiler/schedule/schedule.h"
@@ -410,6 +411,23 @@ reorder y.a k.0 k.1 m n
 vectorize y.a n
 microkernel y.a k.1
 )");
+}
+
+TEST(DeriveTest, WeightsThatGoByOnceForFewRowsAreReadAtSeveralPlaces) {
+  const auto has_panels = [](int rows) {
+    const Derived derived = Derive(
+        {"product",
+         absl::StrCat("workload/1\ninput x f32 [", rows, ",2048]\nconstant w f32 [2048,512]\n",
+                      "output y f32 [", rows, ",512]\nstage y f32 [m:", rows,
+                      ",n:512] sum [k:2048] = x[m,k]*w[k,n]\n"),
+         {"", "", ""}},
+        Avx2());
+    const std::string text = SketchOf(derived, "panel_outer").ToString();
+    return absl::StrContains(text, "layout w@y.a 1/?panel,0/?depth,0%?depth,1%?panel");
+  };
+  EXPECT_TRUE(has_panels(1));
+  EXPECT_TRUE(has_panels(8));
+  EXPECT_FALSE(has_panels(9));
 }
 
 TEST(DeriveTest, RegisterTilesFitTheTarget) {

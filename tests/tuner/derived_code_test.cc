@@ -78,6 +78,13 @@ const Case kCases[] = {
     {"workload/1\ninput a f32 [13,24]\nconstant w f32 [24,40]\noutput y f32 [13,40]\n"
      "stage y f32 [m:13,n:40] sum [k:24] = a[m,k]*w[k,n]\n",
      {"", "", ""}},
+    // few rows and weights beyond the second cache: several panels side by side
+    {"workload/1\ninput a f32 [3,523]\nconstant w f32 [523,301]\noutput y f32 [3,301]\n"
+     "stage y f32 [m:3,n:301] sum [k:523] = a[m,k]*w[k,n]\n",
+     {"", "", ""}},
+    {"workload/1\ninput a f32 [523]\nconstant w f32 [301,523]\noutput y f32 [301]\n"
+     "stage y f32 [n:301] sum [k:523] = a[k]*w[n,k]\n",
+     {"", "", ""}},
     // softmax: rows of no whole number of vectors, shorter than one, one
     {"workload/1\ninput x f32 [6,37]\noutput y f32 [6,37]\nstage top f32 [m:6] max [k:37] = "
      "x[m,k]\n"

@@ -127,6 +127,31 @@ TEST(PriorTest, IsNotFarFromThePeakForAGoodTile) {
   EXPECT_LT(CostOf(16, 6), 2 * roofline);
 }
 
+// 64 MB go by once: from memory they come faster in several streams.
+TEST(PriorTest, PanelsSideBySideComeFasterFromMemory) {
+  const Target target = Avx2();
+  auto workload = Workload::Parse(
+      "workload/1\ninput x f32 [1,4096]\nconstant w f32 [4096,4096]\noutput y f32 [1,4096]\n"
+      "stage c f32 [m:1,n:4096] sum [k:4096] = x[m,k]*w[k,n]\n"
+      "stage y f32 [m:1,n:4096] = c[m,n]\n");
+  ASSERT_TRUE(workload.ok()) << workload.status();
+  double cost[2];
+  for (int panel : {8, 64}) {
+    auto schedule = Schedule::Parse(
+        absl::StrCat("schedule/1\ncache w c\nlayout w@c 1/", panel, ",0/8,0%8,1%", panel,
+                     "\nprepare w@c\ntile y n 64 by 8\nvectorize y n.1\nat c y n.0\ntile c k 8\n"
+                     "reorder c k.0 k.1 m n\nvectorize c n\nmicrokernel c k.1\n"));
+    ASSERT_TRUE(schedule.ok()) << schedule.status();
+    auto nest = ApplySchedule(*schedule, *workload);
+    ASSERT_TRUE(nest.ok()) << nest.status();
+    const NestFacts facts = AnalyzeNest(*nest, target);
+    EXPECT_EQ(TensorOf(StageOf(facts, "c"), "w@c").streams, 64 / panel);
+    EXPECT_EQ(TensorOf(StageOf(facts, "c"), "x").streams, 1);
+    cost[panel / 64] = EstimateCost(facts, target, MachineProfile::For(target)).total_ns;
+  }
+  EXPECT_LT(cost[0], 0.8 * cost[1]);
+}
+
 TEST(PriorTest, PlainLoopsCostFarMore) {
   const Target target = Avx2();
   const double plain =

@@ -415,9 +415,13 @@ class NestAnalyzer::Analysis {
     return ReachInside(stage, *path.owner[depth], path.position[depth]);
   }
 
-  // Bytes of the lines that a box of logical extents takes up in the tensor's layout.
-  double BoxBytes(const Use& use, const std::vector<double>& box) const {
-    double run = use.element_bytes;  // bytes that lie side by side
+  // What a box of logical extents takes up in the tensor's layout.
+  struct Runs {
+    double count = 1;
+    double bytes = 0;  // of each; they lie side by side
+  };
+  Runs RunsOf(const Use& use, const std::vector<double>& box) const {
+    double run = use.element_bytes;
     double runs = 1;
     bool side_by_side = true;
     for (auto part = use.layout.dims.rbegin(); part != use.layout.dims.rend(); ++part) {
@@ -439,7 +443,13 @@ class NestAnalyzer::Analysis {
         runs *= used;
       }
     }
-    return runs * std::ceil(run / kLine) * kLine;
+    return {runs, run};
+  }
+
+  // Of whole lines.
+  double BoxBytes(const Use& use, const std::vector<double>& box) const {
+    const Runs runs = RunsOf(use, box);
+    return runs.count * std::ceil(runs.bytes / kLine) * kLine;
   }
 
   std::vector<double> BoxOf(const Use& use, const Extents& reach) const {
@@ -701,6 +711,9 @@ class NestAnalyzer::Analysis {
                                                   : tensor.l2_miss_bytes;
       tensor.reuse = footprint[0][u] > 0 ? tensor.l1_miss_bytes / footprint[0][u] : 1;
       tensor.inner_bytes = footprint[inner][u];
+      if (tensor.constant && producer != nullptr) {
+        tensor.streams = RunsOf(uses[u], BoxOf(uses[u], ReachAt(stage, path, inner))).count;
+      }
       facts->tensors.push_back(std::move(tensor));
       for (const auto& [loop, depth] : MeetingLoops(stage, path)) {
         together_[loop].push_back({stage.stage.name, uses[u].access.tensor, footprint[depth][u]});

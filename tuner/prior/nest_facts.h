@@ -27,6 +27,7 @@ struct TensorFacts {
   double l3_miss_bytes = 0;
   double reuse = 1;        // times each byte is read from somewhere
   double inner_bytes = 0;  // footprint of the innermost loop outside the register tile
+  double streams = 1;      // panels packed ahead that a register tile reads side by side
 };
 
 struct StageFacts {

@@ -91,6 +91,9 @@ std::vector<int64_t> UpTo(int64_t last) {
 // caches while all rows go over it, and the sums stay in memory between blocks.
 enum class Order { kPanelOuter, kPanelInner, kRowBlocks, kReduceBlocks };
 
+// Rows up to which the way of the weights from memory takes longer than the arithmetic.
+constexpr double kRowsOfStreams = 8;
+
 class ContractionSketch {
  public:
   ContractionSketch(const RuleInput& input, const Roles& roles, Order order, bool copy_in_rows,
@@ -137,6 +140,15 @@ class ContractionSketch {
       if (mv <= vectors && 2 * mv + 1 <= registers) widths.push_back(mv * lanes);
     }
     width_ = writer_.Hole("width", widths);
+    packed_width_ = width_;
+    if (StreamsPanels()) {
+      std::vector<int64_t> packed;
+      for (int64_t mv : {1, 2, 3, 4, 6}) {
+        if (mv * lanes <= widths.back()) packed.push_back(mv * lanes);
+      }
+      packed_width_ = writer_.Hole("panel", packed);
+      if (packed.size() > 1) writer_.Require("floormod(width,panel) == 0");
+    }
     std::vector<int64_t> depths;
     for (int64_t ku : {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 16}) {
       if (Extent(roles_.main) % ku == 0) depths.push_back(ku);
@@ -174,6 +186,22 @@ class ContractionSketch {
     }
   }
 
+  // Whether what is packed ahead goes by once, from beyond the second cache, for a few rows: then
+  // its way from memory is all that counts, and memory is faster at several streams than at one.
+  // The tile reads several panels side by side.
+  bool StreamsPanels() const {
+    if (!PacksVectorSide() || !IsConstant(roles_.vector_side)) return false;
+    double rows = 1;
+    for (const Dim& dim : input_.anchor->stage.dims) {
+      if (dim.name != roles_.panel) rows *= static_cast<double>(Extent(dim.name));
+    }
+    double bytes = static_cast<double>(DTypeBytes(roles_.vector_side.dtype) * Extent(roles_.panel));
+    for (const Dim& dim : input_.anchor->stage.reduce) {
+      bytes *= static_cast<double>(Extent(dim.name));
+    }
+    return rows <= kRowsOfStreams && bytes > static_cast<double>(input_.target.l2_bytes);
+  }
+
   // The largest tile that fits the registers. Tiles of less than half of it leave the arithmetic
   // waiting for sums and reads; none has been seen to win.
   int64_t MostAccumulators(const std::vector<int64_t>& widths, int64_t lanes) const {
@@ -197,12 +225,12 @@ class ContractionSketch {
   void WriteOperands() {
     const bool vector_panel = PacksVectorSide();
     if (vector_panel) {
-      std::vector<PanelDim> outer = {{roles_.panel, width_}};
+      std::vector<PanelDim> outer = {{roles_.panel, packed_width_}};
       outer.push_back({roles_.main, depth_});
       for (const std::string& other : roles_.others) outer.push_back({other, ""});
       WritePanelCopy(input_, roles_.vector_side, *input_.anchor, outer,
-                     {{roles_.main, depth_}, {roles_.panel, width_}}, input_.target.threads > 1,
-                     writer_);
+                     {{roles_.main, depth_}, {roles_.panel, packed_width_}},
+                     input_.target.threads > 1, writer_);
     } else if (roles_.vector_side.padded) {
       bordered_ = roles_.vector_side.tensor;
       WriteBorderCopy(input_, roles_.vector_side, *input_.anchor, CopiesInParallel(), writer_);
@@ -374,8 +402,9 @@ class ContractionSketch {
   const Order order_;
   const bool copy_in_rows_;
   SketchWriter writer_;
-  std::string width_, rows_, down_, depth_, block_, chunk_;  // how the schedule refers to the holes
-  std::string bordered_;                                     // the padded operand, if any
+  // How the schedule refers to the holes.
+  std::string width_, packed_width_, rows_, down_, depth_, block_, chunk_;
+  std::string bordered_;              // the padded operand, if any
   std::vector<std::string> outside_;  // the output's loops outside the register tile
   size_t copy_depth_ = 0;             // loops outside of a copy made in rows
   size_t parallel_depth_ = 0;         // loops that threads share
