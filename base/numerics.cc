@@ -18,19 +18,21 @@ struct NumericsClass {
   const char* description;
   double sequential_error_factor;
   int winograd_tile_max;
+  int split_terms_min;
   bool is_derived;          // by the rules of tuner/space
   const char* any_feature;  // the device needs one of these; "": any device serves
 };
 
 constexpr NumericsClass kClasses[] = {
-    {Numerics::kStrict, "strict", "plain fp32 multiply-adds, direct algorithms", 1.2, 0, true, ""},
-    {Numerics::kFp32, "fp32", "what stays near fp32's own error: also Winograd's F(2,3)", 4, 2,
-     true, ""},
-    {Numerics::kFast, "fast", "fp32 values by coarser algorithms: also Winograd's F(4,3)", 64, 4,
-     true, ""},
-    {Numerics::kBf16, "bf16", "products of bf16 values, summed in fp32", 0, 0, false,
+    {Numerics::kStrict, "strict", "plain fp32 multiply-adds, direct algorithms", 1.2, 0, 0, true,
+     ""},
+    {Numerics::kFp32, "fp32",
+     "what stays near fp32's own error: also Winograd's F(2,3), 6 bf16 terms", 4, 2, 6, true, ""},
+    {Numerics::kFast, "fast",
+     "fp32 values by coarser algorithms: also Winograd's F(4,3), 3 bf16 terms", 64, 4, 3, true, ""},
+    {Numerics::kBf16, "bf16", "products of bf16 values, summed in fp32", 0, 0, 1, false,
      "amx-bf16,avx512bf16,bf16"},
-    {Numerics::kInt8, "int8", "products of 8-bit integers, summed in 32 bits", 0, 0, false,
+    {Numerics::kInt8, "int8", "products of 8-bit integers, summed in 32 bits", 0, 0, 0, false,
      "amx-int8,avx512vnni,avxvnni,dotprod,i8mm"},
 };
 
@@ -69,6 +71,8 @@ double SequentialErrorFactor(Numerics numerics) {
 }
 
 int WinogradTileMax(Numerics numerics) { return ClassOf(numerics).winograd_tile_max; }
+
+int SplitTermsMin(Numerics numerics) { return ClassOf(numerics).split_terms_min; }
 
 Status CheckNumerics(Numerics numerics, const Target& target) {
   const NumericsClass& c = ClassOf(numerics);

@@ -28,6 +28,10 @@ double SequentialErrorFactor(Numerics numerics);
 // The largest tile F(tile, 3) of Winograd's whose error stays within the class; 0: none may be.
 int WinogradTileMax(Numerics numerics);
 
+// The fewest products of bf16 parts that may stand for an fp32 product within the class: 6, 3 or 1;
+// 0: it may not be split.
+int SplitTermsMin(Numerics numerics);
+
 // OK if kernels of the class can be made for the target; else Unimplemented, naming what the device
 // lacks, or that nothing derives such kernels yet.
 Status CheckNumerics(Numerics numerics, const Target& target);

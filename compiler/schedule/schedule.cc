@@ -18,10 +18,12 @@ constexpr Verb kVerbs[] = {
     {"inline", ParseInline},
     {"layout", ParseLayout},
     {"microkernel", ParseMicrokernel},
+    {"pad", ParsePad},
     {"parallel", ParseParallel},
     {"prefetch", ParsePrefetch},
     {"prepare", ParsePrepare},
     {"reorder", ParseReorder},
+    {"split", ParseSplitPrecision},
     {"split_reduce", ParseSplitReduce},
     {"tile", ParseTile},
     {"unroll", ParseUnroll},
@@ -114,12 +116,18 @@ StatusOr<LoopNest> ApplySchedule(const Schedule& schedule, const Workload& workl
 }
 
 Status CheckAlgorithms(const Schedule& schedule, Numerics numerics) {
-  if (WinogradTileMax(numerics) > 0) return absl::OkStatus();
   for (size_t i = 0; i < schedule.steps.size(); ++i) {
-    if (!std::holds_alternative<WinogradStep>(schedule.steps[i])) continue;
+    const Step& step = schedule.steps[i];
+    bool allowed = true;
+    if (std::holds_alternative<WinogradStep>(step)) {
+      allowed = WinogradTileMax(numerics) > 0;
+    } else if (const auto* split = std::get_if<SplitPrecisionStep>(&step)) {
+      allowed = SplitTermsMin(numerics) > 0 && split->terms >= SplitTermsMin(numerics);
+    }
+    if (allowed) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat("step ", i + 1, " (", ToString(schedule.steps[i]), "): numerics ",
-                     NumericsName(numerics), " allows ", NumericsDescription(numerics), " only"));
+        absl::StrCat("step ", i + 1, " (", ToString(step), "): numerics ", NumericsName(numerics),
+                     " allows ", NumericsDescription(numerics), " only"));
   }
   return absl::OkStatus();
 }

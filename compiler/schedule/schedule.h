@@ -20,6 +20,8 @@
 //   parallel y n_o.0
 //   inline s                   stage s written into its readers
 //   winograd c h 2             c along h by Winograd's F(2, taps): stages c.d, c.g, c.m and c
+//   split c 3                  c by bf16 parts of its operands, 3 products of them: see x@c, w@c
+//   pad c i 32                 c's sum over i goes on over zeros, to a multiple of 32
 //   accumulate y               the reduction y as a stage y.a of its own, y its copy
 //
 // One file a step, each with its picture; `steps.h` lists them.

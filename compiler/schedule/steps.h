@@ -110,9 +110,25 @@ struct WinogradStep {
   friend bool operator==(const WinogradStep&, const WinogradStep&) = default;
 };
 
-using Step = std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep,
-                          FuseStep, ReorderStep, AnnotateStep, MicrokernelStep, PrefetchStep,
-                          SplitReduceStep, AccumulateStep, WinogradStep>;
+// split_precision.cc:  split STAGE TERMS
+struct SplitPrecisionStep {
+  std::string stage;
+  int64_t terms = 1;
+  friend bool operator==(const SplitPrecisionStep&, const SplitPrecisionStep&) = default;
+};
+
+// pad.cc:  pad STAGE DIM MULTIPLE
+struct PadStep {
+  std::string stage;
+  std::string dim;
+  int64_t multiple = 1;
+  friend bool operator==(const PadStep&, const PadStep&) = default;
+};
+
+using Step =
+    std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep, FuseStep,
+                 ReorderStep, AnnotateStep, MicrokernelStep, PrefetchStep, SplitReduceStep,
+                 AccumulateStep, WinogradStep, SplitPrecisionStep, PadStep>;
 
 std::string ToString(const LayoutStep& step);
 std::string ToString(const CacheStep& step);
@@ -128,6 +144,8 @@ std::string ToString(const PrefetchStep& step);
 std::string ToString(const SplitReduceStep& step);
 std::string ToString(const AccumulateStep& step);
 std::string ToString(const WinogradStep& step);
+std::string ToString(const SplitPrecisionStep& step);
+std::string ToString(const PadStep& step);
 std::string ToString(const Step& step);
 
 StatusOr<Step> ParseLayout(TextReader& reader);
@@ -146,6 +164,8 @@ StatusOr<Step> ParsePrefetch(TextReader& reader);
 StatusOr<Step> ParseSplitReduce(TextReader& reader);
 StatusOr<Step> ParseAccumulate(TextReader& reader);
 StatusOr<Step> ParseWinograd(TextReader& reader);
+StatusOr<Step> ParseSplitPrecision(TextReader& reader);
+StatusOr<Step> ParsePad(TextReader& reader);
 
 // Each checks that the step is legal on the nest as it is and changes it, or says why not and
 // leaves it as it was.
@@ -163,6 +183,8 @@ Status Apply(const PrefetchStep& step, LoopNest& nest);
 Status Apply(const SplitReduceStep& step, LoopNest& nest);
 Status Apply(const AccumulateStep& step, LoopNest& nest);
 Status Apply(const WinogradStep& step, LoopNest& nest);
+Status Apply(const SplitPrecisionStep& step, LoopNest& nest);
+Status Apply(const PadStep& step, LoopNest& nest);
 Status Apply(const Step& step, LoopNest& nest);
 
 }  // namespace hone

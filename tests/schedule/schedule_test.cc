@@ -120,6 +120,64 @@ TEST(ScheduleTest, WinogradIsForConvolutionsOfStrideOne) {
   EXPECT_THAT(Refusal("tile c h 2\nwinograd c h 2\n"), HasSubstr("before any other step"));
 }
 
+TEST(ScheduleTest, SplittingMakesSumsOfProductsOfBf16Parts) {
+  for (const auto& [terms, parts] : {std::pair{1, 1}, {3, 2}, {6, 3}}) {
+    auto nest = Applied(absl::StrCat("split c ", terms, "\nprepare w@c\n"));
+    ASSERT_TRUE(nest.ok()) << nest.status();
+    for (const char* operand : {"x@c", "w@c"}) {
+      const Stage& stage = nest->FindStage(operand)->stage;
+      EXPECT_EQ(stage.dtype, DType::kBF16);
+      EXPECT_TRUE(stage.dims[0].extent.IsInt(parts));
+    }
+    const Stage& sum = nest->FindStage("c")->stage;
+    EXPECT_EQ(sum.dtype, DType::kF32);
+    int products = 0;
+    Visit(sum.body, [&](const Expr& e) {
+      products += e.kind() == ExprKind::kBinary && e->binary == BinaryOp::kMul;
+      if (e.kind() == ExprKind::kLoad) EXPECT_FALSE(e->has_otherwise) << "the parts hold padding";
+    });
+    EXPECT_EQ(products, terms);
+  }
+}
+
+TEST(ScheduleTest, TheProductsOfWinogradCanBeSplit) {
+  EXPECT_TRUE(Applied("winograd c h 2\nsplit c.m 6\nprepare c.g\nprepare c.g@c.m\n").ok());
+  EXPECT_THAT(Refusal("split c 6\nwinograd c h 2\n"), HasSubstr("no convolution"));
+}
+
+TEST(ScheduleTest, SplittingIsForSumsOfProducts) {
+  EXPECT_THAT(Refusal("split y 3\n"), HasSubstr("no sum of products of two f32 reads"));
+  EXPECT_THAT(Refusal("split c 2\n"), HasSubstr("1, 3 or 6 terms to keep, not 2"));
+  EXPECT_THAT(Refusal("split c 1\nsplit c 1\n"), HasSubstr("no sum of products"));
+  EXPECT_THAT(Refusal("tile c h 2\nsplit c 3\n"), HasSubstr("before any other step"));
+}
+
+TEST(ScheduleTest, PaddingLengthensSumsByZeros) {
+  auto nest = Applied("pad c i 24\n");
+  ASSERT_TRUE(nest.ok()) << nest.status();
+  const Stage& sum = nest->FindStage("c")->stage;
+  EXPECT_TRUE(sum.reduce[0].extent.IsInt(24));
+  Visit(sum.body, [](const Expr& e) {
+    if (e.kind() == ExprKind::kLoad) EXPECT_TRUE(e->has_otherwise);
+  });
+  EXPECT_THAT(Refusal("pad c o 24\n"), HasSubstr("does not reduce over 'o'"));
+  EXPECT_THAT(Refusal("pad y h 24\n"), HasSubstr("does not reduce over 'h'"));
+  EXPECT_THAT(Refusal("pad c i 0\n"), HasSubstr("not positive"));
+}
+
+TEST(CheckAlgorithmsTest, AsManyTermsAsTheClassNeeds) {
+  auto allows = [](Numerics numerics, int terms) {
+    const auto schedule = Schedule::Parse(absl::StrCat("schedule/1\nsplit c ", terms, "\n"));
+    return CheckAlgorithms(*schedule, numerics).ok();
+  };
+  for (int terms : {1, 3, 6}) {
+    EXPECT_FALSE(allows(Numerics::kStrict, terms));
+    EXPECT_EQ(allows(Numerics::kFp32, terms), terms == 6);
+    EXPECT_EQ(allows(Numerics::kFast, terms), terms >= 3);
+    EXPECT_TRUE(allows(Numerics::kBf16, terms));
+  }
+}
+
 TEST(ScheduleTest, KnowsTheLayoutsAtTheBoundary) {
   auto schedule = Schedule::Parse(
       "schedule/1\nlayout y 0,1/8,2,3,1%8\ncache w c\n"
