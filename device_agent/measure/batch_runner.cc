@@ -290,7 +290,7 @@ void BatchRunner::Race(std::vector<std::unique_ptr<Racer>>& racers) {
   } else {
     for (std::unique_ptr<Racer>& racer : racers) RunFirstVisit(*racer);
     for (std::unique_ptr<Racer>& racer : racers) RunSecondChance(*racer);
-    RunVisits(Survivors(racers, SurvivorsForRung1), VisitsInRung1, 0);
+    for (Racer* racer : Survivors(racers, SurvivorsForRung1)) RunVisit(*racer);
     const std::vector<Racer*> best = Survivors(racers, SurvivorsForRung2);
     RunVisits(best, VisitsInRung2, kRung2GapMs);
     for (Racer* racer : best) CheckAgain(*racer);

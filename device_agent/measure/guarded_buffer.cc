@@ -28,30 +28,45 @@ bool AllCanaries(const char* begin, const char* end) {
   return std::all_of(begin, end, [](char c) { return static_cast<unsigned char>(c) == kCanary; });
 }
 
+// Has the system map all pages, zeroed.
+void MakePresent(char* begin, size_t bytes, size_t page) {
+  if (madvise(begin, bytes, MADV_POPULATE_WRITE) == 0) return;
+  for (size_t at = 0; at < bytes; at += page) static_cast<volatile char*>(begin)[at] = 0;
+}
+
 }  // namespace
 
 StatusOr<GuardedBuffer> GuardedBuffer::Allocate(int64_t bytes) {
   HONE_CHECK(bytes >= 0);
-  const size_t page = PageBytes();
-  const size_t lines = RoundUp(static_cast<size_t>(bytes), HONE_ALIGNMENT);
-  const size_t inner = RoundUp(lines + HONE_ALIGNMENT, page);  // at least a line of canaries before
-  const size_t total = inner + 2 * page;
-  void* mapping = mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (mapping == MAP_FAILED)
+  const auto no_memory = [bytes] {
     return absl::ResourceExhaustedError(
         absl::StrCat("no memory for a buffer of ", bytes, " bytes: ", strerror(errno)));
+  };
+  const size_t page = PageBytes();
+  const size_t lines = RoundUp(static_cast<size_t>(bytes), HONE_ALIGNMENT);
+  // At least a line of canaries before. A buffer that fills a good part of a huge page gets whole
+  // ones: its end is one's end.
+  const size_t inner = RoundUp(lines + HONE_ALIGNMENT, page);
+  const bool is_huge = inner >= kHugePageBytes / 8;
+  const size_t present = is_huge ? RoundUp(inner, kHugePageBytes) : inner;
+  const size_t total = present + 2 * page + (is_huge ? kHugePageBytes : 0);
+  void* mapping = mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapping == MAP_FAILED) return no_memory();
   GuardedBuffer buffer;
   buffer.mapping_ = static_cast<char*>(mapping);
   buffer.mapping_bytes_ = total;
-  char* const inner_begin = buffer.mapping_ + page;
-  buffer.data_ = inner_begin + inner - lines;
+  char* begin = buffer.mapping_ + page;
+  if (is_huge) begin += -reinterpret_cast<uintptr_t>(begin) % kHugePageBytes;
+  buffer.end_ = begin + present;
+  buffer.begin_ = buffer.end_ - inner;
+  buffer.data_ = buffer.end_ - lines;
   buffer.bytes_ = bytes;
-  if (mprotect(inner_begin, inner, PROT_READ | PROT_WRITE) != 0)
-    return absl::ResourceExhaustedError(
-        absl::StrCat("no memory for a buffer of ", bytes, " bytes: ", strerror(errno)));
-  if (inner >= kHugePageBytes) madvise(inner_begin, inner, MADV_HUGEPAGE);
-  memset(inner_begin, kCanary, static_cast<size_t>(buffer.data_ - inner_begin));
-  memset(buffer.data_, 0, static_cast<size_t>(bytes));
+  if (mprotect(begin, present, PROT_READ | PROT_WRITE) != 0) return no_memory();
+  if (is_huge) madvise(begin, present, MADV_HUGEPAGE);
+  MakePresent(begin, present, page);
+  // Only now, so that the first huge page came as one.
+  if (is_huge && mprotect(begin, present - inner, PROT_NONE) != 0) return no_memory();
+  memset(buffer.begin_, kCanary, static_cast<size_t>(buffer.data_ - buffer.begin_));
   memset(buffer.data_ + bytes, kCanary, lines - static_cast<size_t>(bytes));
   return buffer;
 }
@@ -61,7 +76,9 @@ GuardedBuffer::GuardedBuffer(GuardedBuffer&& other) noexcept { *this = std::move
 GuardedBuffer& GuardedBuffer::operator=(GuardedBuffer&& other) noexcept {
   std::swap(mapping_, other.mapping_);
   std::swap(mapping_bytes_, other.mapping_bytes_);
+  std::swap(begin_, other.begin_);
   std::swap(data_, other.data_);
+  std::swap(end_, other.end_);
   std::swap(bytes_, other.bytes_);
   return *this;
 }
@@ -71,16 +88,13 @@ GuardedBuffer::~GuardedBuffer() {
 }
 
 void GuardedBuffer::MakeReadOnly() {
-  const size_t page = PageBytes();
-  mprotect(mapping_ + page, mapping_bytes_ - 2 * page, PROT_READ);
+  mprotect(begin_, static_cast<size_t>(end_ - begin_), PROT_READ);
 }
 
 void GuardedBuffer::Fill(unsigned char byte) { memset(data_, byte, static_cast<size_t>(bytes_)); }
 
 bool GuardedBuffer::CanariesIntact() const {
-  const size_t page = PageBytes();
-  return AllCanaries(mapping_ + page, data_) &&
-         AllCanaries(data_ + bytes_, mapping_ + mapping_bytes_ - page);
+  return AllCanaries(begin_, data_) && AllCanaries(data_ + bytes_, end_);
 }
 
 }  // namespace hone

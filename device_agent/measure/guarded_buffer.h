@@ -32,10 +32,12 @@ class GuardedBuffer {
   bool CanariesIntact() const;
 
  private:
-  // [mapping_: guard page][canaries][data_: bytes_][canaries, < 64][guard page]
+  // [mapping_: guard pages][begin_: canaries][data_: bytes_][canaries, < 64][end_: guard pages]
   char* mapping_ = nullptr;
   size_t mapping_bytes_ = 0;
+  char* begin_ = nullptr;
   char* data_ = nullptr;
+  char* end_ = nullptr;
   int64_t bytes_ = 0;
 };
 

@@ -47,9 +47,7 @@ VisitPlan PlanFirstVisit(double estimate_ns) {
   return plan;
 }
 
-int VisitsInRung1(double estimate_ns) { return estimate_ns < kSingleSampleFromNs ? 2 : 1; }
-
-int VisitsInRung2(double estimate_ns) { return estimate_ns < 50e6 ? 3 : 1; }
+int VisitsInRung2(double estimate_ns) { return estimate_ns < 50e6 ? 2 : 1; }
 
 int VisitsOfFinalist(double estimate_ns) {
   if (estimate_ns < 5e6) return 9;

@@ -1,5 +1,5 @@
 // How much time each candidate of a batch is worth. All get one short visit (rung 0), the better
-// third two more (rung 1), the best three up to three more (rung 2); who is clearly slower than the
+// third another (rung 1), the best three up to two more (rung 2); who is clearly slower than the
 // best known stops at once. A batch of finalists is not raced: each gets every visit. Pure
 // decisions for the worker's timer loop; times nothing.
 #pragma once
@@ -19,8 +19,7 @@ VisitPlan PlanVisit(double estimate_ns);
 // Rung 0: at most three samples.
 VisitPlan PlanFirstVisit(double estimate_ns);
 
-// Visits that a survivor gets in rung 1 and in rung 2, and a finalist altogether.
-int VisitsInRung1(double estimate_ns);
+// Visits that a survivor of rung 1 gets in rung 2, and a finalist altogether.
 int VisitsInRung2(double estimate_ns);
 int VisitsOfFinalist(double estimate_ns);
 
