@@ -93,7 +93,7 @@ StatusOr<std::string> EmitObject(llvm::Module& module, llvm::TargetMachine& mach
   llvm::legacy::PassManager passes;
   {
     const std::lock_guard<std::mutex> lock(LlvmProcessMutex());
-    LeaveOutLoopStrengthReduction();
+    LeaveOutHarmfulPasses();
     if (machine.addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::ObjectFile,
                                     /*DisableVerify=*/true)) {
       return absl::InternalError("code generation: LLVM cannot emit objects for this target");

@@ -18,6 +18,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "compiler/codegen/llvm_dot.h"
 #include "compiler/codegen/llvm_values.h"
 #include "compiler/ir/expr_text.h"
 #include "llvm/IR/InlineAsm.h"
@@ -146,6 +147,16 @@ llvm::Value* ExprEmitter::EmitNode(const Expr& e, llvm::Value* guard) {
       return EmitRamp(e, guard);
     case ExprKind::kBroadcast:
       return builder_.CreateVectorSplat(static_cast<unsigned>(type.lanes), Emit(e.arg(0), guard));
+    case ExprKind::kRepeat:
+      return EmitRepeat(builder_, Emit(e.arg(0), nullptr), type.lanes);
+    case ExprKind::kDot: {
+      auto value =
+          EmitDot(builder_, *FindTensorIntrinsic(e->name), native_, type, Emit(e.arg(0), nullptr),
+                  Emit(e.arg(1), nullptr), Emit(e.arg(2), nullptr));
+      if (value.ok()) return *value;
+      Fail(value.status().message());
+      return llvm::PoisonValue::get(RegisterType(context, type));
+    }
   }
   return nullptr;
 }

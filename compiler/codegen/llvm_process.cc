@@ -10,12 +10,21 @@ std::mutex& LlvmProcessMutex() {
   return mutex;
 }
 
-void LeaveOutLoopStrengthReduction() {
-  // There is no other way to it: the standard pipeline asks this option alone.
+namespace {
+
+// There is no other way to some passes: the standard pipeline asks these options alone.
+void SetOption(const char* name, bool value) {
   auto& options = llvm::cl::getRegisteredOptions();
-  const auto found = options.find("disable-lsr");
-  HONE_CHECK(found != options.end()) << "this LLVM has no option disable-lsr";
-  static_cast<llvm::cl::opt<bool>*>(found->second)->setValue(true);
+  const auto found = options.find(name);
+  HONE_CHECK(found != options.end()) << "this LLVM has no option " << name;
+  static_cast<llvm::cl::opt<bool>*>(found->second)->setValue(value);
+}
+
+}  // namespace
+
+void LeaveOutHarmfulPasses() {
+  SetOption("disable-lsr", true);
+  SetOption("x86-machine-combiner", false);
 }
 
 }  // namespace hone

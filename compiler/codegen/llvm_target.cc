@@ -87,7 +87,11 @@ NativeOps NativeOpsOf(const Target& target) {
   return {.fma = target.HasFeature("fma") || avx512,
           .half = target.HasFeature("f16c") || avx512,
           .rounding = target.HasFeature("sse4.1") || target.HasFeature("avx") || avx512,
-          .division64 = true};
+          .division64 = true,
+          .pmaddwd_bits = target.HasFeature("avx512bw") ? 512
+                          : target.HasFeature("avx2")   ? 256
+                                                        : 128,
+          .vnni_bits = target.HasFeature("avx512vnni") ? 512 : 256};
 }
 
 StatusOr<std::unique_ptr<llvm::TargetMachine>> MakeTargetMachine(const Target& target) {

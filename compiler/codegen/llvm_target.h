@@ -17,6 +17,8 @@ struct NativeOps {
   bool half = false;        // conversions between f16 and f32
   bool rounding = false;    // floor, ceil, round to even, trunc
   bool division64 = false;  // of 64-bit integers; without it, those divided fit 32 bits
+  int pmaddwd_bits = 128;   // widest register that pmaddwd takes
+  int vnni_bits = 256;      // that vpdpbusd and vpdpwssd take, where there are any
 };
 
 NativeOps NativeOpsOf(const Target& target);

@@ -228,6 +228,7 @@ class Interpreter {
   Value EvalUnary(const Expr& e, const Mask& mask);
   Value EvalBinary(const Expr& e, const Mask& mask);
   Value EvalFma(const Expr& e, const Mask& mask);
+  Value EvalDot(const Expr& e);
   Value EvalSelect(const Expr& e, const Mask& mask);
   Value EvalLoad(const Expr& e, const Mask& mask);
 
@@ -401,6 +402,15 @@ Value Interpreter::Eval(const Expr& e, const Mask& mask) {
       }
       return value;
     }
+    case ExprKind::kRepeat: {
+      const Value a = Eval(e.arg(0), {});
+      for (size_t lane = 0; lane < value.lanes.size(); ++lane) {
+        value.lanes[lane] = a.lanes[lane % a.lanes.size()];
+      }
+      return value;
+    }
+    case ExprKind::kDot:
+      return EvalDot(e);
     case ExprKind::kBroadcast: {
       const Value a = Eval(e.arg(0), mask);
       std::fill(value.lanes.begin(), value.lanes.end(), a.lanes[0]);
@@ -483,6 +493,25 @@ Value Interpreter::EvalFma(const Expr& e, const Mask& mask) {
     }
   }
   return c;
+}
+
+Value Interpreter::EvalDot(const Expr& e) {
+  Value sums = Eval(e.arg(0), {});
+  const Value left = Eval(e.arg(1), {});
+  const Value right = Eval(e.arg(2), {});
+  const DType dtype = sums.type.dtype;
+  const size_t group = left.lanes.size() / sums.lanes.size();
+  for (size_t i = 0; i < left.lanes.size(); ++i) {
+    const Lane& x = left.lanes[i];
+    const Lane& y = right.lanes[i];
+    Lane& sum = sums.lanes[i / group];
+    if (IsFloat(dtype)) {
+      sum.f = RoundToDType(sum.f + RoundToDType(x.f * y.f, dtype), dtype);
+    } else {
+      sum.i = WrapToDType(sum.i + x.i * y.i, dtype);
+    }
+  }
+  return sums;
 }
 
 Value Interpreter::EvalSelect(const Expr& e, const Mask& mask) {

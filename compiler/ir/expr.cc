@@ -198,6 +198,27 @@ Expr Broadcast(Expr a, int lanes) {
   return Expr(std::move(node));
 }
 
+Expr Repeat(Expr a, int lanes) {
+  if (lanes == a.type().lanes) return a;
+  if (a.type().lanes == 1) return Broadcast(std::move(a), lanes);
+  HONE_CHECK(lanes % a.type().lanes == 0) << a.type().lanes << " lanes do not repeat to " << lanes;
+  ExprNode node{.kind = ExprKind::kRepeat, .type = {a.type().dtype, lanes}};
+  node.args = {std::move(a)};
+  return Expr(std::move(node));
+}
+
+Expr Dot(const TensorIntrinsic& intrinsic, Expr sums, Expr left, Expr right) {
+  const int lanes = sums.type().lanes;
+  HONE_CHECK(sums.type().dtype == intrinsic.result) << "the sums of a dot are of another type";
+  HONE_CHECK((left.type() == Type{intrinsic.left, lanes * intrinsic.group}) &&
+             (right.type() == Type{intrinsic.right, lanes * intrinsic.group}))
+      << "the operands of " << intrinsic.name << " are of other types";
+  ExprNode node{.kind = ExprKind::kDot, .type = sums.type()};
+  node.name = intrinsic.name;
+  node.args = {std::move(sums), std::move(left), std::move(right)};
+  return Expr(std::move(node));
+}
+
 Expr operator+(Expr a, Expr b) { return Binary(BinaryOp::kAdd, std::move(a), std::move(b)); }
 Expr operator-(Expr a, Expr b) { return Binary(BinaryOp::kSub, std::move(a), std::move(b)); }
 Expr operator*(Expr a, Expr b) { return Binary(BinaryOp::kMul, std::move(a), std::move(b)); }
@@ -246,6 +267,10 @@ Expr WithArgs(const Expr& e, std::vector<Expr> args) {
       return Ramp(args[0], args[1], e.type().lanes);
     case ExprKind::kBroadcast:
       return Broadcast(args[0], e.type().lanes);
+    case ExprKind::kRepeat:
+      return Repeat(args[0], e.type().lanes);
+    case ExprKind::kDot:
+      return Dot(*FindTensorIntrinsic(e->name), args[0], args[1], args[2]);
     case ExprKind::kLoad: {
       Expr otherwise;
       if (e->has_otherwise) {

@@ -12,6 +12,9 @@
 //    memory is concerned: a load in the arm not taken is not performed.
 //  * A read with `otherwise` gives that value where an index leaves the buffer's shape: padding as
 //    a predicate. Without it, every index is inside.
+//  * `dot` adds to lane l of the sums the products of the elements l*g to l*g+g-1 of left and
+//  right,
+//    widened to the type of the sums, in that order; g is the group of the intrinsic.
 //  * A type has lanes; scalar operands are never mixed with vectors, except that a vector load or
 //    store index may be given as `ramp(base, stride)`.
 #pragma once
@@ -25,6 +28,7 @@
 
 #include "absl/strings/string_view.h"
 #include "compiler/ir/dtype.h"
+#include "compiler/ir/tensor_intrinsic.h"
 
 namespace hone {
 
@@ -47,6 +51,8 @@ enum class ExprKind : uint8_t {
   kLoad,       // name[args...]; with has_otherwise the last arg is the value outside
   kRamp,       // args[0] + i * args[1] for lane i
   kBroadcast,  // args[0] in every lane
+  kRepeat,     // the lanes of args[0] again and again
+  kDot,        // name: a dot intrinsic (tensor_intrinsic.h); args: sums, left, right
 };
 
 enum class UnaryOp : uint8_t {
@@ -143,6 +149,9 @@ Expr Bitcast(Expr a, DType dtype);
 Expr Load(absl::string_view buffer, DType dtype, std::vector<Expr> indices, Expr otherwise = {});
 Expr Ramp(Expr base, Expr stride, int lanes);
 Expr Broadcast(Expr a, int lanes);
+Expr Repeat(Expr a, int lanes);  // lanes is a multiple of a's
+// Types are those of the intrinsic; left and right have its group times as many lanes as the sums.
+Expr Dot(const TensorIntrinsic& intrinsic, Expr sums, Expr left, Expr right);
 
 Expr operator+(Expr a, Expr b);
 Expr operator-(Expr a, Expr b);

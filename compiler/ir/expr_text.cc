@@ -113,6 +113,13 @@ void Print(const Expr& e, int precedence, std::string* out) {
       Print(e.arg(0), 0, out);
       absl::StrAppend(out, ";", e.type().lanes, ")");
       return;
+    case ExprKind::kRepeat:
+      absl::StrAppend(out, "repeat(");
+      Print(e.arg(0), 0, out);
+      absl::StrAppend(out, ";", e.type().lanes, ")");
+      return;
+    case ExprKind::kDot:
+      return PrintCall(absl::StrCat("dot.", e->name), e, out);
   }
 }
 
@@ -208,6 +215,22 @@ class Parser {
     return Load(name, *dtype, std::move(indices), std::move(otherwise));
   }
 
+  StatusOr<Expr> DotOf(const std::string& name) {
+    auto intrinsic = TensorIntrinsicOrError(name);
+    if (!intrinsic.ok()) return reader_.Error(intrinsic.status().message());
+    const TensorIntrinsic& dot = **intrinsic;
+    HONE_ASSIGN_OR_RETURN(std::vector<Expr> args, Arguments(3));
+    const int lanes = args[0].type().lanes;
+    const Type want[3] = {
+        {dot.result, lanes}, {dot.left, lanes * dot.group}, {dot.right, lanes * dot.group}};
+    for (int i = 0; i < 3; ++i) {
+      if (args[i].type() == want[i] && dot.IsDot()) continue;
+      return reader_.Error(absl::StrCat("operand ", i + 1, " of dot.", name, " is not of ",
+                                        want[i].lanes, " lanes of ", DTypeName(want[i].dtype)));
+    }
+    return Dot(dot, args[0], args[1], args[2]);
+  }
+
   // A function call, or nothing when `name` is no function.
   StatusOr<std::optional<Expr>> Call(const std::string& name) {
     Expr result;
@@ -215,6 +238,15 @@ class Parser {
       HONE_ASSIGN_OR_RETURN(std::vector<Expr> args, Arguments(name == "ramp" ? 2 : 1));
       HONE_ASSIGN_OR_RETURN(int lanes, Lanes());
       result = name == "ramp" ? Ramp(args[0], args[1], lanes) : Broadcast(args[0], lanes);
+    } else if (name == "repeat") {
+      HONE_ASSIGN_OR_RETURN(std::vector<Expr> args, Arguments(1));
+      HONE_ASSIGN_OR_RETURN(int lanes, Lanes());
+      if (lanes % args[0].type().lanes != 0) {
+        return reader_.Error("the lanes of 'repeat' are no multiple of its operand's");
+      }
+      result = Repeat(args[0], lanes);
+    } else if (name.rfind("dot.", 0) == 0) {
+      HONE_ASSIGN_OR_RETURN(result, DotOf(name.substr(4)));
     } else if (name == "fma" || name == "select") {
       HONE_ASSIGN_OR_RETURN(std::vector<Expr> args, Arguments(3));
       if (args[1].type() != args[2].type() || (name == "fma" && args[0].type() != args[1].type())) {

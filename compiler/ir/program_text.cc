@@ -33,7 +33,8 @@ void Print(const Stmt& s, int depth, std::string* out) {
   switch (s.kind()) {
     case StmtKind::kFor:
       absl::StrAppend(out, indent, s->straight_line ? "straight_line " : "", LoopWord(s->loop_kind),
-                      " ", s->name, " in ", ToString(s->extent), " {\n");
+                      " ", s->name, " in ", ToString(s->extent), s->intrinsic.empty() ? "" : " by ",
+                      s->intrinsic, " {\n");
       PrintBody(s->body[0], depth + 1, out);
       absl::StrAppend(out, indent, "}\n");
       return;
@@ -189,9 +190,15 @@ class Parser {
     HONE_ASSIGN_OR_RETURN(const std::string var, reader_.Word("a loop's variable"));
     if (!reader_.TryWord("in")) return reader_.Error("expected 'in'");
     HONE_ASSIGN_OR_RETURN(Expr extent, ParseValue());
+    std::string intrinsic;
+    if (reader_.TryWord("by")) {
+      HONE_ASSIGN_OR_RETURN(intrinsic, reader_.Word("a tensor intrinsic"));
+    }
     variables_[var] = Type{DType::kI64, 1};
     HONE_ASSIGN_OR_RETURN(Stmt body, ParseBody());
-    return For(var, std::move(extent), kind, std::move(body), straight_line);
+    StmtNode loop = *For(var, std::move(extent), kind, std::move(body), straight_line);
+    loop.intrinsic = std::move(intrinsic);
+    return Stmt(std::move(loop));
   }
 
   StatusOr<Stmt> ParseIf() {

@@ -153,8 +153,8 @@ bool Equal(const Stmt& a, const Stmt& b) {
   if (!a || !b) return !a && !b;
   if (&*a == &*b) return true;
   if (a->kind != b->kind || a->loop_kind != b->loop_kind || a->straight_line != b->straight_line ||
-      a->name != b->name || a->body.size() != b->body.size() || !EqualAll(a->indices, b->indices) ||
-      !EqualBuffers(a->buffer, b->buffer)) {
+      a->name != b->name || a->intrinsic != b->intrinsic || a->body.size() != b->body.size() ||
+      !EqualAll(a->indices, b->indices) || !EqualBuffers(a->buffer, b->buffer)) {
     return false;
   }
   if (!Equal(a->extent, b->extent) || !Equal(a->value, b->value)) return false;

@@ -70,6 +70,7 @@ struct StmtNode {
   LoopKind loop_kind{};        // kFor
   bool straight_line = false;  // kFor: the body is a micro-kernel block, kept as one basic block
   std::string name;            // kFor: variable; kStore, kPrefetch: buffer; kLet: name
+  std::string intrinsic;       // kFor: the tensor intrinsic that computes all of it; "": none
   Expr extent;                 // kFor: the variable runs over [0, extent)
   Expr value;                  // kStore, kLet; kIf: condition; kPrefetch: elements further on
   std::vector<Expr> indices;   // kStore, kPrefetch

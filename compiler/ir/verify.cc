@@ -98,6 +98,9 @@ class Verifier {
     if (lowered && (s->loop_kind == LoopKind::kVector || s->loop_kind == LoopKind::kUnroll)) {
       return Bad("loop '", s->name, "' of kind ", LoopKindName(s->loop_kind), " is not lowered");
     }
+    if (lowered && !s->intrinsic.empty()) {
+      return Bad("loop '", s->name, "' is not yet made of ", s->intrinsic);
+    }
     const auto variables = variables_;
     const auto buffers = buffers_;
     if (s->loop_kind == LoopKind::kParallel) {
@@ -186,6 +189,10 @@ class Verifier {
     }
     if (e.kind() == ExprKind::kBinary && e.arg(0).type() != e.arg(1).type()) {
       return Bad("the operands of '", BinaryName(e->binary), "' differ in type");
+    }
+    if (e.kind() == ExprKind::kDot) {
+      const TensorIntrinsic* dot = FindTensorIntrinsic(e->name);
+      if (dot == nullptr || !dot->IsDot()) return Bad("there is no dot intrinsic '", e->name, "'");
     }
     if (e.kind() != ExprKind::kLoad) return absl::OkStatus();
     if (stage_ == ProgramStage::kLowered && e->has_otherwise) {

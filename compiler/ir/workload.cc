@@ -318,7 +318,11 @@ double FlopCount(const Workload& workload) {
   for (const Stage& stage : workload.stages) {
     double per_point = stage.combiner == Combiner::kNone ? 0 : 1;
     Visit(stage.body, [&](const Expr& e) {
-      if (!IsFloat(e.type().dtype)) return;
+      // Of integers, what a reduction multiplies and sums.
+      const DType dtype = e.type().dtype;
+      const bool sums_integers =
+          stage.combiner != Combiner::kNone && dtype == stage.dtype && dtype != DType::kI64;
+      if (!IsFloat(dtype) && !sums_integers) return;
       if (e.kind() == ExprKind::kUnary || e.kind() == ExprKind::kBinary) per_point += 1;
       if (e.kind() == ExprKind::kFma) per_point += 2;
     });

@@ -471,7 +471,15 @@ class LoopBuilder {
     HONE_RETURN_IF_ERROR(body.status());
     if (single) return body;
     auto kind = s.nest->kinds.find(loop);
-    return For(var, extent, kind == s.nest->kinds.end() ? LoopKind::kSerial : kind->second, *body);
+    Stmt built =
+        For(var, extent, kind == s.nest->kinds.end() ? LoopKind::kSerial : kind->second, *body);
+    auto intrinsic = s.nest->intrinsics.find(loop);
+    if (intrinsic == s.nest->intrinsics.end()) return built;
+    // A group that is not full is left to plain arithmetic.
+    if (!extent.IsInt(FindTensorIntrinsic(intrinsic->second)->group)) return built;
+    StmtNode node = *built;
+    node.intrinsic = intrinsic->second;
+    return Stmt(std::move(node));
   }
 
   // The body of an opened loop: the stages computed in it, then the next loop.

@@ -226,10 +226,16 @@ class BlockExpander {
     Append(Store(leaf_->name, {index}, value));
   }
 
+  // One read that fills all lanes.
+  static bool IsSplat(const Expr& e) {
+    return (e.kind() == ExprKind::kBroadcast || e.kind() == ExprKind::kRepeat) &&
+           e.arg(0).kind() == ExprKind::kLoad;
+  }
+
   // Loads (and broadcasts of them) of other buffers than the tile get names, each once a step.
   Expr BuildValue(const Piece& piece, const Expr& e, const std::vector<int64_t>& at) {
     const bool is_load = e.kind() == ExprKind::kLoad;
-    const bool is_splat = e.kind() == ExprKind::kBroadcast && e.arg(0).kind() == ExprKind::kLoad;
+    const bool is_splat = IsSplat(e);
     if (!is_load && !is_splat) {
       if (e.args().empty()) return e;
       std::vector<Expr> args;
@@ -242,7 +248,7 @@ class BlockExpander {
     const auto found = loaded_.linear.find(key);
     if (found != loaded_.linear.end()) return found->second;
     Expr value = Load(load->name, load.type().dtype, {access.IndexAt(at)});
-    if (is_splat) value = Broadcast(value, e.type().lanes);
+    if (is_splat) value = Repeat(value, e.type().lanes);
     if (load->name == leaf_->name) return value;
     return loaded_.linear.emplace(key, Name(value)).first->second;
   }
@@ -250,7 +256,7 @@ class BlockExpander {
   // The same where indices are not linear.
   Expr Hoist(const Expr& e) {
     const bool is_load = e.kind() == ExprKind::kLoad;
-    const bool is_splat = e.kind() == ExprKind::kBroadcast && e.arg(0).kind() == ExprKind::kLoad;
+    const bool is_splat = IsSplat(e);
     if (is_load && e->name == leaf_->name) {
       return Load(e->name, e.type().dtype, {Simplify(e.arg(0), ranges_)});
     }
@@ -261,7 +267,7 @@ class BlockExpander {
     }
     const Expr& load = is_splat ? e.arg(0) : e;
     Expr simple = Load(load->name, load.type().dtype, {Simplify(load.arg(0), ranges_)});
-    if (is_splat) simple = Broadcast(simple, e.type().lanes);
+    if (is_splat) simple = Repeat(simple, e.type().lanes);
     const std::string key = ToString(simple);
     const auto found = loaded_.by_text.find(key);
     if (found != loaded_.by_text.end()) return found->second;

@@ -8,6 +8,7 @@
 #include "compiler/lower/loop_ranges.h"
 #include "compiler/lower/lower_padding.h"
 #include "compiler/lower/partition_loops.h"
+#include "compiler/lower/tensorize_loops.h"
 #include "compiler/lower/trim_padding.h"
 #include "compiler/lower/unroll_loops.h"
 #include "compiler/lower/vectorize_loops.h"
@@ -75,6 +76,9 @@ StatusOr<Program> Lower(const LoopNest& nest, const Target& target, const LowerO
   Pipeline flat(program, options);
   HONE_RETURN_IF_ERROR(
       flat.Run("simplify", [&](const Stmt& s) { return SimplifyStmt(s, ranges); }));
+  // While sums of products are still that: what follows would make multiply-adds of them.
+  HONE_RETURN_IF_ERROR(flat.Run("tensorize_loops",
+                                [&](const Stmt& s) { return TensorizeLoops(s, target, ranges); }));
   // Before anything is written out, while there is one of each expression.
   if (HasMultiplyAdd(target)) {
     HONE_RETURN_IF_ERROR(flat.Run("contract_multiply_add", ContractMultiplyAdd));

@@ -46,6 +46,8 @@ class Vectorizer {
       }
       case ExprKind::kLoad:
         return Load(e->name, e.type().dtype, {Index(e.arg(0))});
+      case ExprKind::kDot:
+        return WithArgs(e, {Wide(e.arg(0)), DotOperand(e.arg(1)), DotOperand(e.arg(2))});
       default:
         break;
     }
@@ -53,6 +55,25 @@ class Vectorizer {
     std::vector<Expr> args;
     for (const Expr& arg : e.args()) args.push_back(Wide(arg));
     return WithArgs(e, std::move(args));
+  }
+
+  // What a dot reads for one lane is a run of neighbours; the runs of neighbouring lanes lie one
+  // after the other, or all lanes read the same.
+  Expr DotOperand(const Expr& e) {
+    const int group = e.type().lanes;
+    if (!Varies(e)) return Repeat(e, group * lanes_);
+    const Expr& first = e.arg(0).kind() == ExprKind::kRamp ? e.arg(0).arg(0) : e.arg(0);
+    const Expr runs = Index(first);
+    if (runs.kind() != ExprKind::kRamp || !runs.arg(1).IsInt(group)) {
+      if (status_.ok()) {
+        status_ = absl::InvalidArgumentError(absl::StrCat(
+            "the lanes of loop '", var_, "' do not read runs of ", group, " elements of '", e->name,
+            "' one after the other; give it a layout that ends in both, as in 1/8,0/", group,
+            ",1%8,0%", group));
+      }
+      return Repeat(Load(e->name, e.type().dtype, {Ramp(Int(0), Int(1), group)}), group * lanes_);
+    }
+    return Load(e->name, e.type().dtype, {Ramp(runs.arg(0), Int(1), group * lanes_)});
   }
 
   // An index expression: a ramp where it is linear in the variable.
@@ -94,6 +115,7 @@ class Vectorizer {
       case StmtKind::kStore: {
         Expr index = Index(node.indices[0]);
         Expr value = Vectorize(node.value);
+        HONE_RETURN_IF_ERROR(status_);
         if (index.type().lanes == 1) {
           if (value.type().lanes == 1) return s;
           return absl::InvalidArgumentError(absl::StrCat(
@@ -146,6 +168,7 @@ class Vectorizer {
   Expr offset_;
   int lanes_;
   const Ranges& ranges_;
+  Status status_;
 };
 
 StatusOr<Stmt> OnePiece(const Stmt& loop, const Expr& offset, int lanes, const std::string& suffix,

@@ -3,21 +3,65 @@
 //
 //   c[..] += x[i, h+p-1 else 0] * w[..]   ->   x@c[d0,d1] = x[d0, d1 else 0]
 //                                              c[..] += x@c[i, h+p-1] * w[..]
+//
+// With `as DTYPE` the copy holds a wider integer type, which changes no value: what the reader
+// widens further, such as the operands of an integer contraction, then has the type that an
+// instruction takes.
+//
+//   cache x c as i16:   c[..] += i32(x[..]) * ..   ->   x@c[..] = i16(x[..])
+//                                                       c[..] += i32(x@c[..]) * ..
 #include "absl/strings/str_cat.h"
 #include "compiler/schedule/steps.h"
 
 namespace hone {
 
 std::string ToString(const CacheStep& step) {
-  return absl::StrCat("cache ", step.buffer, " ", step.stage);
+  return absl::StrCat("cache ", step.buffer, " ", step.stage,
+                      step.dtype ? absl::StrCat(" as ", DTypeName(*step.dtype)) : "");
 }
 
 StatusOr<Step> ParseCache(TextReader& reader) {
   CacheStep step;
   HONE_ASSIGN_OR_RETURN(step.buffer, reader.Word("a buffer or stage"));
   HONE_ASSIGN_OR_RETURN(step.stage, reader.Word("the stage that reads it"));
+  if (reader.TryWord("as")) {
+    HONE_ASSIGN_OR_RETURN(const std::string name, reader.Word("an element type"));
+    auto dtype = ParseDType(name);
+    if (!dtype.ok()) return reader.Error(dtype.status().message());
+    step.dtype = *dtype;
+  }
   return step;
 }
+
+namespace {
+
+// Whether every value of one integer type is one of the other.
+bool Widens(DType from, DType to) {
+  if (IsFloat(from) || IsFloat(to) || from == DType::kBool || to == DType::kBool) return false;
+  if (IsSigned(from) && !IsSigned(to)) return false;
+  return DTypeBytes(to) > DTypeBytes(from);
+}
+
+// That all reads of the buffer stand in conversions that give the same from the wider type.
+Status CheckWidening(const Expr& body, const std::string& buffer, DType from, DType to) {
+  if (!Widens(from, to)) {
+    return absl::InvalidArgumentError(absl::StrCat("a copy of '", buffer, "' as ", DTypeName(to),
+                                                   " does not hold every ", DTypeName(from)));
+  }
+  int reads = 0;
+  int widened = 0;
+  Visit(body, [&](const Expr& e) {
+    reads += e.kind() == ExprKind::kLoad && e->name == buffer;
+    if (e.kind() != ExprKind::kCast || e.arg(0).kind() != ExprKind::kLoad) return;
+    widened += e.arg(0)->name == buffer && !IsFloat(e.type().dtype);
+  });
+  if (reads == widened) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", buffer, "' is read as ", DTypeName(from),
+                   " itself, not converted to another integer type; leave out 'as'"));
+}
+
+}  // namespace
 
 Status Apply(const CacheStep& step, LoopNest& nest) {
   HONE_ASSIGN_OR_RETURN(StageNest * reader, nest.StageOrError(step.stage));
@@ -50,7 +94,12 @@ Status Apply(const CacheStep& step, LoopNest& nest) {
     return absl::InvalidArgumentError(
         absl::StrCat("stage '", step.stage, "' reads '", step.buffer, "' with different paddings"));
   }
-  Stage copy{.name = name, .dtype = nest.DTypeOf(step.buffer)};
+  const DType from = nest.DTypeOf(step.buffer);
+  const DType dtype = step.dtype.value_or(from);
+  if (dtype != from) {
+    HONE_RETURN_IF_ERROR(CheckWidening(reader->stage.body, step.buffer, from, dtype));
+  }
+  Stage copy{.name = name, .dtype = dtype};
   std::vector<Expr> indices;
   const std::vector<Expr> shape = nest.ShapeOf(step.buffer);
   for (size_t d = 0; d < shape.size(); ++d) {
@@ -58,10 +107,10 @@ Status Apply(const CacheStep& step, LoopNest& nest) {
     copy.dims.push_back({dim, shape[d]});
     indices.push_back(Var(dim));
   }
-  copy.body = Load(step.buffer, copy.dtype, indices, otherwise);
+  copy.body = Cast(Load(step.buffer, from, indices, otherwise), dtype);
   reader->stage.body = Rewrite(reader->stage.body, [&](const Expr& e) {
     if (e.kind() != ExprKind::kLoad || e->name != step.buffer) return Expr();
-    return Load(name, e.type().dtype, Indices(e));
+    return Load(name, dtype, Indices(e));
   });
   nest.stages.emplace(nest.stages.begin() + (reader - nest.stages.data()), std::move(copy));
   return absl::OkStatus();

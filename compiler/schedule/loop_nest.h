@@ -48,6 +48,8 @@ struct StageNest {
   std::string host_loop;
   // The loop at which the straight-line block begins; the stage's values live in registers.
   std::string microkernel;
+  // Loops that tensor intrinsics compute, by name.
+  std::map<std::string, std::string> intrinsics;
   // Buffers that the block fetches ahead, and how many blocks ahead.
   std::map<std::string, int64_t> prefetches;
 

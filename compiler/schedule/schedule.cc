@@ -25,6 +25,7 @@ constexpr Verb kVerbs[] = {
     {"reorder", ParseReorder},
     {"split", ParseSplitPrecision},
     {"split_reduce", ParseSplitReduce},
+    {"tensorize", ParseTensorize},
     {"tile", ParseTile},
     {"unroll", ParseUnroll},
     {"vectorize", ParseVectorize},

@@ -3,6 +3,7 @@
 // schedule.cc.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -19,10 +20,11 @@ struct LayoutStep {
   friend bool operator==(const LayoutStep&, const LayoutStep&) = default;
 };
 
-// cache.cc:  cache BUFFER STAGE
+// cache.cc:  cache BUFFER STAGE [as DTYPE]
 struct CacheStep {
   std::string buffer;
   std::string stage;
+  std::optional<DType> dtype;
   friend bool operator==(const CacheStep&, const CacheStep&) = default;
 };
 
@@ -110,6 +112,14 @@ struct WinogradStep {
   friend bool operator==(const WinogradStep&, const WinogradStep&) = default;
 };
 
+// tensorize.cc:  tensorize STAGE LOOP INTRINSIC
+struct TensorizeStep {
+  std::string stage;
+  std::string loop;
+  std::string intrinsic;
+  friend bool operator==(const TensorizeStep&, const TensorizeStep&) = default;
+};
+
 // split_precision.cc:  split STAGE TERMS
 struct SplitPrecisionStep {
   std::string stage;
@@ -128,7 +138,7 @@ struct PadStep {
 using Step =
     std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep, FuseStep,
                  ReorderStep, AnnotateStep, MicrokernelStep, PrefetchStep, SplitReduceStep,
-                 AccumulateStep, WinogradStep, SplitPrecisionStep, PadStep>;
+                 AccumulateStep, WinogradStep, SplitPrecisionStep, PadStep, TensorizeStep>;
 
 std::string ToString(const LayoutStep& step);
 std::string ToString(const CacheStep& step);
@@ -146,6 +156,7 @@ std::string ToString(const AccumulateStep& step);
 std::string ToString(const WinogradStep& step);
 std::string ToString(const SplitPrecisionStep& step);
 std::string ToString(const PadStep& step);
+std::string ToString(const TensorizeStep& step);
 std::string ToString(const Step& step);
 
 StatusOr<Step> ParseLayout(TextReader& reader);
@@ -166,6 +177,7 @@ StatusOr<Step> ParseAccumulate(TextReader& reader);
 StatusOr<Step> ParseWinograd(TextReader& reader);
 StatusOr<Step> ParseSplitPrecision(TextReader& reader);
 StatusOr<Step> ParsePad(TextReader& reader);
+StatusOr<Step> ParseTensorize(TextReader& reader);
 
 // Each checks that the step is legal on the nest as it is and changes it, or says why not and
 // leaves it as it was.
@@ -185,6 +197,7 @@ Status Apply(const AccumulateStep& step, LoopNest& nest);
 Status Apply(const WinogradStep& step, LoopNest& nest);
 Status Apply(const SplitPrecisionStep& step, LoopNest& nest);
 Status Apply(const PadStep& step, LoopNest& nest);
+Status Apply(const TensorizeStep& step, LoopNest& nest);
 Status Apply(const Step& step, LoopNest& nest);
 
 }  // namespace hone

@@ -39,10 +39,16 @@ std::map<std::string, Tensor> PhysicalBuffers(const pb::Manifest& manifest,
 TensorMap RandomInputs(const Workload& workload, std::mt19937_64& random) {
   TensorMap inputs;
   std::normal_distribution<float> normal;
+  std::uniform_int_distribution<int> byte(0, 255);
   for (const Buffer& buffer : workload.buffers) {
     Tensor tensor = Tensor::Zeros(buffer.dtype, *EvaluateShape(buffer.shape, {}));
     if (buffer.role != BufferRole::kOutput) {
-      for (int64_t i = 0; i < tensor.ElementCount(); ++i) tensor.Set(i, normal(random));
+      // Bytes take all their values, so that what saturates or wraps is seen.
+      const bool bytes = buffer.dtype == DType::kI8 || buffer.dtype == DType::kU8;
+      const int smallest = buffer.dtype == DType::kI8 ? -128 : 0;
+      for (int64_t i = 0; i < tensor.ElementCount(); ++i) {
+        tensor.Set(i, bytes ? smallest + byte(random) : normal(random));
+      }
     }
     inputs[buffer.name] = std::move(tensor);
   }
@@ -93,7 +99,8 @@ bool AgreesWithOracle(const Workload& workload, const Schedule& schedule, const 
   for (const Outcome& outcome : *outcomes) {
     for (int64_t i = 0; i < outcome.want.ElementCount(); ++i) {
       const double want = outcome.want.Get(i);
-      if (std::abs(outcome.got.Get(i) - want) <= 1e-4 + 1e-4 * std::abs(want)) continue;
+      const double allowed = IsFloat(outcome.want.dtype) ? 1e-4 + 1e-4 * std::abs(want) : 0;
+      if (std::abs(outcome.got.Get(i) - want) <= allowed) continue;
       ADD_FAILURE() << outcome.output << " element " << i << " is " << outcome.got.Get(i)
                     << ", not " << want << " with\n"
                     << workload.ToString() << schedule.ToString();
