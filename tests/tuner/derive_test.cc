@@ -430,6 +430,23 @@ TEST(DeriveTest, WeightsThatGoByOnceForFewRowsAreReadAtSeveralPlaces) {
   EXPECT_FALSE(has_panels(9));
 }
 
+TEST(DeriveTest, AnOperandThatManyRowsReadCanBePackedWhileRunning) {
+  const auto packs = [](int rows, absl::string_view role) {
+    const Derived derived = Derive(
+        {"product",
+         absl::StrCat("workload/1\ninput x f32 [4,", rows, ",64]\n", role,
+                      " w f32 [4,64,96]\noutput y f32 [4,", rows, ",96]\nstage y f32 [b:4,m:", rows,
+                      ",n:96] sum [k:64] = x[b,m,k]*w[b,k,n]\n"),
+         {"", "", ""}},
+        Avx2());
+    return std::any_of(derived.sketches.begin(), derived.sketches.end(),
+                       [](const Sketch& sketch) { return absl::EndsWith(sketch.name(), "_pack"); });
+  };
+  EXPECT_TRUE(packs(128, "input"));
+  EXPECT_FALSE(packs(8, "input"));
+  EXPECT_FALSE(packs(128, "constant"));  // packed ahead in any case
+}
+
 TEST(DeriveTest, RegisterTilesFitTheTarget) {
   const Derived derived = Derive(CaseOf("convolution"), Avx2());
   const Sketch& sketch = SketchOf(derived, "panel_outer");

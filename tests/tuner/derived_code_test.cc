@@ -85,6 +85,11 @@ const Case kCases[] = {
     {"workload/1\ninput a f32 [523]\nconstant w f32 [301,523]\noutput y f32 [301]\n"
      "stage y f32 [n:301] sum [k:523] = a[k]*w[n,k]\n",
      {"", "", ""}},
+    // nothing constant, worth packing
+    {"workload/1\ninput a f32 [2,33,14]\ninput w f32 [2,14,43]\noutput y f32 [2,33,43]\n"
+     "stage c f32 [b:2,m:33,n:43] sum [k:14] = a[b,m,k]*w[b,k,n]\n"
+     "stage y f32 [b:2,m:33,n:43] = max(c[b,m,n],0x0p+0)\n",
+     {"", "", ""}},
     // softmax: rows of no whole number of vectors, shorter than one, one
     {"workload/1\ninput x f32 [6,37]\noutput y f32 [6,37]\nstage top f32 [m:6] max [k:37] = "
      "x[m,k]\n"

@@ -152,6 +152,28 @@ TEST(PriorTest, PanelsSideBySideComeFasterFromMemory) {
   EXPECT_LT(cost[0], 0.8 * cost[1]);
 }
 
+// Rows of 4096 bytes share places of the first cache; panels do not.
+TEST(PriorTest, RowsAPowerOfTwoApartCrowdTheCache) {
+  const Target target = Avx2();
+  const auto misses = [&](int columns) {
+    const std::string n = absl::StrCat(columns);
+    auto workload = Workload::Parse(absl::StrReplaceAll(
+        "workload/1\ninput x f32 [512,64]\ninput w f32 [64,$N]\noutput y f32 [512,$N]\n"
+        "stage c f32 [m:512,n:$N] sum [k:64] = x[m,k]*w[k,n]\n"
+        "stage y f32 [m:512,n:$N] = c[m,n]\n",
+        {{"$N", n}}));
+    auto schedule = Schedule::Parse(
+        "schedule/1\ntile y n 16 by 8\ntile y m 6\nreorder y n.0 m.0 m.1 n.1\nunroll y m.1\n"
+        "vectorize y n.1\nat c y m.0\ntile c k 4\nreorder c k.0 k.1 m n\nvectorize c n\n"
+        "microkernel c k.1\n");
+    const NestFacts facts = AnalyzeNest(*ApplySchedule(*schedule, *workload), target);
+    const TensorFacts& w = TensorOf(StageOf(facts, "c"), "w");
+    return w.l1_miss_bytes / w.bytes;
+  };
+  EXPECT_NEAR(misses(1008), 1, 0.01);
+  EXPECT_GT(misses(1024), 50);
+}
+
 TEST(PriorTest, PlainLoopsCostFarMore) {
   const Target target = Avx2();
   const double plain =

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <set>
 #include <tuple>
 
@@ -24,6 +25,7 @@ namespace {
 
 constexpr double kLine = 64;             // bytes of a cache line
 constexpr double kUsableShare = 0.75;    // of a cache, before conflicts bite
+constexpr double kWays = 8;              // of a cache: lines that may share a place
 constexpr double kLaneAccumulators = 4;  // vectors of partial results of a reduction in lanes
 
 // The loops of one stage, given how far its dims reach where it is computed.
@@ -418,11 +420,12 @@ class NestAnalyzer::Analysis {
   // What a box of logical extents takes up in the tensor's layout.
   struct Runs {
     double count = 1;
-    double bytes = 0;  // of each; they lie side by side
+    double bytes = 0;   // of each; they lie side by side
+    double stride = 0;  // bytes from one to the next
   };
   Runs RunsOf(const Use& use, const std::vector<double>& box) const {
-    double run = use.element_bytes;
-    double runs = 1;
+    Runs runs{.bytes = use.element_bytes};
+    double inside = use.element_bytes;  // bytes of all parts so far, whole
     bool side_by_side = true;
     for (auto part = use.layout.dims.rbegin(); part != use.layout.dims.rend(); ++part) {
       double whole = use.shape[part->dim];
@@ -437,13 +440,30 @@ class NestAnalyzer::Analysis {
       }
       used = std::max(1.0, std::min(used, whole));
       if (side_by_side) {
-        run *= used;
+        runs.bytes *= used;
         side_by_side = used >= whole;
       } else {
-        runs *= used;
+        if (used > 1 && runs.stride == 0) runs.stride = inside;
+        runs.count *= used;
       }
+      inside *= whole;
     }
-    return {runs, run};
+    return runs;
+  }
+
+  // How much of a cache the box keeps from others: more than its lines where these are a large
+  // power of two apart, so that few places of the cache have room for them.
+  double OccupiedBytes(const Use& use, const std::vector<double>& box, double capacity) const {
+    const Runs runs = RunsOf(use, box);
+    const double lines_of_run = std::ceil(runs.bytes / kLine);
+    const double lines = runs.count * lines_of_run;
+    const auto way = static_cast<int64_t>(capacity / kWays);
+    const auto stride = static_cast<int64_t>(runs.stride);
+    if (way <= 0 || stride <= 0) return lines * kLine;
+    const double apart = static_cast<double>(way / std::gcd(way, stride));
+    const double sets = std::min(static_cast<double>(way) / kLine, apart * lines_of_run);
+    if (lines <= kWays * sets) return lines * kLine;
+    return lines * static_cast<double>(way) / sets;
   }
 
   // Of whole lines.
@@ -656,26 +676,39 @@ class NestAnalyzer::Analysis {
     std::vector<size_t> place;
     for (const Use& use : uses) place.push_back(PlaceOf(use.access.tensor, path));
     std::vector<std::vector<double>> footprint(depths);  // [depth][use]
+    const std::vector<double> near = {static_cast<double>(target_.l1_bytes),
+                                      static_cast<double>(target_.l2_bytes)};
+    std::vector<std::vector<double>> crowd(depths);  // [depth]: of each use, of each cache
     for (size_t depth = 0; depth < depths; ++depth) {
       const Extents reach = ReachAt(stage, path, depth);
       for (const Use& use : uses) {
-        footprint[depth].push_back(BoxBytes(use, BoxOf(use, reach)));
+        const std::vector<double> box = BoxOf(use, reach);
+        footprint[depth].push_back(BoxBytes(use, box));
+        for (double capacity : near) crowd[depth].push_back(OccupiedBytes(use, box, capacity));
       }
     }
     for (size_t u = 0; u < uses.size(); ++u) {
       for (size_t depth = 0; depth < place[u]; ++depth) {
         footprint[depth][u] = footprint[place[u]][u];
+        for (size_t level = 0; level < near.size(); ++level) {
+          const size_t at = u * near.size() + level;
+          crowd[depth][at] = crowd[place[u]][at];
+        }
       }
     }
     std::vector<double> before(depths, 1);  // iterations of the loops outside each depth
     for (size_t depth = 1; depth < depths; ++depth) {
       before[depth] = before[depth - 1] * path.trips[depth - 1];
     }
-    auto misses = [&](double capacity, size_t use) {
+    // `level`: of the near caches, or beyond them.
+    auto misses = [&](double capacity, size_t level, size_t use) {
       size_t depth = 0;
       while (depth + 1 < depths) {
         double total = 0;
-        for (double bytes : footprint[depth]) total += bytes;
+        for (size_t u = 0; u < uses.size(); ++u) {
+          total +=
+              level < near.size() ? crowd[depth][u * near.size() + level] : footprint[depth][u];
+        }
         if (total <= kUsableShare * capacity) break;
         ++depth;
       }
@@ -705,10 +738,11 @@ class NestAnalyzer::Analysis {
                         VectorReadOf(nest_, uses[u].access, vector_dim,
                                      static_cast<int64_t>(facts->lanes)) == VectorRead::kGather;
       tensor.bytes = footprint[0][u];
-      tensor.l1_miss_bytes = misses(static_cast<double>(target_.l1_bytes), u);
-      tensor.l2_miss_bytes = misses(static_cast<double>(target_.l2_bytes), u);
-      tensor.l3_miss_bytes = target_.l3_bytes > 0 ? misses(static_cast<double>(target_.l3_bytes), u)
-                                                  : tensor.l2_miss_bytes;
+      tensor.l1_miss_bytes = misses(near[0], 0, u);
+      tensor.l2_miss_bytes = misses(near[1], 1, u);
+      tensor.l3_miss_bytes = target_.l3_bytes > 0
+                                 ? misses(static_cast<double>(target_.l3_bytes), near.size(), u)
+                                 : tensor.l2_miss_bytes;
       tensor.reuse = footprint[0][u] > 0 ? tensor.l1_miss_bytes / footprint[0][u] : 1;
       tensor.inner_bytes = footprint[inner][u];
       if (tensor.constant && producer != nullptr) {

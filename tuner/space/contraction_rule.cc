@@ -91,17 +91,24 @@ std::vector<int64_t> UpTo(int64_t last) {
 // caches while all rows go over it, and the sums stay in memory between blocks.
 enum class Order { kPanelOuter, kPanelInner, kRowBlocks, kReduceBlocks };
 
+// What is copied of operands that are not constant: what must be (a padded one with its border, a
+// vector side that is read with gaps), all of it before; the border rows at a time; or the vector
+// side into panels though it could be read where it lies.
+enum class Copies { kNeeded, kInRows, kPanels };
+
 // Rows up to which the way of the weights from memory takes longer than the arithmetic.
 constexpr double kRowsOfStreams = 8;
+// Rows from which on a copy of what they all read is cheap.
+constexpr int64_t kRowsOfPacking = 32;
 
 class ContractionSketch {
  public:
-  ContractionSketch(const RuleInput& input, const Roles& roles, Order order, bool copy_in_rows,
+  ContractionSketch(const RuleInput& input, const Roles& roles, Order order, Copies copies,
                     absl::string_view name)
       : input_(input),
         roles_(roles),
         order_(order),
-        copy_in_rows_(copy_in_rows),
+        copies_(copies),
         writer_(input.begin.Continue(name)) {}
 
   Sketch Write() {
@@ -255,15 +262,16 @@ class ContractionSketch {
   bool PacksVectorSide() const {
     const Access& side = roles_.vector_side;
     if (side.padded || side.PlainIndexOf(roles_.panel) < 0) return false;
-    return IsConstant(side) || VectorReadOf(input_.nest, side, roles_.panel,
-                                            input_.target.FloatLanes()) == VectorRead::kGather;
+    return IsConstant(side) || copies_ == Copies::kPanels ||
+           VectorReadOf(input_.nest, side, roles_.panel, input_.target.FloatLanes()) ==
+               VectorRead::kGather;
   }
   bool PacksBroadcastSide() const {
     const Access& side = roles_.broadcast_side;
     return has_row() && !side.padded && IsConstant(side) && side.PlainIndexOf(roles_.row) >= 0 &&
            side.PlainIndexOf(roles_.main) >= 0;
   }
-  bool CopiesInParallel() const { return input_.target.threads > 1 && !copy_in_rows_; }
+  bool CopiesInParallel() const { return input_.target.threads > 1 && copies_ != Copies::kInRows; }
 
   void WriteTiles() {
     const int64_t lanes = input_.target.FloatLanes();
@@ -384,7 +392,7 @@ class ContractionSketch {
     WriteMicroKernel(c + ".r", roles_.main + ".i", roles_.row + ".0");
   }
 
-  bool CopiesInRows() const { return !bordered_.empty() && copy_in_rows_; }
+  bool CopiesInRows() const { return !bordered_.empty() && copies_ == Copies::kInRows; }
 
   // Fuses the outermost loops into one; what is computed inside the last of them names the result.
   void ShareBetweenThreads() {
@@ -400,7 +408,7 @@ class ContractionSketch {
   const RuleInput& input_;
   const Roles& roles_;
   const Order order_;
-  const bool copy_in_rows_;
+  const Copies copies_;
   SketchWriter writer_;
   // How the schedule refers to the holes.
   std::string width_, packed_width_, rows_, down_, depth_, block_, chunk_;
@@ -424,25 +432,52 @@ bool HasLongPanels(const RuleInput& input, const Roles& roles) {
          DimExtent(input.nest, *input.anchor, roles.main) > 16;
 }
 
+// Whether packing the vector side while running can pay: it is read where it lies otherwise, a
+// panel of it is scattered over many lines of memory, and so many rows read it that the copy is
+// cheap.
+bool CanPackWhileRunning(const RuleInput& input, const Roles& roles) {
+  const Access& side = roles.vector_side;
+  const Buffer* buffer = input.nest.FindBuffer(side.tensor);
+  if (buffer == nullptr || buffer->role == BufferRole::kConstant || side.padded) return false;
+  if (roles.row.empty() || side.PlainIndexOf(roles.panel) < 0) return false;
+  if (VectorReadOf(input.nest, side, roles.panel, input.target.FloatLanes()) !=
+      VectorRead::kContiguous) {
+    return false;
+  }
+  const auto extent = [&](const std::string& dim) {
+    return DimExtent(input.nest, *input.anchor, dim);
+  };
+  return side.PlainIndexOf(roles.main) >= 0 && extent(roles.row) >= kRowsOfPacking &&
+         extent(roles.panel) >= 4 * input.target.FloatLanes();
+}
+
 }  // namespace
 
 std::vector<Sketch> ContractionRule(const RuleInput& input) {
   const std::optional<Roles> roles = FindRoles(input);
   if (!roles) return {};
   const bool padded = roles->vector_side.padded || roles->broadcast_side.padded;
+  const bool packs = CanPackWhileRunning(input, *roles);
   std::vector<Sketch> sketches;
   auto add = [&](Order order, absl::string_view name) {
-    sketches.push_back(ContractionSketch(input, *roles, order, false, name).Write());
+    sketches.push_back(ContractionSketch(input, *roles, order, Copies::kNeeded, name).Write());
     if (padded && (!roles->block.empty() || !roles->outer_out.empty())) {
       sketches.push_back(
-          ContractionSketch(input, *roles, order, true, absl::StrCat(name, "_copy_rows")).Write());
+          ContractionSketch(input, *roles, order, Copies::kInRows, absl::StrCat(name, "_copy_rows"))
+              .Write());
+    }
+    if (packs) {
+      sketches.push_back(
+          ContractionSketch(input, *roles, order, Copies::kPanels, absl::StrCat(name, "_pack"))
+              .Write());
     }
   };
   add(Order::kPanelOuter, "panel_outer");
   if (!roles->row.empty()) add(Order::kPanelInner, "panel_inner");
   if (HasLongPanels(input, *roles)) {
     sketches.push_back(
-        ContractionSketch(input, *roles, Order::kReduceBlocks, false, "reduce_blocks").Write());
+        ContractionSketch(input, *roles, Order::kReduceBlocks, Copies::kNeeded, "reduce_blocks")
+            .Write());
   }
   if (!roles->row.empty() && roles->block.empty() &&
       DimExtent(input.nest, *input.anchor, roles->row) >= 128) {
