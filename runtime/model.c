@@ -13,6 +13,7 @@
 #include "runtime/model_image.h"
 #include "runtime/model_shapes.h"
 #include "runtime/thread_pool.h"
+#include "runtime/tile_state.h"
 
 /* Loading does all the work that running can be spared: code is loaded, memory is taken, and each
  * instruction becomes a Step whose pointers are final. Only a borrowed input moves pointers later.
@@ -39,6 +40,7 @@ struct hone_model {
   void** buffers; /* one an operand of the program */
   Step* steps;
   bool profile;
+  bool uses_tiles; /* of a matrix unit, by some kernel */
 };
 
 static uint64_t AlignUp(uint64_t bytes) {
@@ -102,6 +104,11 @@ static hone_error_code CheckCpu(const hone_model* model, hone_error* error) {
                    "'%.60s' was compiled for a CPU with %s, which this one lacks; compile it on "
                    "this machine (hone compile)",
                    Name(model, Header(model)->name), missing);
+}
+
+/* A feature that is listed only where some kernel needs the tiles. */
+static bool UsesTiles(const hone_model* model) {
+  return strstr(Name(model, Header(model)->cpu_features), "amx-tile") != NULL;
 }
 
 static uint64_t ScratchBytes(const hone_model* model, uint64_t threads) {
@@ -209,12 +216,14 @@ static hone_model* Finish(hone_model* model, const hone_model_options* options, 
   hone_error_code code = StartThreads(model, options != NULL ? options->threads : 0, error);
   if (code == HONE_OK) code = LoadCode(model, error);
   if (code == HONE_OK) code = CheckCpu(model, error);
+  if (code == HONE_OK && UsesTiles(model)) code = hone_pool_use_tiles(model->pool, error);
   if (code == HONE_OK) code = TakeMemory(model, error);
   if (code == HONE_OK) code = hone_model_shapes_create(&model->shapes, &model->image, error);
   if (code != HONE_OK) {
     hone_model_free(model);
     return NULL;
   }
+  model->uses_tiles = UsesTiles(model);
   PrepareSteps(model);
   FollowShapes(model);
   return model;
@@ -383,6 +392,8 @@ hone_error_code hone_model_run(hone_model* model, hone_error* error) {
                        (unsigned long long)i, Name(model, model->image.inputs[i].name));
     }
   }
+  /* This may be another thread than the last, or one whose tiles someone else has used. */
+  if (model->uses_tiles) hone_tiles_configure();
   int64_t before = model->profile ? Nanos() : 0;
   for (uint64_t i = 0; i < header->instructions.count; ++i) {
     Step* step = &model->steps[i];

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/tile_state.h"
+
 /* One job at a time. The caller publishes it by raising `generation`; every worker works on it and
  * then lowers `unfinished`; the caller works as worker 0 and returns when `unfinished` is 0, so no
  * worker ever sees a job that is being replaced. Waiting spins first, because the kernels of a
@@ -27,6 +29,8 @@ struct hone_pool {
   hone_host host; /* first, so that a host pointer is a pool pointer */
   int thread_count;
   int started; /* threads to join */
+
+  bool uses_tiles; /* read by workers when they take a job */
 
   hone_parallel_body body;
   const void* context;
@@ -93,10 +97,15 @@ static void* RunWorker(void* argument) {
   const Worker* worker = argument;
   hone_pool* pool = worker->pool;
   uint64_t seen = 0;
+  bool has_tiles = false;
   for (;;) {
     WaitForWork(pool, seen);
     if (atomic_load(&pool->stopping)) return NULL;
     ++seen;
+    if (pool->uses_tiles && !has_tiles) {
+      hone_tiles_configure();
+      has_tiles = true;
+    }
     WorkOn(pool, worker->index);
     if (atomic_fetch_sub(&pool->unfinished, 1) == 1 && atomic_load(&pool->caller_sleeps)) {
       pthread_mutex_lock(&pool->mutex);
@@ -201,6 +210,14 @@ hone_pool* hone_pool_create(int threads, hone_error* error) {
 }
 
 const hone_host* hone_pool_host(const hone_pool* pool) { return &pool->host; }
+
+hone_error_code hone_pool_use_tiles(hone_pool* pool, hone_error* error) {
+  const hone_error_code code = hone_tiles_permit(error);
+  if (code != HONE_OK) return code;
+  hone_tiles_configure();
+  pool->uses_tiles = true;
+  return HONE_OK;
+}
 
 void hone_pool_destroy(hone_pool* pool) {
   if (pool == NULL) return;

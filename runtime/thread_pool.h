@@ -22,6 +22,10 @@ hone_pool* hone_pool_create(int threads, hone_error* error);
  * time, never from inside a body. With one thread it is a plain call of the body. */
 const hone_host* hone_pool_host(const hone_pool* pool);
 
+/* From the next job on, every worker has the tile registers of tile_state.h; the calling thread has
+ * them now. HONE_ERROR_UNSUPPORTED where there are none. */
+hone_error_code hone_pool_use_tiles(hone_pool* pool, hone_error* error);
+
 /* Stops and joins the workers. Null is fine. */
 void hone_pool_destroy(hone_pool* pool);
 

@@ -44,12 +44,22 @@ bool Reads(const Stmt& s, const std::string& buffer) {
       s,
       [&](const Stmt& part) {
         reads |= part.kind() == StmtKind::kPrefetch && part->name == buffer;
+        reads |= part.kind() == StmtKind::kTile && part->source == buffer;
       },
       [&](const Expr& whole) {
         Visit(whole,
               [&](const Expr& e) { reads |= e.kind() == ExprKind::kLoad && e->name == buffer; });
       });
   return reads;
+}
+
+bool UsesTiles(const Program& program) {
+  bool uses = false;
+  for (const Stmt& function : {program.prepare, program.run}) {
+    if (!function) continue;
+    Visit(function, [&](const Stmt& s) { uses |= s.kind() == StmtKind::kTile; });
+  }
+  return uses;
 }
 
 StatusOr<pb::Manifest> MakeManifest(const Program& program, const Target& target,
@@ -84,6 +94,7 @@ StatusOr<pb::Manifest> MakeManifest(const Program& program, const Target& target
   manifest.set_scratch_shared_bytes(scratch.shared_bytes);
   manifest.set_scratch_worker_bytes(scratch.worker_bytes);
   manifest.set_has_prepare(static_cast<bool>(program.prepare));
+  manifest.set_needs_tiles(UsesTiles(program));
   return manifest;
 }
 

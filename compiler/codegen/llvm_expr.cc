@@ -589,6 +589,21 @@ void ExprEmitter::EmitStore(absl::string_view buffer_name, const Expr& index, ll
   }
 }
 
+DType ExprEmitter::MemoryDType(absl::string_view buffer) {
+  const MemoryBuffer* memory = FindMemory(buffer);
+  return memory == nullptr ? DType::kU8 : memory->dtype;
+}
+
+llvm::Value* ExprEmitter::EmitPointer(absl::string_view buffer_name, const Expr& index,
+                                      bool is_stored) {
+  const MemoryBuffer* buffer = FindMemory(buffer_name);
+  if (buffer == nullptr) return nullptr;
+  if (is_stored) {
+    for (auto& [key, earlier] : block_loads_) earlier.value = nullptr;
+  }
+  return PointerTo(*buffer, AddressOf(*buffer, std::string(buffer_name), index, 0, nullptr));
+}
+
 void ExprEmitter::EmitPrefetch(absl::string_view buffer_name, const Expr& index) {
   const MemoryBuffer* buffer = FindMemory(buffer_name);
   if (buffer == nullptr) return;

@@ -45,6 +45,11 @@ class ExprEmitter {
   llvm::Value* Emit(const Expr& e) { return Emit(e, nullptr); }
   void EmitStore(absl::string_view buffer, const Expr& index, llvm::Value* value, Type type);
   void EmitPrefetch(absl::string_view buffer, const Expr& index);
+  // What a buffer in memory has elements of.
+  DType MemoryDType(absl::string_view buffer);
+  // Where an element lies; null, after a failure, for a buffer that is not in memory. With
+  // `is_stored` what was loaded before is not used again.
+  llvm::Value* EmitPointer(absl::string_view buffer, const Expr& index, bool is_stored);
 
   // The first thing that could not be emitted; the values given out since then mean nothing.
   const Status& status() const { return status_; }

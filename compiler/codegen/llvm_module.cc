@@ -34,7 +34,7 @@ void AddNames(const Stmt& s, std::set<std::string>& names) {
       if (!e->name.empty()) names.insert(e->name);
     });
   };
-  names.insert(s->name);
+  names.insert({s->name, s->source});
   add(s->extent);
   add(s->value);
   for (const Expr& index : s->indices) add(index);

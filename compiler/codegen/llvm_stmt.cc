@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "llvm/IR/IntrinsicsX86.h"
 
 namespace hone {
 namespace {
@@ -17,9 +18,12 @@ void StmtEmitter::Emit(const Stmt& s) {
   if (!exprs_.status().ok()) return;
   exprs_.BeginStatement();
   switch (s.kind()) {
-    case StmtKind::kBlock:
+    case StmtKind::kBlock: {
+      const int64_t tile_count = tile_count_;
       for (const Stmt& child : s->body) Emit(child);
+      tile_count_ = tile_count;  // what a block declares ends with it
       return;
+    }
     case StmtKind::kFor:
       return EmitFor(s);
     case StmtKind::kIf:
@@ -28,6 +32,11 @@ void StmtEmitter::Emit(const Stmt& s) {
       return exprs_.BindValue(s->name, exprs_.Emit(s->value));
     case StmtKind::kAllocate:
       // Scratch is bound on entry, registers need nothing.
+      if (s->buffer.scope == Scope::kTile) {
+        tiles_[s->buffer.name] = tile_count_;
+        tile_count_ += s->buffer.shape[0]->int_value;
+        return;
+      }
       if (s->buffer.scope != Scope::kScratch && s->buffer.scope != Scope::kRegister) {
         exprs_.Fail(absl::StrCat("buffer '", s->buffer.name, "' has scope ",
                                  ScopeName(s->buffer.scope),
@@ -46,7 +55,55 @@ void StmtEmitter::Emit(const Stmt& s) {
                                         "' is not lowered: it needs one flat index"));
       }
       return exprs_.EmitPrefetch(s->name, s->indices[0]);
+    case StmtKind::kTile:
+      return EmitTile(s);
   }
+}
+
+llvm::Value* StmtEmitter::TileRegister(absl::string_view tiles, const Stmt& s, int i) {
+  const auto found = tiles_.find(std::string(tiles));
+  if (found == tiles_.end()) {
+    exprs_.Fail(absl::StrCat("tile buffer '", tiles, "' is not defined here"));
+    return builder_.getInt8(0);
+  }
+  return builder_.getInt8(static_cast<uint8_t>(found->second + s->indices[i]->int_value));
+}
+
+// By the intrinsics that name registers: those whose values are tiles leave the registers to LLVM,
+// which reloads them without their strides.
+void StmtEmitter::EmitTile(const Stmt& s) {
+  struct Multiply {
+    const char* name;
+    llvm::Intrinsic::ID id;
+  };
+  static constexpr Multiply kMultiplies[] = {
+      {"tdpbf16ps", llvm::Intrinsic::x86_tdpbf16ps}, {"tdpbssd", llvm::Intrinsic::x86_tdpbssd},
+      {"tdpbsud", llvm::Intrinsic::x86_tdpbsud},     {"tdpbusd", llvm::Intrinsic::x86_tdpbusd},
+      {"tdpbuud", llvm::Intrinsic::x86_tdpbuud},
+  };
+  llvm::Value* tile = TileRegister(s->name, s, 0);
+  if (s->tile_op == TileOp::kZero) {
+    builder_.CreateIntrinsic(llvm::Intrinsic::x86_tilezero, {}, {tile});
+    return;
+  }
+  if (s->tile_op == TileOp::kMultiply) {
+    llvm::Value* left = TileRegister(s->source, s, 1);
+    llvm::Value* right = TileRegister(s->right, s, 2);
+    for (const Multiply& multiply : kMultiplies) {
+      if (s->intrinsic != multiply.name) continue;
+      builder_.CreateIntrinsic(multiply.id, {}, {tile, left, right});
+      return;
+    }
+    return exprs_.Fail(absl::StrCat("there is no emission for intrinsic '", s->intrinsic, "'"));
+  }
+  const bool is_store = s->tile_op == TileOp::kStore;
+  const auto dtype = exprs_.MemoryDType(s->source);
+  llvm::Value* pointer = exprs_.EmitPointer(s->source, s->indices[1], is_store);
+  if (pointer == nullptr) return;
+  llvm::Value* bytes = exprs_.Emit(s->indices[2] * DTypeBytes(dtype));
+  builder_.CreateIntrinsic(
+      is_store ? llvm::Intrinsic::x86_tilestored64 : llvm::Intrinsic::x86_tileloadd64, {},
+      {tile, pointer, bytes});
 }
 
 void StmtEmitter::EmitFor(const Stmt& s) {

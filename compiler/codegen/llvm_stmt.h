@@ -3,6 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <string>
 
 #include "compiler/codegen/llvm_expr.h"
 #include "compiler/codegen/llvm_registers.h"
@@ -29,6 +31,9 @@ class StmtEmitter {
  private:
   void EmitFor(const Stmt& s);
   void EmitIf(const Stmt& s);
+  void EmitTile(const Stmt& s);
+  // The register of a matrix unit that holds tile number `i` of the statement's.
+  llvm::Value* TileRegister(absl::string_view tiles, const Stmt& s, int i);
   // `may_be_empty`: tests begin < end before the first iteration.
   void EmitLoop(absl::string_view var, llvm::Value* begin, llvm::Value* end, const Stmt& body,
                 bool may_be_empty);
@@ -37,6 +42,9 @@ class StmtEmitter {
   ExprEmitter& exprs_;
   RegisterFile& registers_;
   ParallelFn parallel_;
+  // The first register of each buffer of tiles, and how many are taken.
+  std::map<std::string, int64_t> tiles_;
+  int64_t tile_count_ = 0;
 };
 
 }  // namespace hone

@@ -83,7 +83,8 @@ class Reader {
       if (!operand.isReg() || operand.getReg() == 0) continue;
       const llvm::StringRef name = machine_.getMCRegisterInfo()->getName(operand.getReg());
       stack |= name == "RSP" || name == "SP";
-      vector |= name.starts_with("XMM") || name.starts_with("YMM") || name.starts_with("ZMM") ||
+      vector |= name.starts_with("TMM") || name.starts_with("XMM") || name.starts_with("YMM") ||
+                name.starts_with("ZMM") ||
                 (!machine_.getTargetTriple().isX86() && name.size() >= 2 &&
                  (name[0] == 'Q' || name[0] == 'D' || name[0] == 'S') && isdigit(name[1]));
     }

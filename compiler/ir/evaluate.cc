@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "compiler/ir/scalar.h"
+#include "compiler/ir/tensor_intrinsic.h"
 
 namespace hone {
 namespace {
@@ -202,6 +203,50 @@ struct Storage {
   int64_t Elements() const { return ElementCount(shape); }
 };
 
+constexpr int64_t kTileRows = 16;
+constexpr int64_t kTileRowBytes = 64;
+constexpr int64_t kTileBytes = kTileRows * kTileRowBytes;
+
+// What `bytes` hold at element `i`.
+Lane ElementAt(const char* bytes, int64_t i, DType dtype) {
+  uint64_t bits = 0;
+  std::memcpy(&bits, bytes + i * DTypeBytes(dtype), static_cast<size_t>(DTypeBytes(dtype)));
+  return FromBits(bits, dtype);
+}
+
+// result[m,n] += sum of left[m, k] * right[k / group, n, k % group], as the instruction rounds: the
+// products of each place in the group are summed in fp32 by themselves, then these sums, then the
+// result.
+void MultiplyTiles(const TensorIntrinsic& intrinsic, const char* left, const char* right,
+                   char* result) {
+  const int64_t depth = intrinsic.tile.depth;
+  const int64_t columns = intrinsic.tile.columns;
+  const int64_t group = intrinsic.group;
+  for (int64_t m = 0; m < intrinsic.tile.rows; ++m) {
+    for (int64_t n = 0; n < columns; ++n) {
+      float sums[2] = {0, 0};
+      int64_t integers = 0;
+      for (int64_t k = 0; k < depth; ++k) {
+        const Lane a = ElementAt(left, m * depth + k, intrinsic.left);
+        const Lane b =
+            ElementAt(right, (k / group * columns + n) * group + k % group, intrinsic.right);
+        if (IsFloat(intrinsic.result)) {
+          float& sum = sums[k % group];
+          sum = std::fma(static_cast<float>(a.f), static_cast<float>(b.f), sum);
+        } else {
+          integers += a.i * b.i;
+        }
+      }
+      const int64_t at = m * columns + n;
+      const Lane old = ElementAt(result, at, intrinsic.result);
+      const Lane sum = {.i = old.i + integers,
+                        .f = static_cast<float>(old.f) + (sums[0] + sums[1])};
+      const uint64_t bits = ToBits(sum, intrinsic.result);
+      std::memcpy(result + at * 4, &bits, 4);
+    }
+  }
+}
+
 class Interpreter {
  public:
   Status Run(const Stmt& s);
@@ -221,6 +266,10 @@ class Interpreter {
   StatusOr<std::vector<int64_t>> ShapeOf(const Buffer& buffer);
   Status RunFor(const Stmt& s);
   Status RunStore(const Stmt& s);
+  Status RunTile(const Stmt& s);
+  // The bytes of the tile that index `i` of a tile statement numbers.
+  StatusOr<char*> TileBytes(const std::string& name, const Stmt& s, int i);
+  StatusOr<const Storage*> FindStorage(const std::string& name) const;
   // The element that `indices` name for a lane; -1 outside of the buffer.
   int64_t Offset(const Storage& storage, const std::vector<Value>& indices, size_t lane) const;
   Status OutOfBounds(const std::string& name, const Storage& storage,
@@ -284,6 +333,60 @@ Status Interpreter::Run(const Stmt& s) {
       return RunStore(s);
     case StmtKind::kPrefetch:
       return absl::OkStatus();
+    case StmtKind::kTile:
+      return RunTile(s);
+  }
+  return absl::OkStatus();
+}
+
+StatusOr<const Storage*> Interpreter::FindStorage(const std::string& name) const {
+  const auto found = buffers_.find(name);
+  if (found != buffers_.end()) return &found->second;
+  return absl::InvalidArgumentError(absl::StrCat("evaluate: there is no buffer '", name, "'"));
+}
+
+StatusOr<char*> Interpreter::TileBytes(const std::string& name, const Stmt& s, int i) {
+  HONE_ASSIGN_OR_RETURN(const Storage* tiles, FindStorage(name));
+  const int64_t number = Eval(s->indices[i], {}).lanes[0].i;
+  HONE_RETURN_IF_ERROR(status_);
+  if (number >= 0 && (number + 1) * kTileBytes <= tiles->Elements() * DTypeBytes(tiles->dtype)) {
+    return tiles->bytes + number * kTileBytes;
+  }
+  return absl::OutOfRangeError(absl::StrCat("evaluate: '", name, "' has no tile number ", number));
+}
+
+Status Interpreter::RunTile(const Stmt& s) {
+  HONE_ASSIGN_OR_RETURN(char* tile, TileBytes(s->name, s, 0));
+  if (s->tile_op == TileOp::kZero) {
+    std::memset(tile, 0, kTileBytes);
+    return absl::OkStatus();
+  }
+  if (s->tile_op == TileOp::kMultiply) {
+    HONE_ASSIGN_OR_RETURN(const TensorIntrinsic* intrinsic, TensorIntrinsicOrError(s->intrinsic));
+    HONE_ASSIGN_OR_RETURN(const char* left, TileBytes(s->source, s, 1));
+    HONE_ASSIGN_OR_RETURN(const char* right, TileBytes(s->right, s, 2));
+    MultiplyTiles(*intrinsic, left, right, tile);
+    return absl::OkStatus();
+  }
+  HONE_ASSIGN_OR_RETURN(const Storage* memory, FindStorage(s->source));
+  const int64_t at = Eval(s->indices[1], {}).lanes[0].i;
+  const int64_t row_stride = Eval(s->indices[2], {}).lanes[0].i;
+  HONE_RETURN_IF_ERROR(status_);
+  const int64_t size = DTypeBytes(memory->dtype);
+  for (int64_t row = 0; row < kTileRows; ++row) {
+    const int64_t first = at + row * row_stride;
+    if (first < 0 || first + kTileRowBytes / size > memory->Elements()) {
+      return absl::OutOfRangeError(absl::StrCat("evaluate: row ", row, " of a tile, from element ",
+                                                first, " on, is outside of '", s->source, "' of ",
+                                                memory->Elements(), " elements"));
+    }
+    char* const in_memory = memory->bytes + first * size;
+    char* const in_tile = tile + row * kTileRowBytes;
+    if (s->tile_op == TileOp::kLoad) {
+      std::memcpy(in_tile, in_memory, kTileRowBytes);
+    } else {
+      std::memcpy(in_memory, in_tile, kTileRowBytes);
+    }
   }
   return absl::OkStatus();
 }

@@ -20,6 +20,28 @@ absl::string_view LoopWord(LoopKind kind) {
   return kind == LoopKind::kSerial ? "for" : LoopKindName(kind);
 }
 
+// c.t[0], tile number `i` of the statement's
+std::string TileText(const std::string& tiles, const Stmt& s, int i) {
+  return absl::StrCat(tiles, "[", ToString(s->indices[i]), "]");
+}
+
+//   tile_zero c.t[0]
+//   tile_load a.t[0] = x[at] stride 64
+//   tile_multiply c.t[0] += tdpbf16ps(a.t[0],b.t[1])
+//   tile_store c[at] stride 32 = c.t[0]
+std::string TileStatementText(const Stmt& s) {
+  const std::string tile = TileText(s->name, s, 0);
+  if (s->tile_op == TileOp::kZero) return tile;
+  if (s->tile_op == TileOp::kMultiply) {
+    return absl::StrCat(tile, " += ", s->intrinsic, "(", TileText(s->source, s, 1), ",",
+                        TileText(s->right, s, 2), ")");
+  }
+  const std::string memory =
+      absl::StrCat(TileText(s->source, s, 1), " stride ", ToString(s->indices[2]));
+  return s->tile_op == TileOp::kLoad ? absl::StrCat(tile, " = ", memory)
+                                     : absl::StrCat(memory, " = ", tile);
+}
+
 void Print(const Stmt& s, int depth, std::string* out);
 
 // The body of a loop or branch: a block's statements stand in its braces directly.
@@ -66,6 +88,9 @@ void Print(const Stmt& s, int depth, std::string* out) {
     case StmtKind::kPrefetch:
       absl::StrAppend(out, indent, "prefetch ", s->name, "[", ListText(s->indices), "]",
                       s->value ? " ahead " + ToString(s->value) : "", "\n");
+      return;
+    case StmtKind::kTile:
+      absl::StrAppend(out, indent, TileOpName(s->tile_op), " ", TileStatementText(s), "\n");
       return;
   }
 }
@@ -179,11 +204,63 @@ class Parser {
       HONE_ASSIGN_OR_RETURN(const int64_t ahead, reader_.Integer());
       return Prefetch(buffer, std::move(indices), Int(ahead));
     }
+    for (TileOp op : {TileOp::kZero, TileOp::kLoad, TileOp::kStore, TileOp::kMultiply}) {
+      if (reader_.TryWord(TileOpName(op))) return ParseTile(op);
+    }
     HONE_ASSIGN_OR_RETURN(const std::string buffer, reader_.Word("a statement"));
     HONE_ASSIGN_OR_RETURN(std::vector<Expr> indices, ParseList());
     HONE_RETURN_IF_ERROR(reader_.Mark("="));
     HONE_ASSIGN_OR_RETURN(Expr value, ParseValue());
     return Store(buffer, std::move(indices), std::move(value));
+  }
+
+  // c.t[0]
+  Status ParseTileNumber(std::string& tiles, int64_t& number) {
+    HONE_ASSIGN_OR_RETURN(tiles, reader_.Word("a buffer of tiles"));
+    HONE_RETURN_IF_ERROR(reader_.Mark("["));
+    HONE_ASSIGN_OR_RETURN(number, reader_.Integer());
+    return reader_.Mark("]");
+  }
+
+  // x[at] stride 64
+  Status ParseTileMemory(std::string& memory, Expr& at, Expr& row_stride) {
+    HONE_ASSIGN_OR_RETURN(memory, reader_.Word("a buffer"));
+    HONE_RETURN_IF_ERROR(reader_.Mark("["));
+    HONE_ASSIGN_OR_RETURN(at, ParseValue());
+    HONE_RETURN_IF_ERROR(reader_.Mark("]"));
+    if (!reader_.TryWord("stride")) return reader_.Error("expected 'stride'");
+    HONE_ASSIGN_OR_RETURN(row_stride, ParseValue());
+    return absl::OkStatus();
+  }
+
+  StatusOr<Stmt> ParseTile(TileOp op) {
+    std::string tiles, memory;
+    int64_t number = 0;
+    Expr at, row_stride;
+    if (op == TileOp::kStore) {
+      HONE_RETURN_IF_ERROR(ParseTileMemory(memory, at, row_stride));
+      HONE_RETURN_IF_ERROR(reader_.Mark("="));
+      HONE_RETURN_IF_ERROR(ParseTileNumber(tiles, number));
+      return TileStore(tiles, number, memory, at, row_stride);
+    }
+    HONE_RETURN_IF_ERROR(ParseTileNumber(tiles, number));
+    if (op == TileOp::kZero) return TileZero(tiles, number);
+    if (op == TileOp::kLoad) {
+      HONE_RETURN_IF_ERROR(reader_.Mark("="));
+      HONE_RETURN_IF_ERROR(ParseTileMemory(memory, at, row_stride));
+      return TileLoad(tiles, number, memory, at, row_stride);
+    }
+    std::string left, right;
+    int64_t left_number = 0;
+    int64_t right_number = 0;
+    HONE_RETURN_IF_ERROR(reader_.Mark("+="));
+    HONE_ASSIGN_OR_RETURN(const std::string intrinsic, reader_.Word("an intrinsic"));
+    HONE_RETURN_IF_ERROR(reader_.Mark("("));
+    HONE_RETURN_IF_ERROR(ParseTileNumber(left, left_number));
+    HONE_RETURN_IF_ERROR(reader_.Mark(","));
+    HONE_RETURN_IF_ERROR(ParseTileNumber(right, right_number));
+    HONE_RETURN_IF_ERROR(reader_.Mark(")"));
+    return TileMultiply(intrinsic, tiles, number, left, left_number, right, right_number);
   }
 
   StatusOr<Stmt> ParseFor(LoopKind kind, bool straight_line) {

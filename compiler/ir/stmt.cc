@@ -14,6 +14,14 @@ bool DeclaresNames(const Stmt& block) {
   return false;
 }
 
+Stmt Tile(TileOp op, absl::string_view tiles, absl::string_view source, std::vector<Expr> indices) {
+  StmtNode node{.kind = StmtKind::kTile, .tile_op = op};
+  node.name = std::string(tiles);
+  node.source = std::string(source);
+  node.indices = std::move(indices);
+  return Stmt(std::move(node));
+}
+
 bool EqualAll(const std::vector<Expr>& a, const std::vector<Expr>& b) {
   if (a.size() != b.size()) return false;
   for (size_t i = 0; i < a.size(); ++i) {
@@ -92,6 +100,32 @@ Stmt Prefetch(absl::string_view buffer, std::vector<Expr> indices, Expr ahead) {
   return Stmt(std::move(node));
 }
 
+Stmt TileZero(absl::string_view tiles, int64_t number) {
+  return Tile(TileOp::kZero, tiles, "", {Int(number)});
+}
+
+Stmt TileLoad(absl::string_view tiles, int64_t number, absl::string_view memory, Expr at,
+              Expr row_stride) {
+  return Tile(TileOp::kLoad, tiles, memory, {Int(number), std::move(at), std::move(row_stride)});
+}
+
+Stmt TileStore(absl::string_view tiles, int64_t number, absl::string_view memory, Expr at,
+               Expr row_stride) {
+  return Tile(TileOp::kStore, tiles, memory, {Int(number), std::move(at), std::move(row_stride)});
+}
+
+Stmt TileMultiply(absl::string_view intrinsic, absl::string_view tiles, int64_t number,
+                  absl::string_view left, int64_t left_number, absl::string_view right,
+                  int64_t right_number) {
+  StmtNode node{.kind = StmtKind::kTile, .tile_op = TileOp::kMultiply};
+  node.name = std::string(tiles);
+  node.source = std::string(left);
+  node.right = std::string(right);
+  node.intrinsic = std::string(intrinsic);
+  node.indices = {Int(number), Int(left_number), Int(right_number)};
+  return Stmt(std::move(node));
+}
+
 const Buffer* Program::FindBuffer(absl::string_view name) const {
   for (const Buffer& buffer : buffers) {
     if (buffer.name == name) return &buffer;
@@ -153,7 +187,8 @@ bool Equal(const Stmt& a, const Stmt& b) {
   if (!a || !b) return !a && !b;
   if (&*a == &*b) return true;
   if (a->kind != b->kind || a->loop_kind != b->loop_kind || a->straight_line != b->straight_line ||
-      a->name != b->name || a->intrinsic != b->intrinsic || a->body.size() != b->body.size() ||
+      a->tile_op != b->tile_op || a->name != b->name || a->source != b->source ||
+      a->right != b->right || a->intrinsic != b->intrinsic || a->body.size() != b->body.size() ||
       !EqualAll(a->indices, b->indices) || !EqualBuffers(a->buffer, b->buffer)) {
     return false;
   }
@@ -162,6 +197,20 @@ bool Equal(const Stmt& a, const Stmt& b) {
     if (!Equal(a->body[i], b->body[i])) return false;
   }
   return true;
+}
+
+absl::string_view TileOpName(TileOp op) {
+  switch (op) {
+    case TileOp::kZero:
+      return "tile_zero";
+    case TileOp::kLoad:
+      return "tile_load";
+    case TileOp::kStore:
+      return "tile_store";
+    case TileOp::kMultiply:
+      return "tile_multiply";
+  }
+  return "";
 }
 
 absl::string_view ScopeName(Scope scope) {

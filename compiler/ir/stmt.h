@@ -11,6 +11,9 @@
 //  its
 //    body needs only the kernel's arguments and its own variable. Buffers allocated inside it are
 //    one a worker; those allocated outside are shared.
+//  * A buffer of scope `tile` has tiles of a matrix unit: [tiles, 16, 64 bytes of elements]. Tile
+//    statements name one by a constant number; rows in memory lie `row_stride` elements apart, row
+//    0 at element `at` of the buffer.
 //  * After lowering every buffer access has one index (flat, in elements); a vector access has a
 //    ramp of stride 1, or any vector index for gather and scatter.
 #pragma once
@@ -29,8 +32,8 @@ enum class Scope : uint8_t {
   kArgument,  // given by the caller; see BufferRole
   kScratch,   // memory from the kernel's scratch argument
   kRegister,  // vector registers: indexed by constants only, never addressable
-  // Declared for matrix units and GPUs; no generator in this tree accepts them yet.
-  kTile,
+  kTile,      // tile registers of a matrix unit: after lowering, in tile statements only
+  // Declared for GPUs; no generator in this tree accepts them yet.
   kFragment,
   kShared,
 };
@@ -60,8 +63,16 @@ struct Param {
   friend bool operator==(const Param&, const Param&) = default;
 };
 
-enum class StmtKind : uint8_t { kFor, kStore, kLet, kIf, kBlock, kAllocate, kPrefetch };
+enum class StmtKind : uint8_t { kFor, kStore, kLet, kIf, kBlock, kAllocate, kPrefetch, kTile };
 enum class LoopKind : uint8_t { kSerial, kParallel, kVector, kUnroll };
+
+// What a tile statement does, and what its `indices` are.
+enum class TileOp : uint8_t {
+  kZero,      // tile `name`: {number}
+  kLoad,      // tile `name` from memory `source`: {number, at, row stride}
+  kStore,     // tile `name` to memory `source`: {number, at, row stride}
+  kMultiply,  // tile `name` += intrinsic(tile `source`, tile `right`): {number, left's, right's}
+};
 
 class Stmt;
 
@@ -69,13 +80,16 @@ struct StmtNode {
   StmtKind kind;
   LoopKind loop_kind{};        // kFor
   bool straight_line = false;  // kFor: the body is a micro-kernel block, kept as one basic block
+  TileOp tile_op{};            // kTile; see there for `name`, `source`, `right` and `indices`
   std::string name;            // kFor: variable; kStore, kPrefetch: buffer; kLet: name
-  std::string intrinsic;       // kFor: the tensor intrinsic that computes all of it; "": none
-  Expr extent;                 // kFor: the variable runs over [0, extent)
-  Expr value;                  // kStore, kLet; kIf: condition; kPrefetch: elements further on
-  std::vector<Expr> indices;   // kStore, kPrefetch
-  std::vector<Stmt> body;      // kBlock: all; kFor: one; kIf: then, and else if there is one
-  Buffer buffer;               // kAllocate
+  std::string source;
+  std::string right;
+  std::string intrinsic;      // kTile: that multiplies; kFor: the one that computes all of it
+  Expr extent;                // kFor: the variable runs over [0, extent)
+  Expr value;                 // kStore, kLet; kIf: condition; kPrefetch: elements further on
+  std::vector<Expr> indices;  // kStore, kPrefetch
+  std::vector<Stmt> body;     // kBlock: all; kFor: one; kIf: then, and else if there is one
+  Buffer buffer;              // kAllocate
 };
 
 class Stmt {
@@ -100,6 +114,15 @@ Stmt Allocate(Buffer buffer);
 // Of the element that lies `ahead` elements further on in the buffer's memory; it need not exist.
 Stmt Prefetch(absl::string_view buffer, std::vector<Expr> indices, Expr ahead = {});
 
+Stmt TileZero(absl::string_view tiles, int64_t number);
+Stmt TileLoad(absl::string_view tiles, int64_t number, absl::string_view memory, Expr at,
+              Expr row_stride);
+Stmt TileStore(absl::string_view tiles, int64_t number, absl::string_view memory, Expr at,
+               Expr row_stride);
+Stmt TileMultiply(absl::string_view intrinsic, absl::string_view tiles, int64_t number,
+                  absl::string_view left, int64_t left_number, absl::string_view right,
+                  int64_t right_number);
+
 // One kernel: its arguments and its one or two functions.
 struct Program {
   std::vector<Param> params;
@@ -121,6 +144,8 @@ Stmt Rewrite(const Stmt& s, const std::function<Stmt(const Stmt&)>& on_stmt,
 Stmt Substitute(const Stmt& s, const std::map<std::string, Expr>& values);
 bool Equal(const Stmt& a, const Stmt& b);
 
+// The word a tile statement begins with: "tile_zero".
+absl::string_view TileOpName(TileOp op);
 absl::string_view ScopeName(Scope scope);
 absl::string_view RoleName(BufferRole role);
 absl::string_view LoopKindName(LoopKind kind);

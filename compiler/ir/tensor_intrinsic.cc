@@ -62,10 +62,101 @@ stage s f32 [l:lanes] sum [j:2] = f32(a[l,j])*f32(b[l,j])
 stage c f32 [l:lanes] = c0[l]+s[l]
 )";
 
+// Matrix units: c[m,n] = c0[m,n] + sum over k, j < group of a[m, k*group + j] * b[k,n,j].
+constexpr char kTilesOfBf16[] = R"(workload/1
+input c0 f32 [16,16]
+input a bf16 [16,32]
+input b bf16 [16,16,2]
+output c f32 [16,16]
+stage s f32 [m:16,n:16] sum [k:16,j:2] = f32(a[m,k*2+j])*f32(b[k,n,j])
+stage c f32 [m:16,n:16] = c0[m,n]+s[m,n]
+)";
+
+constexpr char kTilesOfI8[] = R"(workload/1
+input c0 i32 [16,16]
+input a i8 [16,64]
+input b i8 [16,16,4]
+output c i32 [16,16]
+stage s i32 [m:16,n:16] sum [k:16,j:4] = i32(a[m,k*4+j])*i32(b[k,n,j])
+stage c i32 [m:16,n:16] = c0[m,n]+s[m,n]
+)";
+
+constexpr char kTilesOfI8AndU8[] = R"(workload/1
+input c0 i32 [16,16]
+input a i8 [16,64]
+input b u8 [16,16,4]
+output c i32 [16,16]
+stage s i32 [m:16,n:16] sum [k:16,j:4] = i32(a[m,k*4+j])*i32(b[k,n,j])
+stage c i32 [m:16,n:16] = c0[m,n]+s[m,n]
+)";
+
+constexpr char kTilesOfU8AndI8[] = R"(workload/1
+input c0 i32 [16,16]
+input a u8 [16,64]
+input b i8 [16,16,4]
+output c i32 [16,16]
+stage s i32 [m:16,n:16] sum [k:16,j:4] = i32(a[m,k*4+j])*i32(b[k,n,j])
+stage c i32 [m:16,n:16] = c0[m,n]+s[m,n]
+)";
+
+constexpr char kTilesOfU8[] = R"(workload/1
+input c0 i32 [16,16]
+input a u8 [16,64]
+input b u8 [16,16,4]
+output c i32 [16,16]
+stage s i32 [m:16,n:16] sum [k:16,j:4] = i32(a[m,k*4+j])*i32(b[k,n,j])
+stage c i32 [m:16,n:16] = c0[m,n]+s[m,n]
+)";
+
 constexpr TensorIntrinsic kIntrinsics[] = {
     // A pair of products wraps only for (-32768, -32768) twice, as the sum itself would.
     {"pmaddwd", "x86_64", "", DType::kI16, DType::kI16, DType::kI32, 2, {}, kPairsOfI16},
     {"sdot", "aarch64", "dotprod", DType::kI8, DType::kI8, DType::kI32, 4, {}, kQuadsOfI8},
+    {.name = "tdpbf16ps",
+     .arch = "x86_64",
+     .features = "amx-bf16,amx-tile",
+     .left = DType::kBF16,
+     .right = DType::kBF16,
+     .result = DType::kF32,
+     .group = 2,
+     .tile = {16, 16, 32},
+     .workload = kTilesOfBf16},
+    {.name = "tdpbssd",
+     .arch = "x86_64",
+     .features = "amx-int8,amx-tile",
+     .left = DType::kI8,
+     .right = DType::kI8,
+     .result = DType::kI32,
+     .group = 4,
+     .tile = {16, 16, 64},
+     .workload = kTilesOfI8},
+    {.name = "tdpbsud",
+     .arch = "x86_64",
+     .features = "amx-int8,amx-tile",
+     .left = DType::kI8,
+     .right = DType::kU8,
+     .result = DType::kI32,
+     .group = 4,
+     .tile = {16, 16, 64},
+     .workload = kTilesOfI8AndU8},
+    {.name = "tdpbusd",
+     .arch = "x86_64",
+     .features = "amx-int8,amx-tile",
+     .left = DType::kU8,
+     .right = DType::kI8,
+     .result = DType::kI32,
+     .group = 4,
+     .tile = {16, 16, 64},
+     .workload = kTilesOfU8AndI8},
+    {.name = "tdpbuud",
+     .arch = "x86_64",
+     .features = "amx-int8,amx-tile",
+     .left = DType::kU8,
+     .right = DType::kU8,
+     .result = DType::kI32,
+     .group = 4,
+     .tile = {16, 16, 64},
+     .workload = kTilesOfU8},
     {"udot", "aarch64", "dotprod", DType::kU8, DType::kU8, DType::kU32, 4, {}, kQuadsOfU8},
     {.name = "vdpbf16ps",
      .arch = "x86_64",

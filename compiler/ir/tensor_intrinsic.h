@@ -33,6 +33,7 @@ struct TensorIntrinsic {
   DType result;          // of the sums
   int group;             // products summed into one element of the result at a time
   IntrinsicTile tile;
+  // Matrix units: the second operand has `group` neighbours in depth side by side.
   // Dot instructions: c[l] = s[l] + sum over j < group of a[l,j] * b[l,j], for l < lanes.
   const char* workload;
 

@@ -6,9 +6,15 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "compiler/ir/tensor_intrinsic.h"
 
 namespace hone {
 namespace {
+
+// Of a matrix unit.
+constexpr int64_t kTilesMax = 8;
+constexpr int64_t kTileRows = 16;
+constexpr int64_t kTileRowBytes = 64;
 
 class Verifier {
  public:
@@ -84,6 +90,8 @@ class Verifier {
           return Bad("register buffer '", s->name, "' is prefetched");
         }
         return CheckAccess(s->name, s->indices);
+      case StmtKind::kTile:
+        return CheckTile(s);
     }
     return absl::OkStatus();
   }
@@ -123,7 +131,8 @@ class Verifier {
     variables_.clear();
     for (const Param& param : program_.params) variables_[param.name] = Type{DType::kI64, 1};
     for (auto it = buffers_.begin(); it != buffers_.end();) {
-      it = it->second.scope == Scope::kRegister ? buffers_.erase(it) : std::next(it);
+      const bool is_own = it->second.scope == Scope::kRegister || it->second.scope == Scope::kTile;
+      it = is_own ? buffers_.erase(it) : std::next(it);
     }
   }
 
@@ -139,6 +148,68 @@ class Verifier {
       }
     }
     buffers_[buffer.name] = buffer;
+    if (buffer.scope != Scope::kTile || stage_ != ProgramStage::kLowered) return absl::OkStatus();
+    int64_t tiles = 0;
+    for (const auto& [name, other] : buffers_) {
+      if (other.scope != Scope::kTile) continue;
+      const bool is_tiles = other.shape.size() == 3 && other.shape[0].IsInt() &&
+                            other.shape[1].IsInt(kTileRows) &&
+                            other.shape[2].IsInt(kTileRowBytes / DTypeBytes(other.dtype));
+      if (!is_tiles) {
+        return Bad("tile buffer '", name, "' is not some tiles of ", kTileRows, " rows of ",
+                   kTileRowBytes, " bytes");
+      }
+      tiles += other.shape[0]->int_value;
+    }
+    if (tiles <= kTilesMax) return absl::OkStatus();
+    return Bad("with '", buffer.name, "' there are ", tiles, " tiles at once; a matrix unit has ",
+               kTilesMax);
+  }
+
+  // A tile that a statement names.
+  Status CheckTileNumber(const std::string& name, const Expr& number, DType dtype) {
+    const auto found = buffers_.find(name);
+    if (found == buffers_.end() || found->second.scope != Scope::kTile) {
+      return Bad("there is no tile buffer '", name, "' here");
+    }
+    const Buffer& buffer = found->second;
+    if (buffer.dtype != dtype) {
+      return Bad("tile buffer '", name, "' has tiles of ", DTypeName(buffer.dtype), ", not ",
+                 DTypeName(dtype));
+    }
+    if (number.IsInt() && number->int_value >= 0 &&
+        number->int_value < buffer.shape[0]->int_value) {
+      return absl::OkStatus();
+    }
+    return Bad("a tile of '", name, "' is not named by a constant below ",
+               buffer.shape[0]->int_value);
+  }
+
+  Status CheckTile(const Stmt& s) {
+    if (stage_ != ProgramStage::kLowered) return Bad("a tile statement before lowering");
+    const auto tiles = buffers_.find(s->name);
+    const DType dtype = tiles == buffers_.end() ? DType::kF32 : tiles->second.dtype;
+    HONE_RETURN_IF_ERROR(CheckTileNumber(s->name, s->indices[0], dtype));
+    if (s->tile_op == TileOp::kZero) return absl::OkStatus();
+    if (s->tile_op == TileOp::kMultiply) {
+      HONE_ASSIGN_OR_RETURN(const TensorIntrinsic* intrinsic, TensorIntrinsicOrError(s->intrinsic));
+      if (intrinsic->IsDot()) return Bad("intrinsic ", s->intrinsic, " does not multiply tiles");
+      HONE_RETURN_IF_ERROR(CheckTileNumber(s->name, s->indices[0], intrinsic->result));
+      HONE_RETURN_IF_ERROR(CheckTileNumber(s->source, s->indices[1], intrinsic->left));
+      return CheckTileNumber(s->right, s->indices[2], intrinsic->right);
+    }
+    HONE_RETURN_IF_ERROR(CheckAccess(s->source, {s->indices[1]}));
+    HONE_RETURN_IF_ERROR(CheckExpr(s->indices[2]));
+    const Buffer& memory = buffers_[s->source];
+    if (memory.scope == Scope::kRegister || memory.scope == Scope::kTile || memory.dtype != dtype ||
+        s->indices[2].type() != Type{DType::kI64, 1} || s->indices[1].type().lanes != 1) {
+      return Bad("'", s->source, "' is not memory of ", DTypeName(dtype), " to move a tile of '",
+                 s->name, "' from or to");
+    }
+    if (s->tile_op == TileOp::kStore &&
+        (memory.role == BufferRole::kInput || memory.role == BufferRole::kConstant)) {
+      return Bad("'", s->source, "' is read-only and is stored to");
+    }
     return absl::OkStatus();
   }
 
@@ -170,6 +241,9 @@ class Verifier {
     for (const Expr& index : indices) {
       HONE_RETURN_IF_ERROR(CheckExpr(index));
       if (index.type().dtype != DType::kI64) return Bad("an index of '", name, "' is not an i64");
+    }
+    if (stage_ == ProgramStage::kLowered && buffer.scope == Scope::kTile) {
+      return Bad("tile buffer '", name, "' is accessed element by element");
     }
     if (stage_ == ProgramStage::kLowered && buffer.scope == Scope::kRegister) {
       const Expr& index = indices[0];

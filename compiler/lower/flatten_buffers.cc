@@ -80,6 +80,7 @@ class Flattener {
         node.buffer.shape = {Size(node.buffer.name)};
         break;
       case StmtKind::kBlock:
+      case StmtKind::kTile:
         break;
     }
     for (Stmt& child : node.body) child = Flatten(child);

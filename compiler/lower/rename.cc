@@ -28,6 +28,10 @@ Stmt RenameAll(const Stmt& s, const std::map<std::string, Expr>& vars,
           renamed.name = found->second->name;
         } else if (node.kind() == StmtKind::kStore || node.kind() == StmtKind::kPrefetch) {
           renamed.name = rename_buffer(node->name);
+        } else if (node.kind() == StmtKind::kTile) {
+          renamed.name = rename_buffer(node->name);
+          renamed.source = rename_buffer(node->source);
+          renamed.right = rename_buffer(node->right);
         } else if (node.kind() == StmtKind::kAllocate) {
           renamed.buffer.name = rename_buffer(node->buffer.name);
         } else {

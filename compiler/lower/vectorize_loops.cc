@@ -156,6 +156,7 @@ class Vectorizer {
         return absl::InvalidArgumentError(
             absl::StrCat("a buffer is allocated inside the vector loop '", var_, "'"));
       case StmtKind::kPrefetch:
+      case StmtKind::kTile:
         return s;
     }
     return s;

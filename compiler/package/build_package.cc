@@ -1,8 +1,10 @@
 #include "compiler/package/build_package.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "compiler/package/memory_plan.h"
@@ -25,6 +27,7 @@ class PackageBuilder {
 
  private:
   StatusOr<hone_model_tensor> DescribeTensor(int tensor);
+  std::vector<std::string> FeaturesUsed(const Target& target) const;
   Status AddKernel(int kernel);
   Status AddCall(const PlanCall& call);
   StatusOr<hone_model_operand> OperandOf(int tensor);
@@ -72,6 +75,19 @@ StatusOr<hone_model_tensor> PackageBuilder::DescribeTensor(int tensor) {
   }
   to.bytes = static_cast<uint64_t>(from.Bytes());
   return to;
+}
+
+// Those of the target, without a matrix unit's where no kernel has use for one: asking the system
+// for its registers is no small thing.
+std::vector<std::string> PackageBuilder::FeaturesUsed(const Target& target) const {
+  std::vector<std::string> features = target.features;
+  const bool uses_tiles =
+      std::any_of(artifacts_.begin(), artifacts_.end(),
+                  [](const pb::Artifact& artifact) { return artifact.manifest().needs_tiles(); });
+  if (!uses_tiles) {
+    std::erase_if(features, [](const std::string& f) { return absl::StartsWith(f, "amx-"); });
+  }
+  return features;
 }
 
 Status PackageBuilder::AddKernel(int kernel) {
@@ -236,7 +252,7 @@ std::string PackageBuilder::Finish(const Target& target) {
   hone_model_header header = {};
   header.name = writer_.AddString(plan_.name);
   header.target = writer_.AddString(target.ToString());
-  header.cpu_features = writer_.AddString(absl::StrJoin(target.features, ","));
+  header.cpu_features = writer_.AddString(absl::StrJoin(FeaturesUsed(target), ","));
   header.arena_bytes = static_cast<uint64_t>(memory_.arena_bytes);
   header.thread_count = static_cast<uint32_t>(target.threads);
   return writer_.Finish(header);

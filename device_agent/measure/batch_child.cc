@@ -49,7 +49,8 @@ void NoteFault(int, siginfo_t* info, void*) {
 
 void InstallFaultHandler(WatchPage& page) {
   fault_page = &page;
-  static char handler_stack[16384];  // the kernel may have used up the normal one
+  // The kernel may have used up the normal one. With tile registers a frame takes 11 KiB.
+  static char handler_stack[32768];
   stack_t stack = {};
   stack.ss_sp = handler_stack;
   stack.ss_size = sizeof(handler_stack);
@@ -77,6 +78,14 @@ void LimitChild(const pb::Batch& batch, int threads) {
   Limit(RLIMIT_CPU, static_cast<rlim_t>(threads * (120 + 50 * timeout_s)));
 }
 
+bool NeedsTiles(const pb::Batch& batch) {
+  const auto needs = [](const pb::Candidate& candidate) {
+    return candidate.artifact().manifest().needs_tiles();
+  };
+  return needs(batch.reference()) ||
+         std::any_of(batch.candidates().begin(), batch.candidates().end(), needs);
+}
+
 [[noreturn]] void RunChild(const pb::Batch& batch, const std::vector<int>& indices,
                            const BatchChildOptions& options, int socket, pid_t zygote,
                            WatchPage& page) {
@@ -90,6 +99,8 @@ void LimitChild(const pb::Batch& batch, int threads) {
   LimitChild(batch, threads);
   hone_pool* pool = hone_pool_create(threads, nullptr);
   if (pool == nullptr) _exit(kExitNoMachinery);
+  // Where there are no tiles, loading the candidates that need them says so.
+  if (NeedsTiles(batch)) hone_pool_use_tiles(pool, nullptr);
   if (threads == 1) options.core->Enter();
   const std::vector<int> cpus = AllowedCpus();
   if (threads > 1) SpreadThreads();

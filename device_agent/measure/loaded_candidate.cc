@@ -7,6 +7,7 @@
 #include "device_agent/measure/cache_flush.h"
 #include "runtime/dtype.h"
 #include "runtime/error.h"
+#include "runtime/tile_state.h"
 
 namespace hone {
 namespace {
@@ -79,6 +80,8 @@ LoadedCandidate::~LoadedCandidate() { hone_elf_unload(elf_); }
 Status LoadedCandidate::LoadCode() {
   const std::string& code = candidate_.artifact().code();
   hone_error error = {};
+  if (candidate_.artifact().manifest().needs_tiles() && hone_tiles_permit(&error) != HONE_OK)
+    return absl::InvalidArgumentError(error.message);
   elf_ = hone_elf_load(code.data(), code.size(), &error);
   if (elf_ == nullptr) {
     return error.code == HONE_ERROR_NO_MEMORY ? absl::ResourceExhaustedError(error.message)

@@ -40,6 +40,56 @@ int Count(const std::string& text, const std::string& pattern) {
       std::distance(std::sregex_iterator(text.begin(), text.end(), regex), std::sregex_iterator()));
 }
 
+// LLVM reloads spilled tiles without their stride, so tiles must never be its values: each
+// instruction names the register that the program does, and none is on the stack.
+TEST(TilePitfalls, TilesStayInTheRegistersThatTheProgramNames) {
+  const Program program = Parsed(R"(program/1
+param rows 1..64
+input a bf16 [1024,64]
+prepared b bf16 [4096]
+output y f32 [1024,32]
+run {
+  for m in rows {
+    allocate c.t tile f32 [4,16,16]
+    tile_zero c.t[0]
+    tile_zero c.t[1]
+    tile_zero c.t[2]
+    tile_zero c.t[3]
+    for k in 2 {
+      allocate a.t tile bf16 [2,16,32]
+      allocate b.t tile bf16 [2,16,32]
+      tile_load a.t[0] = a[m*2048+k*32] stride 64
+      tile_load b.t[0] = b[k*1024] stride 32
+      tile_multiply c.t[0] += tdpbf16ps(a.t[0],b.t[0])
+      tile_load b.t[1] = b[k*1024+512] stride 32
+      tile_multiply c.t[1] += tdpbf16ps(a.t[0],b.t[1])
+      tile_load a.t[1] = a[m*2048+k*32+1024] stride 64
+      tile_multiply c.t[2] += tdpbf16ps(a.t[1],b.t[0])
+      tile_multiply c.t[3] += tdpbf16ps(a.t[1],b.t[1])
+    }
+    tile_store y[m*1024] stride 32 = c.t[0]
+    tile_store y[m*1024+16] stride 32 = c.t[1]
+    tile_store y[m*1024+512] stride 32 = c.t[2]
+    tile_store y[m*1024+528] stride 32 = c.t[3]
+  }
+}
+)");
+  const Target target = TargetOf("x86_64", "amx-bf16,amx-tile,avx,avx2,avx512f,f16c,fma");
+  const auto ir = GenerateLlvmIr(program, target);
+  ASSERT_TRUE(ir.ok()) << ir.status();
+  const std::string text = AssemblyOf(program, target);
+  EXPECT_EQ(Count(text, "tilezero"), 4);
+  EXPECT_EQ(Count(text, "tileloadd"), 4);
+  EXPECT_EQ(Count(text, "tdpbf16ps"), 4);
+  EXPECT_EQ(Count(text, "tilestored"), 4);
+  EXPECT_EQ(Count(text, "tdpbf16ps\\s+%tmm7, %tmm5, %tmm3"), 1) << text;
+  EXPECT_EQ(Count(text, "tmm.*\\(%rsp|\\(%rsp.*tmm|tilerelease|ldtilecfg"), 0) << text;
+  const auto artifact = GenerateCode(program, target);
+  ASSERT_TRUE(artifact.ok()) << artifact.status();
+  EXPECT_TRUE(artifact->manifest().needs_tiles());
+  EXPECT_EQ(artifact->spill_count(), 0);
+}
+
 // Two taps of a convolution row in one block: tap 1 reads for column w what tap 0 reads for w + 1.
 Program TwoTaps() {
   std::string body;

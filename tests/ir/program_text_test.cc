@@ -51,6 +51,81 @@ TEST(ProgramText, PrintsWhatItParsed) {
       << Verify(*program, ProgramStage::kLowered);
 }
 
+// A block of 16 x 16 sums over 64 products, two tiles of each operand.
+constexpr char kTiles[] = R"(program/1
+input a bf16 [1024]
+prepared b bf16 [1024]
+output y f32 [256]
+run {
+  allocate c.t tile f32 [1,16,16]
+  allocate a.t tile bf16 [1,16,32]
+  allocate b.t tile bf16 [2,16,32]
+  tile_zero c.t[0]
+  for k in 2 {
+    tile_load a.t[0] = a[k*32] stride 64
+    tile_load b.t[1] = b[k*512] stride 32
+    tile_multiply c.t[0] += tdpbf16ps(a.t[0],b.t[1])
+  }
+  tile_store y[0] stride 16 = c.t[0]
+}
+)";
+
+TEST(ProgramText, TileStatementsPrintWhatTheyParsed) {
+  const auto program = ParseProgram(kTiles);
+  ASSERT_TRUE(program.ok()) << program.status();
+  EXPECT_EQ(ToString(*program), kTiles);
+  EXPECT_TRUE(Verify(*program, ProgramStage::kLowered).ok())
+      << Verify(*program, ProgramStage::kLowered);
+}
+
+TEST(Evaluate, MultipliesTiles) {
+  const auto program = ParseProgram(kTiles);
+  ASSERT_TRUE(program.ok()) << program.status();
+  std::map<std::string, Tensor> buffers;
+  buffers["a"] = Tensor::Zeros(DType::kBF16, {1024});
+  buffers["b"] = Tensor::Zeros(DType::kBF16, {1024});
+  buffers["y"] = Tensor::Zeros(DType::kF32, {256});
+  for (int m = 0; m < 16; ++m) {
+    for (int k = 0; k < 64; ++k) buffers["a"].Set(m * 64 + k, (m * 7 + k * 3) % 11 - 5);
+  }
+  for (int k = 0; k < 64; ++k) {
+    for (int n = 0; n < 16; ++n) buffers["b"].Set((k / 2 * 16 + n) * 2 + k % 2, (k + n) % 5 - 2);
+  }
+  const Status ran = Evaluate(*program, {}, buffers);
+  ASSERT_TRUE(ran.ok()) << ran;
+  for (int m = 0; m < 16; ++m) {
+    for (int n = 0; n < 16; ++n) {
+      int sum = 0;
+      for (int k = 0; k < 64; ++k) sum += ((m * 7 + k * 3) % 11 - 5) * ((k + n) % 5 - 2);
+      EXPECT_EQ(buffers["y"].Get(m * 16 + n), sum) << m << "," << n;
+    }
+  }
+}
+
+std::string TileRefusal(const std::string& from, const std::string& to) {
+  std::string text = kTiles;
+  text.replace(text.find(from), from.size(), to);
+  const auto program = ParseProgram(text);
+  if (!program.ok()) return std::string(program.status().message());
+  return std::string(Verify(*program, ProgramStage::kLowered).message());
+}
+
+TEST(Verify, TilesAreNamedByNumbersOfARegisterOfTheirType) {
+  EXPECT_THAT(TileRefusal("tile f32 [1,", "tile f32 [6,"),
+              HasSubstr("there are 9 tiles at once; a matrix unit has 8"));
+  EXPECT_THAT(TileRefusal("tile f32 [1,16,16]", "tile f32 [1,16,32]"),
+              HasSubstr("16 rows of 64 bytes"));
+  EXPECT_THAT(TileRefusal("tile_zero c.t[0]", "tile_zero c.t[1]"),
+              HasSubstr("not named by a constant below 1"));
+  EXPECT_THAT(TileRefusal("(a.t[0],b.t[1])", "(c.t[0],b.t[1])"),
+              HasSubstr("has tiles of f32, not bf16"));
+  EXPECT_THAT(TileRefusal("+= tdpbf16ps", "+= vdpbf16ps"), HasSubstr("does not multiply tiles"));
+  EXPECT_THAT(TileRefusal("tile_store y[0] stride 16 = c.t[0]", "y[0] = c.t[0]"),
+              HasSubstr("element by element"));
+  EXPECT_THAT(TileRefusal("b.t[1] = b[k*512]", "b.t[1] = y[k*512]"),
+              HasSubstr("is not memory of bf16"));
+}
+
 TEST(ProgramText, NamesLineAndColumnOfAnError) {
   const auto program = ParseProgram("program/1\noutput y f32 [1]\nrun {\n  y[0] = z\n}\n");
   EXPECT_THAT(std::string(program.status().message()), HasSubstr("program:4:"));

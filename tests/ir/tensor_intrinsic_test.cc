@@ -49,7 +49,8 @@ TEST(TensorIntrinsicTest, SaysWhatATargetLacks) {
 
 TEST(TensorIntrinsicTest, RefusesANameItDoesNotHave) {
   EXPECT_EQ(TensorIntrinsicOrError("vpmadd").status().message(),
-            "there is no intrinsic 'vpmadd'; there are pmaddwd, sdot, udot, vdpbf16ps, vpdpbusd, "
+            "there is no intrinsic 'vpmadd'; there are pmaddwd, sdot, tdpbf16ps, "
+            "tdpbssd, tdpbsud, tdpbusd, tdpbuud, udot, vdpbf16ps, vpdpbusd, "
             "vpdpwssd");
 }
 

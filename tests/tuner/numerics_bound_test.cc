@@ -69,14 +69,10 @@ std::vector<pb::Measurement> Measure(const pb::Batch& batch) {
   return measurements;
 }
 
-// What the worker says of Winograd's F(tile x tile, 3 x 3), or of the direct way for 0.
-pb::Measurement MeasureTile(int tile, Numerics numerics) {
+// What the worker says of the convolution by these steps.
+pb::Measurement MeasureSteps(absl::string_view steps, Numerics numerics) {
   const Workload workload = *Workload::Parse(kConvolution);
-  Schedule schedule;
-  if (tile > 0) {
-    schedule = *Schedule::Parse(
-        absl::StrCat("schedule/1\nwinograd c h ", tile, "\nwinograd c.m w ", tile, "\n"));
-  }
+  const Schedule schedule = *Schedule::Parse(absl::StrCat("schedule/1\n", steps));
   const StatusOr<pb::Artifact> artifact = Compile(workload, schedule, Avx2Target());
   EXPECT_TRUE(artifact.ok()) << artifact.status();
   pb::Batch batch = BatchOf(workload, LayoutsOf(workload, {"", "", ""}), numerics, 11);
@@ -84,6 +80,13 @@ pb::Measurement MeasureTile(int tile, Numerics numerics) {
   const pb::Measurement measurement = Measure(batch)[0];
   EXPECT_GT(measurement.error_ratio(), 0);
   return measurement;
+}
+
+// Winograd's F(tile x tile, 3 x 3), or the direct way for 0.
+pb::Measurement MeasureTile(int tile, Numerics numerics) {
+  if (tile == 0) return MeasureSteps("", numerics);
+  return MeasureSteps(absl::StrCat("winograd c h ", tile, "\nwinograd c.m w ", tile, "\n"),
+                      numerics);
 }
 
 TEST(NumericsBoundTest, TheDirectWayIsGoodEnoughForEveryClass) {
@@ -107,6 +110,39 @@ TEST(NumericsBoundTest, LargeTilesAreRefusedInClassFp32HoweverFast) {
   const pb::Measurement allowed = MeasureTile(4, Numerics::kFast);
   EXPECT_EQ(allowed.failure(), pb::OK) << allowed.message();
   EXPECT_LT(allowed.error_ratio(), 64);
+}
+
+TEST(NumericsBoundTest, SplitProductsAreAsExactAsTheirTermsSay) {
+  const auto split = [](int terms, Numerics numerics) {
+    return MeasureSteps(absl::StrCat("split c ", terms, "\nprepare w@c\n"), numerics);
+  };
+  const pb::Measurement six = split(6, Numerics::kFp32);
+  EXPECT_EQ(six.failure(), pb::OK) << six.message();
+  EXPECT_LT(six.error_ratio(), 2);
+
+  EXPECT_EQ(split(3, Numerics::kFp32).failure(), pb::INCORRECT);
+  const pb::Measurement three = split(3, Numerics::kFast);
+  EXPECT_EQ(three.failure(), pb::OK) << three.message();
+
+  EXPECT_EQ(split(1, Numerics::kFast).failure(), pb::INCORRECT);
+  const pb::Measurement one = split(1, Numerics::kBf16);
+  EXPECT_EQ(one.failure(), pb::OK) << one.message();
+  EXPECT_GT(one.rms_error(), 5e-4);
+}
+
+TEST(NumericsBoundTest, ClassBf16RefusesWhatRoundsMoreThanBf16) {
+  const Workload workload = *Workload::Parse(kConvolution);
+  // Once more rounded than the class allows: what is summed is bf16 too.
+  std::string rounded = kConvolution;
+  const size_t at = rounded.find("max(c[n,o,h,w]");
+  rounded.replace(at, 14, "max(f32(bf16(c[n,o,h,w]*0x1.04p+0))");
+  const StatusOr<pb::Artifact> artifact =
+      Compile(*Workload::Parse(rounded), Schedule(), Avx2Target());
+  ASSERT_TRUE(artifact.ok()) << artifact.status();
+  pb::Batch batch = BatchOf(workload, LayoutsOf(workload, {"", "", ""}), Numerics::kBf16, 11);
+  *batch.add_candidates()->mutable_artifact() = *artifact;
+  const pb::Measurement measurement = Measure(batch)[0];
+  EXPECT_EQ(measurement.failure(), pb::INCORRECT);
 }
 
 struct Case {
