@@ -16,6 +16,8 @@ namespace {
 
 // What one prefetch brings.
 constexpr int64_t kCacheLineBytes = 64;
+// Rows and columns of a matrix unit's tile of sums.
+constexpr int64_t kTilePoints = 16;
 
 // [base, base + extent)
 struct Span {
@@ -332,7 +334,40 @@ class LoopBuilder {
     for (size_t d = 0; d < rank; ++d) {
       if (!region[d].base) region[d] = {Int(0), stage.stage.dims[d].extent};
     }
+    if (!stage.tile_intrinsic.empty()) HONE_RETURN_IF_ERROR(RoundUpToTiles(stage, &region));
     return region;
+  }
+
+  // Whether the stage's dim `d` counts rows or columns of tiles.
+  static bool IsTiled(const StageNest& stage, size_t d) {
+    const std::string& dim = stage.stage.dims[d].name;
+    return dim == stage.order.back() || dim == stage.order[stage.order.size() - 2];
+  }
+
+  // A matrix unit computes whole tiles: the points beyond what is read are zeros or never used. Its
+  // operands have room for them up to the next whole tile of the dim.
+  Status RoundUpToTiles(const StageNest& stage, std::vector<Span>* region) const {
+    for (size_t d = 0; d < region->size(); ++d) {
+      Span& span = (*region)[d];
+      const Expr& extent = stage.stage.dims[d].extent;
+      if (!IsTiled(stage, d)) continue;
+      if (!span.extent.IsInt() || !extent.IsInt()) {
+        return Illegal(stage, absl::StrCat("its tiles of '", stage.stage.dims[d].name,
+                                           "' have no fixed size"));
+      }
+      span.extent = Int(TileReach(span.extent->int_value));
+      const std::optional<Interval> base = Bounds(span.base, ranges_);
+      if (base && base->max + span.extent->int_value <= TileReach(extent->int_value)) continue;
+      return Illegal(stage, absl::StrCat("its tiles of '", stage.stage.dims[d].name,
+                                         "' reach beyond the last whole one; make them multiples "
+                                         "of ",
+                                         kTilePoints, " or equal"));
+    }
+    return absl::OkStatus();
+  }
+
+  static int64_t TileReach(int64_t points) {
+    return (points + kTilePoints - 1) / kTilePoints * kTilePoints;
   }
 
   bool IsInside(const Span& span, const Span& whole) const {
@@ -392,11 +427,15 @@ class LoopBuilder {
       auto neutral = BuildLevel(copy, level, /*init=*/true);
       open_.back() = &s;
       HONE_RETURN_IF_ERROR(neutral.status());
-      parts.push_back(nest.microkernel.empty() ? *neutral : MarkStraightLine(*neutral));
+      parts.push_back(nest.microkernel.empty()
+                          ? *neutral
+                          : WithIntrinsic(MarkStraightLine(*neutral), nest.tile_intrinsic));
     }
     if (nest.microkernel == loop && !init) HONE_RETURN_IF_ERROR(BuildPrefetches(s, &parts));
     HONE_ASSIGN_OR_RETURN(Stmt body, BuildLoop(s, level, init));
-    parts.push_back(nest.microkernel == loop && !init ? MarkStraightLine(body) : body);
+    parts.push_back(nest.microkernel == loop && !init
+                        ? WithIntrinsic(MarkStraightLine(body), nest.tile_intrinsic)
+                        : body);
     return Block(std::move(parts));
   }
 
@@ -501,6 +540,61 @@ class LoopBuilder {
     return Block(std::move(parts));
   }
 
+  // The sums are in tiles while the loops run and then go to memory, which can be read point by
+  // point.
+  Status BuildInTiles(const StageNest& stage, const Buffer& buffer, const std::vector<Span>& region,
+                      std::vector<Stmt>* parts) {
+    Buffer tiles = buffer;
+    tiles.name = Unique(buffer.name + ".t");
+    tiles.scope = Scope::kTile;
+    built_.layouts[tiles.name] = TileLayout(stage);
+    const std::string& name = stage.stage.name;
+    instances_[name] = {tiles.name, region};
+    HONE_ASSIGN_OR_RETURN(Stmt loops, BuildStage(stage, region));
+    std::vector<Expr> at;
+    for (size_t d = 0; d < region.size(); ++d) {
+      at.push_back(region[d].extent.IsInt(1)
+                       ? Int(0)
+                       : Var(Unique(absl::StrCat(tiles.name, ".", stage.stage.dims[d].name))));
+    }
+    Stmt copy = Store(buffer.name, at, Load(tiles.name, buffer.dtype, at));
+    for (auto loop = stage.order.rbegin(); loop != stage.order.rend(); ++loop) {
+      for (size_t d = 0; d < region.size(); ++d) {
+        if (stage.stage.dims[d].name != *loop || at[d].IsInt()) continue;
+        copy = For(at[d]->name, region[d].extent, LoopKind::kSerial, copy, /*straight_line=*/true);
+      }
+    }
+    parts->push_back(Block({Allocate(tiles), loops, WithIntrinsic(copy, stage.tile_intrinsic)}));
+    instances_[name] = {buffer.name, region};
+    return absl::OkStatus();
+  }
+
+  // Tile after tile, each row by row.
+  static Layout TileLayout(const StageNest& stage) {
+    Layout layout;
+    std::vector<LayoutDim> outer, inner;
+    for (size_t d = 0; d < stage.stage.dims.size(); ++d) {
+      const int dim = static_cast<int>(d);
+      if (!IsTiled(stage, d)) {
+        layout.dims.push_back({dim});
+        continue;
+      }
+      const bool is_row = stage.stage.dims[d].name != stage.order.back();
+      outer.insert(is_row ? outer.begin() : outer.end(), {dim, kTilePoints});
+      inner.insert(is_row ? inner.begin() : inner.end(), {dim, 1, kTilePoints});
+    }
+    layout.dims.insert(layout.dims.end(), outer.begin(), outer.end());
+    layout.dims.insert(layout.dims.end(), inner.begin(), inner.end());
+    return layout;
+  }
+
+  static Stmt WithIntrinsic(const Stmt& loop, const std::string& intrinsic) {
+    if (intrinsic.empty() || loop.kind() != StmtKind::kFor) return loop;
+    StmtNode node = *loop;
+    node.intrinsic = intrinsic;
+    return Stmt(std::move(node));
+  }
+
   // What was computed in a loop's body is not there outside of it.
   void EndAttached(const OpenStage& s, const std::string& loop) {
     for (const StageNest& stage : nest_.stages) {
@@ -517,6 +611,11 @@ class LoopBuilder {
     Buffer buffer{Unique(name), stage.stage.dtype};
     for (const Span& span : region) buffer.shape.push_back(span.extent);
     Layout layout = LayoutOf(name);
+    if (!stage.tile_intrinsic.empty()) {
+      built_.layouts[buffer.name] = layout;
+      parts->push_back(Allocate(buffer));
+      return BuildInTiles(stage, buffer, region, parts);
+    }
     if (!stage.microkernel.empty()) {
       buffer.scope = Scope::kRegister;
       layout = RegisterLayout(stage);

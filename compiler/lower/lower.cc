@@ -4,6 +4,7 @@
 #include "compiler/lower/contract.h"
 #include "compiler/lower/expand_math.h"
 #include "compiler/lower/expand_microkernel.h"
+#include "compiler/lower/expand_tiles.h"
 #include "compiler/lower/flatten_buffers.h"
 #include "compiler/lower/loop_ranges.h"
 #include "compiler/lower/lower_padding.h"
@@ -77,6 +78,8 @@ StatusOr<Program> Lower(const LoopNest& nest, const Target& target, const LowerO
   HONE_RETURN_IF_ERROR(
       flat.Run("simplify", [&](const Stmt& s) { return SimplifyStmt(s, ranges); }));
   // While sums of products are still that: what follows would make multiply-adds of them.
+  HONE_RETURN_IF_ERROR(
+      flat.Run("expand_tiles", [&](const Stmt& s) { return ExpandTiles(s, target, ranges); }));
   HONE_RETURN_IF_ERROR(flat.Run("tensorize_loops",
                                 [&](const Stmt& s) { return TensorizeLoops(s, target, ranges); }));
   // Before anything is written out, while there is one of each expression.

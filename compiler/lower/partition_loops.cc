@@ -74,12 +74,34 @@ bool Allocates(const Stmt& s) {
   return allocates;
 }
 
-}  // namespace
+// The names that the statement declares.
+void AddNames(const Stmt& s, std::set<std::string>* names) {
+  Visit(s, [&](const Stmt& node) {
+    if (node.kind() == StmtKind::kFor || node.kind() == StmtKind::kLet) names->insert(node->name);
+    if (node.kind() == StmtKind::kAllocate) names->insert(node->buffer.name);
+  });
+}
 
-Stmt PartitionLoops(const Stmt& s, Ranges& ranges, std::map<std::string, Layout>& layouts) {
+// What makes the names of part number `part` its own: those of an earlier part may have been cut
+// into parts themselves.
+std::string SuffixFor(size_t part, const Stmt& loop, const std::set<std::string>& taken) {
+  if (part == 0) return "";
+  std::set<std::string> names;
+  AddNames(loop, &names);
+  std::string suffix = absl::StrCat("@p", part);
+  while (std::any_of(names.begin(), names.end(),
+                     [&](const std::string& name) { return taken.count(name + suffix) > 0; })) {
+    suffix += "_";
+  }
+  return suffix;
+}
+
+// `taken`: every name of the function so far.
+Stmt Partition(const Stmt& s, Ranges& ranges, std::map<std::string, Layout>& layouts,
+               std::set<std::string>& taken) {
   StmtNode node = *s;
   if (s.kind() != StmtKind::kFor) {
-    for (Stmt& child : node.body) child = PartitionLoops(child, ranges, layouts);
+    for (Stmt& child : node.body) child = Partition(child, ranges, layouts, taken);
     if (node.kind == StmtKind::kBlock) return Block(std::move(node.body));
     return Stmt(std::move(node));
   }
@@ -93,7 +115,7 @@ Stmt PartitionLoops(const Stmt& s, Ranges& ranges, std::map<std::string, Layout>
   }
   if (cuts.empty() || cuts.size() > kCutsMax) {
     ScopedRange range(ranges, node.name, node.extent);
-    node.body[0] = PartitionLoops(node.body[0], ranges, layouts);
+    node.body[0] = Partition(node.body[0], ranges, layouts, taken);
     return Stmt(std::move(node));
   }
   cuts.insert(node.extent->int_value);
@@ -101,7 +123,7 @@ Stmt PartitionLoops(const Stmt& s, Ranges& ranges, std::map<std::string, Layout>
   int64_t begin = 0;
   for (int64_t end : cuts) {
     const size_t part = parts.size();
-    const std::string suffix = part == 0 ? "" : absl::StrCat("@p", part);
+    const std::string suffix = SuffixFor(part, s, taken);
     const std::string var = node.name + suffix;
     Stmt body = part == 0 ? node.body[0] : CopyWithSuffix(node.body[0], suffix);
     Visit(node.body[0], [&](const Stmt& inner) {
@@ -110,16 +132,26 @@ Stmt PartitionLoops(const Stmt& s, Ranges& ranges, std::map<std::string, Layout>
       layouts.emplace(buffer + suffix, layouts.at(buffer));
     });
     body = Substitute(body, {{node.name, Var(var) + begin}});
+    taken.insert(var);
+    AddNames(body, &taken);
     const Expr extent = Int(end - begin);
     {
       ScopedRange range(ranges, var, extent);
       body = SimplifyStmt(body, ranges);
-      body = PartitionLoops(body, ranges, layouts);
+      body = Partition(body, ranges, layouts, taken);
     }
     parts.push_back(For(var, extent, node.loop_kind, body));
     begin = end;
   }
   return Block(std::move(parts));
+}
+
+}  // namespace
+
+Stmt PartitionLoops(const Stmt& s, Ranges& ranges, std::map<std::string, Layout>& layouts) {
+  std::set<std::string> taken;
+  AddNames(s, &taken);
+  return Partition(s, ranges, layouts, taken);
 }
 
 }  // namespace hone

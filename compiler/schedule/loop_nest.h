@@ -50,6 +50,9 @@ struct StageNest {
   std::string microkernel;
   // Loops that tensor intrinsics compute, by name.
   std::map<std::string, std::string> intrinsics;
+  // The intrinsic of a matrix unit that computes the block; "": the sums are in vector registers.
+  // With it the last two loops are the rows and the columns of its tiles.
+  std::string tile_intrinsic;
   // Buffers that the block fetches ahead, and how many blocks ahead.
   std::map<std::string, int64_t> prefetches;
 

@@ -9,8 +9,11 @@
 // The operands' elements of one group are neighbours in memory, and so are the groups of
 // neighbouring lanes: what lowering checks, when all layouts are known. A group that is not full,
 // at the end of a reduction that is no multiple of it, is computed without the instruction.
+//
+// With an intrinsic of a matrix unit, all loops from LOOP inwards: see tensorize_tiles.h.
 #include "absl/strings/str_cat.h"
 #include "compiler/schedule/steps.h"
+#include "compiler/schedule/tensorize_tiles.h"
 
 namespace hone {
 
@@ -69,10 +72,7 @@ Status Apply(const TensorizeStep& step, LoopNest& nest) {
   HONE_ASSIGN_OR_RETURN(StageNest * stage, nest.StageOrError(step.stage));
   HONE_ASSIGN_OR_RETURN(const size_t at, nest.LoopOrError(*stage, step.loop));
   HONE_ASSIGN_OR_RETURN(const TensorIntrinsic* intrinsic, TensorIntrinsicOrError(step.intrinsic));
-  if (!intrinsic->IsDot()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("intrinsic ", step.intrinsic, " computes tiles, not one loop"));
-  }
+  if (!intrinsic->IsDot()) return TensorizeTiles(*intrinsic, step.loop, *stage, nest);
   if (!stage->IsReduceLoop(step.loop) || at + 1 != stage->order.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat("loop '", step.loop,

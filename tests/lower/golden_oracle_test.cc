@@ -18,8 +18,12 @@ TEST(GoldenOracleTest, SchedulesOfTheFilesComputeWhatTheOracleSays) {
     ASSERT_TRUE(schedule.ok()) << schedule.status();
     if (!workload->params.empty()) continue;  // the oracle check has no sizes for them
     std::mt19937_64 random(1);
-    EXPECT_EQ(AgreesWithOracle(*workload, *schedule, Avx2Target(2), random),
-              file.Text("error").empty());
+    const std::string target_text = file.Text("target");
+    const bool agrees = target_text.empty()
+                            ? AgreesWithOracle(*workload, *schedule, Avx2Target(2), random)
+                            : InterpretedAgreesWithOracle(*workload, *schedule,
+                                                          *Target::Parse(target_text), random);
+    EXPECT_EQ(agrees, file.Text("error").empty());
   }
 }
 

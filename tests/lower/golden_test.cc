@@ -1,5 +1,6 @@
 // What each pass makes of a schedule, as text: tests/golden/lower. A section "after PASS" holds the
-// program as that pass left it; "error" holds what a refused schedule is told.
+// program as that pass left it; "error" holds what a refused schedule is told; "target" is what it
+// is lowered for, if it is not a machine with AVX2.
 #include "tests/support/golden.h"
 
 #include <gtest/gtest.h>
@@ -23,7 +24,10 @@ void Check(GoldenFile& file) {
   options.after_pass = [&](absl::string_view pass, const Program& program) {
     after["after " + std::string(pass)] = ToString(program);
   };
-  auto program = LowerWorkload(*workload, *schedule, Avx2Target(2), options);
+  const std::string target_text = file.Text("target");
+  const auto target = target_text.empty() ? Avx2Target(2) : Target::Parse(target_text);
+  ASSERT_TRUE(target.ok()) << target.status();
+  auto program = LowerWorkload(*workload, *schedule, *target, options);
   after["error"] = std::string(program.status().message()) + "\n";
   for (size_t i = 0; i < file.sections.size(); ++i) {
     auto result = after.find(file.sections[i].title);

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "compiler/compile.h"
+#include "compiler/ir/evaluate.h"
+#include "compiler/ir/verify.h"
 #include "compiler/operators/reference.h"
 #include "tests/codegen/kernel_runner.h"
 
@@ -62,15 +64,25 @@ struct Outcome {
   Tensor got;
 };
 
+enum class RunBy { kThisMachine, kInterpreter };
+
 StatusOr<std::vector<Outcome>> RunBesideOracle(const Workload& workload, const Schedule& schedule,
-                                               const Target& target, std::mt19937_64& random) {
+                                               const Target& target, std::mt19937_64& random,
+                                               RunBy by = RunBy::kThisMachine) {
   HONE_ASSIGN_OR_RETURN(pb::Artifact artifact, Compile(workload, schedule, target));
   TensorMap inputs = RandomInputs(workload, random);
   HONE_ASSIGN_OR_RETURN(TensorMap expected, EvaluateWorkload(workload, inputs));
   auto physical = PhysicalBuffers(artifact.manifest(), inputs);
-  if (Status ran = RunArtifact(artifact, {}, physical); !ran.ok()) {
-    return absl::InternalError(ran.message());
+  Status ran;
+  if (by == RunBy::kThisMachine) {
+    ran = RunArtifact(artifact, {}, physical);
+  } else {
+    EXPECT_EQ(artifact.spill_count(), 0);
+    HONE_ASSIGN_OR_RETURN(const Program program, LowerWorkload(workload, schedule, target));
+    EXPECT_EQ(Verify(program, ProgramStage::kLowered), absl::OkStatus());
+    ran = Evaluate(program, {}, physical);
   }
+  if (!ran.ok()) return absl::InternalError(ran.message());
   std::vector<Outcome> outcomes;
   for (const pb::BufferInfo& info : artifact.manifest().buffers()) {
     if (info.role() != pb::BUFFER_ROLE_OUTPUT) continue;
@@ -85,11 +97,8 @@ StatusOr<std::vector<Outcome>> RunBesideOracle(const Workload& workload, const S
   return outcomes;
 }
 
-}  // namespace
-
-bool AgreesWithOracle(const Workload& workload, const Schedule& schedule, const Target& target,
-                      std::mt19937_64& random) {
-  auto outcomes = RunBesideOracle(workload, schedule, target, random);
+bool Agrees(const StatusOr<std::vector<Outcome>>& outcomes, const Workload& workload,
+            const Schedule& schedule) {
   if (!outcomes.ok()) {
     EXPECT_EQ(outcomes.status().code(), absl::StatusCode::kInvalidArgument)
         << outcomes.status() << "\n"
@@ -108,6 +117,19 @@ bool AgreesWithOracle(const Workload& workload, const Schedule& schedule, const 
     }
   }
   return true;
+}
+
+}  // namespace
+
+bool AgreesWithOracle(const Workload& workload, const Schedule& schedule, const Target& target,
+                      std::mt19937_64& random) {
+  return Agrees(RunBesideOracle(workload, schedule, target, random), workload, schedule);
+}
+
+bool InterpretedAgreesWithOracle(const Workload& workload, const Schedule& schedule,
+                                 const Target& target, std::mt19937_64& random) {
+  return Agrees(RunBesideOracle(workload, schedule, target, random, RunBy::kInterpreter), workload,
+                schedule);
 }
 
 StatusOr<double> RmsErrorAgainstOracle(const Workload& workload, const Schedule& schedule,

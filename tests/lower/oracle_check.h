@@ -14,6 +14,11 @@ namespace hone {
 bool AgreesWithOracle(const Workload& workload, const Schedule& schedule, const Target& target,
                       std::mt19937_64& random);
 
+// The same for a target that this machine may not be: the interpreter runs the lowered program,
+// from which the generator has to make code without spills.
+bool InterpretedAgreesWithOracle(const Workload& workload, const Schedule& schedule,
+                                 const Target& target, std::mt19937_64& random);
+
 // Root of the mean square of what the outputs differ by, on inputs from N(0,1). The oracle sums in
 // float64 and rounds once.
 StatusOr<double> RmsErrorAgainstOracle(const Workload& workload, const Schedule& schedule,

@@ -1,0 +1,369 @@
+#include "compiler/lower/expand_tiles.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "compiler/ir/expr_text.h"
+#include "compiler/ir/tensor_intrinsic.h"
+#include "compiler/lower/loop_ranges.h"
+
+namespace hone {
+namespace {
+
+constexpr int64_t kTilesMax = 8;
+
+bool IsZero(const Expr& e) {
+  return e.IsInt(0) || (e.kind() == ExprKind::kFloat && e->float_value == 0);
+}
+
+// The loops of a block, outermost first, and the store inside of them.
+struct TileBlock {
+  std::vector<Stmt> loops;
+  Stmt leaf;
+
+  const std::string& row() const { return loops[loops.size() - 2]->name; }
+  const std::string& column() const { return loops.back()->name; }
+  int64_t rows() const { return loops[loops.size() - 2]->extent->int_value; }
+  int64_t columns() const { return loops.back()->extent->int_value; }
+};
+
+// Where an operand's or a result's tiles lie in memory.
+struct TileAccess {
+  std::string buffer;
+  Expr index;  // of the point that the block's loops name
+  int64_t row_stride = 0;
+};
+
+// Writes out one block.
+class TileExpander {
+ public:
+  TileExpander(const TensorIntrinsic& intrinsic, TileBlock block, Ranges& ranges, int* name_count)
+      : intrinsic_(intrinsic), block_(std::move(block)), ranges_(ranges), name_count_(name_count) {}
+
+  StatusOr<Stmt> Expand(bool leaf_is_tiles) {
+    row_tiles_ = block_.rows() / intrinsic_.tile.rows;
+    column_tiles_ = block_.columns() / intrinsic_.tile.columns;
+    std::vector<Stmt> statements;
+    const Stmt& leaf = block_.leaf;
+    if (!leaf_is_tiles) {
+      HONE_RETURN_IF_ERROR(Store(&statements));
+    } else if (IsZero(leaf->value)) {
+      for (int64_t tile = 0; tile < row_tiles_ * column_tiles_; ++tile) {
+        statements.push_back(TileZero(leaf->name, tile));
+      }
+    } else {
+      HONE_RETURN_IF_ERROR(Multiply(&statements));
+    }
+    return Block(std::move(statements));
+  }
+
+ private:
+  struct Product {
+    TileAccess left;
+    TileAccess right;
+  };
+
+  template <typename... Parts>
+  Status Bad(const Parts&... parts) const {
+    return absl::InvalidArgumentError(absl::StrCat(intrinsic_.name, ": ", parts...));
+  }
+
+  // The index where these loops have these values and the block's others are 0.
+  Expr At(const Expr& index, const std::map<std::string, int64_t>& values) const {
+    std::map<std::string, Expr> all;
+    for (const Stmt& loop : block_.loops) all[loop->name] = Int(0);
+    for (const auto& [loop, value] : values) all[loop] = Int(value);
+    return Simplify(Substitute(index, all), ranges_);
+  }
+
+  // How far each value of `loop` lies from its first, or nothing where that is not the same
+  // wherever the other loops are.
+  std::optional<std::vector<int64_t>> Offsets(const Expr& index, const std::string& loop,
+                                              int64_t count) const {
+    // Both loops in one atom would make the distance depend on the other.
+    for (const LinearForm::Term& term : Linearize(index, ranges_).terms) {
+      if (!UsesVar(term.atom, loop)) continue;
+      for (const Stmt& other : block_.loops) {
+        if (other->name != loop && UsesVar(term.atom, other->name)) return std::nullopt;
+      }
+    }
+    const Expr first = At(index, {});
+    std::vector<int64_t> offsets(static_cast<size_t>(count));
+    for (int64_t i = 0; i < count; ++i) {
+      if (!ConstantDifference(At(index, {{loop, i}}), first, ranges_, &offsets[i])) {
+        return std::nullopt;
+      }
+    }
+    return offsets;
+  }
+
+  // By how much `loop` moves the index from one group of `group` points to the next; nothing where
+  // the points of a group are not side by side, or groups not evenly apart.
+  std::optional<int64_t> StrideOf(const Expr& index, const std::string& loop, int64_t count,
+                                  int64_t group) const {
+    const auto offsets = Offsets(index, loop, count);
+    if (!offsets) return std::nullopt;
+    const int64_t stride = count > group ? (*offsets)[group] : 0;
+    for (int64_t i = 0; i < count; ++i) {
+      if ((*offsets)[i] != i / group * stride + i % group) return std::nullopt;
+    }
+    return stride;
+  }
+
+  const std::string& depth_loop() const { return block_.loops[0]->name; }
+
+  // A[row][depth], depth side by side.
+  StatusOr<TileAccess> LeftAccess(const Expr& load) const {
+    const Expr& index = load.arg(0);
+    const auto row_offsets = Offsets(index, block_.row(), 2);
+    const auto depth = StrideOf(index, depth_loop(), intrinsic_.tile.depth, intrinsic_.tile.depth);
+    if (!row_offsets || !IsEven(index, block_.row(), intrinsic_.tile.rows) || !depth) {
+      return Bad("the rows of '", load->name, "' do not have ", intrinsic_.tile.depth,
+                 " points of the reduction side by side, at even distances: ", ToString(index));
+    }
+    return TileAccess{load->name, index, (*row_offsets)[1]};
+  }
+
+  // Whether the loop moves the index by the same each time.
+  bool IsEven(const Expr& index, const std::string& loop, int64_t count) const {
+    const auto offsets = Offsets(index, loop, count);
+    if (!offsets) return false;
+    for (int64_t i = 0; i < count; ++i) {
+      if ((*offsets)[i] != i * (*offsets)[1]) return false;
+    }
+    return true;
+  }
+
+  // B[depth / group][column][depth % group]
+  StatusOr<TileAccess> RightAccess(const Expr& load) const {
+    const Expr& index = load.arg(0);
+    const int64_t group = intrinsic_.group;
+    const auto columns = Offsets(index, block_.column(), intrinsic_.tile.columns);
+    const auto stride = StrideOf(index, depth_loop(), intrinsic_.tile.depth, group);
+    if (!columns || (*columns)[1] != group ||
+        !IsEven(index, block_.column(), intrinsic_.tile.columns) || !stride) {
+      return Bad("the columns of '", load->name, "' do not lie side by side in groups of ", group,
+                 " points of the reduction: ", ToString(index));
+    }
+    return TileAccess{load->name, index, *stride};
+  }
+
+  Status Store(std::vector<Stmt>* statements) const {
+    const Expr& index = block_.leaf->indices[0];
+    const auto rows = Offsets(index, block_.row(), 2);
+    const auto columns = Offsets(index, block_.column(), 2);
+    if (!rows || !columns || (*columns)[1] != 1 || !IsEven(index, block_.row(), block_.rows()) ||
+        !IsEven(index, block_.column(), block_.columns())) {
+      return Bad("'", block_.leaf->name,
+                 "' does not take rows of sums side by side: ", ToString(index));
+    }
+    const std::string& tiles = block_.leaf->value->name;
+    for (int64_t i = 0; i < row_tiles_; ++i) {
+      for (int64_t j = 0; j < column_tiles_; ++j) {
+        statements->push_back(TileStore(tiles, i * column_tiles_ + j, block_.leaf->name,
+                                        TileStart(index, i, j), Int((*rows)[1])));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // The index of the first point of tile i of rows, j of columns.
+  Expr TileStart(const Expr& index, int64_t i, int64_t j) const {
+    return At(index, {{block_.row(), i * intrinsic_.tile.rows},
+                      {block_.column(), j * intrinsic_.tile.columns}});
+  }
+
+  Status FindProducts(const Expr& e, std::vector<Product>* products) const {
+    if (e.kind() == ExprKind::kBinary && e->binary == BinaryOp::kAdd) {
+      HONE_RETURN_IF_ERROR(FindProducts(e.arg(0), products));
+      return FindProducts(e.arg(1), products);
+    }
+    if (e.kind() != ExprKind::kBinary || e->binary != BinaryOp::kMul) {
+      return Bad("the block does not sum products: ", ToString(e));
+    }
+    Expr reads[2];
+    for (int i = 0; i < 2; ++i) {
+      reads[i] = e.arg(i).kind() == ExprKind::kCast ? e.arg(i).arg(0) : e.arg(i);
+      if (reads[i].kind() != ExprKind::kLoad) {
+        return Bad("a factor is no read of memory: ", ToString(e.arg(i)));
+      }
+    }
+    if (UsesVar(reads[1], block_.row())) std::swap(reads[0], reads[1]);
+    HONE_ASSIGN_OR_RETURN(TileAccess left, LeftAccess(reads[0]));
+    HONE_ASSIGN_OR_RETURN(TileAccess right, RightAccess(reads[1]));
+    products->push_back({std::move(left), std::move(right)});
+    return absl::OkStatus();
+  }
+
+  // The order in which products of parts share a tile with the one before, where they can.
+  static std::vector<Product> InOrderOfReuse(std::vector<Product> products) {
+    std::vector<Product> ordered;
+    while (!products.empty()) {
+      auto next = products.begin();
+      if (!ordered.empty()) {
+        const auto shares = [&](const Product& p) {
+          return Equal(p.left.index, ordered.back().left.index) ||
+                 Equal(p.right.index, ordered.back().right.index);
+        };
+        next = std::find_if(products.begin(), products.end(), shares);
+        if (next == products.end()) next = products.begin();
+      }
+      ordered.push_back(*next);
+      products.erase(next);
+    }
+    return ordered;
+  }
+
+  // The tiles of one operand that are in registers, by the address they came from.
+  struct Slots {
+    std::string name;
+    std::vector<std::string> holds;
+  };
+
+  // The number of the tile at `start`, loaded unless it is there.
+  static int64_t Ensure(Slots& slots, int64_t wanted, const TileAccess& access, const Expr& start,
+                        std::vector<Stmt>* statements) {
+    const int64_t slot = wanted % static_cast<int64_t>(slots.holds.size());
+    const std::string key = absl::StrCat(access.buffer, "[", ToString(start), "]");
+    if (slots.holds[slot] == key) return slot;
+    slots.holds[slot] = key;
+    statements->push_back(TileLoad(slots.name, slot, access.buffer, start, Int(access.row_stride)));
+    return slot;
+  }
+
+  Status Multiply(std::vector<Stmt>* statements) {
+    const Stmt& leaf = block_.leaf;
+    const Expr& value = leaf->value;
+    const bool accumulates = value.kind() == ExprKind::kBinary && value->binary == BinaryOp::kAdd &&
+                             value.arg(0).kind() == ExprKind::kLoad &&
+                             value.arg(0)->name == leaf->name;
+    if (!accumulates || block_.loops.size() != 3) {
+      return Bad("the block is no sum over one loop of what tiles hold: ", ToString(value));
+    }
+    if (block_.loops[0]->extent->int_value % intrinsic_.tile.depth != 0) {
+      return Bad("loop '", depth_loop(), "' is no multiple of ", intrinsic_.tile.depth, " points");
+    }
+    std::vector<Product> products;
+    HONE_RETURN_IF_ERROR(FindProducts(value.arg(1), &products));
+    products = InOrderOfReuse(std::move(products));
+
+    const int64_t sums = row_tiles_ * column_tiles_;
+    const int64_t right_slots = std::min(column_tiles_, kTilesMax - sums - row_tiles_);
+    if (right_slots < 1) {
+      return Bad(row_tiles_, " x ", column_tiles_, " tiles of sums leave no room for operands in ",
+                 kTilesMax, " registers");
+    }
+    const int number = ++*name_count_;
+    Slots left{absl::StrCat(leaf->name, ".a", number), std::vector<std::string>(row_tiles_)};
+    Slots right{absl::StrCat(leaf->name, ".b", number), std::vector<std::string>(right_slots)};
+    Declare(left, intrinsic_.left, statements);
+    Declare(right, intrinsic_.right, statements);
+    for (int64_t k = 0; k < block_.loops[0]->extent->int_value; k += intrinsic_.tile.depth) {
+      for (const Product& product : products) {
+        for (int64_t i = 0; i < row_tiles_; ++i) {
+          const Expr left_start =
+              At(product.left.index, {{depth_loop(), k}, {block_.row(), i * intrinsic_.tile.rows}});
+          const int64_t a = Ensure(left, i, product.left, left_start, statements);
+          for (int64_t j = 0; j < column_tiles_; ++j) {
+            const Expr right_start =
+                At(product.right.index,
+                   {{depth_loop(), k}, {block_.column(), j * intrinsic_.tile.columns}});
+            const int64_t b = Ensure(right, j, product.right, right_start, statements);
+            statements->push_back(TileMultiply(intrinsic_.name, leaf->name, i * column_tiles_ + j,
+                                               left.name, a, right.name, b));
+          }
+        }
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  void Declare(const Slots& slots, DType dtype, std::vector<Stmt>* statements) const {
+    statements->push_back(Allocate({slots.name,
+                                    dtype,
+                                    {Int(static_cast<int64_t>(slots.holds.size())),
+                                     Int(intrinsic_.tile.rows), Int(64 / DTypeBytes(dtype))},
+                                    Scope::kTile}));
+  }
+
+  const TensorIntrinsic& intrinsic_;
+  const TileBlock block_;
+  Ranges& ranges_;
+  int* name_count_;
+  int64_t row_tiles_ = 0;
+  int64_t column_tiles_ = 0;
+};
+
+class TilePass {
+ public:
+  TilePass(const Target& target, Ranges& ranges) : target_(target), ranges_(ranges) {}
+
+  StatusOr<Stmt> Run(const Stmt& s) {
+    if (s.kind() == StmtKind::kAllocate && s->buffer.scope == Scope::kTile) {
+      return RunAllocate(s);
+    }
+    if (s.kind() == StmtKind::kFor && s->straight_line) return RunBlock(s);
+    StmtNode node = *s;
+    if (s.kind() == StmtKind::kFor) {
+      ScopedRange range(ranges_, node.name, node.extent);
+      HONE_ASSIGN_OR_RETURN(node.body[0], Run(node.body[0]));
+      return Stmt(std::move(node));
+    }
+    for (Stmt& child : node.body) {
+      HONE_ASSIGN_OR_RETURN(child, Run(child));
+    }
+    if (node.kind == StmtKind::kBlock) return Block(std::move(node.body));
+    return Stmt(std::move(node));
+  }
+
+ private:
+  // Flat elements become tiles.
+  StatusOr<Stmt> RunAllocate(const Stmt& s) {
+    tiles_.insert(s->buffer.name);
+    Buffer buffer = s->buffer;
+    const int64_t columns = 64 / DTypeBytes(buffer.dtype);
+    buffer.shape = {FloorDiv(buffer.shape[0], 16 * columns), Int(16), Int(columns)};
+    return Allocate(std::move(buffer));
+  }
+
+  StatusOr<Stmt> RunBlock(const Stmt& s) {
+    TileBlock block;
+    block.leaf = s;
+    bool constant = true;
+    while (block.leaf.kind() == StmtKind::kFor) {
+      constant &= block.leaf->extent.IsInt();
+      block.loops.push_back(block.leaf);
+      block.leaf = Stmt(block.leaf->body[0]);
+    }
+    const bool is_store = block.leaf.kind() == StmtKind::kStore;
+    const bool to_tiles = is_store && tiles_.count(block.leaf->name) > 0;
+    const bool from_tiles = is_store && block.leaf->value.kind() == ExprKind::kLoad &&
+                            tiles_.count(block.leaf->value->name) > 0;
+    if (!to_tiles && !from_tiles) return s;
+    const TensorIntrinsic* intrinsic = FindTensorIntrinsic(s->intrinsic);
+    if (intrinsic == nullptr || intrinsic->IsDot() || !constant || block.loops.size() < 2) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the block of tiles '", block.leaf->name, "' is not whole"));
+    }
+    HONE_RETURN_IF_ERROR(CheckTensorIntrinsic(target_, *intrinsic));
+    return TileExpander(*intrinsic, std::move(block), ranges_, &name_count_).Expand(to_tiles);
+  }
+
+  const Target& target_;
+  Ranges& ranges_;
+  std::set<std::string> tiles_;  // buffers of them
+  int name_count_ = 0;
+};
+
+}  // namespace
+
+StatusOr<Stmt> ExpandTiles(const Stmt& s, const Target& target, Ranges& ranges) {
+  return TilePass(target, ranges).Run(s);
+}
+
+}  // namespace hone
