@@ -74,6 +74,22 @@ int WinogradTileMax(Numerics numerics) { return ClassOf(numerics).winograd_tile_
 
 int SplitTermsMin(Numerics numerics) { return ClassOf(numerics).split_terms_min; }
 
+std::vector<Numerics> ClassesWithin(Numerics numerics) {
+  switch (numerics) {
+    case Numerics::kStrict:
+      return {Numerics::kStrict};
+    case Numerics::kFp32:
+      return {Numerics::kFp32, Numerics::kStrict};
+    case Numerics::kFast:
+      return {Numerics::kFast, Numerics::kFp32, Numerics::kStrict};
+    case Numerics::kBf16:
+      return {Numerics::kBf16, Numerics::kFast, Numerics::kFp32, Numerics::kStrict};
+    case Numerics::kInt8:  // what is no integer in it keeps to fp32
+      return {Numerics::kInt8, Numerics::kFp32, Numerics::kStrict};
+  }
+  HONE_CHECK(false) << "numerics " << static_cast<int>(numerics);
+}
+
 Status CheckNumerics(Numerics numerics, const Target& target) {
   const NumericsClass& c = ClassOf(numerics);
   const std::vector<std::string> features = absl::StrSplit(c.any_feature, ',', absl::SkipEmpty());

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "base/status.h"
@@ -31,6 +32,9 @@ int WinogradTileMax(Numerics numerics);
 // The fewest products of bf16 parts that may stand for an fp32 product within the class: 6, 3 or 1;
 // 0: it may not be split.
 int SplitTermsMin(Numerics numerics);
+
+// The classes whose kernels keep to this one too: itself, then the coarsest of the others first.
+std::vector<Numerics> ClassesWithin(Numerics numerics);
 
 // OK if kernels of the class can be made for the target; else Unimplemented, naming what the device
 // lacks, or that nothing derives such kernels yet.

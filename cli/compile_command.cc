@@ -15,57 +15,27 @@
 #include "cli/quantity.h"
 #include "cli/shape_options.h"
 #include "cli/table.h"
-#include "compiler/compile.h"
 #include "compiler/graph/plan_for_ranges.h"
 #include "compiler/package/build_package.h"
 #include "db/sqlite_record_store.h"
 #include "device_agent/machine_probe.h"
+#include "tuner/cost_model/xgboost_cost_model.h"
 #include "tuner/measure/build_pool.h"
-#include "tuner/prior/prior.h"
 #include "tuner/space/derive.h"
+#include "tuner/transfer/schedule_lookup.h"
 
 namespace hone {
 namespace {
 
-// How a kernel is compiled and what that is expected to cost.
-struct Choice {
-  std::string source;  // "tuned", "default", "plain loops"
-  std::string schedule;
-  double expected_ns = 0;
-  bool measured = false;
-};
-
-StatusOr<std::optional<Choice>> FindRecord(const RecordStore& store, const PlanKernel& kernel,
-                                           const Target& target, Numerics numerics) {
-  const std::string layouts = BoundaryLayoutText(kernel.workload, kernel.layouts);
-  HONE_ASSIGN_OR_RETURN(const std::optional<pb::Record> record,
-                        store.Best({kernel.workload.Key(), target.ToString(),
-                                    std::string(NumericsName(numerics)), kCodegenEpoch},
-                                   layouts));
-  if (!record) return std::optional<Choice>();
-  return std::optional<Choice>(
-      Choice{"tuned", record->schedule(), record->measurement().cost_ns(), true});
-}
-
-StatusOr<Choice> DefaultChoice(const PlanKernel& kernel, const Target& target, Numerics numerics) {
-  HONE_ASSIGN_OR_RETURN(const Schedule schedule,
-                        DefaultSchedule(kernel.workload, kernel.layouts, target, numerics));
-  Choice choice{"default", schedule.ToString()};
-  const StatusOr<LoopNest> nest = ApplySchedule(schedule, kernel.workload);
-  if (nest.ok()) {
-    choice.expected_ns =
-        EstimateCost(AnalyzeNest(*nest, target), target, MachineProfile::For(target)).total_ns;
-  }
-  return choice;
-}
-
-Choice PlainChoice(const PlanKernel& kernel) {
+// What compiles where nothing else does.
+FoundSchedule PlainLoops(const PlanKernel& kernel) {
   return {"plain loops",
           absl::StrCat("schedule/1\n", BoundaryLayoutLines(kernel.workload, kernel.layouts))};
 }
 
-std::future<pb::BuildReply> Build(BuildPool& pool, const PlanKernel& kernel, const Choice& choice,
-                                  const Target& target, Numerics numerics, uint64_t id) {
+std::future<pb::BuildReply> Build(BuildPool& pool, const PlanKernel& kernel,
+                                  const FoundSchedule& choice, const Target& target,
+                                  Numerics numerics, uint64_t id) {
   pb::BuildRequest request;
   request.set_id(id);
   request.set_workload(kernel.workload.ToString());
@@ -77,9 +47,9 @@ std::future<pb::BuildReply> Build(BuildPool& pool, const PlanKernel& kernel, con
 
 // One artifact a kernel. What does not compile falls back to the default, then to plain loops.
 StatusOr<std::vector<pb::Artifact>> BuildKernels(BuildPool& pool, const ModelPlan& plan,
-                                                 const Target& target, Numerics numerics,
-                                                 const Console& console,
-                                                 std::vector<Choice>* choices) {
+                                                 const ScheduleLookup& lookup, const Target& target,
+                                                 Numerics numerics, const Console& console,
+                                                 std::vector<FoundSchedule>* choices) {
   std::vector<std::future<pb::BuildReply>> replies;
   for (size_t k = 0; k < plan.kernels.size(); ++k) {
     replies.push_back(Build(pool, plan.kernels[k], (*choices)[k], target, numerics, k));
@@ -87,7 +57,7 @@ StatusOr<std::vector<pb::Artifact>> BuildKernels(BuildPool& pool, const ModelPla
   std::vector<pb::Artifact> artifacts;
   for (size_t k = 0; k < plan.kernels.size(); ++k) {
     const PlanKernel& kernel = plan.kernels[k];
-    Choice& choice = (*choices)[k];
+    FoundSchedule& choice = (*choices)[k];
     pb::BuildReply reply = replies[k].get();
     while (!reply.has_artifact()) {
       const std::string why = reply.failure().message();
@@ -97,10 +67,10 @@ StatusOr<std::vector<pb::Artifact>> BuildKernels(BuildPool& pool, const ModelPla
       }
       console.PrintWarning(absl::StrCat("kernel ", kernel.name, ": its ", choice.source,
                                         " schedule does not compile (", why, ")"));
-      if (choice.source == "tuned") {
-        HONE_ASSIGN_OR_RETURN(choice, DefaultChoice(AtTop(kernel), target, numerics));
+      if (choice.source != "default") {
+        HONE_ASSIGN_OR_RETURN(choice, lookup.Default(AtTop(kernel)));
       } else {
-        choice = PlainChoice(kernel);
+        choice = PlainLoops(kernel);
       }
       reply = Build(pool, kernel, choice, target, numerics, k).get();
     }
@@ -109,13 +79,13 @@ StatusOr<std::vector<pb::Artifact>> BuildKernels(BuildPool& pool, const ModelPla
   return artifacts;
 }
 
-std::string Report(const ModelPlan& plan, const std::vector<Choice>& choices, int width) {
+std::string Report(const ModelPlan& plan, const std::vector<FoundSchedule>& choices, int width) {
   std::vector<int> calls(plan.kernels.size(), 0);
   for (const PlanCall& call : plan.calls) ++calls[call.kernel];
   Table table({{"kernel"}, {"calls", Align::kRight}, {"schedule"}, {"expected", Align::kRight}});
   double total_ns = 0;
   for (size_t k = 0; k < choices.size(); ++k) {
-    const Choice& choice = choices[k];
+    const FoundSchedule& choice = choices[k];
     total_ns += calls[k] * choice.expected_ns;
     table.AddRow({plan.kernels[k].name, absl::StrCat(calls[k]), choice.source,
                   choice.expected_ns > 0
@@ -140,25 +110,21 @@ StatusOr<ExitCode> CompileModel(const CompileCommandOptions& options, const Cons
   if (!options.db.empty() || std::filesystem::exists(database)) {
     HONE_ASSIGN_OR_RETURN(store, SqliteRecordStore::Open({.path = database}));
   }
-  std::vector<Choice> choices;
+  const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
+  ScheduleLookup lookup(store.get(), *model, target, numerics);
+  std::vector<FoundSchedule> choices;
   int tuned = 0;
-  for (const PlanKernel& open_kernel : plan.kernels) {
-    const PlanKernel kernel = AtTop(open_kernel);  // a range of sizes is tuned at its top
-    std::optional<Choice> found;
-    if (store != nullptr) {
-      HONE_ASSIGN_OR_RETURN(found, FindRecord(*store, kernel, target, numerics));
-    }
-    tuned += found.has_value();
-    if (!found) {
-      HONE_ASSIGN_OR_RETURN(found, DefaultChoice(kernel, target, numerics));
-    }
-    choices.push_back(*std::move(found));
+  for (const PlanKernel& kernel : plan.kernels) {
+    // A range of sizes is tuned at its top.
+    HONE_ASSIGN_OR_RETURN(FoundSchedule found, lookup.Find(AtTop(kernel)));
+    tuned += found.measured;
+    choices.push_back(std::move(found));
   }
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<BuildPool> pool,
                         BuildPool::Start({.program = SiblingProgram("hone-build-worker"),
                                           .workers = std::max(1, target.cores)}));
   HONE_ASSIGN_OR_RETURN(const std::vector<pb::Artifact> artifacts,
-                        BuildKernels(*pool, plan, target, numerics, console, &choices));
+                        BuildKernels(*pool, plan, lookup, target, numerics, console, &choices));
   HONE_ASSIGN_OR_RETURN(const std::string package, BuildPackage(plan, artifacts, target));
   const std::string output =
       options.output.empty()
@@ -191,10 +157,11 @@ Command MakeCompileCommand() {
       .description =
           "Compiles an ONNX file for this machine into one shared object with the weights inside, "
           "which hone run and the C library run. Each kernel takes the fastest schedule that the "
-          "database has for exactly this kernel, machine and numerics class; where it has none, "
-          "the default that "
-          "the analytic model picks. The table says which is which, and what it should cost "
-          "(measured, or ~ estimated).",
+          "database has for exactly this kernel and machine, in this numerics class or a stricter "
+          "one. Where it has none: the best of the same reduction with another epilogue, or of "
+          "like sizes (a neighbour), if what was learnt from all records says that it is faster "
+          "than the default, which the analytic model picks. The table says which is which, and "
+          "what it should cost (measured, or ~ estimated).",
       .options = {{"MODEL", "", "the ONNX file", &options->model, true},
                   {"-o,--output", "FILE", "what to write; default: the model's name with .so",
                    &options->output},

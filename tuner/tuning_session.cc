@@ -99,6 +99,7 @@ class TuningSession::Impl {
     for (TuningTask& task : tasks) {
       Work work;
       work.task = std::move(task);
+      work.outline = OutlineOf(work.task.workload.ToString());
       WorkloadState state;
       state.name = work.task.name;
       state.calls = work.task.calls;
@@ -137,6 +138,7 @@ class TuningSession::Impl {
  private:
   struct Work {
     TuningTask task;
+    WorkloadOutline outline;
     bool cold_constants = false;
     std::optional<Search> search;
     std::optional<pb::Artifact> reference;
@@ -346,7 +348,11 @@ class TuningSession::Impl {
       WorkloadState& state = state_.workloads[w];
       if (state.phase == WorkloadState::Phase::kDone || work.flights > 0) continue;
       const std::string end = EndOf(work);
-      if (end.empty()) continue;
+      if (end.empty()) {
+        // It was advised during its duel.
+        state.phase = std::min(state.phase, WorkloadState::Phase::kSearching);
+        continue;
+      }
       if (state.reason.empty()) state.reason = end;
       if (state.phase != WorkloadState::Phase::kFinal && NeedsDuel(work)) {
         state.phase = WorkloadState::Phase::kFinal;
@@ -354,9 +360,25 @@ class TuningSession::Impl {
       } else {
         state.phase = WorkloadState::Phase::kDone;
         work.built.clear();
+        AdviseOtherEpilogues(work, state);
       }
     }
     return absl::OkStatus();
+  }
+
+  // One search of a reduction serves all that differ in what stands around it; those that are over
+  // go on for it.
+  void AdviseOtherEpilogues(const Work& from, const WorkloadState& found) {
+    if (found.best_ns == 0) return;
+    for (size_t w = 0; w < opened_; ++w) {
+      Work& to = works_[w];
+      WorkloadState& state = state_.workloads[w];
+      if (state.best_ns == 0 || !DifferInEpilogue(from.outline, to.outline)) continue;
+      to.search->Advise({{found.best_schedule, "epilogue"}});
+      if (state.phase != WorkloadState::Phase::kDone || !EndOf(to).empty()) continue;
+      state.phase = WorkloadState::Phase::kSearching;
+      state.reason.clear();
+    }
   }
 
   // What the budget asks of the workloads that are open.
@@ -409,6 +431,8 @@ class TuningSession::Impl {
       HONE_RETURN_IF_ERROR(StartBatch(*next));
       HONE_RETURN_IF_ERROR(EndSearches());
     }
+    // Time may have run out since.
+    HONE_RETURN_IF_ERROR(EndSearches());
     return true;
   }
 

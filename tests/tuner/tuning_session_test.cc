@@ -42,6 +42,12 @@ TuningOptions Options() {
   return options;
 }
 
+uint32_t Fingerprint(const std::string& text) {
+  uint32_t hash = 1;
+  for (char c : text) hash = hash * 16777619 + static_cast<unsigned char>(c);
+  return hash;
+}
+
 const auto kNever = [] { return false; };
 const auto kIgnore = [](const TuningState&) {};
 
@@ -83,6 +89,37 @@ TEST(TuningSessionTest, TunesEveryWorkloadAndEndsWithADuel) {
     EXPECT_LE(state.best_ns, state.default_ns);
     EXPECT_THAT(state.best_schedule, testing::HasSubstr("schedule/1"));
   }
+}
+
+TEST(TuningSessionTest, OneSearchOfAProductServesItsOtherEpilogues) {
+  const auto with_epilogue = [](const std::string& epilogue) {
+    TuningTask task = Matmul(epilogue, 64);
+    task.workload = *Workload::Parse(absl::StrCat(
+        "workload/1\ninput x f32 [64,64]\nconstant w f32 [64,64]\noutput y f32 [64,64]\n"
+        "stage c f32 [m:64,n:64] sum [k:64] = x[m,k]*w[k,n]\nstage y f32 [m:64,n:64] = ",
+        epilogue, "\n"));
+    return task;
+  };
+  std::vector<TuningTask> tasks = {with_epilogue("c[m,n]*0x1p+1"),
+                                   with_epilogue("max(c[m,n],0x0p+0)")};
+  // Which schedule is fast is luck, so that two short searches find different ones.
+  FakeMeasurer measurer([](const std::string& schedule) {
+    return 1e6 + static_cast<double>(Fingerprint(schedule) % 1000000);
+  });
+  NoCostModel model;
+  FakeClock clock;
+  TuningOptions options = Options();
+  options.trials_max = 1000;
+  options.search.patience = 8;
+  TuningSession session(tasks, options, model, Builder(), measurer, nullptr, clock);
+  ASSERT_TRUE(session.Run(kNever, kIgnore).ok());
+  int advised = 0;
+  for (const WorkloadState& state : session.state().workloads) {
+    EXPECT_EQ(state.phase, WorkloadState::Phase::kDone);
+    EXPECT_FALSE(state.reason.empty());
+    for (const Trial& trial : state.trials) advised += trial.origin == "epilogue";
+  }
+  EXPECT_GT(advised, 0);
 }
 
 TEST(TuningSessionTest, GoesOnWhereItStopped) {

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 
 namespace hone {
 
@@ -29,6 +30,15 @@ SchedulePattern PatternOf(absl::string_view schedule_text) {
     }
   }
   return pattern;
+}
+
+absl::string_view StepsInside(absl::string_view schedule_text) {
+  size_t at = schedule_text.find('\n');  // behind the version
+  while (at != absl::string_view::npos &&
+         absl::StartsWith(schedule_text.substr(at + 1), "layout ")) {
+    at = schedule_text.find('\n', at + 1);
+  }
+  return at == absl::string_view::npos ? absl::string_view() : schedule_text.substr(at + 1);
 }
 
 double PatternDistance(const SchedulePattern& a, const SchedulePattern& b) {

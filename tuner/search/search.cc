@@ -13,6 +13,7 @@
 #include <numeric>
 #include <set>
 
+#include "absl/strings/str_cat.h"
 #include "tuner/features/features.h"
 
 namespace hone {
@@ -158,13 +159,15 @@ bool Search::MayBeAdvised(int candidate) const {
                       [&](const Proposal& other) { return other.candidate == candidate; });
 }
 
-int Search::FindMostAlike(const std::string& schedule_text,
-                          const std::vector<SchedulePattern>& patterns) const {
-  const SchedulePattern wanted = PatternOf(schedule_text);
+int Search::FindMostAlike(const std::string& schedule_text) {
+  for (size_t c = patterns_.size(); c < pool_.size(); ++c) {
+    patterns_.push_back(PatternOf(StepsInside(ScheduleText(static_cast<int>(c)))));
+  }
+  const SchedulePattern wanted = PatternOf(StepsInside(schedule_text));
   double nearest = std::numeric_limits<double>::infinity();
   int found = -1;
-  for (size_t c = 0; c < patterns.size(); ++c) {
-    const double distance = PatternDistance(wanted, patterns[c]);
+  for (size_t c = 0; c < patterns_.size(); ++c) {
+    const double distance = PatternDistance(wanted, patterns_[c]);
     if (distance >= nearest || !MayBeAdvised(static_cast<int>(c))) continue;
     nearest = distance;
     found = static_cast<int>(c);
@@ -172,19 +175,30 @@ int Search::FindMostAlike(const std::string& schedule_text,
   return found;
 }
 
-void Search::Advise(const std::vector<Advice>& advice) {
-  std::vector<SchedulePattern> patterns;
+int Search::Follow(const Advice& advice) {
+  if (advice.origin == "neighbour") return FindMostAlike(advice.schedule);
+  if (advice.origin != "epilogue" || pool_.empty()) return FindOrAdd(advice.schedule);
+  const std::string& own = ScheduleText(0);
+  return FindOrAdd(absl::StrCat(own.substr(0, own.size() - StepsInside(own).size()),
+                                StepsInside(advice.schedule)));
+}
+
+int Search::Advise(const std::vector<Advice>& advice) {
+  const size_t before = advice_.size();
   for (const Advice& each : advice) {
-    int found = -1;
-    if (each.origin == "neighbour") {
-      for (size_t c = patterns.size(); c < pool_.size(); ++c) {
-        patterns.push_back(PatternOf(ScheduleText(static_cast<int>(c))));
-      }
-      found = FindMostAlike(each.schedule, patterns);
-    } else {
-      found = FindOrAdd(each.schedule);
-    }
+    const int found = Follow(each);
     if (MayBeAdvised(found)) advice_.push_back({found, each.origin});
+  }
+  return static_cast<int>(advice_.size() - before);
+}
+
+void Search::TakeAdvice(int count, std::vector<Proposal>* proposals) {
+  int taken = 0;
+  for (const Proposal& advice : std::exchange(advice_, {})) {
+    if (taken == kAdviceMost || static_cast<int>(proposals->size()) >= count) return;
+    if (!IsFree(advice.candidate)) continue;
+    Take(advice.candidate, advice.origin, proposals);
+    ++taken;
   }
 }
 
@@ -214,18 +228,14 @@ void Search::ProposeFirst(int count, const CostModel& model, std::vector<Proposa
   std::vector<int> by_prior(pool_.size());
   std::iota(by_prior.begin(), by_prior.end(), 0);
   TakeVaried(by_prior, count, 1, "prior", proposals);
-  int advised = 0;
-  for (const Proposal& advice : std::exchange(advice_, {})) {
-    if (advised == kAdviceMost || static_cast<int>(proposals->size()) >= count) break;
-    if (!IsFree(advice.candidate)) continue;
-    Take(advice.candidate, advice.origin, proposals);
-    ++advised;
-  }
+  const size_t before = proposals->size();
+  TakeAdvice(count, proposals);
+  const bool advised = proposals->size() > before;
   if (model.trained()) {
     const int left = count - static_cast<int>(proposals->size());
     const int favourites = static_cast<int>(std::lround(left * kFirstModel));
     TakeVaried(LookAhead(model, /*curiosity=*/0).free, count, favourites, "model", proposals);
-  } else if (advised == 0) {
+  } else if (!advised) {
     const int chance = static_cast<int>(std::lround(count * kFirstChance));
     TakeVaried(by_prior, count - chance, count, "prior", proposals);
     for (int attempt = 0; attempt < 4 * chance; ++attempt) {
@@ -308,6 +318,9 @@ std::vector<Proposal> Search::Propose(int count, const CostModel& model, double 
     ProposeFirst(count, model, &proposals);
     return proposals;
   }
+  TakeAdvice(count, &proposals);
+  // A search that was over goes on for its advice alone.
+  if (!proposals.empty() && !StopReason().empty()) return proposals;
   Outlook outlook = LookAhead(model, curiosity);
   hopeless_ = model.trained() && trials() >= options_.chance_from &&
               outlook.best_chance < options_.least_chance;
@@ -415,7 +428,14 @@ int Search::FindOrAdd(const std::string& schedule_text) {
   return added;
 }
 
+Search::Expectation Search::Expect(int candidate, const CostModel& model) const {
+  const Residual residual = model.Predict({pool_[candidate].features})[0];
+  return {PredictedNs(candidate) * std::exp(residual.mean),
+          std::exp(std::max(kLeastSpread, static_cast<double>(residual.spread)))};
+}
+
 std::string Search::StopReason() const {
+  if (!advice_.empty()) return "";
   const bool all = std::none_of(pool_.begin(), pool_.end(), [](const Entry& entry) {
     return !entry.proposed && !entry.observed;
   });

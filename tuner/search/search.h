@@ -49,8 +49,9 @@ struct Proposal {
 // A schedule that was good elsewhere.
 struct Advice {
   std::string schedule;  // text form
-  // "other device": of the same workload, taken as it is; "neighbour": of a workload of other
-  // extents, taken as the candidate most like it that is still free.
+  // "other device", "other class": of the same workload, taken as it is; "epilogue": of the same
+  // reduction with other work around it, taken with this workload's boundary layouts; "neighbour":
+  // of a workload of other extents, taken as the candidate most like it that is still free.
   std::string origin;
 };
 
@@ -59,9 +60,10 @@ class Search {
   Search(const Workload& workload, std::vector<Sketch> sketches, const Target& target,
          const MachineProfile& profile, const SearchOptions& options);
 
-  // What the first batch should try beside the favourites of the prior and of the model. Advice
-  // that leads to no legal candidate, or to one that is tried already, is left out.
-  void Advise(const std::vector<Advice>& advice);
+  // What the next batch should try beside the favourites of the prior and of the model; the search
+  // does not end before. Advice that leads to no legal candidate, or to one that is tried already,
+  // is left out. Returns how much was taken.
+  int Advise(const std::vector<Advice>& advice);
 
   // Up to `count` candidates that were neither proposed nor observed. None when all were, or none
   // is likely to win: StopReason says which. `curiosity`: how much of the model's spread counts in
@@ -75,6 +77,15 @@ class Search {
 
   // Why no more trials are worth their time, or "".
   std::string StopReason() const;
+  // What a candidate is expected to take by prior and model, in nanoseconds, and by which factor
+  // that may be wrong. Comparable within this search, as long as nothing was measured.
+  struct Expectation {
+    double ns = 0;
+    double factor = 1;
+  };
+  Expectation Expect(int candidate, const CostModel& model) const;
+  // The candidate that a piece of advice leads to, added to the pool if need be; -1: none.
+  int Follow(const Advice& advice);
 
   const std::string& ScheduleText(int candidate) const;
   double PredictedNs(int candidate) const;  // by the prior
@@ -118,12 +129,13 @@ class Search {
   Outlook LookAhead(const CostModel& model, double curiosity);
   // Index of a legal schedule in the pool, added if need be; -1 when it is not legal.
   int FindOrAdd(const std::string& schedule_text);
-  // The nearest that Advise may take; -1: none has its structure. `patterns`: of the pool.
-  int FindMostAlike(const std::string& schedule_text,
-                    const std::vector<SchedulePattern>& patterns) const;
+  // The nearest that Advise may take; -1: none has its structure.
+  int FindMostAlike(const std::string& schedule_text);
   bool MayBeAdvised(int candidate) const;
   int Find(int sketch, const Assignment& assignment) const;  // -1: not in the pool
   std::vector<int> Neighbours(int candidate) const;
+  // At most kAdviceMost, as long as they are free.
+  void TakeAdvice(int count, std::vector<Proposal>* proposals);
   void ProposeFirst(int count, const CostModel& model, std::vector<Proposal>* proposals);
   void ProposeRandom(int count, std::vector<Proposal>* proposals);
   // The first of `order` that are free, each of another stratum; and no sketch takes more than
@@ -148,8 +160,9 @@ class Search {
   std::vector<double> curve_;
   double best_ns_ = 0;
   int failures_ = 0;
-  bool hopeless_ = false;          // when last looked at, nothing was likely to win
-  std::vector<Proposal> advice_;   // not proposed yet
+  bool hopeless_ = false;                  // when last looked at, nothing was likely to win
+  std::vector<Proposal> advice_;           // not proposed yet
+  std::vector<SchedulePattern> patterns_;  // of the first so many of the pool
   std::vector<double> surprises_;  // squares of (measured - expected) / spread, of logarithms
   std::mt19937_64 random_;
 };

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/numerics.h"
 #include "base/target.h"
 #include "compiler/schedule/schedule.h"
 #include "tuner/features/features.h"
@@ -145,19 +146,26 @@ std::vector<Advice> RecordedKnowledge::AdviceFor(const RecordKey& key,
                                                  const std::string& layouts,
                                                  bool cold_constants) const {
   const WorkloadOutline outline = OutlineOf(workload_text);
+  std::set<std::string> classes;
+  if (const StatusOr<Numerics> numerics = ParseNumerics(key.numerics); numerics.ok()) {
+    for (Numerics within : ClassesWithin(*numerics)) classes.emplace(NumericsName(within));
+  }
   // Least first; the second: constants that were not as cold, or as warm, as wanted.
   using Rank = std::pair<double, bool>;
   const Group* other_device = nullptr;
+  const Group* other_class = nullptr;
   std::vector<std::pair<Rank, const Group*>> neighbours;
   for (const Group& group : groups_) {
-    if (group.key.numerics != key.numerics || group.Best() == nullptr) continue;
+    if (classes.count(group.key.numerics) == 0 || group.Best() == nullptr) continue;
     const bool same_workload = group.key.workload_key == key.workload_key;
     const bool same_target = group.key.target == key.target;
     const bool otherwise_cold = group.cold_constants != cold_constants;
-    if (same_workload && !same_target && group.layouts == layouts) {
-      const bool is_better = other_device == nullptr ||
-                             (!otherwise_cold && other_device->cold_constants != cold_constants);
-      if (is_better) other_device = &group;
+    if (same_workload && group.layouts == layouts &&
+        (!same_target || group.key.numerics != key.numerics)) {
+      const Group*& other = same_target ? other_class : other_device;
+      const bool is_better =
+          other == nullptr || (!otherwise_cold && other->cold_constants != cold_constants);
+      if (is_better) other = &group;
     }
     if (same_workload || !same_target) continue;
     const std::optional<double> distance = DistanceBetween(outline, group.outline);
@@ -169,11 +177,13 @@ std::vector<Advice> RecordedKnowledge::AdviceFor(const RecordKey& key,
   if (other_device != nullptr) {
     advice.push_back({other_device->Best()->schedule, "other device"});
   }
+  if (other_class != nullptr) advice.push_back({other_class->Best()->schedule, "other class"});
   std::set<std::pair<std::string, std::string>> taken;  // workloads and layouts
   for (const auto& [rank, group] : neighbours) {
     if (taken.size() == kNeighboursMax) break;
     if (!taken.emplace(group->key.workload_key, group->layouts).second) continue;
-    advice.push_back({group->Best()->schedule, "neighbour"});
+    const bool is_epilogue = DifferInEpilogue(outline, group->outline);
+    advice.push_back({group->Best()->schedule, is_epilogue ? "epilogue" : "neighbour"});
   }
   return advice;
 }

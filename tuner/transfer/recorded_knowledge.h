@@ -35,9 +35,10 @@ class RecordedKnowledge {
   void Add(const RecordKey& key, const std::string& workload_text, const std::string& layouts,
            bool cold_constants, const std::string& schedule, double cost_ns);
 
-  // The schedules to try for a workload without records: the best on one other device, then the
-  // best of the most alike workloads on this one, nearest first, at most `kNeighboursMax` of them.
-  // Those measured with constants as cold as wanted come before the others.
+  // The schedules to try for a workload without records: the best on one other device and of one
+  // stricter numerics class, then the best of the most alike workloads on this device, nearest
+  // first, at most `kNeighboursMax` of them. Those measured with constants as cold as wanted come
+  // before the others; records of looser classes are no advice.
   std::vector<Advice> AdviceFor(const RecordKey& key, const std::string& workload_text,
                                 const std::string& layouts, bool cold_constants) const;
   inline static constexpr int kNeighboursMax = 4;

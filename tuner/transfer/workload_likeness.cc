@@ -52,4 +52,8 @@ std::optional<double> DistanceBetween(const WorkloadOutline& a, const WorkloadOu
   return LogDistance(a.core_extents, b.core_extents) + kOtherEpilogue;
 }
 
+bool DifferInEpilogue(const WorkloadOutline& a, const WorkloadOutline& b) {
+  return a.structure != b.structure && DistanceBetween(a, b) == kOtherEpilogue;
+}
+
 }  // namespace hone

@@ -27,4 +27,7 @@ WorkloadOutline OutlineOf(absl::string_view workload_text);
 inline constexpr double kOtherEpilogue = 1;
 std::optional<double> DistanceBetween(const WorkloadOutline& a, const WorkloadOutline& b);
 
+// Whether they differ in what stands before and after their reductions alone.
+bool DifferInEpilogue(const WorkloadOutline& a, const WorkloadOutline& b);
+
 }  // namespace hone
