@@ -309,6 +309,24 @@ class LoopBuilder {
     return Span{Simple(FloorDiv(inner->base, divisor)), Simple(FloorDiv(reach, divisor) + 1)};
   }
 
+  // A load of a stage. Guarded ones may have indices outside of the stage's domain: they then give
+  // their `otherwise`, or stand in an arm of a select that is not taken.
+  struct Read {
+    Expr load;
+    bool guarded = false;
+  };
+
+  static void CollectReads(const Expr& e, const std::string& name, bool in_select,
+                           std::vector<Read>* reads) {
+    if (e.kind() == ExprKind::kLoad && e->name == name) {
+      reads->push_back({e, in_select || e->has_otherwise});
+    }
+    for (size_t i = 0; i < e.args().size(); ++i) {
+      const bool is_arm = e.kind() == ExprKind::kSelect && i > 0;
+      CollectReads(e.args()[i], name, in_select || is_arm, reads);
+    }
+  }
+
   // The part of the stage that its readers need at this point of the program.
   StatusOr<std::vector<Span>> RegionOf(const StageNest& stage) {
     const size_t rank = stage.stage.dims.size();
@@ -316,17 +334,15 @@ class LoopBuilder {
     for (const std::string& consumer : nest_.ConsumersOf(stage.stage.name)) {
       const StageNest& reader = *nest_.FindStage(consumer);
       HONE_ASSIGN_OR_RETURN(auto dims, DimRanges(reader));
-      std::vector<Expr> loads;
-      Visit(reader.stage.body, [&](const Expr& e) {
-        if (e.kind() == ExprKind::kLoad && e->name == stage.stage.name) loads.push_back(e);
-      });
-      for (const Expr& load : loads) {
-        const std::vector<Expr> indices = Indices(load);
+      std::vector<Read> reads;
+      CollectReads(reader.stage.body, stage.stage.name, /*in_select=*/false, &reads);
+      for (const Read& read : reads) {
+        const std::vector<Expr> indices = Indices(read.load);
         for (size_t d = 0; d < rank; ++d) {
           std::optional<Span> span = IndexSpan(indices[d], dims);
-          // Unknown, or partly padding: all of the dimension.
+          // Unknown, or partly padding or not read at all: all of the dimension.
           const Span whole{Int(0), stage.stage.dims[d].extent};
-          if (!span || (load->has_otherwise && !IsInside(*span, whole))) span = whole;
+          if (!span || (read.guarded && !IsInside(*span, whole))) span = whole;
           HONE_RETURN_IF_ERROR(Extend(stage, *span, &region[d]));
         }
       }

@@ -11,6 +11,7 @@
 #include "compiler/lower/partition_loops.h"
 #include "compiler/lower/tensorize_loops.h"
 #include "compiler/lower/trim_padding.h"
+#include "compiler/lower/unique_names.h"
 #include "compiler/lower/unroll_loops.h"
 #include "compiler/lower/vectorize_loops.h"
 
@@ -95,6 +96,8 @@ StatusOr<Program> Lower(const LoopNest& nest, const Target& target, const LowerO
   HONE_RETURN_IF_ERROR(flat.Run("unroll_loops", UnrollLoops));
   // After vectorisation, so that one expansion serves all lanes.
   HONE_RETURN_IF_ERROR(flat.Run("expand_math", ExpandMath));
+  // After the last pass that makes names.
+  HONE_RETURN_IF_ERROR(flat.Run("unique_names", UniqueNames));
   return program;
 }
 

@@ -4,16 +4,15 @@
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "device_agent/measure/guarded_buffer.h"
 
 namespace hone {
 namespace {
 
-constexpr int64_t kGuardBytes = 256;
-constexpr int kPoison = 0xEE;
+constexpr int kPoison = 0xFF;  // NaN, as reals
 constexpr int64_t kWorkers = 2;
 
 void RunInPieces(const hone_host*, int64_t count, hone_parallel_body body, const void* context) {
@@ -23,10 +22,9 @@ void RunInPieces(const hone_host*, int64_t count, hone_parallel_body body, const
   if (half > 0) body(context, 0, half, 0);
 }
 
-struct Free {
-  void operator()(void* memory) const { free(memory); }
-};
-using Memory = std::unique_ptr<void, Free>;
+bool Writes(const pb::BufferInfo& info) {
+  return info.role() == pb::BUFFER_ROLE_OUTPUT || info.role() == pb::BUFFER_ROLE_PREPARED;
+}
 
 }  // namespace
 
@@ -59,37 +57,50 @@ Status RunArtifact(const pb::Artifact& artifact, const std::vector<int64_t>& par
                    std::map<std::string, Tensor>& buffers) {
   HONE_ASSIGN_OR_RETURN(const LoadedKernel kernel, LoadedKernel::Load(artifact));
   const pb::Manifest& manifest = artifact.manifest();
-  std::vector<Memory> memory;
+  std::vector<GuardedBuffer> memory;
   std::vector<void*> pointers;
   for (const pb::BufferInfo& info : manifest.buffers()) {
     const auto found = buffers.find(info.name());
     if (found == buffers.end()) {
       return absl::InvalidArgumentError(absl::StrCat("no tensor for buffer ", info.name()));
     }
-    memory.emplace_back(AlignedMemory(found->second.Bytes() + kGuardBytes));
-    pointers.push_back(memory.back().get());
-    std::memcpy(pointers.back(), found->second.bytes.data(), found->second.bytes.size());
+    const Tensor& tensor = found->second;
+    HONE_ASSIGN_OR_RETURN(GuardedBuffer buffer, GuardedBuffer::Allocate(tensor.Bytes()));
+    if (tensor.Bytes() > 0) std::memcpy(buffer.data(), tensor.bytes.data(), tensor.bytes.size());
+    if (!Writes(info)) buffer.MakeReadOnly();
+    memory.push_back(std::move(buffer));
+    pointers.push_back(memory.back().data());
   }
-  const Memory scratch(
-      AlignedMemory(manifest.scratch_shared_bytes() + kWorkers * manifest.scratch_worker_bytes()));
+  HONE_ASSIGN_OR_RETURN(GuardedBuffer scratch,
+                        GuardedBuffer::Allocate(manifest.scratch_shared_bytes() +
+                                                kWorkers * manifest.scratch_worker_bytes()));
+  scratch.Fill(kPoison);
   const hone_host host = {.parallel_for = RunInPieces, .thread_count = kWorkers};
-  const hone_kernel_args args = {
-      .buffers = pointers.data(), .params = params.data(), .scratch = scratch.get(), .host = &host};
-  if (manifest.has_prepare() && kernel.prepare()(&args) != 0) {
-    return absl::InternalError("hone_prepare failed");
+  const hone_kernel_args args = {.buffers = pointers.data(),
+                                 .params = params.data(),
+                                 .scratch = scratch.data(),
+                                 .host = &host};
+  if (manifest.has_prepare()) {
+    if (kernel.prepare()(&args) != 0) return absl::InternalError("hone_prepare failed");
+    scratch.Fill(kPoison);
+    for (int i = 0; i < manifest.buffers_size(); ++i) {
+      const pb::BufferInfo& info = manifest.buffers(i);
+      if (info.role() == pb::BUFFER_ROLE_PREPARED) memory[static_cast<size_t>(i)].MakeReadOnly();
+      if (info.prepare_only()) pointers[static_cast<size_t>(i)] = nullptr;  // as in compiled models
+    }
   }
   if (kernel.run()(&args) != 0) return absl::InternalError("hone_run failed");
+  if (!scratch.CanariesIntact()) {
+    return absl::OutOfRangeError("the kernel wrote beyond its scratch");
+  }
   for (int i = 0; i < manifest.buffers_size(); ++i) {
-    Tensor& tensor = buffers.at(manifest.buffers(i).name());
-    const auto* bytes = static_cast<const unsigned char*>(pointers[static_cast<size_t>(i)]);
-    std::memcpy(tensor.bytes.data(), bytes, tensor.bytes.size());
-    for (int64_t k = tensor.Bytes(); k < tensor.Bytes() + kGuardBytes; ++k) {
-      if (bytes[k] != kPoison) {
-        return absl::OutOfRangeError(absl::StrCat("the kernel wrote ", k - tensor.Bytes(),
-                                                  " bytes beyond buffer ",
-                                                  manifest.buffers(i).name()));
-      }
+    const pb::BufferInfo& info = manifest.buffers(i);
+    const GuardedBuffer& buffer = memory[static_cast<size_t>(i)];
+    if (!buffer.CanariesIntact()) {
+      return absl::OutOfRangeError(absl::StrCat("the kernel wrote beyond buffer ", info.name()));
     }
+    Tensor& tensor = buffers.at(info.name());
+    if (tensor.Bytes() > 0) std::memcpy(tensor.bytes.data(), buffer.data(), tensor.bytes.size());
   }
   return absl::OkStatus();
 }

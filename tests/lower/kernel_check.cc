@@ -1,0 +1,234 @@
+#include "tests/lower/kernel_check.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "compiler/codegen/code_generator.h"
+#include "compiler/ir/evaluate.h"
+#include "compiler/ir/verify.h"
+#include "compiler/lower/lower.h"
+#include "tests/codegen/kernel_runner.h"
+
+namespace hone {
+namespace {
+
+constexpr double kSpecialValues[] = {std::numeric_limits<double>::infinity(),
+                                     -std::numeric_limits<double>::infinity(),
+                                     std::numeric_limits<double>::quiet_NaN(),
+                                     0.0,
+                                     -0.0,
+                                     0x1p-140,
+                                     -0x1p-130,
+                                     3e4,
+                                     -1e3};
+
+double DrawReal(InputKind kind, std::mt19937_64& random) {
+  if (kind == InputKind::kSpecial && random() % 16 == 0) {
+    return kSpecialValues[random() % std::size(kSpecialValues)];
+  }
+  return std::normal_distribution<float>()(random);
+}
+
+int64_t DrawInt(DType dtype, std::mt19937_64& random) {
+  switch (dtype) {
+    case DType::kBool:
+      return static_cast<int64_t>(random() % 2);
+    case DType::kI8:
+      return static_cast<int64_t>(random() % 256) - 128;
+    case DType::kU8:
+      return static_cast<int64_t>(random() % 256);
+    case DType::kU16:
+    case DType::kU32:
+    case DType::kU64:
+      return static_cast<int64_t>(random() % 1000);
+    default:
+      return static_cast<int64_t>(random() % 1000) - 500;
+  }
+}
+
+// All bits set: NaN as a real, -1 as an integer.
+Tensor Poisoned(DType dtype, std::vector<int64_t> shape) {
+  Tensor tensor = Tensor::Zeros(dtype, std::move(shape));
+  std::fill(tensor.bytes.begin(), tensor.bytes.end(), '\xFF');
+  return tensor;
+}
+
+Layout LayoutOf(const LoopNest& nest, const std::string& name, size_t rank) {
+  const auto found = nest.layouts.find(name);
+  return found == nest.layouts.end() ? Layout::Identity(static_cast<int>(rank)) : found->second;
+}
+
+// Calls with the position of every logical element, row-major, and where it lies in memory.
+template <typename Visit>
+void ForEachElement(const std::vector<int64_t>& shape, const Layout& layout, Visit visit) {
+  const int64_t count = ElementCount(shape);
+  std::vector<int64_t> index(shape.size(), 0);
+  for (int64_t i = 0; i < count; ++i) {
+    visit(i, layout.Offset(index, shape));
+    for (size_t d = shape.size(); d-- > 0;) {
+      if (++index[d] < shape[d]) break;
+      index[d] = 0;
+    }
+  }
+}
+
+void CopyElement(const Tensor& from, int64_t from_at, Tensor& to, int64_t to_at) {
+  const int64_t size = DTypeBytes(to.dtype);
+  std::copy_n(from.bytes.data() + from_at * size, size, to.bytes.data() + to_at * size);
+}
+
+// The memory of every buffer of the program, by name. What no logical element maps to is poisoned
+// too: no kernel may count on it, as none writes it.
+StatusOr<std::map<std::string, Tensor>> PhysicalBuffers(const Program& program,
+                                                        const LoopNest& nest,
+                                                        const KernelCase& values) {
+  std::map<std::string, Tensor> memory;
+  for (const Buffer& buffer : program.buffers) {
+    HONE_ASSIGN_OR_RETURN(std::vector<int64_t> shape, EvaluateShape(buffer.shape, values.params));
+    Tensor tensor = Poisoned(buffer.dtype, std::move(shape));
+    const auto given = values.inputs.find(buffer.name);
+    if (given != values.inputs.end()) {
+      const Tensor& logical = given->second;
+      ForEachElement(
+          logical.shape, LayoutOf(nest, buffer.name, logical.shape.size()),
+          [&](int64_t i, int64_t offset) { CopyElement(logical, i, tensor, offset); });
+    }
+    memory[buffer.name] = std::move(tensor);
+  }
+  return memory;
+}
+
+// A stage that computes in less than f32, or a value on its way.
+DType NarrowestReal(const Workload& workload) {
+  DType narrowest = DType::kF32;
+  auto see = [&](DType dtype) {
+    if (dtype == DType::kBF16 || (dtype == DType::kF16 && narrowest == DType::kF32)) {
+      narrowest = dtype;
+    }
+  };
+  for (const Stage& stage : workload.stages) {
+    see(stage.dtype);
+    Visit(stage.body, [&](const Expr& e) {
+      if (e.kind() != ExprKind::kLoad) see(e.type().dtype);
+    });
+  }
+  return narrowest;
+}
+
+double RelativeTolerance(const Workload& workload, const Schedule& schedule) {
+  switch (NarrowestReal(workload)) {
+    case DType::kF16:
+      return 3e-2;
+    case DType::kBF16:
+      return 2e-1;
+    default:
+      break;
+  }
+  const bool direct = std::none_of(
+      schedule.steps.begin(), schedule.steps.end(),
+      [](const Step& step) { return std::holds_alternative<WinogradStep>(step); });
+  return direct ? 2e-4 : 2e-3;
+}
+
+// Rms of the finite values.
+double SizeOf(const Tensor& tensor) {
+  double squares = 0;
+  int64_t count = 1;
+  for (int64_t i = 0; i < tensor.ElementCount(); ++i) {
+    const double value = tensor.Get(i);
+    if (!std::isfinite(value)) continue;
+    squares += value * value;
+    ++count;
+  }
+  return std::sqrt(squares / static_cast<double>(count));
+}
+
+bool Agree(double got, double want, double atol, double rtol) {
+  if (std::isnan(want)) return std::isnan(got);
+  if (std::isinf(want)) return got == want;
+  return std::abs(got - want) <= atol + rtol * std::abs(want);
+}
+
+}  // namespace
+
+StatusOr<KernelCase> DrawKernelCase(const Workload& workload, const ParamMap& params,
+                                    InputKind kind, std::mt19937_64& random) {
+  KernelCase values;
+  values.params = params;
+  for (const Buffer& buffer : workload.buffers) {
+    if (buffer.role == BufferRole::kOutput) continue;
+    HONE_ASSIGN_OR_RETURN(std::vector<int64_t> shape, EvaluateShape(buffer.shape, params));
+    Tensor tensor = Tensor::Zeros(buffer.dtype, std::move(shape));
+    for (int64_t i = 0; i < tensor.ElementCount(); ++i) {
+      if (IsFloat(buffer.dtype)) {
+        tensor.Set(i, DrawReal(kind, random));
+      } else {
+        tensor.SetInt(i, DrawInt(buffer.dtype, random));
+      }
+    }
+    values.inputs[buffer.name] = std::move(tensor);
+  }
+  HONE_ASSIGN_OR_RETURN(values.expected, EvaluateWorkload(workload, values.inputs, params));
+  return values;
+}
+
+StatusOr<TensorMap> RunKernel(const Workload& workload, const Schedule& schedule,
+                              const Target& target, const KernelCase& values, RunBy run_by) {
+  HONE_ASSIGN_OR_RETURN(const LoopNest nest, ApplySchedule(schedule, workload));
+  HONE_ASSIGN_OR_RETURN(const Program program, Lower(nest, target));
+  if (const Status verified = Verify(program, ProgramStage::kLowered); !verified.ok()) {
+    // A stage with a parallel loop that ended up inside another's: code generation refuses it.
+    if (absl::StrContains(verified.message(), "not the outermost")) return verified;
+    return absl::InternalError(absl::StrCat("the lowered program: ", verified.message()));
+  }
+  HONE_ASSIGN_OR_RETURN(auto memory, PhysicalBuffers(program, nest, values));
+  HONE_ASSIGN_OR_RETURN(const pb::Artifact artifact, GenerateCode(program, target));
+  Status ran;
+  if (run_by == RunBy::kMachine) {
+    std::vector<int64_t> params;
+    for (const Param& param : workload.params) params.push_back(values.params.at(param.name));
+    ran = RunArtifact(artifact, params, memory);
+  } else {
+    ran = Evaluate(program, values.params, memory);
+  }
+  // Whatever goes wrong from here on is no refusal.
+  if (!ran.ok()) return absl::InternalError(ran.message());
+  TensorMap outputs;
+  for (const auto& [name, want] : values.expected) {
+    Tensor got = Tensor::Zeros(want.dtype, want.shape);
+    const Tensor& from = memory.at(name);
+    ForEachElement(want.shape, LayoutOf(nest, name, want.shape.size()),
+                   [&](int64_t i, int64_t offset) { CopyElement(from, offset, got, i); });
+    outputs[name] = std::move(got);
+  }
+  return outputs;
+}
+
+bool IsRefusal(const Status& status) {
+  return absl::IsInvalidArgument(status) || absl::IsUnimplemented(status) ||
+         absl::IsFailedPrecondition(status);
+}
+
+std::string DifferenceFromOracle(const Workload& workload, const Schedule& schedule,
+                                 const KernelCase& values, const TensorMap& outputs) {
+  const double rtol = RelativeTolerance(workload, schedule);
+  for (const auto& [name, want] : values.expected) {
+    const Tensor& got = outputs.at(name);
+    const double atol = IsFloat(want.dtype) ? rtol * (1 + SizeOf(want)) : 0;
+    for (int64_t i = 0; i < want.ElementCount(); ++i) {
+      const bool agrees = IsFloat(want.dtype) ? Agree(got.Get(i), want.Get(i), atol, rtol)
+                                              : got.GetInt(i) == want.GetInt(i);
+      if (agrees) continue;
+      return absl::StrCat(name, " ", ShapeText(want.shape), " element ", i, " is ", got.Get(i),
+                          ", not ", want.Get(i));
+    }
+  }
+  return "";
+}
+
+}  // namespace hone
