@@ -1,11 +1,16 @@
 # The front door. Every target installs what is missing (Debian packages) and builds what it needs.
-#   make build | demo | check | check-more | bench | bench-kernels | bench-search | tidy | format | help
+#   make build | demo | check | check-more | fuzz | bench | bench-kernels | bench-search | tidy
+#   make format | help
 RELEASE := build/release
 JOBS ?= $(shell nproc)
 # What the sanitizers go over in `make check-more`: the folders of tests/ that cover compiler and db.
 SANITIZED := base ir graph operators import schedule lower codegen package db conformance
 
-.PHONY: help build demo check check-more bench bench-kernels bench-search tidy format deps
+# `make fuzz`: for how long, and from what; another seed every day.
+SECONDS ?= 3600
+SEED ?= $(shell date +%Y%m%d)
+
+.PHONY: help build demo check check-more fuzz bench bench-kernels bench-search tidy format deps
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -26,8 +31,15 @@ demo: build  ## tune, compile and check a ResNet-18 on this machine, and show wh
 check: deps  ## build everything, run the unit and golden tests (at most 15 minutes from nothing)
 	@deploy/check.sh fast
 
-check-more: deps  ## slower tests: sanitizers, real models, conformance, fuzz in short
+check-more: deps  ## slower tests: sanitizers, real models, conformance, two minutes of fuzz
 	@SANITIZED="$(SANITIZED)" deploy/check.sh more
+
+fuzz: deps  ## random kernels against the oracle under sanitizers, for SECONDS (an hour), from SEED
+	@mkdir -p build
+	@cmake --preset dev >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@cmake --build build/dev -j $(JOBS) --target schedule_fuzz
+	@LSAN_OPTIONS=suppressions=tests/lsan.supp UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	  build/dev/tests/schedule_fuzz --seconds $(SECONDS) --seed $(SEED) --case-file build/fuzz.case
 
 bench: deps  ## every benchmark, with its aims in one table at the end
 	@bench/run

@@ -84,6 +84,9 @@ void Recombine(LinearForm& form, const Ranges& ranges) {
   }
 }
 
+// Loops that never run may divide by an extent of 0; such a division is left as it stands.
+bool IsDivisor(const Expr& e) { return e.IsInt() && e->int_value > 0; }
+
 // form = divisor * quotient + rest, where rest holds what does not divide; its constant is in
 // [0, divisor).
 void DivideTerms(const LinearForm& form, int64_t divisor, LinearForm* quotient, LinearForm* rest) {
@@ -236,10 +239,10 @@ LinearForm Linearize(const Expr& e, const Ranges& ranges) {
         return form;
       }
       case BinaryOp::kFloorDiv:
-        if (b.IsInt()) return LinearFloorDiv(Linearize(a, ranges), b->int_value, ranges);
+        if (IsDivisor(b)) return LinearFloorDiv(Linearize(a, ranges), b->int_value, ranges);
         break;
       case BinaryOp::kFloorMod:
-        if (b.IsInt()) return LinearFloorMod(Linearize(a, ranges), b->int_value, ranges);
+        if (IsDivisor(b)) return LinearFloorMod(Linearize(a, ranges), b->int_value, ranges);
         break;
       case BinaryOp::kMin:
       case BinaryOp::kMax: {
@@ -301,11 +304,11 @@ std::optional<Interval> Bounds(const Expr& e, const Ranges& ranges) {
   std::optional<Interval> b = Bounds(e.arg(1), ranges);
   switch (e->binary) {
     case BinaryOp::kFloorMod:
-      if (!e.arg(1).IsInt()) return std::nullopt;
+      if (!IsDivisor(e.arg(1))) return std::nullopt;
       if (a && a->min >= 0 && a->max < b->min) return a;
       return Checked(0, b->max - 1);
     case BinaryOp::kFloorDiv:
-      if (!a || !e.arg(1).IsInt()) return std::nullopt;
+      if (!a || !IsDivisor(e.arg(1))) return std::nullopt;
       return Checked(FloorDivide(a->min, b->min), FloorDivide(a->max, b->min));
     case BinaryOp::kMin:
       if (!a || !b) return std::nullopt;

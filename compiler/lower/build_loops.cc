@@ -239,7 +239,9 @@ class LoopBuilder {
                                            fusion->name, "'; compute it inside all of it"));
     }
     HONE_ASSIGN_OR_RETURN(Expr inner, ExtentOf(s, fusion->inner));
+    inner = Simple(inner);
     const bool is_outer = fusion->outer == axis;
+    if (inner.IsInt(0)) return Span{Int(0), Int(1)};  // the loop never runs
     if (inner.IsInt()) {
       const int64_t size = inner->int_value;
       return Span{Simple(is_outer ? FloorDiv(fused.base, size) : FloorMod(fused.base, size)),
@@ -331,6 +333,10 @@ class LoopBuilder {
   StatusOr<std::vector<Span>> RegionOf(const StageNest& stage) {
     const size_t rank = stage.stage.dims.size();
     std::vector<Span> region(rank);
+    // Such a copy has values outside of its domain too.
+    const Expr& body = stage.stage.body;
+    const Expr& copied = body.kind() == ExprKind::kCast ? body.arg(0) : body;
+    const bool holds_padding = copied.kind() == ExprKind::kLoad && copied->has_otherwise;
     for (const std::string& consumer : nest_.ConsumersOf(stage.stage.name)) {
       const StageNest& reader = *nest_.FindStage(consumer);
       HONE_ASSIGN_OR_RETURN(auto dims, DimRanges(reader));
@@ -342,7 +348,8 @@ class LoopBuilder {
           std::optional<Span> span = IndexSpan(indices[d], dims);
           // Unknown, or partly padding or not read at all: all of the dimension.
           const Span whole{Int(0), stage.stage.dims[d].extent};
-          if (!span || (read.guarded && !IsInside(*span, whole))) span = whole;
+          const bool outside = read.guarded && (read.load->has_otherwise || !holds_padding);
+          if (!span || (outside && !IsInside(*span, whole))) span = whole;
           HONE_RETURN_IF_ERROR(Extend(stage, *span, &region[d]));
         }
       }

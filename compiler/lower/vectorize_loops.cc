@@ -117,7 +117,8 @@ class Vectorizer {
         Expr value = Vectorize(node.value);
         HONE_RETURN_IF_ERROR(status_);
         if (index.type().lanes == 1) {
-          if (value.type().lanes == 1) return s;
+          // Once is as good as once a lane, unless each adds to what was there.
+          if (value.type().lanes == 1 && !Reads(node.value, node.name)) return s;
           return absl::InvalidArgumentError(absl::StrCat(
               "the lanes of loop '", var_, "' all store to one element of '", node.name, "'"));
         }
@@ -165,6 +166,12 @@ class Vectorizer {
   std::map<std::string, Expr> wide_lets;
 
  private:
+  static bool Reads(const Expr& e, const std::string& buffer) {
+    bool reads = false;
+    Visit(e, [&](const Expr& n) { reads |= n.kind() == ExprKind::kLoad && n->name == buffer; });
+    return reads;
+  }
+
   const std::string& var_;
   Expr offset_;
   int lanes_;

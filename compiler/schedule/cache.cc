@@ -1,5 +1,7 @@
 // cache BUFFER STAGE: a copy of what STAGE reads of BUFFER, as a stage BUFFER@STAGE of its own,
-// which can then have a layout and a place. A padded read becomes a copy that holds the padding.
+// which can then have a layout and a place. A padded read becomes a copy that holds the padding,
+// where the indices say how much of it there is: those with a floormod or a load do not, and the
+// padding stays with the reader.
 //
 //   c[..] += x[i, h+p-1 else 0] * w[..]   ->   x@c[d0,d1] = x[d0, d1 else 0]
 //                                              c[..] += x@c[i, h+p-1] * w[..]
@@ -14,7 +16,6 @@
 #include "compiler/schedule/steps.h"
 
 namespace hone {
-
 std::string ToString(const CacheStep& step) {
   return absl::StrCat("cache ", step.buffer, " ", step.stage,
                       step.dtype ? absl::StrCat(" as ", DTypeName(*step.dtype)) : "");
@@ -34,6 +35,20 @@ StatusOr<Step> ParseCache(TextReader& reader) {
 }
 
 namespace {
+
+// Whether what an index ranges over can be told from its variables' ranges.
+bool HasKnownRange(const Expr& index) {
+  bool known = true;
+  Visit(index, [&](const Expr& e) {
+    if (e.kind() == ExprKind::kVar || e.kind() == ExprKind::kInt) return;
+    const bool sum = e.kind() == ExprKind::kBinary &&
+                     (e->binary == BinaryOp::kAdd || e->binary == BinaryOp::kSub);
+    const bool scaled = e.kind() == ExprKind::kBinary && e.arg(1).IsInt() &&
+                        (e->binary == BinaryOp::kMul || e->binary == BinaryOp::kFloorDiv);
+    known &= sum || scaled;
+  });
+  return known;
+}
 
 // Whether every value of one integer type is one of the other.
 bool Widens(DType from, DType to) {
@@ -69,6 +84,10 @@ Status Apply(const CacheStep& step, LoopNest& nest) {
   if (nest.FindStage(name) != nullptr) {
     return absl::InvalidArgumentError(absl::StrCat("stage '", name, "' is there already"));
   }
+  if (reader->placement == Placement::kPrepare) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "stage '", step.stage, "' is computed by prepare already; cache what it reads first"));
+  }
   if (const StageNest* producer = nest.FindStage(step.buffer);
       producer != nullptr && producer->placement == Placement::kAt) {
     return absl::InvalidArgumentError(
@@ -78,11 +97,13 @@ Status Apply(const CacheStep& step, LoopNest& nest) {
   int padded = 0;
   int reads = 0;
   bool alike = true;
+  bool known_range = true;
   Visit(reader->stage.body, [&](const Expr& e) {
     if (e.kind() != ExprKind::kLoad || e->name != step.buffer) return;
     ++reads;
     if (!e->has_otherwise) return;
     ++padded;
+    for (const Expr& index : Indices(e)) known_range &= HasKnownRange(index);
     alike &= !otherwise || Equal(otherwise, Otherwise(e));
     otherwise = Otherwise(e);
   });
@@ -107,10 +128,11 @@ Status Apply(const CacheStep& step, LoopNest& nest) {
     copy.dims.push_back({dim, shape[d]});
     indices.push_back(Var(dim));
   }
-  copy.body = Cast(Load(step.buffer, from, indices, otherwise), dtype);
+  copy.body = Cast(Load(step.buffer, from, indices, known_range ? otherwise : Expr()), dtype);
   reader->stage.body = Rewrite(reader->stage.body, [&](const Expr& e) {
     if (e.kind() != ExprKind::kLoad || e->name != step.buffer) return Expr();
-    return Load(name, dtype, Indices(e));
+    const bool keeps_padding = e->has_otherwise && !known_range;
+    return Load(name, dtype, Indices(e), keeps_padding ? Cast(Otherwise(e), dtype) : Expr());
   });
   nest.stages.emplace(nest.stages.begin() + (reader - nest.stages.data()), std::move(copy));
   return absl::OkStatus();

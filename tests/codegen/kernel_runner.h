@@ -36,9 +36,9 @@ class LoadedKernel {
 void* AlignedMemory(int64_t bytes);
 
 // Runs prepare, if there is one, and then run. `buffers` holds a tensor for every buffer of the
-// manifest, by name; those the kernel writes are changed. Scratch is poisoned before each. Buffers lie
-// between guard pages, so that the process ends at a write to what is only read, and at an access
-// more than a line beyond either end; writes within that line are OutOfRange.
+// manifest, by name; those the kernel writes are changed. Scratch is poisoned before each. Buffers
+// lie between guard pages, so that the process ends at a write to what is only read, and at an
+// access more than a line beyond either end; writes within that line are OutOfRange.
 Status RunArtifact(const pb::Artifact& artifact, const std::vector<int64_t>& params,
                    std::map<std::string, Tensor>& buffers);
 
