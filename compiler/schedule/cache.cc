@@ -16,6 +16,7 @@
 #include "compiler/schedule/steps.h"
 
 namespace hone {
+
 std::string ToString(const CacheStep& step) {
   return absl::StrCat("cache ", step.buffer, " ", step.stage,
                       step.dtype ? absl::StrCat(" as ", DTypeName(*step.dtype)) : "");
