@@ -158,7 +158,7 @@ class Bench {
 
  private:
   void LoadPeers() {
-    for (const char* name : {"onednn2_peer", "onednn3_peer", "openblas_peer"}) {
+    for (const char* name : {"onednn2_peer", "onednn3_peer", "openblas_peer", "onnxruntime_peer"}) {
       const std::string path = absl::StrCat(top_, "/build/release/bench/peers/", name, ".so");
       if (!fs::exists(path)) continue;
       StatusOr<PeerLibrary> peer = PeerLibrary::Load(path);
@@ -223,6 +223,7 @@ class Bench {
     PausingMeasurer measurer(device, *pool);
     TuningOptions tuning;
     tuning.target = target;
+    tuning.speed = status.devices[0].speed();
     tuning.numerics = options_.numerics;
     tuning.trials_max = options_.only == "compare" ? 0 : options_.trials;
     tuning.seed = static_cast<uint64_t>(options_.seed);

@@ -85,6 +85,7 @@ std::string Describe(const Outcome& outcome) {
 struct Subject {
   TuningTask task;
   Target target;
+  pb::CoreSpeed speed;
   Numerics numerics = Numerics::kFp32;
   bool cold_constants = false;
   std::set<std::string> schedules;
@@ -122,6 +123,7 @@ StatusOr<std::vector<Subject>> SubjectsOf(const std::vector<pb::Record>& records
       HONE_ASSIGN_OR_RETURN(subject.target, Target::Parse(record.target()));
       HONE_ASSIGN_OR_RETURN(subject.numerics, ParseNumerics(record.numerics()));
       subject.task.calls = 1;
+      subject.speed = record.speed();
       subject.cold_constants = measurement.cold_constants();
       subjects.push_back(std::move(subject));
     }
@@ -140,6 +142,7 @@ Status Search(const Subject& subject, const std::vector<pb::Record>& records,
               const RecordStore* history, uint64_t seed, Outcome* outcome) {
   TuningOptions options;
   options.target = subject.target;
+  options.speed = subject.speed;
   options.numerics = subject.numerics;
   options.trials_max = kTrialsMax;
   options.seed = seed;

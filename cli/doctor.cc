@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 
 namespace hone {
 namespace {
@@ -35,6 +36,26 @@ Finding Cpu(const MachineFacts& facts) {
         "no AVX2 with FMA: kernels will be slow; in a virtual machine, pass the host's CPU through";
   }
   return finding;
+}
+
+Finding Speed(const MachineFacts& facts) {
+  const pb::CoreSpeed& speed = facts.speed;
+  std::vector<std::string> reads;
+  const auto add = [&](double gbps, const char* from) {
+    if (gbps > 0) reads.push_back(absl::StrFormat("%.0f from %s", gbps, from));
+  };
+  add(speed.l1_gbps(), "L1");
+  add(speed.l2_gbps(), "L2");
+  add(speed.l3_gbps(), "L3");
+  add(speed.memory_gbps(), "memory");
+  if (!(speed.peak_gflops() > 0)) {
+    return {Verdict::kWarn, "speed of a core", "hone-agent did not measure it",
+            "see what hone-agent --probe says"};
+  }
+  return {Verdict::kOk, "speed of a core",
+          absl::StrFormat("%.1f GFLOP/s fp32; GB/s read: %s", speed.peak_gflops(),
+                          reads.empty() ? "not measured" : absl::StrJoin(reads, ", ")),
+          ""};
 }
 
 Finding Load(const MachineFacts& facts) {
@@ -161,9 +182,9 @@ absl::string_view VerdictWord(Verdict verdict) {
 }  // namespace
 
 std::vector<Finding> Diagnose(const MachineFacts& facts) {
-  std::vector<Finding> findings = {Cpu(facts),          Load(facts),   Governor(facts),
-                                   HugePages(facts),    Memory(facts), Database(facts),
-                                   SharedMemory(facts), Sandbox(facts)};
+  std::vector<Finding> findings = {Cpu(facts),      Speed(facts),        Load(facts),
+                                   Governor(facts), HugePages(facts),    Memory(facts),
+                                   Database(facts), SharedMemory(facts), Sandbox(facts)};
   for (Finding& finding : Programs(facts)) findings.push_back(std::move(finding));
   findings.push_back(Tracker(facts));
   return findings;

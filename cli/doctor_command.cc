@@ -56,7 +56,8 @@ Command MakeDoctorCommand() {
       .group = CommandGroup::kFarm,
       .summary = "say what this machine lacks, and the way to it",
       .description =
-          "Looks at what tuning depends on: the CPU's vector features, other load, the frequency "
+          "Looks at what tuning depends on: the CPU's vector features and speed, other load, the "
+          "frequency "
           "governor, huge pages, memory, disk, /dev/shm, the database, the programs beside hone, "
           "and the tracker if one is named. Changes nothing.\n\nEach line is ok, warn (works, but "
           "measures worse than it could) or FAIL (does not work), with what to do below it. Exit "

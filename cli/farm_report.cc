@@ -2,6 +2,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "base/target.h"
 #include "cli/quantity.h"
 #include "cli/table.h"
@@ -12,6 +14,15 @@ namespace {
 std::string Fact(const pb::DeviceInfo& device, const std::string& name) {
   auto fact = device.facts().find(name);
   return fact == device.facts().end() ? "" : fact->second;
+}
+
+// "207, 104, 79, 24"; "-" for what the device has not measured.
+std::string Bandwidths(const pb::CoreSpeed& speed) {
+  std::vector<std::string> cells;
+  for (double gbps : {speed.l1_gbps(), speed.l2_gbps(), speed.l3_gbps(), speed.memory_gbps()}) {
+    cells.push_back(gbps > 0 ? absl::StrFormat("%.0f", gbps) : "-");
+  }
+  return absl::StrJoin(cells, ", ");
 }
 
 // "READY", or "QUARANTINED: too noisy"
@@ -30,6 +41,7 @@ std::string FarmReport(const FarmStatus& status, int64_t now_unix_ms, int width)
                {"cores", Align::kRight},
                {"vector", Align::kRight},
                {"peak GFLOP/s", Align::kRight},
+               {"L1, L2, L3, memory GB/s", Align::kRight},
                {"seen", Align::kRight},
                {"os"}});
   for (const pb::DeviceInfo& device : status.devices) {
@@ -38,7 +50,7 @@ std::string FarmReport(const FarmStatus& status, int64_t now_unix_ms, int width)
         {device.name(), State(device), target.ok() ? target->cpu : "?",
          target.ok() ? absl::StrCat(target->cores) : "?",
          target.ok() ? absl::StrCat(target->VectorBits(), " bit") : "?",
-         FormatGflops(device.peak_gflops()),
+         FormatGflops(device.speed().peak_gflops()), Bandwidths(device.speed()),
          FormatWait(static_cast<double>(now_unix_ms - device.last_seen_unix_ms()) / 1000) + " ago",
          Fact(device, "os")});
   }

@@ -1,6 +1,7 @@
 #include "cli/machine_facts.h"
 
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "rpc/child_process.h"
 
 namespace hone {
 namespace {
@@ -22,8 +24,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // The programs that hone starts as children, or that stand beside it.
-constexpr const char* kPrograms[] = {"hone-tracker", "hone-agent", "hone-worker",
-                                     "hone-build-worker"};
+constexpr const char* kAgent = "hone-agent";
+constexpr const char* kPrograms[] = {"hone-tracker", kAgent, "hone-worker", "hone-build-worker"};
 
 std::string ReadFile(const std::string& path) {
   std::ifstream in(path);
@@ -109,7 +111,37 @@ std::string FindProgram(const std::string& program, const std::string& program_d
   return "";
 }
 
+// The agent is who measures; nothing when it cannot be asked.
+pb::CoreSpeed AskAgent(const std::string& program) {
+  constexpr int kPatienceMs = 10000;
+  const int output = memfd_create("hone-agent", MFD_CLOEXEC);
+  if (program.empty() || output < 0) return {};
+  auto agent = ChildProcess::Start(
+      {.program = program, .arguments = {"--probe"}, .socket = false, .output_fd = output});
+  std::string text;
+  if (agent.ok() && agent->WaitFor(kPatienceMs) == ProcessEnd{}) {
+    text = ReadFile(absl::StrCat("/proc/self/fd/", output));
+  }
+  close(output);
+  return SpeedFromProbe(text);
+}
+
 }  // namespace
+
+pb::CoreSpeed SpeedFromProbe(absl::string_view text) {
+  pb::CoreSpeed speed;
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    const std::vector<std::string> words = absl::StrSplit(line, ' ');
+    double value = 0;
+    if (words.size() != 2 || !absl::SimpleAtod(words[1], &value)) continue;
+    if (words[0] == "peak_gflops") speed.set_peak_gflops(value);
+    if (words[0] == "l1_gbps") speed.set_l1_gbps(value);
+    if (words[0] == "l2_gbps") speed.set_l2_gbps(value);
+    if (words[0] == "l3_gbps") speed.set_l3_gbps(value);
+    if (words[0] == "memory_gbps") speed.set_memory_gbps(value);
+  }
+  return speed;
+}
 
 std::string ChosenWord(absl::string_view choices) {
   size_t begin = choices.find('[');
@@ -136,6 +168,7 @@ MachineFacts ReadMachineFacts(const std::string& database_path, const std::strin
   for (const char* program : kPrograms) {
     facts.programs[program] = FindProgram(program, program_dir);
   }
+  facts.speed = AskAgent(facts.programs[kAgent]);
   return facts;
 }
 

@@ -1,5 +1,5 @@
 // MachineFacts: what `hone doctor` wants to know of this machine, read from /proc, /sys and the
-// file system. Gathers only; doctor.h judges.
+// file system, and asked of its agent. Gathers only; doctor.h judges.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "proto/device.pb.h"
 
 namespace hone {
 
@@ -18,6 +19,7 @@ struct MachineFacts {
   std::vector<std::string> cpu_flags;  // as /proc/cpuinfo says them
   int cores = 0;                       // that this process may use
   double load = 0;                     // runnable processes, one-minute mean
+  pb::CoreSpeed speed;                 // of one core, measured now by the agent
   std::string governor;                // "performance"; "" where not visible (virtual machines)
   std::string huge_pages;              // "always", "madvise", "never"; "" where unknown
   int64_t memory_available_bytes = 0;
@@ -41,6 +43,9 @@ struct MachineFacts {
 // Reads everything but the tracker's part, which the doctor asks for itself. `program_dir` is where
 // hone itself lies.
 MachineFacts ReadMachineFacts(const std::string& database_path, const std::string& program_dir);
+
+// What `hone-agent --probe` prints, as far as it is speed.
+pb::CoreSpeed SpeedFromProbe(absl::string_view text);
 
 // The bracketed word of "always [madvise] never".
 std::string ChosenWord(absl::string_view choices);

@@ -93,7 +93,7 @@ TuningProgress ProgressOf(const TuningState& state, const TuneOptions& options) 
       state.trials, options.trials * static_cast<int64_t>(state.workloads.size()) - before);
   progress.elapsed_s = state.elapsed_s;
   progress.elapsed_max_s = options.minutes * 60;
-  progress.peak_gflops = state.peak_gflops * static_cast<double>(options.threads);
+  progress.peak_gflops = state.speed.peak_gflops() * static_cast<double>(options.threads);
   progress.finished = state.finished;
   return progress;
 }
@@ -203,6 +203,7 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   TuningOptions tuning = TuningOptionsOf(options, farm.target, numerics, ModelConstantBytes(plan));
   tuning.time_max_ms = static_cast<int64_t>(options.minutes * 60000);
   tuning.device = options.device;
+  tuning.speed = farm.device.speed();
   tuning.spare_core =
       farm.local == nullptr || options.threads < std::thread::hardware_concurrency();
   tuning.client = ClientName();

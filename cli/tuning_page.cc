@@ -91,10 +91,9 @@ std::string Head(const TuningSummary& summary, const TuningState& state, const T
   html += Pair("caches",
                absl::StrCat(FormatBytes(target.l1_bytes), ", ", FormatBytes(target.l2_bytes), ", ",
                             target.l3_bytes > 0 ? FormatBytes(target.l3_bytes) : "none"));
+  const double peak = state.speed.peak_gflops() * target.threads;
   html += Pair("peak, measured beside",
-               state.peak_gflops > 0
-                   ? absl::StrCat(FormatGflops(state.peak_gflops * target.threads), " GFLOP/s fp32")
-                   : "-");
+               peak > 0 ? absl::StrCat(FormatGflops(peak), " GFLOP/s fp32") : "-");
   html += Pair("numerics", std::string(NumericsName(facts.numerics)));
   if (!facts.device.empty()) html += Pair("device", Text(facts.device));
   html += Pair("seed", absl::StrCat(facts.seed));
@@ -191,7 +190,7 @@ std::string KernelTable(const TuningSummary& summary) {
 // model's time, and stands over where its default schedule was.
 std::string RooflineSection(const TuningSummary& summary, const TuningState& state,
                             const Target& target) {
-  const MachineProfile profile = MachineProfile::For(target, state.peak_gflops);
+  const MachineProfile profile = MachineProfile::For(target, state.speed);
   const double peak = PeakGflops(target, profile);
   Chart chart("kernels under the roofline", {"operations a byte moved at least (FLOP/B)", true},
               {"GFLOP/s", true}, {1000, 440});
@@ -231,8 +230,7 @@ std::string RooflineSection(const TuningSummary& summary, const TuningState& sta
   if (by_bound.empty()) return "";
   // Room above the roof, and to the left and right of where the kernels are.
   chart.AddLevel(peak, absl::StrFormat("peak, %.1f GFLOP/s", peak), Chart::Side::kAbove, "compute");
-  for (Bound from : {Bound::kL2, Bound::kL3, Bound::kMemory}) {
-    if (from == Bound::kL3 && target.l3_bytes == 0) continue;
+  for (Bound from : ReadBounds(target)) {
     const double gbps = ReadGbps(from, target, profile);
     const double least = std::min(0.01, lowest / gbps / 10);
     chart.AddGuide({least, least * gbps}, {peak / gbps, peak},
@@ -247,9 +245,10 @@ std::string RooflineSection(const TuningSummary& summary, const TuningState& sta
   }
   return absl::StrCat(
       "<h2>Roofline</h2>\n<p class=\"faint\">The level roof is the measured peak of ",
-      FormatGflops(peak),
-      " GFLOP/s, the slanted ones what the caches and the memory of such a core typically "
-      "deliver. Numbers are those of the table; a circle is as large as the kernel's share of the "
+      FormatGflops(peak), " GFLOP/s, the slanted ones what its caches and memory deliver, ",
+      profile.measured ? "as the device measured it when its agent started"
+                       : "typically, since the device has not measured it",
+      ". Numbers are those of the table; a circle is as large as the kernel's share of the "
       "model's time, the small ring below it its default schedule. Operations are those of the "
       "cheapest algorithm known, bytes those of each argument once.",
       off_chart > 0 ? absl::StrCat(" Not shown: ", off_chart,

@@ -101,6 +101,7 @@ StatusOr<ExitCode> ReplayTuning(const TuneOptions& options, Numerics numerics,
   const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
   TuningOptions tuning =
       TuningOptionsOf(options, source.target, numerics, source.model_constant_bytes);
+  tuning.speed = source.run.speed;
   tuning.batches_max = static_cast<int>(source.run.batches.size());
   TuningSession session(std::move(source.tasks), tuning, *model, ReplayBuilds(), measurer,
                         before.get(), clock);

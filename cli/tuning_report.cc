@@ -95,13 +95,18 @@ std::string Failures(const TuningSummary& summary) {
 }
 
 std::string Limit(const TuningState& state, const Target& target) {
-  if (!(state.peak_gflops > 0)) return "";
-  const MachineProfile profile = MachineProfile::For(target, state.peak_gflops);
-  return absl::StrFormat(
-      "limit: %s GFLOP/s of fp32 multiply-adds, measured beside; or each argument read once, in\n"
-      "  GB/s typical of such a core: %.0f from L2, %.0f from L3, %.0f from memory\n",
-      FormatGflops(PeakGflops(target, profile)), ReadGbps(Bound::kL2, target, profile),
-      ReadGbps(Bound::kL3, target, profile), ReadGbps(Bound::kMemory, target, profile));
+  if (!(state.speed.peak_gflops() > 0)) return "";
+  const MachineProfile profile = MachineProfile::For(target, state.speed);
+  std::string text = absl::StrFormat(
+      "limit: %s GFLOP/s of fp32 multiply-adds, measured beside; or each argument moved once, in\n"
+      "  GB/s %s: ",
+      FormatGflops(PeakGflops(target, profile)),
+      profile.measured ? "that the device measured of itself" : "typical of such a core");
+  for (Bound from : ReadBounds(target)) {
+    absl::StrAppendFormat(&text, "%.0f from %s%s", ReadGbps(from, target, profile), BoundName(from),
+                          from == Bound::kMemory ? "\n" : ", ");
+  }
+  return text;
 }
 
 }  // namespace

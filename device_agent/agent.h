@@ -20,7 +20,7 @@ namespace hone {
 
 struct AgentOptions {
   std::string tracker;         // "unix:/path" or "host:port"
-  pb::DeviceInfo device;       // name, target, facts and peak_gflops
+  pb::DeviceInfo device;       // name, target, facts and speed
   std::string worker_program;  // path of hone-worker
   std::string spool_folder;    // "" keeps reports in memory only
 };

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -23,7 +22,7 @@
 #include "base/status.h"
 #include "device_agent/agent.h"
 #include "device_agent/machine_probe.h"
-#include "device_agent/measure/calibration.h"
+#include "device_agent/measure/core_speed.h"
 
 namespace hone {
 namespace {
@@ -55,7 +54,7 @@ void Declare(CLI::App& app, Options& options) {
                  "The measuring program (default: hone-worker beside this one)");
   app.add_option("--parent-pid", options.parent_pid, "End when this process ends");
   app.add_flag("--probe", options.probe,
-               "Print what this machine is (target, peak, facts) and end");
+               "Print what this machine is (target, speed, facts) and end");
   app.add_flag("--quiet", options.quiet, "Log warnings only");
   app.footer(
       "Start one on every device of a farm, with the tracker's address:\n"
@@ -69,13 +68,6 @@ std::string HostName() {
   return gethostname(name, sizeof(name) - 1) == 0 && name[0] != '\0' ? name : "device";
 }
 
-// The fastest of a few milliseconds' worth of calibrations: the clock needs a moment to rise.
-double PeakGflops() {
-  double peak = 0;
-  for (int i = 0; i < 200; ++i) peak = std::max(peak, hone_fma_gflops());
-  return peak;
-}
-
 pb::DeviceInfo DescribeDevice(const Options& options) {
   Machine machine = ProbeThisMachine();
   machine.target.threads = options.threads;
@@ -83,14 +75,20 @@ pb::DeviceInfo DescribeDevice(const Options& options) {
   info.set_name(options.name.empty() ? HostName() : options.name);
   info.set_target(machine.target.ToString());
   for (const auto& [name, value] : machine.facts) (*info.mutable_facts())[name] = value;
-  info.set_peak_gflops(PeakGflops());
+  *info.mutable_speed() = MeasureCoreSpeed(machine.target);
   return info;
 }
 
 // One fact a line, its name first; the target, in its text form, leads.
 void PrintProbe(const pb::DeviceInfo& info) {
   std::cout << info.target() << "\n";
-  std::cout << "peak_gflops " << info.peak_gflops() << "\n";
+  const pb::CoreSpeed& speed = info.speed();
+  std::cout << "peak_gflops " << speed.peak_gflops() << "\n";
+  std::cout << "l1_gbps " << speed.l1_gbps() << "\n";
+  std::cout << "l2_gbps " << speed.l2_gbps() << "\n";
+  std::cout << "l3_gbps " << speed.l3_gbps() << "\n";
+  std::cout << "memory_gbps " << speed.memory_gbps() << "\n";
+  std::cout << "stream_gbps " << speed.stream_gbps() << "\n";
   for (const auto& [name, value] :
        std::map<std::string, std::string>(info.facts().begin(), info.facts().end()))
     std::cout << name << " " << value << "\n";

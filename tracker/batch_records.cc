@@ -64,6 +64,7 @@ std::vector<pb::Record> RecordsOf(const pb::Batch& batch, const pb::BatchResult&
     record.set_search_seed(batch.search_seed());
     record.set_run_id(batch.run_id());
     record.set_run_batch(batch.run_batch());
+    *record.mutable_speed() = batch.speed();
     record.set_batch_id(result.batch_id());
     record.set_candidate(i);
     *record.mutable_environment() = result.environment();

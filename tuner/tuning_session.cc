@@ -96,6 +96,7 @@ class TuningSession::Impl {
         measurer_(measurer),
         history_(history),
         clock_(clock) {
+    state_.speed = options.speed;
     for (TuningTask& task : tasks) {
       Work work;
       work.task = std::move(task);
@@ -213,7 +214,7 @@ class TuningSession::Impl {
     SearchOptions search = options_.search;
     search.seed = SeedOf(work.task.workload.Key(), options_.seed, 0);
     work.search.emplace(work.task.workload, std::move(sketches), options_.target,
-                        MachineProfile::For(options_.target), search);
+                        MachineProfile::For(options_.target, options_.speed), search);
     return absl::OkStatus();
   }
 
@@ -224,7 +225,7 @@ class TuningSession::Impl {
     WorkloadState& state = state_.workloads[w];
     work.cold_constants = ConstantsAreCold(ConstantBytes(work.task.workload),
                                            options_.model_constant_bytes, options_.target);
-    work.search->MoveRoofline(MachineProfile::For(options_.target, state_.peak_gflops));
+    work.search->MoveRoofline(MachineProfile::For(options_.target, state_.speed));
     state.roofline = work.search->roofline();
     if (work.search->pool_size() == 0) {
       state.phase = WorkloadState::Phase::kDone;
@@ -237,6 +238,7 @@ class TuningSession::Impl {
     const std::string layouts = LayoutsOf(work);
     for (const pb::Record& record : records) {
       if (record.layouts() != layouts) continue;
+      RaiseSpeed(record.speed());
       const pb::Measurement& measurement = record.measurement();
       if (measurement.failure() == pb::OK) {
         // From another model, larger or smaller: its times are not comparable.
@@ -264,9 +266,27 @@ class TuningSession::Impl {
 
   // The peak is measured beside every candidate; a higher one moves the limit.
   void RaisePeak(double peak_gflops) {
-    if (peak_gflops <= state_.peak_gflops) return;
-    state_.peak_gflops = peak_gflops;
-    const MachineProfile profile = MachineProfile::For(options_.target, peak_gflops);
+    pb::CoreSpeed seen;
+    seen.set_peak_gflops(peak_gflops);
+    RaiseSpeed(seen);
+  }
+
+  // Others on the machine only ever slow it down, so the limit is made of the best of each.
+  void RaiseSpeed(const pb::CoreSpeed& seen) {
+    pb::CoreSpeed& best = state_.speed;
+    const pb::CoreSpeed before = best;
+    best.set_peak_gflops(std::max(before.peak_gflops(), seen.peak_gflops()));
+    best.set_l1_gbps(std::max(before.l1_gbps(), seen.l1_gbps()));
+    best.set_l2_gbps(std::max(before.l2_gbps(), seen.l2_gbps()));
+    best.set_l3_gbps(std::max(before.l3_gbps(), seen.l3_gbps()));
+    best.set_memory_gbps(std::max(before.memory_gbps(), seen.memory_gbps()));
+    best.set_stream_gbps(std::max(before.stream_gbps(), seen.stream_gbps()));
+    const bool same = best.peak_gflops() == before.peak_gflops() &&
+                      best.l1_gbps() == before.l1_gbps() && best.l2_gbps() == before.l2_gbps() &&
+                      best.l3_gbps() == before.l3_gbps() &&
+                      best.memory_gbps() == before.memory_gbps();
+    if (same) return;
+    const MachineProfile profile = MachineProfile::For(options_.target, best);
     for (size_t w = 0; w < opened_; ++w) {
       if (!works_[w].search) continue;
       works_[w].search->MoveRoofline(profile);
@@ -650,6 +670,7 @@ class TuningSession::Impl {
     batch.set_layouts(LayoutsOf(work));
     batch.set_run_id(options_.run_id);
     batch.set_run_batch(id);
+    *batch.mutable_speed() = options_.speed;
     HONE_ASSIGN_OR_RETURN(flight.batch_id, measurer_.Submit(batch));
     return absl::OkStatus();
   }

@@ -48,6 +48,7 @@ bool ConstantsAreCold(int64_t bytes, int64_t model_bytes, const Target& target);
 
 struct TuningOptions {
   Target target;
+  pb::CoreSpeed speed;  // of the device, as far as it says
   Numerics numerics = Numerics::kFp32;
   int trials_max = 64;      // for each workload, those of earlier sessions included
   int64_t time_max_ms = 0;  // for the whole session; 0: no limit

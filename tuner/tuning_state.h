@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "proto/device.pb.h"
 #include "proto/measurement.pb.h"
 #include "tuner/prior/roofline.h"
 
@@ -44,7 +45,9 @@ struct TuningState {
   int64_t trials = 0;     // of this session
   int64_t not_quiet = 0;  // of them, those that other work on the device disturbed throughout
   double elapsed_s = 0;
-  double peak_gflops = 0;  // of one core, measured beside; 0 until known
+  // Of one core, at its best: what the device says of itself, what earlier sessions saw of it, and
+  // the peak measured beside.
+  pb::CoreSpeed speed;
   bool finished = false;
 };
 

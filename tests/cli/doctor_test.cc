@@ -14,6 +14,10 @@ MachineFacts GoodMachine() {
   facts.cpu_model = "Some CPU";
   facts.cpu_flags = {"avx2", "fma"};
   facts.cores = 4;
+  facts.speed.set_peak_gflops(103.34);
+  facts.speed.set_l1_gbps(207.1);
+  facts.speed.set_l2_gbps(103.6);
+  facts.speed.set_memory_gbps(23.7);
   facts.governor = "performance";
   facts.huge_pages = "madvise";
   facts.memory_available_bytes = int64_t{8} << 30;
@@ -37,6 +41,29 @@ TEST(DoctorTest, FindsNothingOnAGoodMachine) {
   EXPECT_THAT(text, testing::Not(testing::HasSubstr("warn")));
   EXPECT_THAT(text, testing::Not(testing::HasSubstr("FAIL")));
   EXPECT_THAT(text, testing::HasSubstr("This machine lacks nothing."));
+}
+
+TEST(DoctorTest, SaysHowFastACoreIsAsFarAsThatIsKnown) {
+  EXPECT_EQ(Find(Diagnose(GoodMachine()), "speed of a core").what,
+            "103.3 GFLOP/s fp32; GB/s read: 207 from L1, 104 from L2, 24 from memory");
+  MachineFacts facts = GoodMachine();
+  facts.speed.Clear();
+  facts.speed.set_peak_gflops(12);
+  EXPECT_THAT(Find(Diagnose(facts), "speed of a core").what, testing::HasSubstr("not measured"));
+  facts.speed.Clear();
+  EXPECT_EQ(Find(Diagnose(facts), "speed of a core").verdict, Verdict::kWarn);
+}
+
+TEST(MachineFactsTest, ReadsTheSpeedThatTheAgentPrints) {
+  const pb::CoreSpeed speed = SpeedFromProbe(
+      "target/1 x86_64 cpu=znver3\npeak_gflops 103.3\nl1_gbps 206.5\nl2_gbps 103.6\n"
+      "l3_gbps 79\nmemory_gbps 23.7\nmodel Some CPU\nload 0.5\n");
+  EXPECT_EQ(speed.peak_gflops(), 103.3);
+  EXPECT_EQ(speed.l1_gbps(), 206.5);
+  EXPECT_EQ(speed.l2_gbps(), 103.6);
+  EXPECT_EQ(speed.l3_gbps(), 79);
+  EXPECT_EQ(speed.memory_gbps(), 23.7);
+  EXPECT_EQ(SpeedFromProbe("no such option").peak_gflops(), 0);
 }
 
 TEST(DoctorTest, WarnsOfWhatMakesTimesScatter) {

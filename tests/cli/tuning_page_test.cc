@@ -78,7 +78,7 @@ TuningState OneKernel() {
   state.workloads = {kernel};
   state.trials = 2;
   state.elapsed_s = 4;
-  state.peak_gflops = 111;
+  state.speed.set_peak_gflops(111);
   state.finished = true;
   return state;
 }

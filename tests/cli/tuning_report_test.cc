@@ -32,7 +32,7 @@ TuningState TwoKernels() {
   state.workloads = {
       Kernel("maxpool3x3_64x112x112", 1, 200e3, 100e3, {.ns = 80e3, .bound = Bound::kL3}),
       Kernel("conv3x3_64to64_56x56", 4, 5e6, 2.4e6, {.ns = 2.2e6, .bound = Bound::kCompute})};
-  state.peak_gflops = 96;
+  state.speed.set_peak_gflops(96);
   return state;
 }
 
@@ -51,9 +51,9 @@ TEST(TuningReportTest, ShowsWhatEachKernelGainedAndHowFarItIsFromTheLimit) {
             "the whole model            5  20.2 ms  9.70 ms  2.08x           91.5 %     128\n"
             "left to gain, down to the limit: 820 us; most in\n"
             "  conv3x3_64to64_56x56           800 us, gap 8.3 %\n"
-            "limit: 96.0 GFLOP/s of fp32 multiply-adds, measured beside; or each argument read "
+            "limit: 96.0 GFLOP/s of fp32 multiply-adds, measured beside; or each argument moved "
             "once, in\n"
-            "  GB/s typical of such a core: 86 from L2, 30 from L3, 15 from memory\n");
+            "  GB/s typical of such a core: 192 from L1, 86 from L2, 22 from memory\n");
 }
 
 TEST(TuningReportTest, CountsWhatFailed) {

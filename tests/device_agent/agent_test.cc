@@ -101,7 +101,7 @@ TEST_F(AgentTest, MeasuresWhatTheTrackerGrants) {
   const FarmStatus farm = client->ListDevices().value();
   ASSERT_EQ(farm.devices.size(), 1u);
   EXPECT_EQ(farm.devices[0].name(), "board");
-  EXPECT_GT(farm.devices[0].peak_gflops(), 0);
+  EXPECT_GT(farm.devices[0].speed().peak_gflops(), 0);
   EXPECT_TRUE(Target::Parse(farm.devices[0].target()).ok());
 
   agent.Signal(SIGTERM);
@@ -129,6 +129,7 @@ TEST(AgentProgramTest, PrintsWhatTheMachineIs) {
   const std::string first(text.data(), std::string(text.data(), length).find('\n'));
   EXPECT_TRUE(Target::Parse(first).ok()) << first;
   EXPECT_THAT(text.data(), HasSubstr("\npeak_gflops "));
+  EXPECT_THAT(text.data(), HasSubstr("\nl1_gbps "));
 }
 
 TEST(AgentProgramTest, EndsWithTheProcessItServes) {

@@ -46,6 +46,7 @@ class FakeMeasurer : public Measurer {
       record.set_search_seed(batch.search_seed());
       record.set_run_id(batch.run_id());
       record.set_run_batch(batch.run_batch());
+      *record.mutable_speed() = batch.speed();
       *record.mutable_measurement() = *measurement;
       records.push_back(std::move(record));
     }

@@ -55,6 +55,7 @@ class ReplayTest : public testing::Test {
     const auto before = RecordsBefore(store_, *run);
     EXPECT_TRUE(before.ok()) << before.status();
     ReplayMeasurer measurer(*store_.Query({}), *run);
+    options.speed = run->speed;
     options.batches_max = static_cast<int>(run->batches.size());
     const std::unique_ptr<CostModel> model = MakeXgboostCostModel({.rounds = 10});
     FakeClock clock;
@@ -102,6 +103,26 @@ TEST_F(ReplayTest, RepeatsARunThatTimeEnded) {
   EXPECT_EQ(replayed.outcome.difference, "");
   EXPECT_EQ(replayed.outcome.same, static_cast<int>(replayed.run.batches.size()));
   EXPECT_EQ(replayed.state.workloads[0].best_ns, tuned.workloads[0].best_ns);
+}
+
+TEST_F(ReplayTest, TakesTheDeviceForWhatTheRunTookItFor) {
+  TuningOptions options = Options();
+  options.speed.set_peak_gflops(104);
+  options.speed.set_l2_gbps(60);
+  options.speed.set_l3_gbps(50);
+  options.speed.set_memory_gbps(2);
+  options.speed.set_stream_gbps(1);
+  const TuningState tuned = Tune("first", options);
+  const Replayed replayed = Replay();
+  EXPECT_EQ(replayed.run.speed.memory_gbps(), 2);
+  EXPECT_EQ(replayed.outcome.difference, "");
+  EXPECT_EQ(replayed.outcome.same, static_cast<int>(replayed.run.batches.size()));
+  EXPECT_EQ(replayed.state.speed.l2_gbps(), 60);
+  for (size_t w = 0; w < tuned.workloads.size(); ++w) {
+    EXPECT_EQ(replayed.state.workloads[w].trials[0].predicted_ns,
+              tuned.workloads[w].trials[0].predicted_ns);
+    EXPECT_EQ(replayed.state.workloads[w].roofline.ns, tuned.workloads[w].roofline.ns);
+  }
 }
 
 TEST_F(ReplayTest, RepeatsARunThatWasKilled) {

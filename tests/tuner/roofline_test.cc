@@ -48,5 +48,53 @@ TEST(RooflineTest, EachCoreBringsItsPeakAndItsSecondCache) {
   EXPECT_DOUBLE_EQ(OfAdd(two, 1).ns, OfAdd(WithCaches(1 << 20, 0), 1).ns / 2);
 }
 
+TEST(RooflineTest, CountsWhatIsReadWhereTheFirstCacheHoldsAll) {
+  constexpr char kSmall[] =
+      "workload/1\ninput x f32 [2048]\ninput z f32 [2048]\noutput y f32 [2048]\n"
+      "stage y f32 [i:2048] = x[i]+z[i]\n";  // 24 KiB
+  const Target target = WithCaches(1 << 19, 0);
+  const MachineProfile profile = MachineProfile::For(target);
+  const Roofline roofline = RooflineOf(*Workload::Parse(kSmall), 2048, target, profile);
+  EXPECT_EQ(roofline.bound, Bound::kL1);
+  EXPECT_EQ(roofline.bytes, 3 * 2048 * 4);
+  EXPECT_DOUBLE_EQ(roofline.ns, 2 * 2048 * 4 / profile.l1_gbps);
+}
+
+pb::CoreSpeed Measured() {
+  pb::CoreSpeed speed;
+  speed.set_peak_gflops(104);
+  speed.set_l1_gbps(208);
+  speed.set_l2_gbps(100);
+  speed.set_l3_gbps(80);
+  speed.set_memory_gbps(32);
+  speed.set_stream_gbps(24);
+  return speed;
+}
+
+TEST(MachineProfileTest, BelievesTheDevice) {
+  const MachineProfile profile = MachineProfile::For(WithCaches(1 << 19, 1 << 24), Measured());
+  EXPECT_DOUBLE_EQ(profile.ghz, 3.25);
+  EXPECT_DOUBLE_EQ(profile.peak_gflops, 104);
+  EXPECT_DOUBLE_EQ(profile.l1_gbps, 208);
+  EXPECT_DOUBLE_EQ(profile.loads_per_cycle, 2);
+  EXPECT_DOUBLE_EQ(profile.l2_gbps, 100);
+  EXPECT_DOUBLE_EQ(profile.l3_gbps, 80);
+  EXPECT_DOUBLE_EQ(profile.memory_gbps, 32);
+  EXPECT_DOUBLE_EQ(profile.stream_gbps, 24);
+  EXPECT_TRUE(profile.measured);
+}
+
+TEST(MachineProfileTest, TakesWhatIsTypicalForWhatTheDeviceDoesNotSay) {
+  pb::CoreSpeed speed = Measured();
+  speed.clear_l3_gbps();
+  const Target target = WithCaches(1 << 19, 1 << 24);
+  const MachineProfile profile = MachineProfile::For(target, speed);
+  EXPECT_DOUBLE_EQ(profile.l3_gbps, 32.5) << "ten bytes a cycle";
+  EXPECT_DOUBLE_EQ(profile.memory_gbps, 32);
+  EXPECT_FALSE(profile.measured);
+  EXPECT_TRUE(MachineProfile::For(WithCaches(1 << 19, 0), speed).measured) << "there is no L3";
+  EXPECT_FALSE(MachineProfile::For(target).measured);
+}
+
 }  // namespace
 }  // namespace hone

@@ -138,8 +138,39 @@ TEST(SearchTest, StopsAtTheRoofline) {
   EXPECT_EQ(search.StopReason(), "");
   search.Observe(batch[1].candidate, 1.01 * search.roofline().ns);
   EXPECT_EQ(search.StopReason(), "at the limit");
-  search.MoveRoofline(MachineProfile::For(Avx2(), /*measured_peak_gflops=*/1000));
+  pb::CoreSpeed speed;
+  speed.set_peak_gflops(1000);
+  search.MoveRoofline(MachineProfile::For(Avx2(), speed));
   EXPECT_EQ(search.StopReason(), "") << "the machine is faster than assumed";
+}
+
+TEST(SearchTest, StopsAtTheSpeedOfTheCoresOwnCachesWhereThatIsMeasured) {
+  auto workload = Workload::Parse(
+      "workload/1\ninput x f32 [1,256]\nconstant w f32 [256,256]\noutput y f32 [1,256]\n"
+      "stage y f32 [m:1,n:256] sum [k:256] = x[m,k]*w[k,n]\n");  // 258 KiB
+  ASSERT_TRUE(workload.ok()) << workload.status();
+  const std::vector<Layout> layouts(3, Layout::Identity(2));
+  auto sketches = DeriveSketches(*workload, layouts, Avx2());
+  ASSERT_TRUE(sketches.ok()) << sketches.status();
+  pb::CoreSpeed speed;
+  speed.set_peak_gflops(104);
+  speed.set_l1_gbps(208);
+  speed.set_l2_gbps(100);
+  speed.set_l3_gbps(79);
+  speed.set_memory_gbps(24);
+  speed.set_stream_gbps(24);
+  const auto reason = [&](const Target& target) {
+    Search search(*workload, *sketches, target, MachineProfile::For(target, speed), {});
+    const auto batch = search.Propose(1, NoCostModel(), kCuriosity);
+    search.Observe(batch[0].candidate, 1.01 * search.roofline().ns);
+    return search.StopReason();
+  };
+  EXPECT_EQ(reason(Avx2()), "at the limit");
+  Target small = Avx2();
+  small.l2_bytes = 64 << 10;
+  EXPECT_EQ(reason(small), "") << "the third cache is as fast as others let it be";
+  speed.clear_l2_gbps();
+  EXPECT_EQ(reason(Avx2()), "") << "what is typical may be surpassed";
 }
 
 TEST(SearchTest, StopsWhenGainsEnd) {

@@ -69,7 +69,7 @@ TEST(TuningSessionTest, TunesEveryWorkloadAndEndsWithADuel) {
   EXPECT_EQ(finals, 2);
   EXPECT_TRUE(session.state().finished);
   EXPECT_EQ(session.state().trials, 48);
-  EXPECT_EQ(session.state().peak_gflops, 90);
+  EXPECT_EQ(session.state().speed.peak_gflops(), 90);
   for (const WorkloadState& state : session.state().workloads) {
     EXPECT_EQ(state.phase, WorkloadState::Phase::kDone);
     ASSERT_EQ(state.trials.size(), 24u);
@@ -120,6 +120,32 @@ TEST(TuningSessionTest, OneSearchOfAProductServesItsOtherEpilogues) {
     for (const Trial& trial : state.trials) advised += trial.origin == "epilogue";
   }
   EXPECT_GT(advised, 0);
+}
+
+TEST(TuningSessionTest, HoldsKernelsAgainstTheBestThatWasEverSeenOfTheDevice) {
+  MemoryRecordStore store;
+  NoCostModel model;
+  FakeClock clock;
+  TuningOptions options = Options();
+  options.speed.set_peak_gflops(80);
+  options.speed.set_l3_gbps(79);
+  options.speed.set_memory_gbps(20);
+  options.speed.set_stream_gbps(20);
+  FakeMeasurer first(Cost, &store);
+  TuningSession a({Matmul("a", 64, 1)}, options, model, Builder(), first, &store, clock);
+  ASSERT_TRUE(a.Run(kNever, kIgnore).ok());
+  EXPECT_EQ(a.state().speed.peak_gflops(), 90) << "measured beside";
+  EXPECT_EQ(first.batches[0].speed().peak_gflops(), 80) << "what proposals follow from";
+
+  FakeMeasurer second(Cost, &store);
+  second.name = "second";
+  options.speed.set_l3_gbps(57);
+  options.speed.set_memory_gbps(24);
+  options.trials_max = 32;
+  TuningSession b({Matmul("a", 64, 1)}, options, model, Builder(), second, &store, clock);
+  ASSERT_TRUE(b.Run(kNever, kIgnore).ok());
+  EXPECT_EQ(b.state().speed.l3_gbps(), 79);
+  EXPECT_EQ(b.state().speed.memory_gbps(), 24);
 }
 
 TEST(TuningSessionTest, GoesOnWhereItStopped) {

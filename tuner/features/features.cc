@@ -52,7 +52,8 @@ void AddTensor(absl::string_view prefix, const TensorFacts* tensor, const Target
   out->Add(prefix, "_constant", t.constant ? 1 : 0);
 }
 
-Collector Collect(const NestFacts& facts, const PriorCost& cost, const Target& target, bool named) {
+Collector Collect(const NestFacts& facts, const PriorCost& cost, const Target& target,
+                  const MachineProfile& profile, bool named) {
   Collector out{.named = named};
   const StageFacts none;
   const StageFacts* main = MainStage(facts);
@@ -127,7 +128,6 @@ Collector Collect(const NestFacts& facts, const PriorCost& cost, const Target& t
   out.Add("machine_registers", static_cast<float>(registers));
   out.Add("l2_of_l1", Log2(Ratio(target.l2_bytes, target.l1_bytes)));
   out.Add("l3_of_l2", Log2(1 + Ratio(target.l3_bytes, target.l2_bytes)));
-  const MachineProfile profile = MachineProfile::For(target);
   out.Add("flops_of_l2_byte", Ratio(profile.peak_gflops, profile.l2_gbps));
   out.Add("flops_of_memory_byte", Ratio(profile.peak_gflops, profile.memory_gbps));
   return out;
@@ -137,12 +137,13 @@ Collector Collect(const NestFacts& facts, const PriorCost& cost, const Target& t
 
 const std::vector<std::string>& FeatureNames() {
   // Built once: the names do not depend on the candidate.
-  static const std::vector<std::string> names = Collect({}, {}, {}, /*named=*/true).names;
+  static const std::vector<std::string> names = Collect({}, {}, {}, {}, /*named=*/true).names;
   return names;
 }
 
-std::vector<float> FeaturesOf(const NestFacts& facts, const PriorCost& cost, const Target& target) {
-  std::vector<float> values = Collect(facts, cost, target, /*named=*/false).values;
+std::vector<float> FeaturesOf(const NestFacts& facts, const PriorCost& cost, const Target& target,
+                              const MachineProfile& profile) {
+  std::vector<float> values = Collect(facts, cost, target, profile, /*named=*/false).values;
   HONE_CHECK(values.size() == FeatureNames().size());
   return values;
 }

@@ -13,6 +13,8 @@ namespace hone {
 // One name a feature, in order.
 const std::vector<std::string>& FeatureNames();
 
-std::vector<float> FeaturesOf(const NestFacts& facts, const PriorCost& cost, const Target& target);
+// `profile`: the one that `cost` was estimated with.
+std::vector<float> FeaturesOf(const NestFacts& facts, const PriorCost& cost, const Target& target,
+                              const MachineProfile& profile);
 
 }  // namespace hone

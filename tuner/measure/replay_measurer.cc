@@ -32,7 +32,10 @@ StatusOr<RecordedRun> FindRecordedRun(const RecordStore& store, RecordFilter fil
   std::map<int, std::map<int, std::string>> batches;
   for (const pb::Record& record : records) {
     if (record.run_id() != run.run_id) continue;
-    if (run.first_id == 0) run.first_id = record.id();
+    if (run.first_id == 0) {
+      run.first_id = record.id();
+      run.speed = record.speed();
+    }
     if (record.origin() == kDuelOrigin) continue;
     batches[record.run_batch()][record.candidate()] = record.schedule();
   }

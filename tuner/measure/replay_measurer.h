@@ -20,6 +20,7 @@ struct RecordedRun {
   std::string run_id;
   uint64_t seed = 0;
   int64_t first_id = 0;  // of its records
+  pb::CoreSpeed speed;   // that the run took the device for
   // Its batches in the order it asked for them, duels left out: the schedules of each.
   std::vector<std::vector<std::string>> batches;
 };

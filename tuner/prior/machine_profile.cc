@@ -2,7 +2,7 @@
 
 namespace hone {
 
-MachineProfile MachineProfile::For(const Target& target, double measured_peak_gflops) {
+MachineProfile MachineProfile::For(const Target& target, const pb::CoreSpeed& measured) {
   MachineProfile profile;
   const double lanes = target.FloatLanes();
   const bool x86 = target.arch == "x86_64";
@@ -10,12 +10,26 @@ MachineProfile MachineProfile::For(const Target& target, double measured_peak_gf
   profile.arithmetic_per_cycle = x86 ? 2 : 1;
   profile.loads_per_cycle = x86 ? 2 : 1;
   const double flops_per_cycle = 2 * lanes * profile.arithmetic_per_cycle;
-  if (measured_peak_gflops > 0) profile.ghz = measured_peak_gflops / flops_per_cycle;
+  if (measured.peak_gflops() > 0) profile.ghz = measured.peak_gflops() / flops_per_cycle;
   profile.peak_gflops = profile.ghz * flops_per_cycle;
   // Almost a vector a cycle from L2, as measured on wide cores; far less beyond.
+  profile.l1_gbps = profile.ghz * lanes * 4 * profile.loads_per_cycle;
   profile.l2_gbps = profile.ghz * lanes * 4 * (x86 ? 0.9 : 0.6);
   profile.l3_gbps = profile.ghz * (x86 ? 10 : 4);
-  profile.memory_gbps = profile.ghz * (x86 ? 5 : 2);
+  profile.stream_gbps = profile.ghz * (x86 ? 5 : 2);
+  profile.memory_gbps = profile.stream_gbps * 1.45;
+  if (measured.l1_gbps() > 0) {
+    profile.l1_gbps = measured.l1_gbps();
+    profile.loads_per_cycle = profile.l1_gbps / (profile.ghz * lanes * 4);
+  }
+  if (measured.l2_gbps() > 0) profile.l2_gbps = measured.l2_gbps();
+  if (measured.l3_gbps() > 0) profile.l3_gbps = measured.l3_gbps();
+  if (measured.memory_gbps() > 0) {
+    profile.memory_gbps = measured.memory_gbps();
+    profile.stream_gbps = measured.stream_gbps();
+  }
+  profile.measured = measured.l1_gbps() > 0 && measured.l2_gbps() > 0 &&
+                     (measured.l3_gbps() > 0 || target.l3_bytes == 0) && measured.memory_gbps() > 0;
   return profile;
 }
 

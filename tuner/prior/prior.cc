@@ -17,8 +17,7 @@ constexpr size_t kStepsFrom = 8;
 constexpr int64_t kPointsMax = 200000;  // of one sketch that are looked at
 // How much of what the other bounds take adds to the largest: nothing overlaps perfectly.
 constexpr double kImperfectOverlap = 0.25;
-// What a core gains in memory bandwidth each time it reads at twice as many places, up to so many.
-constexpr double kGainOfStreams = 0.15;
+// Places that a core reads at to have all that memory gives it.
 constexpr double kMostStreams = 8;
 
 // Share of the threads that have work throughout.
@@ -155,10 +154,12 @@ PriorCost EstimateCost(const NestFacts& facts, const Target& target,
     for (const TensorFacts& tensor : stage.tensors) {
       l2 += tensor.l1_miss_bytes / profile.l2_gbps / speed_up;
       l3 += tensor.l2_miss_bytes / profile.l3_gbps / std::min(speed_up, 2.0);
-      const double streams = std::clamp(tensor.streams, 1.0, kMostStreams);
+      // A core that reads at twice as many places gains as much again.
+      const double doublings = std::log2(std::clamp(tensor.streams, 1.0, kMostStreams));
+      const double gbps = profile.stream_gbps + (profile.memory_gbps - profile.stream_gbps) *
+                                                    doublings / std::log2(kMostStreams);
       memory += tensor.l3_miss_bytes > static_cast<double>(target.l3_bytes)
-                    ? tensor.l3_miss_bytes / profile.memory_gbps /
-                          (1 + kGainOfStreams * std::log2(streams))
+                    ? tensor.l3_miss_bytes / gbps / std::min(speed_up, 2.0)
                     : 0;
     }
     const double overhead =

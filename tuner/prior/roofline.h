@@ -3,6 +3,8 @@
 // good as the MachineProfile it is made from; never a prediction.
 #pragma once
 
+#include <vector>
+
 #include "base/target.h"
 #include "compiler/ir/workload.h"
 #include "tuner/prior/machine_profile.h"
@@ -10,9 +12,12 @@
 namespace hone {
 
 // What a workload at its least time waits for: arithmetic, or its arguments from where they fit.
-enum class Bound { kCompute, kL2, kL3, kMemory };
+enum class Bound { kCompute, kL1, kL2, kL3, kMemory };
 
-// "compute", "L2", "L3", "memory"
+// Where arguments may come from, nearest first: the caches that the target has, and memory.
+std::vector<Bound> ReadBounds(const Target& target);
+
+// "compute", "L1", "L2", "L3", "memory"
 const char* BoundName(Bound bound);
 
 struct Roofline {
@@ -24,8 +29,8 @@ struct Roofline {
 
 // Floating-point operations a nanosecond that all threads of the target compute.
 double PeakGflops(const Target& target, const MachineProfile& profile);
-// Bytes a nanosecond that they read; `from` is no kCompute. Each core has a second cache of its
-// own; the third gives two of them more than one, memory does not.
+// Bytes a nanosecond that they read; `from` is no kCompute. Each core has a first and a second
+// cache of its own; the third and memory give two cores twice what they give one, more to no more.
 double ReadGbps(Bound from, const Target& target, const MachineProfile& profile);
 
 // `flops` are FlopCount's, or fewer where an algorithm saves some.

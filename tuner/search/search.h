@@ -152,6 +152,7 @@ class Search {
   const MachineProfile profile_;
   double least_flops_ = 0;
   Roofline roofline_;
+  bool roofline_is_firm_ = false;  // known so well that being near it means something
   const SearchOptions options_;
   std::vector<Entry> pool_;
   std::map<std::pair<int, Assignment>, int> index_;

@@ -19,10 +19,11 @@ namespace {
 class RowMaker {
  public:
   static StatusOr<std::unique_ptr<RowMaker>> For(const std::string& workload_text,
-                                                 const std::string& target_text) {
+                                                 const std::string& target_text,
+                                                 const pb::CoreSpeed& speed) {
     HONE_ASSIGN_OR_RETURN(const Workload workload, Workload::Parse(workload_text));
     HONE_ASSIGN_OR_RETURN(Target target, Target::Parse(target_text));
-    return std::unique_ptr<RowMaker>(new RowMaker(workload, std::move(target)));
+    return std::unique_ptr<RowMaker>(new RowMaker(workload, std::move(target), speed));
   }
 
   // False for a schedule that cannot be applied: it may be of another version.
@@ -34,7 +35,7 @@ class RowMaker {
     const NestFacts facts = analyzer_.Analyze(*nest);
     const PriorCost cost = EstimateCost(facts, target_, profile_);
     if (!(cost.total_ns > 0)) return false;
-    features_.push_back(FeaturesOf(facts, cost, target_));
+    features_.push_back(FeaturesOf(facts, cost, target_, profile_));
     logs_.push_back(std::log(cost_ns / cost.total_ns));
     return true;
   }
@@ -52,9 +53,9 @@ class RowMaker {
   }
 
  private:
-  RowMaker(const Workload& workload, Target target)
+  RowMaker(const Workload& workload, Target target, const pb::CoreSpeed& speed)
       : target_(std::move(target)),
-        profile_(MachineProfile::For(target_)),
+        profile_(MachineProfile::For(target_, speed)),
         series_(workload),
         analyzer_(target_) {}
 
@@ -86,8 +87,14 @@ RecordedKnowledge::Group& RecordedKnowledge::GroupOf(const RecordKey& key,
                                         layouts, "|", cold_constants);
   const auto [it, is_new] = index_.emplace(name, groups_.size());
   if (is_new) {
-    groups_.push_back(
-        {key, workload_text, layouts, cold_constants, OutlineOf(workload_text), {}, std::nullopt});
+    groups_.push_back({key,
+                       workload_text,
+                       layouts,
+                       cold_constants,
+                       {},
+                       OutlineOf(workload_text),
+                       {},
+                       std::nullopt});
   }
   return groups_[it->second];
 }
@@ -102,10 +109,12 @@ StatusOr<RecordedKnowledge> RecordedKnowledge::Read(const RecordStore& store, in
   RecordedKnowledge knowledge;
   for (const pb::Record& record : records) {
     const RecordKey key{record.workload_key(), record.target(), record.numerics(), codegen_epoch};
-    knowledge
-        .GroupOf(key, record.workload(), record.layouts(), record.measurement().cold_constants())
-        .known.push_back(
-            {record.schedule(), record.measurement().cost_ns(), record.measurement().finalist()});
+    Group& group = knowledge.GroupOf(key, record.workload(), record.layouts(),
+                                     record.measurement().cold_constants());
+    group.known.push_back(
+        {record.schedule(), record.measurement().cost_ns(), record.measurement().finalist()});
+    // The newest that says so.
+    if (record.has_speed() && group.speed.peak_gflops() == 0) group.speed = record.speed();
   }
   return knowledge;
 }
@@ -131,7 +140,7 @@ TrainingSet RecordedKnowledge::Rows(int limit) const {
   }
   TrainingSet set;
   for (size_t g = 0; g < groups_.size(); ++g) {
-    const auto maker = RowMaker::For(groups_[g].workload, groups_[g].key.target);
+    const auto maker = RowMaker::For(groups_[g].workload, groups_[g].key.target, groups_[g].speed);
     if (!maker.ok()) continue;
     for (size_t i = 0; i < share[g]; ++i) {
       (*maker)->Add(groups_[g].known[i].schedule, groups_[g].known[i].cost_ns);

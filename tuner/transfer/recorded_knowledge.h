@@ -55,6 +55,7 @@ class RecordedKnowledge {
     std::string workload;
     std::string layouts;
     bool cold_constants = false;
+    pb::CoreSpeed speed;  // of the device; empty where no record says
     WorkloadOutline outline;
     std::vector<Known> known;    // of records, as they came
     std::optional<Known> found;  // by the session itself
