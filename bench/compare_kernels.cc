@@ -423,7 +423,9 @@ class Bench {
           break;
         case Numerics::kFp32:
           PrintAim("fp32_gemm_and_resnet50_geomean", r.Mean(), 1.5);
-          PrintAim("fp32_3x3_at_56_and_28_worst", large_3x3_.worst(), 1.8);
+          if (large_3x3_.count() > 0) {
+            PrintAim("fp32_3x3_at_56_and_28_worst", large_3x3_.worst(), 1.8);
+          }
           break;
         default:
           PrintAim(absl::StrCat(NumericsName(options_.numerics), "_gemm_and_resnet50_geomean"),

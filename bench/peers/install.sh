@@ -1,8 +1,8 @@
 #!/bin/sh
 # Brings the peers that benchmarks compare with into build/peers, each in a folder of its own: ONNX
-# Runtime and TVM in Python environments, oneDNN 3 as a library with its headers. What no package
-# registry gives is said and left out: the benchmarks then run without it. oneDNN 2 and OpenBLAS are
-# packages of the system (deploy/install-deps.sh).
+# Runtime and TVM in Python environments, the former's library also where programs find it, oneDNN 3
+# as a library with its headers. What no package registry gives is said and left out: the benchmarks
+# then run without it. oneDNN 2 and OpenBLAS are packages of the system (deploy/install-deps.sh).
 set -eu
 cd "$(dirname "$0")/../.."
 peers=build/peers
@@ -30,6 +30,14 @@ python_peer() {
 }
 
 python_peer "$peers" onnxruntime,numpy onnxruntime numpy
+# Its library, for programs: under the names that linkers and loaders look for.
+library=$(find "$peers/lib" -name 'libonnxruntime.so.*' 2>/dev/null | head -n 1)
+if [ -n "$library" ]; then
+  mkdir -p "$peers/onnxruntime"
+  ln -sf "$(pwd)/$library" "$peers/onnxruntime/libonnxruntime.so"
+  ln -sf "$(pwd)/$library" "$peers/onnxruntime/libonnxruntime.so.1"
+fi
+
 # Newer versions of the second crash under this version of the first.
 python_peer "$peers/tvm" tvm,xgboost apache-tvm==0.27.0.post1 apache-tvm-ffi==0.1.14.post1 \
   xgboost psutil cloudpickle numpy

@@ -17,6 +17,7 @@ pb::Batch TwoCandidates() {
   batch.set_numerics("strict");
   batch.set_client("me@host:1");
   batch.set_layouts("x a;y b");
+  batch.mutable_speed()->set_l2_gbps(100);
   batch.add_candidates()->set_schedule("schedule/1\ntile m 6");
   batch.add_candidates()->set_schedule("schedule/1\nlayout x a\n layout y b\ntile m 4");
   return batch;
@@ -36,6 +37,7 @@ TEST(BatchRecords, CarryProvenanceAndPlace) {
   EXPECT_EQ(records[1].batch_id(), "b");
   EXPECT_EQ(records[1].candidate(), 1);
   EXPECT_EQ(records[1].layouts(), "x a;y b");
+  EXPECT_EQ(records[1].speed().l2_gbps(), 100);
   EXPECT_EQ(records[1].measurement().cost_ns(), 2);
   EXPECT_EQ(records[1].measurement().device(), "board");
   EXPECT_EQ(records[1].environment().at("governor"), "powersave");
