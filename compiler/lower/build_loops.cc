@@ -346,10 +346,11 @@ class LoopBuilder {
         const std::vector<Expr> indices = Indices(read.load);
         for (size_t d = 0; d < rank; ++d) {
           std::optional<Span> span = IndexSpan(indices[d], dims);
-          // Unknown, or partly padding or not read at all: all of the dimension.
           const Span whole{Int(0), stage.stage.dims[d].extent};
+          // Partly padding, or not read at all.
           const bool outside = read.guarded && (read.load->has_otherwise || !holds_padding);
-          if (!span || (outside && !IsInside(*span, whole))) span = whole;
+          if (!span) span = whole;
+          if (outside && !IsInside(*span, whole)) span = MovedInside(*span, whole);
           HONE_RETURN_IF_ERROR(Extend(stage, *span, &region[d]));
         }
       }
@@ -396,6 +397,14 @@ class LoopBuilder {
   bool IsInside(const Span& span, const Span& whole) const {
     return Simple(LessEqual(whole.base, span.base)).IsInt(1) &&
            Simple(LessEqual(span.base + span.extent, whole.base + whole.extent)).IsInt(1);
+  }
+
+  // What is partly padding, moved to where it lies inside: it then holds all points of the stage
+  // that it held, and a point that it held is outside of the stage when it is outside now.
+  Span MovedInside(const Span& span, const Span& whole) const {
+    if (!span.extent.IsInt() || !whole.extent.IsInt()) return whole;
+    const int64_t extent = std::min(span.extent->int_value, whole.extent->int_value);
+    return {Simple(Max(Min(span.base, whole.extent - extent), Int(0))), Int(extent)};
   }
 
   Status Extend(const StageNest& stage, const Span& span, Span* region) const {

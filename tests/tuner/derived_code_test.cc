@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -37,7 +38,6 @@ TEST_P(DerivedCodeTest, AgreesWithTheOracle) {
   auto workload = Workload::Parse(GetParam().workload);
   ASSERT_TRUE(workload.ok()) << workload.status();
   const std::vector<Layout> layouts = LayoutsOf(*workload, GetParam().layouts);
-  std::mt19937_64 random(1);
   for (const Target& target : {Avx2Target(1), Avx2Target(2), OldTarget()}) {
     SCOPED_TRACE(target.ToString());
     const int wanted = target.FloatLanes() == 8 ? 5 : 2;
@@ -45,6 +45,9 @@ TEST_P(DerivedCodeTest, AgreesWithTheOracle) {
     ASSERT_TRUE(sketches.ok()) << sketches.status();
     for (const Sketch& sketch : *sketches) {
       SCOPED_TRACE(sketch.name());
+      // What is drawn of a sketch does not depend on which others there are.
+      std::seed_seq seed(sketch.name().begin(), sketch.name().end());
+      std::mt19937_64 random(seed);
       int agreed = 0;
       for (int draw = 0; draw < 200 && agreed < wanted && !HasFailure(); ++draw) {
         const std::optional<Assignment> assignment = DrawAssignment(sketch, random);
@@ -65,6 +68,11 @@ const Case kCases[] = {
      "x[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n"
      "stage y f32 [n:1,o:24,h:7,w:13] = max(c[n,o,h,w]+b[o]+r[n,o,h,w],0x0p+0)\n",
      {kBlocked, "", "", kBlocked, kBlocked}},
+    // strides and dilations that leave the image by more than the window
+    {"workload/1\ninput x f32 [1,3,19,17]\nconstant w f32 [16,3,5,3]\noutput y f32 [1,16,11,8]\n"
+     "stage y f32 [n:1,o:16,h:11,w:8] sum [i:3,p:5,q:3] = "
+     "x[n,i,h*2+p*2+-7,w*2+q+-1 else 0x0p+0]*w[o,i,p,q]\n",
+     {"", "", kBlocked}},
     // no padding, two images, its own output
     {"workload/1\ninput x f32 [2,8,9,6]\nconstant w f32 [16,8,3,3]\noutput y f32 [2,16,7,4]\n"
      "stage y f32 [n:2,o:16,h:7,w:4] sum [i:8,p:3,q:3] = x[n,i,h+p,w+q]*w[o,i,p,q]\n",

@@ -91,10 +91,11 @@ std::vector<int64_t> UpTo(int64_t last) {
 // caches while all rows go over it, and the sums stay in memory between blocks.
 enum class Order { kPanelOuter, kPanelInner, kRowBlocks, kReduceBlocks };
 
-// What is copied of operands that are not constant: what must be (a padded one with its border, a
-// vector side that is read with gaps), all of it before; the border rows at a time; or the vector
-// side into panels though it could be read where it lies.
-enum class Copies { kNeeded, kInRows, kPanels };
+// What is copied of operands that are not constant: a vector side that is read with gaps, and a
+// padded one with its border, all of it before; the padded one rows at a time; the padded one not
+// at all, reads of the padding being left out (lower/trim_padding); or the vector side into panels
+// though it could be read where it lies.
+enum class Copies { kBefore, kInRows, kTrimmed, kPanels };
 
 // Rows up to which the way of the weights from memory takes longer than the arithmetic.
 constexpr double kRowsOfStreams = 8;
@@ -238,7 +239,7 @@ class ContractionSketch {
       WritePanelCopy(input_, roles_.vector_side, *input_.anchor, outer,
                      {{roles_.main, depth_}, {roles_.panel, packed_width_}},
                      input_.target.threads > 1, writer_);
-    } else if (roles_.vector_side.padded) {
+    } else if (roles_.vector_side.padded && copies_ != Copies::kTrimmed) {
       bordered_ = roles_.vector_side.tensor;
       WriteBorderCopy(input_, roles_.vector_side, *input_.anchor, CopiesInParallel(), writer_);
     }
@@ -248,7 +249,7 @@ class ContractionSketch {
       for (const std::string& other : roles_.others) outer.push_back({other, ""});
       WritePanelCopy(input_, roles_.broadcast_side, *input_.anchor, outer,
                      {{roles_.main, depth_}, {roles_.row, rows_}}, /*parallel=*/false, writer_);
-    } else if (roles_.broadcast_side.padded) {
+    } else if (roles_.broadcast_side.padded && copies_ != Copies::kTrimmed) {
       bordered_ = roles_.broadcast_side.tensor;
       WriteBorderCopy(input_, roles_.broadcast_side, *input_.anchor, CopiesInParallel(), writer_);
     }
@@ -460,10 +461,15 @@ std::vector<Sketch> ContractionRule(const RuleInput& input) {
   const bool packs = CanPackWhileRunning(input, *roles);
   std::vector<Sketch> sketches;
   auto add = [&](Order order, absl::string_view name) {
-    sketches.push_back(ContractionSketch(input, *roles, order, Copies::kNeeded, name).Write());
+    sketches.push_back(ContractionSketch(input, *roles, order, Copies::kBefore, name).Write());
     if (padded && (!roles->block.empty() || !roles->outer_out.empty())) {
       sketches.push_back(
           ContractionSketch(input, *roles, order, Copies::kInRows, absl::StrCat(name, "_copy_rows"))
+              .Write());
+    }
+    if (roles->broadcast_side.padded && !roles->vector_side.padded) {
+      sketches.push_back(
+          ContractionSketch(input, *roles, order, Copies::kTrimmed, absl::StrCat(name, "_trim"))
               .Write());
     }
     if (packs) {
@@ -476,7 +482,7 @@ std::vector<Sketch> ContractionRule(const RuleInput& input) {
   if (!roles->row.empty()) add(Order::kPanelInner, "panel_inner");
   if (HasLongPanels(input, *roles)) {
     sketches.push_back(
-        ContractionSketch(input, *roles, Order::kReduceBlocks, Copies::kNeeded, "reduce_blocks")
+        ContractionSketch(input, *roles, Order::kReduceBlocks, Copies::kBefore, "reduce_blocks")
             .Write());
   }
   if (!roles->row.empty() && roles->block.empty() &&
