@@ -351,7 +351,9 @@ class LoopBuilder {
           const bool outside = read.guarded && (read.load->has_otherwise || !holds_padding);
           if (!span) span = whole;
           if (outside && !IsInside(*span, whole)) span = MovedInside(*span, whole);
-          HONE_RETURN_IF_ERROR(Extend(stage, *span, &region[d]));
+          const Status extended = Extend(stage, *span, &region[d]);
+          if (!extended.ok() && !outside) return extended;
+          if (!extended.ok()) region[d] = whole;
         }
       }
     }
