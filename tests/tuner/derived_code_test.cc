@@ -86,6 +86,39 @@ const Case kCases[] = {
     {"workload/1\ninput a f32 [13,24]\nconstant w f32 [24,40]\noutput y f32 [13,40]\n"
      "stage y f32 [m:13,n:40] sum [k:24] = a[m,k]*w[k,n]\n",
      {"", "", ""}},
+    // bytes: padded convolution with requantisation, first layer, 1x1 in rows, depthwise
+    {"workload/1\ninput x u8 [1,16,7,13]\nconstant w i8 [24,16,3,3]\nconstant b i32 [24]\n"
+     "output y u8 [1,24,7,13]\n"
+     "stage c i32 [n:1,o:24,h:7,w:13] sum [i:16,p:3,q:3] = "
+     "i32(x[n,i,h+p+-1,w+q+-1 else 0:u8])*i32(w[o,i,p,q])\n"
+     "stage y u8 [n:1,o:24,h:7,w:13] = "
+     "u8(min(max(round(f32(c[n,o,h,w]+b[o])*0x1p-9),0x0p+0),0x1.fep+7))\n",
+     {kBlocked, "", "", kBlocked}},
+    {"workload/1\ninput x i8 [1,3,9,11]\nconstant w i8 [16,3,3,3]\noutput y i32 [1,16,5,6]\n"
+     "stage y i32 [n:1,o:16,h:5,w:6] sum [i:3,p:3,q:3] = "
+     "i32(x[n,i,h*2+p+-1,w*2+q+-1 else 0:i8])*i32(w[o,i,p,q])\n",
+     {"", "", kBlocked}},
+    {"workload/1\ninput x u8 [2,10,19]\nconstant w u8 [12,10]\noutput y i32 [2,12,19]\n"
+     "stage y i32 [n:2,o:12,m:19] sum [i:10] = i32(x[n,i,m])*i32(w[o,i])\n",
+     {"", "", ""}},
+    {"workload/1\ninput x u8 [1,16,7,9]\nconstant w i8 [16,3,3]\noutput y i32 [1,16,7,9]\n"
+     "stage y i32 [n:1,c:16,h:7,w:9] sum [p:3,q:3] = "
+     "i32(x[n,c,h+p+-1,w+q+-1 else 0:u8])*i32(w[c,p,q])\n",
+     {kBlocked, "", kBlocked}},
+    // products of bytes: odd depth and columns, weights by rows, no constant, words
+    {"workload/1\ninput x u8 [50,23]\nconstant w i8 [23,37]\noutput y i32 [50,37]\n"
+     "stage y i32 [m:50,n:37] sum [k:23] = i32(x[m,k])*i32(w[k,n])\n",
+     {"", "", ""}},
+    {"workload/1\ninput x i8 [7,32]\nconstant w i8 [24,32]\noutput y i32 [7,24]\n"
+     "stage y i32 [m:7,n:24] sum [k:32] = i32(w[n,k])*i32(x[m,k])\n",
+     {"", "", ""}},
+    {"workload/1\ninput x u8 [2,9,16]\ninput w u8 [2,16,11]\noutput y f32 [2,9,11]\n"
+     "stage c i32 [b:2,m:9,n:11] sum [k:16] = i32(x[b,m,k])*i32(w[b,k,n])\n"
+     "stage y f32 [b:2,m:9,n:11] = f32(c[b,m,n])*0x1p-4\n",
+     {"", "", ""}},
+    {"workload/1\ninput x i16 [9,16]\nconstant w i8 [16,24]\noutput y i32 [9,24]\n"
+     "stage y i32 [m:9,n:24] sum [k:16] = i32(x[m,k])*i32(w[k,n])\n",
+     {"", "", ""}},
     // few rows and weights beyond the second cache: several panels side by side
     {"workload/1\ninput a f32 [3,523]\nconstant w f32 [523,301]\noutput y f32 [3,301]\n"
      "stage y f32 [m:3,n:301] sum [k:523] = a[m,k]*w[k,n]\n",

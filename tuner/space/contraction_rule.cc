@@ -10,75 +10,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "tuner/space/contraction.h"
+#include "tuner/space/contraction_roles.h"
 #include "tuner/space/operand_copy.h"
 #include "tuner/space/rule.h"
 
 namespace hone {
 namespace {
-
-// The stage's dims in their parts to play, by their names in the anchor and in the output.
-struct Roles {
-  ContractionForm form;
-  Access vector_side;                  // read in vectors
-  Access broadcast_side;               // read one element at a time
-  std::string panel;                   // anchor's name of the vector dim
-  std::string panel_out;               // output's name of it
-  std::string row, row_out;            // "" if every such dim has extent 1
-  std::string block, block_out;        // the next dim of the broadcast side, "" if there is none
-  std::vector<std::string> outer_out;  // all other dims of the output, as memory has them
-  std::string main;                    // reduce dim that is tiled
-  std::vector<std::string> others;     // the other reduce dims
-};
-
-std::optional<Roles> FindRoles(const RuleInput& input) {
-  if (input.anchor == nullptr) return std::nullopt;
-  const StageNest& anchor = *input.anchor;
-  std::optional<ContractionForm> form = MatchContractionForm(anchor.stage);
-  if (!form) return std::nullopt;
-  Roles roles{.form = *form};
-  std::map<std::string, std::string> anchor_dim = AnchorDims(input);
-  const OutputOrder order = OrderOf(input.nest, *input.output);
-  roles.panel_out = order.vector_dim;
-  roles.panel = anchor_dim[order.vector_dim];
-  if (roles.panel.empty()) return std::nullopt;
-  const bool in_left = form->left.Uses(roles.panel);
-  const bool in_right = form->right.Uses(roles.panel);
-  if (in_left == in_right) return std::nullopt;  // depthwise
-  roles.vector_side = in_left ? form->left : form->right;
-  roles.broadcast_side = in_left ? form->right : form->left;
-
-  for (auto dim = order.dims.rbegin(); dim != order.dims.rend(); ++dim) {
-    const std::string& inner = anchor_dim[*dim];
-    if (*dim == roles.panel_out || inner.empty()) continue;
-    const bool is_row = roles.broadcast_side.Uses(inner) && !roles.vector_side.Uses(inner) &&
-                        DimExtent(input.nest, anchor, inner) > 1;
-    if (is_row && roles.row.empty()) {
-      roles.row = inner;
-      roles.row_out = *dim;
-    } else if (is_row && roles.block.empty()) {
-      roles.block = inner;
-      roles.block_out = *dim;
-    }
-  }
-  for (const std::string& dim : order.dims) {
-    if (dim != roles.panel_out && dim != roles.row_out && dim != roles.block_out) {
-      roles.outer_out.push_back(dim);
-    }
-  }
-  int64_t longest = 0;
-  for (const Dim& dim : anchor.stage.reduce) {
-    const int64_t extent = ExtentValue(dim.extent, input.nest.params);
-    if (extent >= longest) {
-      longest = extent;
-      roles.main = dim.name;
-    }
-  }
-  for (const Dim& dim : anchor.stage.reduce) {
-    if (dim.name != roles.main) roles.others.push_back(dim.name);
-  }
-  return roles;
-}
 
 std::vector<int64_t> UpTo(int64_t last) {
   std::vector<int64_t> values;
@@ -104,8 +41,8 @@ constexpr int64_t kRowsOfPacking = 32;
 
 class ContractionSketch {
  public:
-  ContractionSketch(const RuleInput& input, const Roles& roles, Order order, Copies copies,
-                    absl::string_view name)
+  ContractionSketch(const RuleInput& input, const ContractionRoles& roles, Order order,
+                    Copies copies, absl::string_view name)
       : input_(input),
         roles_(roles),
         order_(order),
@@ -407,7 +344,7 @@ class ContractionSketch {
   }
 
   const RuleInput& input_;
-  const Roles& roles_;
+  const ContractionRoles& roles_;
   const Order order_;
   const Copies copies_;
   SketchWriter writer_;
@@ -421,7 +358,7 @@ class ContractionSketch {
 
 // Whether a panel of constants is too long to stay in the second cache beside what it meets, and
 // its reduction can be cut evenly.
-bool HasLongPanels(const RuleInput& input, const Roles& roles) {
+bool HasLongPanels(const RuleInput& input, const ContractionRoles& roles) {
   const Buffer* buffer = input.nest.FindBuffer(roles.vector_side.tensor);
   if (buffer == nullptr || buffer->role != BufferRole::kConstant || roles.row.empty()) return false;
   int64_t bytes = 2 * input.target.FloatLanes() * DTypeBytes(buffer->dtype);
@@ -436,7 +373,7 @@ bool HasLongPanels(const RuleInput& input, const Roles& roles) {
 // Whether packing the vector side while running can pay: it is read where it lies otherwise, a
 // panel of it is scattered over many lines of memory, and so many rows read it that the copy is
 // cheap.
-bool CanPackWhileRunning(const RuleInput& input, const Roles& roles) {
+bool CanPackWhileRunning(const RuleInput& input, const ContractionRoles& roles) {
   const Access& side = roles.vector_side;
   const Buffer* buffer = input.nest.FindBuffer(side.tensor);
   if (buffer == nullptr || buffer->role == BufferRole::kConstant || side.padded) return false;
@@ -455,8 +392,8 @@ bool CanPackWhileRunning(const RuleInput& input, const Roles& roles) {
 }  // namespace
 
 std::vector<Sketch> ContractionRule(const RuleInput& input) {
-  const std::optional<Roles> roles = FindRoles(input);
-  if (!roles) return {};
+  const std::optional<ContractionRoles> roles = FindContractionRoles(input);
+  if (!roles || !DotsOf(input, *roles).empty()) return {};
   const bool padded = roles->vector_side.padded || roles->broadcast_side.padded;
   const bool packs = CanPackWhileRunning(input, *roles);
   std::vector<Sketch> sketches;

@@ -11,9 +11,8 @@ using Rule = std::vector<Sketch> (*)(const RuleInput&);
 
 // Each rule that applies adds its sketches. The general rule is asked last: its sketches are what
 // remains where no other applies, and a safe ground where they do.
-constexpr Rule kRules[] = {ContractionRule, WinogradRule,    DepthwiseRule,
-                           ReductionRule,   ElementwiseRule, CopyRule,
-                           StripRule,       RowRule,         GeneralRule};
+constexpr Rule kRules[] = {ContractionRule, DotRule,  WinogradRule, DepthwiseRule, ReductionRule,
+                           ElementwiseRule, CopyRule, StripRule,    RowRule,       GeneralRule};
 
 // Readers of so many points a point of the stage make even one operation worth keeping.
 constexpr int64_t kManyReads = 8;

@@ -1,0 +1,350 @@
+// Contractions by dot instructions: integers, and bf16 where the target has it. As in the rule for
+// plain multiply-adds a tile of mv vectors x nr points is accumulated in registers, but each step
+// takes a group of neighbouring points of one reduce dim:
+//
+//   x@c, w@c: both operands with that dim innermost, groups side by side, widened where the
+//             instruction wants it
+//   n [row_block.0] panel.0 [row_block.1] row.0:         the loops of the output
+//     others main.0: groups row.1 panel.1 (group)        the micro-kernel
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "tuner/space/contraction_roles.h"
+#include "tuner/space/rule.h"
+
+namespace hone {
+namespace {
+
+// How the output's loops nest.
+enum class Order { kPanelOuter, kPanelInner, kRowBlocks };
+
+class DotSketch {
+ public:
+  DotSketch(const RuleInput& input, const ContractionRoles& roles, const DotChoice& dot,
+            Order order, bool copy_in_rows, absl::string_view name)
+      : input_(input),
+        roles_(roles),
+        dot_(dot),
+        group_(dot.intrinsic->group),
+        order_(order),
+        copy_in_rows_(copy_in_rows),
+        writer_(input.begin.Continue(name)) {
+    groups_ = (Extent(roles_.main) + group_ - 1) / group_;
+  }
+
+  Sketch Write() {
+    DeclareHoles();
+    if (Extent(roles_.main) % group_ != 0) {
+      writer_.Line("pad ", anchor(), " ", roles_.main, " ", group_);
+    }
+    CopyVectorSide();
+    CopyBroadcastSide();
+    WriteTiles();
+    if (input_.target.threads > 1) ShareBetweenThreads();
+    WriteMicroKernel();
+    // Legal only once the stage that reads it has its place.
+    if (CopiesInRows()) {
+      writer_.Line("at ", copy_, " ", output(), " ", outside_[copy_depth_ - 1]);
+    }
+    return writer_.Finish();
+  }
+
+ private:
+  const std::string& output() const { return input_.output->stage.name; }
+  const std::string& anchor() const { return input_.anchor->stage.name; }
+  int64_t Extent(const std::string& dim) const {
+    return DimExtent(input_.nest, *input_.anchor, dim);
+  }
+  int64_t lanes() const { return input_.target.FloatLanes(); }
+  bool has_row() const { return !roles_.row.empty(); }
+  bool has_block() const { return !roles_.block.empty(); }
+  // pmaddwd leaves its products in a register of their own, and adding them is an instruction more.
+  bool AddsApart() const { return absl::string_view(dot_.intrinsic->name) == "pmaddwd"; }
+
+  // Where rows are short, one alone leaves accumulators idle: the tile takes two.
+  bool TilesDown() const {
+    return has_row() && has_block() && Extent(roles_.row) + 2 <= input_.target.VectorRegisters();
+  }
+
+  void DeclareHoles() {
+    const int64_t registers = input_.target.VectorRegisters() - (AddsApart() ? 1 : 0);
+    const int64_t vectors = std::max<int64_t>(1, Extent(roles_.panel) / lanes());
+    std::vector<int64_t> widths;
+    for (int64_t mv : {1, 2, 3, 4, 6}) {
+      if (mv <= vectors && 2 * mv + 1 <= registers) widths.push_back(mv * lanes());
+    }
+    width_ = writer_.Hole("width", widths);
+    std::vector<int64_t> depths;
+    for (int64_t ku : {1, 2, 3, 4, 5, 6, 7, 8, 12, 16}) {
+      if (groups_ % ku == 0) depths.push_back(ku);
+    }
+    depth_ = writer_.Hole("groups", depths);
+    const std::string mv = absl::StrCat("floordiv(width,", lanes(), ")");
+    std::string points = mv;
+    if (has_row()) {
+      std::vector<int64_t> rows;
+      for (int64_t r = 1; r <= registers - 2; ++r) rows.push_back(r);
+      rows_ = writer_.Hole("rows", DistinctTiles(Extent(roles_.row), rows));
+      absl::StrAppend(&points, "*rows");
+      int64_t longest = Extent(roles_.row);
+      if (TilesDown()) {
+        down_ = writer_.Hole("down", DistinctTiles(Extent(roles_.block), {1, 2}));
+        absl::StrAppend(&points, "*down");
+        longest *= 2;
+      }
+      int64_t most = 1;
+      for (int64_t width : widths) {
+        const int64_t v = width / lanes();
+        most = std::max(most, v * std::min(longest, (registers - v - 1) / v));
+      }
+      writer_.Require(absl::StrCat(points, "+", mv, "+1 <= ", registers));
+      writer_.Require(absl::StrCat((most + 1) / 2, " <= ", points));
+    }
+    writer_.Require(
+        absl::StrCat(points, "*groups <= ", kMaxBlockOperations / (AddsApart() ? 2 : 1)));
+    if (order_ == Order::kPanelOuter && has_block()) {
+      const int64_t extent = Extent(roles_.block);
+      std::vector<int64_t> sizes = {1};
+      for (int64_t blocks : {1, 2, 4, 8, 14, 28}) sizes.push_back((extent + blocks - 1) / blocks);
+      block_ = writer_.Hole("block", DistinctTiles(extent, sizes));
+    }
+    if (order_ == Order::kRowBlocks) {
+      block_ = writer_.Hole("block", DistinctTiles(Extent(roles_.row), {8, 16, 24, 32, 48, 64}));
+    }
+  }
+
+  bool IsConstant(const Access& access) const {
+    const Buffer* buffer = input_.nest.FindBuffer(access.tensor);
+    return buffer != nullptr && buffer->role == BufferRole::kConstant;
+  }
+
+  static std::string As(DType from, DType to) {
+    return from == to ? "" : absl::StrCat(" as ", DTypeName(to));
+  }
+
+  // Panels of `dim` in blocks of `block`: for each point of the other dims, group after group.
+  void WritePanels(const Access& access, DType dtype, const std::string& dim,
+                   const std::string& block) {
+    const std::string copy = absl::StrCat(access.tensor, "@", anchor());
+    const int panel = access.PlainIndexOf(dim);
+    const int main = access.PlainIndexOf(roles_.main);
+    std::vector<std::string> parts;
+    for (size_t d = 0; d < access.indices.size(); ++d) {
+      const bool reduces =
+          std::any_of(roles_.others.begin(), roles_.others.end(),
+                      [&](const std::string& other) { return UsesVar(access.indices[d], other); });
+      if (static_cast<int>(d) == panel || static_cast<int>(d) == main || reduces) continue;
+      parts.push_back(absl::StrCat(d));
+    }
+    if (panel >= 0) parts.push_back(absl::StrCat(panel, "/", block));
+    for (size_t d = 0; d < access.indices.size(); ++d) {
+      const bool placed = std::find(parts.begin(), parts.end(), absl::StrCat(d)) != parts.end();
+      if (static_cast<int>(d) != panel && static_cast<int>(d) != main && !placed) {
+        parts.push_back(absl::StrCat(d));
+      }
+    }
+    parts.push_back(absl::StrCat(main, "/", group_));
+    if (panel >= 0) parts.push_back(absl::StrCat(panel, "%", block));
+    parts.push_back(absl::StrCat(main, "%", group_));
+    writer_.Line("cache ", access.tensor, " ", anchor(), As(access.dtype, dtype));
+    writer_.Line("layout ", copy, " ", absl::StrJoin(parts, ","));
+    if (IsConstant(access)) writer_.Line("prepare ", copy);
+  }
+
+  void CopyVectorSide() { WritePanels(roles_.vector_side, dot_.vector_side, roles_.panel, width_); }
+
+  // Whether a group's elements are neighbours in the layout that the tensor has.
+  bool HasGroups(const Layout& layout, int main) const {
+    const LayoutDim& last = layout.dims.back();
+    return last.dim == main && last.divisor == 1 &&
+           (last.modulus == 0 || last.modulus % group_ == 0);
+  }
+
+  void CopyBroadcastSide() {
+    const Access& access = roles_.broadcast_side;
+    const int main = access.PlainIndexOf(roles_.main);
+    const Layout layout = LayoutOf(input_.nest, access.tensor);
+    if (IsConstant(access)) {
+      const bool has_panel = has_row() && access.PlainIndexOf(roles_.row) >= 0;
+      return WritePanels(access, dot_.broadcast_side, has_panel ? roles_.row : roles_.main,
+                         has_panel ? rows_ : absl::StrCat(group_));
+    }
+    const bool padded = access.padded || Extent(roles_.main) % group_ != 0;
+    if (access.dtype == dot_.broadcast_side && !padded && HasGroups(layout, main)) return;
+    copy_ = absl::StrCat(access.tensor, "@", anchor());
+    writer_.Line("cache ", access.tensor, " ", anchor(), As(access.dtype, dot_.broadcast_side));
+    std::vector<std::string> loops;
+    const LayoutDim& last = layout.dims.back();
+    if (HasGroups(layout, main)) {
+      if (!layout.IsIdentity()) writer_.Line("layout ", copy_, " ", layout.ToString());
+      for (const LayoutDim& part : layout.dims) {
+        const std::string dim = absl::StrCat("d", part.dim);
+        const bool split = last.modulus > 0 && part.dim == last.dim;
+        loops.push_back(split ? dim + (&part == &last ? ".1" : ".0") : dim);
+      }
+      if (last.modulus > 0) {
+        writer_.Line("tile ", copy_, " d", main, " ", last.modulus, " by ",
+                     std::min(lanes(), last.modulus));
+        writer_.Line("reorder ", copy_, " ", absl::StrJoin(loops, " "));
+      }
+      writer_.Line("vectorize ", copy_, " ", loops.back());
+    } else {
+      // The dim goes innermost; what is read along it lies apart.
+      std::vector<std::string> parts;
+      for (size_t d = 0; d < access.indices.size(); ++d) {
+        if (static_cast<int>(d) == main) continue;
+        parts.push_back(absl::StrCat(d));
+        loops.push_back(absl::StrCat("d", d));
+      }
+      parts.push_back(absl::StrCat(main));
+      loops.push_back(absl::StrCat("d", main));
+      writer_.Line("layout ", copy_, " ", absl::StrJoin(parts, ","));
+      writer_.Line("reorder ", copy_, " ", absl::StrJoin(loops, " "));
+    }
+    if (input_.target.threads > 1 && !copy_in_rows_ && loops.size() > 1) {
+      const size_t shared = std::max<size_t>(1, loops.size() - 2);
+      writer_.FuseParallel(copy_, {loops.begin(), loops.begin() + static_cast<int64_t>(shared)});
+    }
+  }
+
+  bool CopiesInRows() const { return !copy_.empty() && copy_in_rows_; }
+
+  void WriteTiles() {
+    const std::string& y = output();
+    const std::string panel = roles_.panel_out;
+    const std::string row = roles_.row_out;
+    std::string rows = row + ".0";  // the loop over row tiles
+    writer_.Line("tile ", y, " ", panel, " ", width_, " by ", lanes());
+    // Packed rows keep their panels whole; others have balanced tails.
+    const bool packed = has_row() && IsConstant(roles_.broadcast_side);
+    if (has_row()) writer_.Line("tile ", y, " ", row, " ", rows_, packed ? " by 1" : "");
+    if (order_ == Order::kRowBlocks) {
+      writer_.Line("tile ", y, " ", rows, " ", block_);
+      outside_.push_back(rows + ".0");
+      rows += ".1";
+    }
+    for (size_t i = 0; i < roles_.outer_out.size(); ++i) {
+      outside_.insert(outside_.begin() + static_cast<int64_t>(i), roles_.outer_out[i]);
+    }
+    const bool block_tiled = order_ == Order::kPanelOuter && has_block();
+    std::string block = roles_.block_out;
+    const std::string down = block + ".1";
+    if (TilesDown()) {
+      writer_.Line("tile ", y, " ", block, " ", down_);
+      block += ".0";
+    }
+    if (block_tiled) {
+      writer_.Line("tile ", y, " ", block, " ", block_);
+      outside_.push_back(block + ".0");
+      block += ".1";
+    } else if (has_block()) {
+      outside_.push_back(block);
+    }
+    copy_depth_ = outside_.size();
+    if (order_ == Order::kPanelInner) {
+      if (has_row()) outside_.push_back(rows);
+      outside_.push_back(panel + ".0");
+      parallel_depth_ = outside_.size() - 1;
+      // Without a dim to copy a block of, the copy is of the tile's own rows.
+      if (copy_depth_ == 0) copy_depth_ = 1;
+    } else {
+      outside_.push_back(panel + ".0");
+      parallel_depth_ = outside_.size();
+      if (block_tiled) outside_.push_back(block);
+      if (has_row()) outside_.push_back(rows);
+    }
+    std::vector<std::string> all = outside_;
+    if (TilesDown()) all.push_back(down);
+    if (has_row()) all.push_back(row + ".1");
+    all.push_back(panel + ".1");
+    writer_.Line("reorder ", y, " ", absl::StrJoin(all, " "));
+    if (TilesDown()) writer_.Line("unroll ", y, " ", down);
+    if (has_row()) writer_.Line("unroll ", y, " ", row, ".1");
+    writer_.Line("vectorize ", y, " ", panel, ".1");
+  }
+
+  void WriteMicroKernel() {
+    const std::string& c = anchor();
+    const std::string& k = roles_.main;
+    writer_.Line("at ", c, " ", output(), " ", outside_.back());
+    writer_.Line("tile ", c, " ", k, " ", group_);
+    writer_.Line("tile ", c, " ", k, ".0 ", depth_);
+    std::vector<std::string> loops = roles_.others;
+    loops.push_back(k + ".0.0");
+    loops.push_back(k + ".0.1");
+    for (const Dim& dim : input_.anchor->stage.dims) {
+      if (dim.name != roles_.panel && dim.name != roles_.row) loops.push_back(dim.name);
+    }
+    if (has_row()) loops.push_back(roles_.row);
+    loops.push_back(roles_.panel);
+    loops.push_back(k + ".1");
+    writer_.Line("reorder ", c, " ", absl::StrJoin(loops, " "));
+    writer_.Line("vectorize ", c, " ", roles_.panel);
+    writer_.Line("tensorize ", c, " ", k, ".1 ", dot_.intrinsic->name);
+    writer_.Line("microkernel ", c, " ", k, ".0.1");
+  }
+
+  // Fuses the outermost loops into one; what is computed inside the last of them names the result.
+  void ShareBetweenThreads() {
+    const size_t depth = CopiesInRows() ? copy_depth_ : parallel_depth_;
+    const auto end = outside_.begin() + static_cast<std::ptrdiff_t>(depth);
+    const std::string fused =
+        writer_.FuseParallel(output(), std::vector<std::string>(outside_.begin(), end));
+    outside_.erase(outside_.begin(), end - 1);
+    outside_.front() = fused;
+    copy_depth_ = CopiesInRows() ? 1 : copy_depth_;
+  }
+
+  const RuleInput& input_;
+  const ContractionRoles& roles_;
+  const DotChoice& dot_;
+  const int64_t group_;
+  const Order order_;
+  const bool copy_in_rows_;
+  SketchWriter writer_;
+  int64_t groups_ = 1;  // of the reduction
+  // How the schedule refers to the holes.
+  std::string width_, rows_, down_, depth_, block_;
+  std::string copy_;                  // of the broadcast side, made while running; "" if none
+  std::vector<std::string> outside_;  // the output's loops outside the register tile
+  size_t copy_depth_ = 0;             // loops outside of a copy made in rows
+  size_t parallel_depth_ = 0;         // loops that threads share
+};
+
+}  // namespace
+
+std::vector<Sketch> DotRule(const RuleInput& input) {
+  std::optional<ContractionRoles> roles = FindContractionRoles(input);
+  if (!roles) return {};
+  const std::vector<DotChoice> dots = DotsOf(input, *roles);
+  if (dots.empty()) return {};
+  roles->main = GroupDim(input, *roles);
+  roles->others.clear();
+  for (const Dim& dim : input.anchor->stage.reduce) {
+    if (dim.name != roles->main) roles->others.push_back(dim.name);
+  }
+  std::vector<Sketch> sketches;
+  for (const DotChoice& dot : dots) {
+    auto add = [&](Order order, bool copies_in_rows, absl::string_view name) {
+      const std::string whole = absl::StrCat("dot_", name);
+      sketches.push_back(DotSketch(input, *roles, dot, order, false, whole).Write());
+      if (!copies_in_rows) return;
+      sketches.push_back(
+          DotSketch(input, *roles, dot, order, true, absl::StrCat(whole, "_copy_rows")).Write());
+    };
+    const bool constant_rows =
+        input.nest.FindBuffer(roles->broadcast_side.tensor) != nullptr &&
+        input.nest.FindBuffer(roles->broadcast_side.tensor)->role == BufferRole::kConstant;
+    const bool apart = !roles->block.empty() || !roles->outer_out.empty();
+    add(Order::kPanelOuter, apart && !constant_rows, "panel_outer");
+    if (roles->row.empty()) continue;
+    add(Order::kPanelInner, !constant_rows, "panel_inner");
+    if (roles->block.empty() && DimExtent(input.nest, *input.anchor, roles->row) >= 48) {
+      add(Order::kRowBlocks, !constant_rows, "row_blocks");
+    }
+  }
+  return sketches;
+}
+
+}  // namespace hone
