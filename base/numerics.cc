@@ -32,8 +32,8 @@ constexpr NumericsClass kClasses[] = {
      "fp32 values by coarser algorithms: also Winograd's F(4,3), 3 bf16 terms", 64, 4, 3, true, ""},
     {Numerics::kBf16, "bf16", "products of bf16 values, summed in fp32", 0, 0, 1, false,
      "amx-bf16,avx512bf16,bf16"},
-    {Numerics::kInt8, "int8", "products of 8-bit integers, summed in 32 bits", 0, 0, 0, false,
-     "amx-int8,avx512vnni,avxvnni,dotprod,i8mm"},
+    {Numerics::kInt8, "int8", "integers exactly: bytes multiplied, summed in 32 bits", 0, 0, 0,
+     true, ""},
 };
 
 const NumericsClass& ClassOf(Numerics numerics) {

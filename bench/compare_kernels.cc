@@ -5,9 +5,9 @@
 //   compare_kernels [--numerics C] [--threads N] [--trials N] [--minutes M] [--seed N] [--db FILE]
 //                [--only tune|compare] [LIST ...]
 //
-// LIST: names of files in kernels/ without the extension; all but those of search_bench when none
-// is given. Says the ratio of times (peer / hone), its geometric mean and the worst problem; and
-// how far our own kernel, timed twice, is from itself: the noise.
+// LIST: names of files in kernels/ without the extension; when none is given, all of the class but
+// those of search_bench. Says the ratio of times (peer / hone), its geometric mean and the worst
+// problem; and how far our own kernel, timed twice, is from itself: the noise.
 #include <dirent.h>
 
 #include <algorithm>
@@ -175,7 +175,9 @@ class Bench {
     if (lists.empty()) {
       for (const auto& entry : fs::directory_iterator(top_ + "/bench/kernels")) {
         const std::string name = entry.path().stem().string();
-        if (entry.path().extension() == ".txt" && name.rfind("search", 0) != 0) {
+        const bool of_class =
+            absl::StartsWith(name, "int8") == (options_.numerics == Numerics::kInt8);
+        if (entry.path().extension() == ".txt" && !absl::StartsWith(name, "search") && of_class) {
           lists.push_back(name);
         }
       }
@@ -431,6 +433,12 @@ class Bench {
           PrintAim(absl::StrCat(NumericsName(options_.numerics), "_gemm_and_resnet50_geomean"),
                    r.Mean(), 2.2);
       }
+    }
+    if (const Ratios r = onednn({"int8_gemm"}); r.count() > 0) {
+      PrintAim("int8_gemm_geomean", r.Mean(), 1.1);
+    }
+    if (const Ratios r = onednn({"int8_resnet50"}); r.count() > 0) {
+      PrintAim("int8_convolutions_geomean", r.Mean(), 1.3);
     }
     if (depthwise_in_l2_.count() > 0) {
       PrintAim("depthwise_in_l2_geomean", depthwise_in_l2_.Mean(), 1.7);

@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -23,6 +24,7 @@ using Numbers = std::map<std::string, int64_t, std::less<>>;
 StatusOr<Numbers> ParseNumbers(const std::vector<std::string>& words) {
   Numbers numbers;
   for (size_t i = 1; i < words.size(); ++i) {
+    if (absl::StartsWith(words[i], "type=")) continue;
     const std::pair<std::string, std::string> pair =
         absl::StrSplit(words[i], absl::MaxSplits('=', 1));
     int64_t value = 0;
@@ -87,6 +89,15 @@ StatusOr<KernelProblem> ParseProblem(const std::string& line) {
                      "'; there are conv, depthwise, matmul, batched, gelu, softmax, layernorm and "
                      "attention"));
   }
+  for (const std::string& word : words) {
+    if (!absl::StartsWith(word, "type=")) continue;
+    const bool has_types = p.kind == HONE_PEER_CONVOLUTION || p.kind == HONE_PEER_MATMUL;
+    if (word != "type=u8s8" || !has_types) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("'", word, "': there is type=u8s8, of conv, depthwise and matmul"));
+    }
+    p.type = HONE_PEER_U8S8;
+  }
   if (!missing.empty()) return absl::InvalidArgumentError(absl::StrCat("no ", missing, "="));
   if (!numbers.empty()) {
     return absl::InvalidArgumentError(
@@ -138,6 +149,21 @@ Workload AttentionOf(const hone_peer_problem& p) {
                             .score = {.value = EpilogueValue(DType::kF32) * scale}});
 }
 
+DType InputType(const hone_peer_problem& p) {
+  return p.type == HONE_PEER_U8S8 ? DType::kU8 : DType::kF32;
+}
+DType WeightType(const hone_peer_problem& p) {
+  return p.type == HONE_PEER_U8S8 ? DType::kI8 : DType::kF32;
+}
+
+// Of convolutions of bytes: bytes again.
+Epilogue Requantised(const hone_peer_problem& p) {
+  if (p.type != HONE_PEER_U8S8) return {};
+  const Expr scaled = Cast(EpilogueValue(DType::kI32), DType::kF32) * Float(HONE_PEER_SCALE);
+  const Expr rounded = Unary(UnaryOp::kRound, scaled);
+  return {.value = Cast(Min(Max(rounded, Float(0)), Float(255)), DType::kU8)};
+}
+
 int64_t OutputSize(const hone_peer_problem& p) {
   return (p.size + 2 * (p.kernel / 2) - p.kernel) / p.stride + 1;
 }
@@ -176,14 +202,17 @@ Workload WorkloadOf(const KernelProblem& problem) {
                                                 .dilations = {1, 1},
                                                 .pads_begin = {pad, pad},
                                                 .pads_end = {pad, pad}},
-                                     .groups = p.groups};
-    return ConvolutionWorkload(convolution, {});
+                                     .groups = p.groups,
+                                     .x_type = InputType(p),
+                                     .w_type = WeightType(p)};
+    return ConvolutionWorkload(convolution, Requantised(p));
   }
   switch (p.kind) {
     case HONE_PEER_CONVOLUTION:
       break;
     case HONE_PEER_MATMUL:
-      return MatMulWorkload({.x = {p.m, p.k}, .w = {p.k, p.n}}, {});
+      return MatMulWorkload(
+          {.x = {p.m, p.k}, .w = {p.k, p.n}, .x_type = InputType(p), .w_type = WeightType(p)}, {});
     case HONE_PEER_BATCHED_MATMUL:
       return MatMulWorkload(
           {.x = {p.batch, p.m, p.k}, .w = {p.batch, p.k, p.n}, .constant_w = false}, {});

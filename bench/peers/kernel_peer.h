@@ -22,8 +22,17 @@ typedef enum hone_peer_kind {
   HONE_PEER_ATTENTION = 6       /* batch heads, m queries, n keys, k features; scaled */
 } hone_peer_kind;
 
+typedef enum hone_peer_type {
+  HONE_PEER_F32 = 0,
+  HONE_PEER_U8S8 = 1 /* u8 by s8: products give s32, convolutions u8 again, scaled by
+                        HONE_PEER_SCALE and rounded */
+} hone_peer_type;
+
+#define HONE_PEER_SCALE 0.00390625f
+
 typedef struct hone_peer_problem {
   hone_peer_kind kind;
+  hone_peer_type type; /* other than F32: of CONVOLUTION and MATMUL alone */
   int64_t batch;
   int64_t channels, groups, size, outputs, kernel, stride; /* of convolutions */
   int64_t m, n, k;                                         /* of all others */

@@ -17,6 +17,14 @@ namespace {
 using Tag = dnnl::memory::format_tag;
 using Type = dnnl::memory::data_type;
 
+Type TypeOf(const dnnl::memory::desc& layout) {
+#if DNNL_VERSION_MAJOR >= 3
+  return layout.get_data_type();
+#else
+  return static_cast<Type>(layout.data.data_type);
+#endif
+}
+
 }  // namespace
 
 struct hone_peer_run {
@@ -33,6 +41,11 @@ struct hone_peer_run {
   dnnl::memory Random(const dnnl::memory::desc& layout) {
     dnnl::memory memory(layout, engine);
     std::minstd_rand random(1);
+    if (TypeOf(layout) != Type::f32) {
+      auto* bytes = static_cast<uint8_t*>(memory.get_data_handle());
+      std::generate(bytes, bytes + layout.get_size(), [&] { return random() & 15; });
+      return memory;
+    }
     std::normal_distribution<float> normal;
     auto* data = static_cast<float*>(memory.get_data_handle());
     std::generate(data, data + layout.get_size() / sizeof(float), [&] { return normal(random); });
@@ -42,44 +55,66 @@ struct hone_peer_run {
 
 namespace {
 
+Type InputType(const hone_peer_problem& p) {
+  return p.type == HONE_PEER_U8S8 ? Type::u8 : Type::f32;
+}
+Type WeightType(const hone_peer_problem& p) {
+  return p.type == HONE_PEER_U8S8 ? Type::s8 : Type::f32;
+}
+Type SumType(const hone_peer_problem& p) {
+  return p.type == HONE_PEER_U8S8 ? Type::s32 : Type::f32;
+}
+
 // Throws dnnl::error where the library has no such convolution.
 void MakeConvolution(const hone_peer_problem& p, bool winograd, hone_peer_run& run) {
   const int64_t pad = p.kernel / 2;
   const int64_t out = (p.size + 2 * pad - p.kernel) / p.stride + 1;
-  const dnnl::memory::desc x({1, p.channels, p.size, p.size}, Type::f32, Tag::any);
-  const dnnl::memory::desc y({1, p.outputs, out, out}, Type::f32, Tag::any);
+  const dnnl::memory::desc x({1, p.channels, p.size, p.size}, InputType(p), Tag::any);
+  const dnnl::memory::desc y({1, p.outputs, out, out}, InputType(p), Tag::any);
   dnnl::memory::dims shape = {p.outputs, p.channels / p.groups, p.kernel, p.kernel};
   if (p.groups > 1)
     shape = {p.groups, p.outputs / p.groups, p.channels / p.groups, p.kernel, p.kernel};
-  const dnnl::memory::desc w(shape, Type::f32, Tag::any);
+  const dnnl::memory::desc w(shape, WeightType(p), Tag::any);
   const dnnl::memory::dims strides = {p.stride, p.stride};
   const dnnl::memory::dims pads = {pad, pad};
   const auto kind =
       winograd ? dnnl::algorithm::convolution_winograd : dnnl::algorithm::convolution_direct;
+  dnnl::primitive_attr attributes;
+  std::unordered_map<int, dnnl::memory> arguments;
+  if (p.type == HONE_PEER_U8S8) {
 #if DNNL_VERSION_MAJOR >= 3
-  const dnnl::convolution_forward::primitive_desc chosen(
-      run.engine, dnnl::prop_kind::forward_inference, kind, x, w, y, strides, pads, pads);
+    attributes.set_scales_mask(DNNL_ARG_SRC, 0);
+    const dnnl::memory scale({{1}, Type::f32, Tag::x}, run.engine);
+    *static_cast<float*>(scale.get_data_handle()) = HONE_PEER_SCALE;
+    arguments[DNNL_ARG_ATTR_SCALES | DNNL_ARG_SRC] = scale;
+#else
+    attributes.set_output_scales(0, {HONE_PEER_SCALE});
+#endif
+  }
+#if DNNL_VERSION_MAJOR >= 3
+  const dnnl::convolution_forward::primitive_desc chosen(run.engine,
+                                                         dnnl::prop_kind::forward_inference, kind,
+                                                         x, w, y, strides, pads, pads, attributes);
 #else
   const dnnl::convolution_forward::primitive_desc chosen(
-      {dnnl::prop_kind::forward_inference, kind, x, w, y, strides, pads, pads}, run.engine);
+      {dnnl::prop_kind::forward_inference, kind, x, w, y, strides, pads, pads}, attributes,
+      run.engine);
 #endif
-  run.steps.push_back({dnnl::convolution_forward(chosen),
-                       {{DNNL_ARG_SRC, run.Random(chosen.src_desc())},
-                        {DNNL_ARG_WEIGHTS, run.Random(chosen.weights_desc())},
-                        {DNNL_ARG_DST, run.Random(chosen.dst_desc())}}});
+  arguments[DNNL_ARG_SRC] = run.Random(chosen.src_desc());
+  arguments[DNNL_ARG_WEIGHTS] = run.Random(chosen.weights_desc());
+  arguments[DNNL_ARG_DST] = run.Random(chosen.dst_desc());
+  run.steps.push_back({dnnl::convolution_forward(chosen), std::move(arguments)});
 }
 
 void MakeMatMul(const hone_peer_problem& p, hone_peer_run& run) {
   const bool constant = p.kind == HONE_PEER_MATMUL;
-  const auto of = [&](int64_t rows, int64_t columns, bool any) {
-    if (constant) {
-      return dnnl::memory::desc({rows, columns}, Type::f32, any ? Tag::any : Tag::ab);
-    }
-    return dnnl::memory::desc({p.batch, rows, columns}, Type::f32, Tag::abc);
+  const auto of = [&](int64_t rows, int64_t columns, Type type, bool any) {
+    if (constant) return dnnl::memory::desc({rows, columns}, type, any ? Tag::any : Tag::ab);
+    return dnnl::memory::desc({p.batch, rows, columns}, type, Tag::abc);
   };
-  const dnnl::memory::desc x = of(p.m, p.k, false);
-  const dnnl::memory::desc w = of(p.k, p.n, constant);
-  const dnnl::memory::desc y = of(p.m, p.n, false);
+  const dnnl::memory::desc x = of(p.m, p.k, InputType(p), false);
+  const dnnl::memory::desc w = of(p.k, p.n, WeightType(p), constant);
+  const dnnl::memory::desc y = of(p.m, p.n, SumType(p), false);
 #if DNNL_VERSION_MAJOR >= 3
   const dnnl::matmul::primitive_desc chosen(run.engine, x, w, y);
 #else
@@ -92,9 +127,9 @@ void MakeMatMul(const hone_peer_problem& p, hone_peer_run& run) {
 }
 
 void MakeInnerProduct(const hone_peer_problem& p, hone_peer_run& run) {
-  const dnnl::memory::desc x({p.m, p.k}, Type::f32, Tag::ab);
-  const dnnl::memory::desc w({p.n, p.k}, Type::f32, Tag::any);
-  const dnnl::memory::desc y({p.m, p.n}, Type::f32, Tag::ab);
+  const dnnl::memory::desc x({p.m, p.k}, InputType(p), Tag::ab);
+  const dnnl::memory::desc w({p.n, p.k}, WeightType(p), Tag::any);
+  const dnnl::memory::desc y({p.m, p.n}, SumType(p), Tag::ab);
   const auto inference = dnnl::prop_kind::forward_inference;
 #if DNNL_VERSION_MAJOR >= 3
   const dnnl::inner_product_forward::primitive_desc chosen(run.engine, inference, x, w, y);

@@ -28,8 +28,9 @@ const char* hone_peer_name(void) {
 const char* hone_peer_algorithm(int index) { return index == 0 ? "direct" : nullptr; }
 
 hone_peer_run* hone_peer_make(const hone_peer_problem* problem, int algorithm, int threads) {
-  if (problem->kind != HONE_PEER_MATMUL && problem->kind != HONE_PEER_BATCHED_MATMUL)
-    return nullptr;
+  const bool product =
+      problem->kind == HONE_PEER_MATMUL || problem->kind == HONE_PEER_BATCHED_MATMUL;
+  if (!product || problem->type != HONE_PEER_F32) return nullptr;
   const hone_peer_problem& p = *problem;
   auto* run = new hone_peer_run{.problem = p, .threads = threads};
   std::minstd_rand random(1);

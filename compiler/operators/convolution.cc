@@ -43,7 +43,7 @@ bool LeavesInput(const Convolution& c) {
   return false;
 }
 
-Expr Zero() { return Float(0); }
+Expr Zero(DType dtype) { return IsFloat(dtype) ? Float(0, {dtype, 1}) : Int(0, {dtype, 1}); }
 
 Workload PointwiseWorkload(const Convolution& c, const Epilogue& epilogue) {
   const int spatial = static_cast<int>(c.x.size()) - 2;
@@ -51,13 +51,14 @@ Workload PointwiseWorkload(const Convolution& c, const Epilogue& epilogue) {
   const Frame frame(c.y, {{"n", 0, 1}, {"o", 1, 1}, {"m", 2, spatial}});
   Workload workload;
   workload.buffers.push_back(
-      ArgumentBuffer("x", DType::kF32, BufferRole::kInput, {c.x[0], c.x[1], points}));
-  workload.buffers.push_back(ArgumentBuffer(
-      "w", DType::kF32, c.constant_weights ? BufferRole::kConstant : BufferRole::kInput,
-      {c.w[0], c.w[1]}));
+      ArgumentBuffer("x", c.x_type, BufferRole::kInput, {c.x[0], c.x[1], points}));
+  workload.buffers.push_back(
+      ArgumentBuffer("w", c.w_type, c.constant_weights ? BufferRole::kConstant : BufferRole::kInput,
+                     {c.w[0], c.w[1]}));
   Core core{.combiner = Combiner::kSum, .reduce = {{"i", Int(c.x[1])}}};
-  core.body = Load("x", DType::kF32, {Var("n"), Var("i"), Var("m")}) *
-              Load("w", DType::kF32, {Var("o"), Var("i")});
+  core.dtype = SumType(c.x_type, c.w_type);
+  core.body = ProductOf(Load("x", c.x_type, {Var("n"), Var("i"), Var("m")}),
+                        Load("w", c.w_type, {Var("o"), Var("i")}));
   Finish(core, frame, epilogue, workload);
   return workload;
 }
@@ -166,15 +167,16 @@ Workload SpatialWorkload(const Convolution& c, const Epilogue& epilogue, bool tr
   Append(c.window.kernel, channels.w);
 
   Workload workload;
-  workload.buffers.push_back(ArgumentBuffer("x", DType::kF32, BufferRole::kInput, channels.x));
-  workload.buffers.push_back(
-      ArgumentBuffer("w", DType::kF32,
-                     c.constant_weights ? BufferRole::kConstant : BufferRole::kInput, channels.w));
-  const Expr x = Load("x", DType::kF32, channels.x_index, guarded ? Zero() : Expr());
-  const Core core{.combiner = Combiner::kSum,
+  workload.buffers.push_back(ArgumentBuffer("x", c.x_type, BufferRole::kInput, channels.x));
+  workload.buffers.push_back(ArgumentBuffer(
+      "w", c.w_type, c.constant_weights ? BufferRole::kConstant : BufferRole::kInput, channels.w));
+  const Expr x_zero = Zero(c.x_type);
+  const Expr x = Load("x", c.x_type, channels.x_index, guarded ? x_zero : Expr());
+  const Expr w = Load("w", c.w_type, channels.w_index, guarded_weights ? Zero(c.w_type) : Expr());
+  const Core core{.dtype = SumType(c.x_type, c.w_type),
+                  .combiner = Combiner::kSum,
                   .reduce = channels.reduce,
-                  .body = Select(condition, x, Zero()) * Load("w", DType::kF32, channels.w_index,
-                                                              guarded_weights ? Zero() : Expr())};
+                  .body = ProductOf(Select(condition, x, x_zero), w)};
   Finish(core, Frame(channels.y, channels.groups), SplitOperandChannels(c, epilogue), workload);
   return workload;
 }

@@ -29,9 +29,12 @@ struct Convolution {
   Window window;
   int64_t groups = 1;
   bool constant_weights = true;
+  DType x_type = DType::kF32;
+  DType w_type = DType::kF32;
 };
 
-// Arguments x, w, the epilogue's operands, y; all f32 but the epilogue's. Canonical forms:
+// Arguments x, w, the epilogue's operands, y; sums are f32 of floats, i32 of integers. Canonical
+// forms, of f32:
 //   general          y[n,o,h,w] sum [i,p,q] x[n,i,h*s+p*d-pad,...] * w[o,i,p,q]
 //   1x1, no stride   y[n,o,m] sum [i] x[n,i,m] * w[o,i], the spatial dimensions as one
 //   depthwise        y[n,c,h,w] sum [p,q] x[n,c,...] * w[c,p,q]

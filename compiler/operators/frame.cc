@@ -156,6 +156,16 @@ Expr Frame::AddOperand(const Operand& operand, Workload& workload,
   return Load(name, operand.dtype, std::move(index));
 }
 
+DType SumType(DType left, DType right) {
+  if (left == DType::kF64 || right == DType::kF64) return DType::kF64;
+  return IsFloat(left) || IsFloat(right) ? DType::kF32 : DType::kI32;
+}
+
+Expr ProductOf(const Expr& left, const Expr& right) {
+  const DType sum = SumType(left.type().dtype, right.type().dtype);
+  return Cast(left, sum) * Cast(right, sum);
+}
+
 void Finish(const Core& core, const Frame& frame, const Epilogue& epilogue, Workload& workload) {
   std::map<std::string, Expr> values;
   for (size_t j = 0; j < epilogue.operands.size(); ++j) {

@@ -71,6 +71,12 @@ Buffer ArgumentBuffer(absl::string_view name, DType dtype, BufferRole role,
                       const std::vector<int64_t>& shape);
 std::vector<Expr> IntExprs(const std::vector<int64_t>& values);
 
+// The type that sums of products of two element types have: f32 of floats up to f32, i32 of
+// integers.
+DType SumType(DType left, DType right);
+// left * right in the type of their sums.
+Expr ProductOf(const Expr& left, const Expr& right);
+
 // What an operator computes at each point of its frame: `body` combined over `reduce`.
 struct Core {
   DType dtype = DType::kF32;

@@ -122,11 +122,13 @@ Workload MatMulWorkload(const MatMul& matmul, const Epilogue& epilogue) {
                                           columns, matmul.transpose_w);
   auto role = [](bool constant) { return constant ? BufferRole::kConstant : BufferRole::kInput; };
   Workload workload;
-  workload.buffers.push_back(ArgumentBuffer("x", DType::kF32, role(matmul.constant_x), x_shape));
-  workload.buffers.push_back(ArgumentBuffer("w", DType::kF32, role(matmul.constant_w), w_shape));
-  const Core core{.combiner = Combiner::kSum,
-                  .reduce = {{"k", Int(depth)}},
-                  .body = Load("x", DType::kF32, x_index) * Load("w", DType::kF32, w_index)};
+  workload.buffers.push_back(ArgumentBuffer("x", matmul.x_type, role(matmul.constant_x), x_shape));
+  workload.buffers.push_back(ArgumentBuffer("w", matmul.w_type, role(matmul.constant_w), w_shape));
+  const Core core{
+      .dtype = SumType(matmul.x_type, matmul.w_type),
+      .combiner = Combiner::kSum,
+      .reduce = {{"k", Int(depth)}},
+      .body = ProductOf(Load("x", matmul.x_type, x_index), Load("w", matmul.w_type, w_index))};
   Finish(core, Frame(y, groups), epilogue, workload);
   return workload;
 }

@@ -264,6 +264,20 @@ pb::Tolerance ToleranceOf(const Workload& workload, Numerics numerics) {
   const bool is_bf16 = numerics == Numerics::kBf16;
   const double coarser = std::max(1.0, SequentialErrorFactor(numerics) / 4);
   pb::Tolerance tolerance;
+  const bool integers = std::none_of(
+      workload.buffers.begin(), workload.buffers.end(),
+      [](const Buffer& b) { return b.role == BufferRole::kOutput && IsFloat(b.dtype); });
+  if (integers) {
+    // Sums of integers are exact; what floats made of them may round to the next one.
+    const bool rounds =
+        std::any_of(workload.stages.begin(), workload.stages.end(), [](const Stage& stage) {
+          bool floats = false;
+          Visit(stage.body, [&](const Expr& e) { floats |= IsFloat(e.type().dtype); });
+          return floats;
+        });
+    tolerance.set_atol(rounds ? 1 : 0.5);
+    return tolerance;
+  }
   tolerance.set_rtol(is_bf16 ? 2e-2 : coarser * (narrow ? 1e-2 : 2e-4));
   tolerance.set_atol((is_bf16 ? 2e-2 : coarser * (narrow ? 4e-3 : 2e-5)) *
                      std::sqrt(TermsOf(workload)));

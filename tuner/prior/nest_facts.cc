@@ -510,7 +510,14 @@ class NestAnalyzer::Analysis {
                        stage.stage.body.kind() == ExprKind::kBinary &&
                        stage.stage.body->binary == BinaryOp::kMul;
     if (facts->reduces && !fused) operations += 1;
-    facts->operations = std::max(1.0, operations);
+    facts->operations = std::max(1.0, operations) / GroupOf(stage);
+  }
+
+  // Points of the reduction that one instruction takes in each lane.
+  static double GroupOf(const StageNest& stage) {
+    double group = 1;
+    for (const auto& [loop, name] : stage.intrinsics) group *= FindTensorIntrinsic(name)->group;
+    return group;
   }
 
   void DescribeBlock(const StageNest& stage, const Path& path, StageFacts* facts) const {
@@ -532,6 +539,7 @@ class NestAnalyzer::Analysis {
     for (size_t i = begin; i < stage.order.size(); ++i) {
       const std::string& loop = stage.order[i];
       const double extent = std::max(1.0, loops.Extent(loop));
+      if (stage.intrinsics.count(loop) > 0) continue;  // one instruction
       if (loop == vector_loop && stage.IsReduceLoop(loop)) {
         DescribeLaneReduction(extent, machine_lanes, facts);
       } else if (loop == vector_loop) {
@@ -542,7 +550,9 @@ class NestAnalyzer::Analysis {
         facts->rows *= extent;
       }
     }
-    facts->block_operations = facts->vectors * facts->rows * facts->depth * facts->operations;
+    const double group = GroupOf(stage);
+    facts->block_operations =
+        facts->vectors * facts->rows * facts->depth * facts->operations * group;
 
     // Reads of one block: along each block loop that indexes the tensor; a vector at a time along
     // the vector loop, or every lane by itself.
@@ -567,8 +577,11 @@ class NestAnalyzer::Analysis {
       if (!vector_dim.empty() && access.Uses(vector_dim)) {
         const VectorRead read = VectorReadOf(nest_, access, vector_dim,
                                              static_cast<int64_t>(std::max(1.0, facts->lanes)));
-        loads *= facts->vectors * (read == VectorRead::kGather ? facts->lanes : 1);
+        // Groups of neighbouring lanes lie side by side.
+        const bool apart = read == VectorRead::kGather && group == 1;
+        loads *= facts->vectors * (apart ? facts->lanes : 1);
       }
+      loads /= group;
       // Padding is a choice at every read, except in blocks, which leave padded points out.
       facts->block_loads += loads * (access.padded && !facts->microkernel ? 3 : 1);
     }
@@ -734,7 +747,7 @@ class NestAnalyzer::Analysis {
       const StageNest* producer = nest_.FindStage(tensor.tensor);
       tensor.constant = (buffer != nullptr && buffer->role == BufferRole::kConstant) ||
                         (producer != nullptr && IsPrepared(*producer));
-      tensor.gathered = !vector_dim.empty() &&
+      tensor.gathered = !vector_dim.empty() && stage.intrinsics.empty() &&
                         VectorReadOf(nest_, uses[u].access, vector_dim,
                                      static_cast<int64_t>(facts->lanes)) == VectorRead::kGather;
       tensor.bytes = footprint[0][u];

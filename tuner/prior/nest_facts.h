@@ -33,7 +33,7 @@ struct TensorFacts {
 struct StageFacts {
   std::string stage;
   double points = 0;       // of its body, over the whole kernel, what is computed again included
-  double operations = 1;   // arithmetic of one point; a multiply-add is one
+  double operations = 1;   // arithmetic of one point; a multiply-add is one, a share of a dot less
   double invocations = 1;  // times its loops begin anew
   bool reduces = false;
   bool microkernel = false;
