@@ -1,18 +1,15 @@
 #include "compiler/codegen/code_generator.h"
 
 #include <memory>
-#include <mutex>
 
 #include "absl/strings/str_cat.h"
+#include "compiler/codegen/emit_object.h"
 #include "compiler/codegen/link_object.h"
 #include "compiler/codegen/llvm_module.h"
-#include "compiler/codegen/llvm_process.h"
 #include "compiler/codegen/llvm_target.h"
 #include "compiler/codegen/scratch_plan.h"
 #include "compiler/codegen/spill_count.h"
-#include "llvm/ADT/SmallVector.h"
 #include "llvm/IR/LLVMContext.h"
-#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -96,22 +93,6 @@ StatusOr<pb::Manifest> MakeManifest(const Program& program, const Target& target
   manifest.set_has_prepare(static_cast<bool>(program.prepare));
   manifest.set_needs_tiles(UsesTiles(program));
   return manifest;
-}
-
-StatusOr<std::string> EmitObject(llvm::Module& module, llvm::TargetMachine& machine) {
-  llvm::SmallVector<char, 0> bytes;
-  llvm::raw_svector_ostream stream(bytes);
-  llvm::legacy::PassManager passes;
-  {
-    const std::lock_guard<std::mutex> lock(LlvmProcessMutex());
-    LeaveOutHarmfulPasses();
-    if (machine.addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::ObjectFile,
-                                    /*DisableVerify=*/true)) {
-      return absl::InternalError("code generation: LLVM cannot emit objects for this target");
-    }
-  }
-  passes.run(module);
-  return std::string(bytes.data(), bytes.size());
 }
 
 }  // namespace

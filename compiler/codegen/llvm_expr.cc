@@ -285,6 +285,23 @@ llvm::Value* ExprEmitter::EmitIntBinary(BinaryOp op, llvm::Value* a, llvm::Value
   return a;
 }
 
+// With s = a < 0 ? -1 : 0, the floor of a / c is s ^ ((s ^ a) / c), where s ^ a is not negative and
+// has a bit less than the type: then one multiplication by a number of the type's width does
+// (Granlund and Montgomery 1994). Instruction selection would do as much at higher levels only.
+llvm::Value* ExprEmitter::EmitFloorDivision(llvm::Value* a, const llvm::APInt& divisor) {
+  const unsigned bits = divisor.getBitWidth();
+  const unsigned shift = bits - 1 + divisor.ceilLogBase2();
+  const llvm::APInt wide_divisor = divisor.zext(2 * bits);
+  const llvm::APInt factor = llvm::APInt::getOneBitSet(2 * bits, shift).udiv(wide_divisor) + 1;
+  llvm::Type* wide = builder_.getIntNTy(2 * bits);
+  llvm::Value* sign = builder_.CreateAShr(a, bits - 1);
+  llvm::Value* magnitude = builder_.CreateZExt(builder_.CreateXor(a, sign), wide);
+  llvm::Value* product =
+      builder_.CreateMul(magnitude, llvm::ConstantInt::get(builder_.getContext(), factor));
+  llvm::Value* quotient = builder_.CreateTrunc(builder_.CreateLShr(product, shift), a->getType());
+  return builder_.CreateXor(quotient, sign);
+}
+
 // Never traps: a divisor of 0 counts as 1, and one of -1 negates (the smallest integer wraps). That
 // lets divisions be computed where their result is not used.
 llvm::Value* ExprEmitter::EmitDivision(BinaryOp op, llvm::Value* a, llvm::Value* b, DType dtype) {
@@ -301,6 +318,12 @@ llvm::Value* ExprEmitter::EmitDivision(BinaryOp op, llvm::Value* a, llvm::Value*
     if (op == BinaryOp::kFloorMod) return builder_.CreateAnd(a, builder_.CreateSub(b, one));
     llvm::Value* shift = llvm::ConstantInt::get(type, constant->getValue().logBase2());
     return IsSigned(dtype) ? builder_.CreateAShr(a, shift) : builder_.CreateLShr(a, shift);
+  }
+  if (known && op != BinaryOp::kDiv && IsSigned(dtype) && !IsVector(a) &&
+      (native_.division64 || DTypeBytes(dtype) < 8)) {
+    llvm::Value* quotient = EmitFloorDivision(a, constant->getValue());
+    return op == BinaryOp::kFloorDiv ? quotient
+                                     : builder_.CreateSub(a, builder_.CreateMul(quotient, b));
   }
   if (!native_.division64 && DTypeBytes(dtype) == 8) {
     // By library calls otherwise. On such targets every index and extent fits 32 bits.
@@ -399,7 +422,7 @@ llvm::Value* ExprEmitter::BasePointer(const MemoryBuffer& buffer, const std::str
     }
     by_depth[depth].push_back(&term);
   }
-  llvm::Type* element = MemoryType(builder_.getContext(), {buffer.dtype, 1});
+  const int64_t bytes = DTypeBytes(buffer.dtype);
   llvm::Value* pointer = buffer.pointer;
   std::string key = name;
   for (const auto& [depth, terms] : by_depth) {
@@ -419,13 +442,13 @@ llvm::Value* ExprEmitter::BasePointer(const MemoryBuffer& buffer, const std::str
             llvm::Value* value = Emit(factor, ReadsMemory(factor) ? guard : nullptr);
             product = product == nullptr ? value : builder_.CreateMul(product, value);
           }
-          if (term->coefficient != 1) {
-            const auto coefficient = static_cast<uint64_t>(term->coefficient);
+          // In bytes at once: scaled by the element size later, it would be two multiplications.
+          const auto coefficient = static_cast<uint64_t>(term->coefficient * bytes);
+          if (coefficient != 1)
             product = builder_.CreateMul(product, builder_.getInt64(coefficient));
-          }
           sum = sum == nullptr ? product : builder_.CreateAdd(sum, product);
         }
-        return builder_.CreateGEP(element, pointer, sum);
+        return builder_.CreateGEP(builder_.getInt8Ty(), pointer, sum);
       });
     }
     pointer = partial;
@@ -449,6 +472,14 @@ ExprEmitter::Address ExprEmitter::AddressOf(const MemoryBuffer& buffer, const st
   address.align = llvm::Align(multiples & (~multiples + 1));
   address.base = BasePointer(buffer, name, form, guard);
   return address;
+}
+
+std::optional<ExprEmitter::Place> ExprEmitter::PlaceOf(absl::string_view buffer_name,
+                                                       const Expr& index) {
+  const MemoryBuffer* buffer = FindMemory(buffer_name);
+  if (buffer == nullptr) return std::nullopt;
+  const Address address = AddressOf(*buffer, std::string(buffer_name), index, 0, nullptr);
+  return Place{address.base, address.offset * DTypeBytes(buffer->dtype)};
 }
 
 llvm::Value* ExprEmitter::PointerTo(const MemoryBuffer& buffer, const Address& address) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,6 +52,17 @@ class ExprEmitter {
   // `is_stored` what was loaded before is not used again.
   llvm::Value* EmitPointer(absl::string_view buffer, const Expr& index, bool is_stored);
 
+  // Where an element of a buffer in memory is; `index` reads no memory. Nullopt, and a failure, if
+  // there is no such buffer.
+  struct Place {
+    llvm::Value* base = nullptr;
+    int64_t bytes = 0;  // from the base
+  };
+  std::optional<Place> PlaceOf(absl::string_view buffer, const Expr& index);
+
+  // So many stores to registers were emitted by other means.
+  void CountRegisterStores(int count) { register_stores_ += count; }
+
   // The first thing that could not be emitted; the values given out since then mean nothing.
   const Status& status() const { return status_; }
   void Fail(absl::string_view message);
@@ -92,6 +104,8 @@ class ExprEmitter {
   llvm::Value* EmitFloatBinary(BinaryOp op, llvm::Value* a, llvm::Value* b);
   llvm::Value* EmitIntBinary(BinaryOp op, llvm::Value* a, llvm::Value* b, DType dtype);
   llvm::Value* EmitDivision(BinaryOp op, llvm::Value* a, llvm::Value* b, DType dtype);
+  // Of a scalar by a positive constant.
+  llvm::Value* EmitFloorDivision(llvm::Value* a, const llvm::APInt& divisor);
   llvm::Value* EmitSelect(const Expr& e, llvm::Value* guard);
   llvm::Value* EmitRamp(const Expr& e, llvm::Value* guard);
   llvm::Value* EmitLoad(const Expr& e, llvm::Value* guard);

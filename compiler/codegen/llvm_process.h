@@ -10,10 +10,4 @@ namespace hone {
 // its lock has to be.
 std::mutex& LlvmProcessMutex();
 
-// Leaves two passes out of pipelines built from now on, until lld runs. Loop strength reduction:
-// addresses are generated with their loop-variant parts shared already; the pass would take more
-// time than all others together and change little. The machine combiner: it reassociates sums of
-// integers into trees, whose values no longer fit the registers. The mutex is held.
-void LeaveOutHarmfulPasses();
-
 }  // namespace hone
