@@ -228,16 +228,18 @@ Status ModuleMaker::FillWorkFunction(llvm::Function* function, const Signature& 
     exprs.BindBuffer(buffer.name, {function->getArg(number++), buffer.dtype, false});
   }
   llvm::Value* args = function->getArg(0);
-  StmtEmitter stmts(builder_, exprs, registers, [&](const Stmt& inner, llvm::Value* count) {
-    if (loop) {
-      return exprs.Fail(absl::StrCat("parallel loop '", inner->name, "' inside of '", loop->name,
-                                     "'; only the outermost loop of a nest can be parallel"));
-    }
-    const std::string name = absl::StrCat(function->getName().str(), ".", parallel_.size());
-    llvm::Function* parallel_body = DeclareParallelBody(name);
-    parallel_.emplace_back(parallel_body, inner);
-    EmitParallelCall(args, count, parallel_body);
-  });
+  StmtEmitter stmts(
+      builder_, native_, exprs, registers, [&](const Stmt& inner, llvm::Value* count) {
+        if (loop) {
+          return exprs.Fail(absl::StrCat("parallel loop '", inner->name, "' inside of '",
+                                         loop->name,
+                                         "'; only the outermost loop of a nest can be parallel"));
+        }
+        const std::string name = absl::StrCat(function->getName().str(), ".", parallel_.size());
+        llvm::Function* parallel_body = DeclareParallelBody(name);
+        parallel_.emplace_back(parallel_body, inner);
+        EmitParallelCall(args, count, parallel_body);
+      });
   if (loop) {
     stmts.EmitRange(loop->name, function->getArg(1), function->getArg(2), loop->body[0]);
   } else {

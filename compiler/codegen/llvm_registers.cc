@@ -118,6 +118,17 @@ void RegisterFile::Write(llvm::IRBuilder<>& builder, absl::string_view buffer, c
   }
 }
 
+std::optional<int> RegisterFile::UnitOf(absl::string_view buffer,
+                                        const std::vector<Expr>& indices) const {
+  const auto span = SpanOf(indices, buffer);
+  if (!span.ok()) return std::nullopt;
+  const auto found = unit_of_.find({std::string(buffer), span->first});
+  if (found == unit_of_.end() || units_[found->second].type.lanes != span->second) {
+    return std::nullopt;
+  }
+  return found->second;
+}
+
 std::vector<int> RegisterFile::StoredIn(const Stmt& body) const {
   std::set<std::string> inner;
   std::set<int> stored;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,9 @@ class RegisterFile {
   llvm::Value* Read(llvm::IRBuilder<>& builder, absl::string_view buffer, const Expr& index);
   void Write(llvm::IRBuilder<>& builder, absl::string_view buffer, const Expr& index,
              llvm::Value* value);
+
+  // The unit that an access of all of it names; nullopt if it names another part of the buffer.
+  std::optional<int> UnitOf(absl::string_view buffer, const std::vector<Expr>& indices) const;
 
   // Units that `body` stores to and that outlive it, ascending.
   std::vector<int> StoredIn(const Stmt& body) const;

@@ -1,8 +1,10 @@
 #include "compiler/codegen/llvm_stmt.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "compiler/codegen/multiply_add_block.h"
 #include "llvm/IR/IntrinsicsX86.h"
 
 namespace hone {
@@ -20,7 +22,7 @@ void StmtEmitter::Emit(const Stmt& s) {
   switch (s.kind()) {
     case StmtKind::kBlock: {
       const int64_t tile_count = tile_count_;
-      for (const Stmt& child : s->body) Emit(child);
+      EmitBlock(s);
       tile_count_ = tile_count;  // what a block declares ends with it
       return;
     }
@@ -104,6 +106,18 @@ void StmtEmitter::EmitTile(const Stmt& s) {
   builder_.CreateIntrinsic(
       is_store ? llvm::Intrinsic::x86_tilestored64 : llvm::Intrinsic::x86_tileloadd64, {},
       {tile, pointer, bytes});
+}
+
+void StmtEmitter::EmitBlock(const Stmt& s) {
+  for (size_t i = 0; i < s->body.size();) {
+    const auto block = MultiplyAddBlock::Find(s->body, i, native_, registers_);
+    exprs_.BeginStatement();
+    const size_t emitted = block.IsWorthIt() ? block.Emit(builder_, exprs_, registers_) : 0;
+    i += emitted;
+    if (emitted > 0) continue;
+    const size_t end = i + std::max<size_t>(1, block.size());
+    for (; i < end; ++i) Emit(s->body[i]);
+  }
 }
 
 void StmtEmitter::EmitFor(const Stmt& s) {

@@ -18,9 +18,13 @@ class StmtEmitter {
   using ParallelFn = std::function<void(const Stmt& loop, llvm::Value* count)>;
 
   // All must outlive the emitter.
-  StmtEmitter(llvm::IRBuilder<>& builder, ExprEmitter& exprs, RegisterFile& registers,
-              ParallelFn parallel)
-      : builder_(builder), exprs_(exprs), registers_(registers), parallel_(std::move(parallel)) {}
+  StmtEmitter(llvm::IRBuilder<>& builder, const NativeOps& native, ExprEmitter& exprs,
+              RegisterFile& registers, ParallelFn parallel)
+      : builder_(builder),
+        native_(native),
+        exprs_(exprs),
+        registers_(registers),
+        parallel_(std::move(parallel)) {}
 
   // Errors are in the expression emitter's status.
   void Emit(const Stmt& s);
@@ -29,6 +33,7 @@ class StmtEmitter {
   void EmitRange(absl::string_view var, llvm::Value* begin, llvm::Value* end, const Stmt& body);
 
  private:
+  void EmitBlock(const Stmt& s);
   void EmitFor(const Stmt& s);
   void EmitIf(const Stmt& s);
   void EmitTile(const Stmt& s);
@@ -39,6 +44,7 @@ class StmtEmitter {
                 bool may_be_empty);
 
   llvm::IRBuilder<>& builder_;
+  const NativeOps& native_;
   ExprEmitter& exprs_;
   RegisterFile& registers_;
   ParallelFn parallel_;

@@ -91,7 +91,8 @@ NativeOps NativeOpsOf(const Target& target) {
           .pmaddwd_bits = target.HasFeature("avx512bw") ? 512
                           : target.HasFeature("avx2")   ? 256
                                                         : 128,
-          .vnni_bits = target.HasFeature("avx512vnni") ? 512 : 256};
+          .vnni_bits = target.HasFeature("avx512vnni") ? 512 : 256,
+          .multiply_add_bytes = avx512 ? 64 : (target.HasFeature("fma") ? 32 : 0)};
 }
 
 StatusOr<std::unique_ptr<llvm::TargetMachine>> MakeTargetMachine(const Target& target) {

@@ -19,6 +19,8 @@ struct NativeOps {
   bool division64 = false;  // of 64-bit integers; without it, those divided fit 32 bits
   int pmaddwd_bits = 128;   // widest register that pmaddwd takes
   int vnni_bits = 256;      // that vpdpbusd and vpdpwssd take, where there are any
+  // Of the widest vector whose multiply-adds are written as assembly; 0 if none are.
+  int multiply_add_bytes = 0;
 };
 
 NativeOps NativeOpsOf(const Target& target);
