@@ -396,6 +396,7 @@ std::vector<Sketch> ContractionRule(const RuleInput& input) {
   if (!roles || !DotsOf(input, *roles).empty()) return {};
   const bool padded = roles->vector_side.padded || roles->broadcast_side.padded;
   const bool packs = CanPackWhileRunning(input, *roles);
+  const bool trims = roles->broadcast_side.padded && !roles->vector_side.padded;
   std::vector<Sketch> sketches;
   auto add = [&](Order order, absl::string_view name) {
     sketches.push_back(ContractionSketch(input, *roles, order, Copies::kBefore, name).Write());
@@ -404,7 +405,7 @@ std::vector<Sketch> ContractionRule(const RuleInput& input) {
           ContractionSketch(input, *roles, order, Copies::kInRows, absl::StrCat(name, "_copy_rows"))
               .Write());
     }
-    if (roles->broadcast_side.padded && !roles->vector_side.padded) {
+    if (trims) {
       sketches.push_back(
           ContractionSketch(input, *roles, order, Copies::kTrimmed, absl::StrCat(name, "_trim"))
               .Write());
@@ -421,6 +422,11 @@ std::vector<Sketch> ContractionRule(const RuleInput& input) {
     sketches.push_back(
         ContractionSketch(input, *roles, Order::kReduceBlocks, Copies::kBefore, "reduce_blocks")
             .Write());
+    if (trims) {
+      sketches.push_back(ContractionSketch(input, *roles, Order::kReduceBlocks, Copies::kTrimmed,
+                                           "reduce_blocks_trim")
+                             .Write());
+    }
   }
   if (!roles->row.empty() && roles->block.empty() &&
       DimExtent(input.nest, *input.anchor, roles->row) >= 128) {
