@@ -102,6 +102,18 @@ TEST(NestFactsTest, CountsTheConvolution) {
   EXPECT_NEAR(copy.points, 56.0 * 64 * 3 * 56, 64.0 * 3 * 56 * 56 * 0.05);
 }
 
+// A copy with the border has its zeros multiplied; where the border is read in place it is left
+// out.
+TEST(NestFactsTest, PaddingReadInPlaceIsNotCounted) {
+  const std::string in_place = absl::StrReplaceAll(kSchedule, {{"cache x c\n", ""},
+                                                               {"layout x@c 0,1/8,2,3,1%8\n", ""},
+                                                               {"at x@c y h\n", ""},
+                                                               {"$W", "16"},
+                                                               {"$R", "6"}});
+  const double taps = 56 * 3 - 2;  // of each direction
+  EXPECT_DOUBLE_EQ(StageOf(FactsOf(in_place, Avx2()), "c").points, 64.0 * 64 * taps * taps);
+}
+
 TEST(NestFactsTest, WeightsAreReadAgainForEveryRowOfTheImage) {
   const NestFacts facts = ConvolutionFacts(16, 6);
   const TensorFacts& w = TensorOf(StageOf(facts, "c"), "w@c");

@@ -23,10 +23,11 @@
 namespace hone {
 namespace {
 
-constexpr double kLine = 64;             // bytes of a cache line
-constexpr double kUsableShare = 0.75;    // of a cache, before conflicts bite
-constexpr double kWays = 8;              // of a cache: lines that may share a place
-constexpr double kLaneAccumulators = 4;  // vectors of partial results of a reduction in lanes
+constexpr double kLine = 64;               // bytes of a cache line
+constexpr double kUsableShare = 0.75;      // of a cache, before conflicts bite
+constexpr double kWays = 8;                // of a cache: lines that may share a place
+constexpr int64_t kIndexValuesMax = 4096;  // of an index that are looked at one by one
+constexpr double kLaneAccumulators = 4;    // vectors of partial results of a reduction in lanes
 
 // The loops of one stage, given how far its dims reach where it is computed.
 class StageLoops {
@@ -486,6 +487,51 @@ class NestAnalyzer::Analysis {
     return producer != nullptr && !producer->microkernel.empty();
   }
 
+  // Share of the points of a sum of products that lowering does not leave out (lower/trim_padding):
+  // those at which no factor is a padding of zero, unless vectors run into it.
+  double ShareInside(const StageNest& stage) const {
+    const Expr& body = stage.stage.body;
+    if (stage.stage.combiner != Combiner::kSum || body.kind() != ExprKind::kBinary ||
+        body->binary != BinaryOp::kMul) {
+      return 1;
+    }
+    std::string vector_dim;
+    for (const auto& [loop, kind] : stage.kinds) {
+      if (kind == LoopKind::kVector) vector_dim = DimOf(stage, loop);
+    }
+    double share = 1;
+    for (const Expr& factor : body.args()) {
+      if (factor.kind() != ExprKind::kLoad || !factor->has_otherwise) continue;
+      const Expr padding = Otherwise(factor);
+      if (padding.kind() != ExprKind::kFloat || padding->float_value != 0) continue;
+      const std::vector<Expr> indices = Indices(factor);
+      const std::vector<Expr> shape = nest_.ShapeOf(factor->name);
+      for (size_t d = 0; d < indices.size(); ++d) {
+        if (!vector_dim.empty() && UsesVar(indices[d], vector_dim)) continue;
+        share *= ShareBelow(stage, Linearize(indices[d], {}), ExtentValue(shape[d], nest_.params));
+      }
+    }
+    return share;
+  }
+
+  // Of all values of its dims, the share for which the index lies in [0, extent).
+  double ShareBelow(const StageNest& stage, const LinearForm& index, int64_t extent) const {
+    std::vector<int64_t> values = {index.constant};
+    for (const LinearForm::Term& term : index.terms) {
+      if (term.atom.kind() != ExprKind::kVar) return 1;
+      const int64_t count = DimExtent(nest_, stage, term.atom->name);
+      if (count * static_cast<int64_t>(values.size()) > kIndexValuesMax) return 1;
+      std::vector<int64_t> more;
+      for (int64_t i = 0; i < count; ++i) {
+        for (int64_t value : values) more.push_back(value + i * term.coefficient);
+      }
+      values = std::move(more);
+    }
+    const auto inside = std::count_if(values.begin(), values.end(),
+                                      [&](int64_t value) { return value >= 0 && value < extent; });
+    return values.empty() ? 1 : static_cast<double>(inside) / static_cast<double>(values.size());
+  }
+
   StageFacts Analyze(const StageNest& stage) {
     StageFacts facts;
     facts.stage = stage.stage.name;
@@ -497,7 +543,7 @@ class NestAnalyzer::Analysis {
       points *= path.trips[i];
       if (i < path.own) facts.invocations *= path.trips[i];
     }
-    facts.points = points;
+    facts.points = points * ShareInside(stage);
     CountOperations(stage, &facts);
     DescribeBlock(stage, path, &facts);
     DescribeTensors(stage, path, &facts);
