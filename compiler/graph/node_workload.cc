@@ -28,6 +28,7 @@ struct Build {
   TensorType y;  // before the epilogue
 
   const std::vector<int64_t>& Shape(int input) const { return graph.ShapeOf(node.inputs[input]); }
+  DType Type(int input) const { return graph.values[node.inputs[input]].type.dtype; }
 
   Convolution ConvolutionOf(const Window& window, int64_t groups) const {
     return {.x = Shape(0),
@@ -35,7 +36,9 @@ struct Build {
             .y = y.shape,
             .window = window,
             .groups = groups,
-            .constant_weights = graph.IsConstant(node.inputs[1])};
+            .constant_weights = graph.IsConstant(node.inputs[1]),
+            .x_type = Type(0),
+            .w_type = Type(1)};
   }
 
   Workload operator()(const ConvolutionOp& op) const {
@@ -49,6 +52,8 @@ struct Build {
                            .w = Shape(1),
                            .transpose_x = op.transpose_x,
                            .transpose_w = op.transpose_w,
+                           .x_type = Type(0),
+                           .w_type = Type(1),
                            .constant_x = graph.IsConstant(node.inputs[0]),
                            .constant_w = graph.IsConstant(node.inputs[1])},
                           epilogue);

@@ -27,6 +27,17 @@ Status WantF32(const TensorType& type, absl::string_view what) {
   return Bad(what, " is ", ToString(type), "; only f32 is supported here");
 }
 
+// What can be multiplied and summed exactly in 32 bits, or is f32.
+Status WantFactors(const TensorType& left, const TensorType& right) {
+  const auto is_narrow = [](const TensorType& type) {
+    return type.dtype == DType::kI8 || type.dtype == DType::kU8 || type.dtype == DType::kI16;
+  };
+  if (left.dtype == DType::kF32 && right.dtype == DType::kF32) return absl::OkStatus();
+  if (is_narrow(left) && is_narrow(right)) return absl::OkStatus();
+  return Bad("its operands are ", ToString(left), " and ", ToString(right),
+             "; only f32 is supported here, and integers of 8 bits and i16");
+}
+
 Status CheckWindow(const Window& window, size_t rank) {
   const size_t sizes[] = {window.kernel.size(), window.strides.size(), window.dilations.size(),
                           window.pads_begin.size(), window.pads_end.size()};
@@ -46,7 +57,6 @@ Status CheckWindow(const Window& window, size_t rank) {
 }
 
 Status CheckImages(const TensorType& x) {
-  HONE_RETURN_IF_ERROR(WantF32(x, "its input"));
   if (x.shape.size() < 3 || x.shape.size() > 5) {
     return Bad("its input is ", ToString(x), "; one to three spatial dimensions are supported");
   }
@@ -61,7 +71,7 @@ struct Inference {
     const TensorType& x = inputs[0];
     const TensorType& w = inputs[1];
     HONE_RETURN_IF_ERROR(CheckImages(x));
-    HONE_RETURN_IF_ERROR(WantF32(w, "its weights"));
+    HONE_RETURN_IF_ERROR(WantFactors(x, w));
     if (w.shape.size() != x.shape.size()) {
       return Bad("its weights are ", ToString(w), " for an input ", ToString(x));
     }
@@ -70,7 +80,7 @@ struct Inference {
       return Bad("weights ", ToString(w), " with ", op.groups, " groups do not fit ", x.shape[1],
                  " input channels");
     }
-    TensorType y{DType::kF32, {x.shape[0], w.shape[0]}};
+    TensorType y{SumType(x.dtype, w.dtype), {x.shape[0], w.shape[0]}};
     for (size_t d = 0; d + 2 < x.shape.size(); ++d) {
       if (op.window.kernel[d] != w.shape[d + 2]) {
         return Bad("kernel_shape does not fit weights ", ToString(w));
@@ -87,6 +97,7 @@ struct Inference {
     const TensorType& x = inputs[0];
     const TensorType& w = inputs[1];
     HONE_RETURN_IF_ERROR(CheckImages(x));
+    HONE_RETURN_IF_ERROR(WantF32(x, "its input"));
     HONE_RETURN_IF_ERROR(WantF32(w, "its weights"));
     if (w.shape.size() != x.shape.size() || w.shape[0] != x.shape[1] || op.groups < 1 ||
         x.shape[1] % op.groups != 0) {
@@ -105,8 +116,7 @@ struct Inference {
 
   StatusOr<TensorType> operator()(const MatMulOp& op) {
     HONE_RETURN_IF_ERROR(WantInputs(inputs, 2));
-    HONE_RETURN_IF_ERROR(WantF32(inputs[0], "its left operand"));
-    HONE_RETURN_IF_ERROR(WantF32(inputs[1], "its right operand"));
+    HONE_RETURN_IF_ERROR(WantFactors(inputs[0], inputs[1]));
     const std::vector<int64_t>& x = inputs[0].shape;
     const std::vector<int64_t>& w = inputs[1].shape;
     auto bad = [&] {
@@ -119,7 +129,7 @@ struct Inference {
     auto batch = BroadcastShapes({{x.begin(), x.end() - 2}, {w.begin(), w.end() - 2}});
     if (x_depth != w_depth || !batch.ok()) return bad();
     return TensorType{
-        DType::kF32,
+        SumType(inputs[0].dtype, inputs[1].dtype),
         MatMulShape(
             {.x = x, .w = w, .transpose_x = op.transpose_x, .transpose_w = op.transpose_w})};
   }
@@ -128,6 +138,7 @@ struct Inference {
     HONE_RETURN_IF_ERROR(WantInputs(inputs, 1));
     const TensorType& x = inputs[0];
     HONE_RETURN_IF_ERROR(CheckImages(x));
+    HONE_RETURN_IF_ERROR(WantF32(x, "its input"));
     HONE_RETURN_IF_ERROR(CheckWindow(op.window, x.shape.size() - 2));
     TensorType y{DType::kF32, {x.shape[0], x.shape[1]}};
     for (size_t d = 0; d + 2 < x.shape.size(); ++d) {

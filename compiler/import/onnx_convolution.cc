@@ -7,6 +7,13 @@
 #include "compiler/graph/shape_inference.h"
 
 namespace hone {
+
+StatusOr<int> PerChannel(OnnxNode& node, int value, int64_t rank) {
+  std::vector<int64_t> shape(rank - 1, 1);
+  shape[0] = ElementCount(node.Shape(value));
+  return node.Reshape(value, shape);
+}
+
 namespace {
 
 // The window attributes for an input of shape `x`; auto_pad is resolved.
@@ -38,13 +45,6 @@ StatusOr<Window> WindowOf(const OnnxNode& node, const std::vector<int64_t>& x,
     window.pads_end[d] = pad - window.pads_begin[d];
   }
   return window;
-}
-
-// [C] so that it broadcasts along channels.
-StatusOr<int> PerChannel(OnnxNode& node, int value, int64_t rank) {
-  std::vector<int64_t> shape(rank - 1, 1);
-  shape[0] = ElementCount(node.Shape(value));
-  return node.Reshape(value, shape);
 }
 
 // Adds the operator with its bias, input 2, if there is one.
@@ -117,15 +117,21 @@ Status ImportBatchNormalization(OnnxNode& node) {
   }));
 }
 
-Status ImportConv(OnnxNode& node) {
-  HONE_ASSIGN_OR_RETURN(const int x, node.Input(0));
-  HONE_ASSIGN_OR_RETURN(const int w, node.Input(1));
+StatusOr<ConvolutionOp> ConvolutionOf(const OnnxNode& node, int x, int w) {
   HONE_RETURN_IF_ERROR(NeedsWeights(node, x, w));
   const std::vector<int64_t>& weights = node.Shape(w);
   ConvolutionOp op{.groups = node.Int("group", 1)};
   HONE_ASSIGN_OR_RETURN(op.window,
                         WindowOf(node, node.Shape(x),
                                  node.Ints("kernel_shape", {weights.begin() + 2, weights.end()})));
+  return op;
+}
+
+Status ImportConv(OnnxNode& node) {
+  HONE_ASSIGN_OR_RETURN(const int x, node.Input(0));
+  HONE_ASSIGN_OR_RETURN(const int w, node.Input(1));
+  HONE_RETURN_IF_ERROR(node.WantFloat(x));
+  HONE_ASSIGN_OR_RETURN(const ConvolutionOp op, ConvolutionOf(node, x, w));
   return AddWithBias(node, op, x, w);
 }
 

@@ -4,6 +4,7 @@
 #include "compiler/import/onnx_elementwise.h"
 #include "compiler/import/onnx_matmul.h"
 #include "compiler/import/onnx_movement.h"
+#include "compiler/import/onnx_quantized.h"
 #include "compiler/import/onnx_reduction.h"
 #include "compiler/import/onnx_resize.h"
 #include "compiler/import/onnx_shape.h"
@@ -31,12 +32,15 @@ const std::vector<OnnxOperator>& OnnxTable() {
       {"Constant", 1, ImportConstant},
       {"ConstantOfShape", 9, ImportConstantOfShape},
       {"Conv", 1, ImportConv},
+      {"ConvInteger", 10, ImportConvInteger},
       {"ConvTranspose", 1, ImportConvTranspose},
       {"Cos", 7, ImportUnary<UnaryOp::kCos>},
       {"Cosh", 9, ImportCosh},
       {"DepthToSpace", 1, ImportDepthToSpace},
+      {"DequantizeLinear", 10, ImportDequantizeLinear},
       {"Div", 1, ImportBinary<BinaryOp::kDiv>},
       {"Dropout", 1, ImportDropout},
+      {"DynamicQuantizeLinear", 11, ImportDynamicQuantizeLinear},
       {"Elu", 1, ImportElu},
       {"Equal", 1, ImportBinary<BinaryOp::kEqual>},
       {"Erf", 9, ImportUnary<UnaryOp::kErf>},
@@ -68,6 +72,7 @@ const std::vector<OnnxOperator>& OnnxTable() {
       {"LogSoftmax", 1, ImportLogSoftmax},
       {"LpNormalization", 1, ImportLpNormalization},
       {"MatMul", 1, ImportMatMul},
+      {"MatMulInteger", 10, ImportMatMulInteger},
       {"Max", 1, ImportVariadic<BinaryOp::kMax>},
       {"MaxPool", 1, ImportMaxPool},
       {"Mean", 1, ImportMeanOf},
@@ -82,6 +87,9 @@ const std::vector<OnnxOperator>& OnnxTable() {
       {"PRelu", 1, ImportPRelu},
       {"Pad", 1, ImportPad},
       {"Pow", 1, ImportPow},
+      {"QLinearConv", 10, ImportQLinearConv},
+      {"QLinearMatMul", 10, ImportQLinearMatMul},
+      {"QuantizeLinear", 10, ImportQuantizeLinear},
       {"Range", 11, ImportRange},
       {"Reciprocal", 1, ImportReciprocal},
       {"ReduceL1", 1, ImportReduceL1},

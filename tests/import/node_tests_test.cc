@@ -18,7 +18,7 @@
 namespace hone {
 namespace {
 
-constexpr int kPassesAtLeast = 950;
+constexpr int kPassesAtLeast = 975;
 
 struct Outcome {
   enum Kind { kPass, kRefused, kWrong } kind = kPass;
@@ -95,6 +95,8 @@ TEST(NodeTestsTest, NothingIsWrong) {
   }
   // Tests whose expected values hone does not share, each with its reason.
   const std::string bits = "bf16 is written as the u16 of its bits";
+  const std::string wraps = "its values beyond the result's type wrap around; hone saturates";
+  const std::string tie = "a tie in fp32 is none in the oracle's float64";
   const std::string other = "ONNX Runtime and hone agree on another value";
   const std::map<std::string, std::string> known = {
       {"legacy/v1.7.0/node/test_resize_downsample_scales_linear_align_corners", other},
@@ -105,6 +107,11 @@ TEST(NodeTestsTest, NothingIsWrong) {
       {"v1.17.0/node/test_castlike_BFLOAT16_to_FLOAT_expanded", bits},
       {"v1.17.0/node/test_castlike_FLOAT_to_BFLOAT16", bits},
       {"v1.17.0/node/test_castlike_FLOAT_to_BFLOAT16_expanded", bits},
+      {"v1.17.0/node/test_dynamicquantizelinear", tie},
+      {"v1.17.0/node/test_dynamicquantizelinear_expanded", tie},
+      {"v1.17.0/node/test_qlinearmatmul_2D_int8_float32", wraps},
+      {"v1.17.0/node/test_qlinearmatmul_3D_int8_float16", wraps},
+      {"v1.17.0/node/test_qlinearmatmul_3D_int8_float32", wraps},
       {"v1.17.0/node/test_resize_downsample_scales_linear_align_corners", other},
   };
 

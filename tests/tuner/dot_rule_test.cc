@@ -1,0 +1,109 @@
+// The rule for dot instructions on machines that tests do not run on: what it derives is lowered
+// and interpreted, and agrees with the oracle.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "compiler/compile.h"
+#include "compiler/ir/evaluate.h"
+#include "compiler/operators/reference.h"
+#include "tests/support/sketch_draws.h"
+#include "tuner/space/derive.h"
+
+namespace hone {
+namespace {
+
+using testing::HasSubstr;
+
+Target TargetWith(const std::string& features) {
+  return *Target::Parse("target/1 x86_64 cpu=x86-64 features=" + features +
+                        " l1=32768 l2=1048576 l3=0 cores=1 threads=1");
+}
+
+// Identity layouts: the program's flat buffers are the tensors.
+void ExpectAgreement(const Workload& workload, const Schedule& schedule, const Target& target,
+                     std::mt19937_64& random) {
+  auto program = LowerWorkload(workload, schedule, target);
+  ASSERT_TRUE(program.ok()) << program.status() << "\n" << schedule.ToString();
+  std::uniform_int_distribution<int> byte(0, 255);
+  TensorMap inputs;
+  TensorMap flat;
+  for (const Buffer& buffer : workload.buffers) {
+    Tensor tensor = Tensor::Zeros(buffer.dtype, *EvaluateShape(buffer.shape, {}));
+    for (int64_t i = 0; i < tensor.ElementCount(); ++i) {
+      const int value = byte(random) - (buffer.dtype == DType::kU8 ? 0 : 128);
+      if (buffer.role != BufferRole::kOutput) tensor.Set(i, value);
+    }
+    flat[buffer.name] = tensor.Reshaped({tensor.ElementCount()});
+    if (buffer.role != BufferRole::kOutput) inputs[buffer.name] = std::move(tensor);
+  }
+  for (const Buffer& buffer : program->buffers) {
+    if (buffer.role != BufferRole::kPrepared) continue;
+    flat[buffer.name] = Tensor::Zeros(buffer.dtype, *EvaluateShape(buffer.shape, {}));
+  }
+  auto expected = EvaluateWorkload(workload, inputs);
+  ASSERT_TRUE(expected.ok()) << expected.status();
+  const Status ran = Evaluate(*program, {}, flat);
+  ASSERT_TRUE(ran.ok()) << ran << "\n" << schedule.ToString();
+  const Tensor& want = expected->at("y");
+  for (int64_t i = 0; i < want.ElementCount(); ++i) {
+    ASSERT_EQ(flat.at("y").Get(i), want.Get(i)) << "element " << i << "\n" << schedule.ToString();
+  }
+}
+
+void ExpectDots(const std::string& text, const std::string& features, const std::string& name) {
+  SCOPED_TRACE(name);
+  const Workload workload = *Workload::Parse(text);
+  const Target target = TargetWith(features);
+  std::vector<Layout> layouts;
+  for (const Buffer& buffer : workload.buffers) {
+    layouts.push_back(Layout::Identity(static_cast<int>(buffer.shape.size())));
+  }
+  auto sketches = DeriveSketches(workload, layouts, target, Numerics::kInt8);
+  ASSERT_TRUE(sketches.ok()) << sketches.status();
+  std::mt19937_64 random(1);
+  int dots = 0;
+  for (const Sketch& sketch : *sketches) {
+    if (!absl::StartsWith(sketch.name(), "dot_")) continue;
+    for (int draw = 0, checked = 0; draw < 50 && checked < 2; ++draw) {
+      const std::optional<Assignment> assignment = DrawAssignment(sketch, random);
+      if (!assignment) continue;
+      const Schedule schedule = *sketch.Instantiate(*assignment);
+      EXPECT_THAT(schedule.ToString(), HasSubstr(" " + name + "\n"));
+      ExpectAgreement(workload, schedule, target, random);
+      ++checked;
+      ++dots;
+    }
+  }
+  EXPECT_GT(dots, 0);
+}
+
+constexpr char kVnni[] = "avx,avx2,avx512bf16,avx512bw,avx512f,avx512vl,avx512vnni,fma";
+
+std::string Product(const std::string& left, const std::string& right, const std::string& sum) {
+  return "workload/1\ninput x " + left + " [9,22]\nconstant w " + right + " [22,37]\noutput y " +
+         sum + " [9,37]\nstage y " + sum + " [m:9,n:37] sum [k:22] = " + sum + "(x[m,k])*" + sum +
+         "(w[k,n])\n";
+}
+
+TEST(DotRuleTest, MultipliesBytesAsTheyAreWhereTheMachineDoes) {
+  ExpectDots(Product("u8", "i8", "i32"), kVnni, "vpdpbusd");
+  ExpectDots(Product("i8", "u8", "i32"), "avx,avx2,avxvnni,fma", "vpdpbusd");
+}
+
+TEST(DotRuleTest, WidensWhatNoInstructionTakes) {
+  ExpectDots(Product("i8", "i8", "i32"), kVnni, "vpdpwssd");
+  ExpectDots(Product("u8", "u8", "i32"), "avx,avx2,avxvnni,fma", "vpdpwssd");
+  ExpectDots(Product("u8", "i8", "i32"), "avx,avx2,fma", "pmaddwd");
+  ExpectDots(Product("i8", "i8", "i32"), "sse2", "pmaddwd");
+}
+
+TEST(DotRuleTest, MultipliesPairsOfBf16) {
+  ExpectDots(Product("bf16", "bf16", "f32"), kVnni, "vdpbf16ps");
+}
+
+}  // namespace
+}  // namespace hone
