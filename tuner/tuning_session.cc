@@ -204,6 +204,11 @@ class TuningSession::Impl {
     return preparing_.get();
   }
 
+  bool AreConstantsCold(const Work& work) const {
+    return ConstantsAreCold(ConstantBytes(work.task.workload), options_.model_constant_bytes,
+                            options_.target);
+  }
+
   // Takes a while and changes nothing else.
   Status Prepare(Work& work) const {
     std::vector<Sketch> sketches = work.task.sketches;
@@ -213,6 +218,7 @@ class TuningSession::Impl {
     }
     SearchOptions search = options_.search;
     search.seed = SeedOf(work.task.workload.Key(), options_.seed, 0);
+    search.cold_constants = AreConstantsCold(work);
     work.search.emplace(work.task.workload, std::move(sketches), options_.target,
                         MachineProfile::For(options_.target, options_.speed), search);
     return absl::OkStatus();
@@ -223,8 +229,7 @@ class TuningSession::Impl {
     const int w = static_cast<int>(opened_++);
     Work& work = works_[w];
     WorkloadState& state = state_.workloads[w];
-    work.cold_constants = ConstantsAreCold(ConstantBytes(work.task.workload),
-                                           options_.model_constant_bytes, options_.target);
+    work.cold_constants = AreConstantsCold(work);
     work.search->MoveRoofline(MachineProfile::For(options_.target, state_.speed));
     state.roofline = work.search->roofline();
     if (work.search->pool_size() == 0) {

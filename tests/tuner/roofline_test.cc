@@ -60,6 +60,20 @@ TEST(RooflineTest, CountsWhatIsReadWhereTheFirstCacheHoldsAll) {
   EXPECT_DOUBLE_EQ(roofline.ns, 2 * 2048 * 4 / profile.l1_gbps);
 }
 
+TEST(RooflineTest, FetchesColdConstantsFromMemory) {
+  constexpr char kByVector[] =
+      "workload/1\ninput x f32 [1,256]\nconstant w f32 [256,256]\noutput y f32 [1,256]\n"
+      "stage y f32 [m:1,n:256] sum [k:256] = x[m,k]*w[k,n]\n";
+  const Target target = WithCaches(1 << 19, 0);
+  const MachineProfile profile = MachineProfile::For(target);
+  const auto workload = Workload::Parse(kByVector);
+  EXPECT_EQ(RooflineOf(*workload, 131072, target, profile).bound, Bound::kL2);
+  const Roofline cold = RooflineOf(*workload, 131072, target, profile, /*cold_constants=*/true);
+  EXPECT_EQ(cold.bound, Bound::kMemory);
+  EXPECT_EQ(cold.bytes, 256 * 256 * 4);
+  EXPECT_DOUBLE_EQ(cold.ns, cold.bytes / profile.memory_gbps);
+}
+
 pb::CoreSpeed Measured() {
   pb::CoreSpeed speed;
   speed.set_peak_gflops(104);

@@ -7,10 +7,9 @@
 namespace hone {
 namespace {
 
-int64_t WrittenBytes(Workload workload) {
-  std::erase_if(workload.buffers,
-                [](const Buffer& buffer) { return buffer.role != BufferRole::kOutput; });
-  return ArgumentBytes(workload);
+double BytesOf(BufferRole role, Workload workload) {
+  std::erase_if(workload.buffers, [=](const Buffer& buffer) { return buffer.role != role; });
+  return static_cast<double>(ArgumentBytes(workload));
 }
 
 }  // namespace
@@ -58,7 +57,7 @@ double ReadGbps(Bound from, const Target& target, const MachineProfile& profile)
 }
 
 Roofline RooflineOf(const Workload& workload, double flops, const Target& target,
-                    const MachineProfile& profile) {
+                    const MachineProfile& profile, bool cold_constants) {
   Roofline roofline;
   roofline.flops = flops;
   roofline.bytes = static_cast<double>(ArgumentBytes(workload));
@@ -68,10 +67,18 @@ Roofline RooflineOf(const Workload& workload, double flops, const Target& target
                                                                                : Bound::kMemory;
   const double compute_ns = flops / PeakGflops(target, profile);
   // To its first cache a core writes while it reads; further out, both take the same way.
-  const double beside = level == Bound::kL1 ? static_cast<double>(WrittenBytes(workload)) : 0;
+  const double beside = level == Bound::kL1 ? BytesOf(BufferRole::kOutput, workload) : 0;
   const double read_ns = (roofline.bytes - beside) / ReadGbps(level, target, profile);
   roofline.ns = std::max(compute_ns, read_ns);
   roofline.bound = read_ns > compute_ns ? level : Bound::kCompute;
+  if (!cold_constants) return roofline;
+  const double constants = BytesOf(BufferRole::kConstant, workload);
+  const double cold_ns = constants / ReadGbps(Bound::kMemory, target, profile);
+  if (cold_ns > roofline.ns) {
+    roofline.bytes = constants;
+    roofline.ns = cold_ns;
+    roofline.bound = Bound::kMemory;
+  }
   return roofline;
 }
 

@@ -22,7 +22,7 @@ const char* BoundName(Bound bound);
 
 struct Roofline {
   double flops = 0;  // that the machine computes at least
-  double bytes = 0;  // that it moves at least: each argument once
+  double bytes = 0;  // that it moves at least: each argument once, or cold constants alone
   double ns = 0;
   Bound bound = Bound::kCompute;
 };
@@ -33,8 +33,9 @@ double PeakGflops(const Target& target, const MachineProfile& profile);
 // cache of its own; the third and memory give two cores twice what they give one, more to no more.
 double ReadGbps(Bound from, const Target& target, const MachineProfile& profile);
 
-// `flops` are FlopCount's, or fewer where an algorithm saves some.
+// `flops` are FlopCount's, or fewer where an algorithm saves some. Cold constants come from memory,
+// whatever the caches could hold.
 Roofline RooflineOf(const Workload& workload, double flops, const Target& target,
-                    const MachineProfile& profile);
+                    const MachineProfile& profile, bool cold_constants = false);
 
 }  // namespace hone

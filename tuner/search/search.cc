@@ -80,7 +80,7 @@ Search::Search(const Workload& workload, std::vector<Sketch> sketches, const Tar
 }
 
 void Search::MoveRoofline(const MachineProfile& profile) {
-  roofline_ = RooflineOf(workload_, least_flops_, target_, profile);
+  roofline_ = RooflineOf(workload_, least_flops_, target_, profile, options_.cold_constants);
   // The peak is measured beside every candidate, and the core's own caches keep step with it. What
   // all cores share is now faster, now slower by tenths, as others use it.
   const bool own_cache = roofline_.bound == Bound::kL1 || roofline_.bound == Bound::kL2;

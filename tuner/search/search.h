@@ -21,6 +21,8 @@ namespace hone {
 struct SearchOptions {
   uint64_t seed = 1;
   int64_t pool_limit = kCandidatesMax;
+  // Measured with constants that come from memory: the roofline counts them so.
+  bool cold_constants = false;
   // A candidate this close to the roofline ends the search.
   double roofline_share = 0.97;
   // So many trials without a gain of 1 % end it too, once `patience_from` were measured.
