@@ -6,8 +6,8 @@
 //         run.0(begin, end, a, b, ...)        the loop over its iterations
 #include "compiler/codegen/llvm_module.h"
 
-#include <set>
 #include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -27,7 +27,7 @@ bool IsParallel(const Stmt& s) {
 }
 
 // The names that `s` uses, without what is inside of parallel loops: those have their own function.
-void AddNames(const Stmt& s, std::set<std::string>& names) {
+void AddNames(const Stmt& s, std::unordered_set<std::string>& names) {
   auto add = [&](const Expr& whole) {
     if (!whole) return;
     Visit(whole, [&](const Expr& e) {
@@ -122,7 +122,7 @@ bool ModuleMaker::IsReadOnly(const Buffer& buffer) const {
 }
 
 ModuleMaker::Signature ModuleMaker::SignatureOf(const Stmt& body) const {
-  std::set<std::string> names;
+  std::unordered_set<std::string> names;
   AddNames(body, names);
   Signature signature;
   for (size_t i = 0; i < program_.buffers.size(); ++i) {

@@ -43,6 +43,7 @@ bool IsContiguous(const Expr& index) {
 std::set<std::string> UsedAfter(const std::vector<Stmt>& statements, size_t begin,
                                 const std::map<std::string, size_t>& names) {
   std::set<std::string> used;
+  if (names.empty()) return used;
   for (size_t i = begin; i < statements.size(); ++i) {
     Visit(statements[i], nullptr, [&](const Expr& whole) {
       Visit(whole, [&](const Expr& e) {

@@ -147,6 +147,10 @@ void Visit(const Stmt& s, const std::function<void(const Stmt&)>& on_stmt,
 
 Stmt Rewrite(const Stmt& s, const std::function<Stmt(const Stmt&)>& on_stmt,
              const std::function<Expr(const Expr&)>& on_expr) {
+  if (!on_expr && s->body.empty()) {
+    Stmt replaced = on_stmt ? on_stmt(s) : Stmt();
+    return replaced ? replaced : s;
+  }
   StmtNode node = *s;
   bool changed = false;
   auto rewrite_expr = [&](Expr& e) {

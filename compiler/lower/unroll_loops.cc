@@ -6,6 +6,7 @@
 namespace hone {
 
 StatusOr<Stmt> UnrollLoops(const Stmt& s) {
+  if (s->body.empty()) return s;  // most are leaves, and copies cost
   StmtNode node = *s;
   for (Stmt& child : node.body) {
     HONE_ASSIGN_OR_RETURN(child, UnrollLoops(child));

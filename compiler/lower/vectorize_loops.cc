@@ -224,6 +224,7 @@ StatusOr<Stmt> VectorizeStore(const Stmt& store, const std::string& var, const E
 }
 
 StatusOr<Stmt> VectorizeLoops(const Stmt& s, int vector_bits, Ranges& ranges) {
+  if (s->body.empty()) return s;  // most are leaves, and copies cost
   StmtNode node = *s;
   if (s.kind() != StmtKind::kFor) {
     for (Stmt& child : node.body) {
