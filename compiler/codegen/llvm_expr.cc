@@ -29,6 +29,15 @@
 namespace hone {
 namespace {
 
+// Whether the value is a constant that is not NaN, in every lane.
+bool IsNumber(const llvm::Value* value) {
+  const auto* constant = llvm::dyn_cast<llvm::Constant>(value);
+  if (constant != nullptr && constant->getType()->isVectorTy())
+    constant = constant->getSplatValue();
+  const auto* number = llvm::dyn_cast_or_null<llvm::ConstantFP>(constant);
+  return number != nullptr && !number->isNaN();
+}
+
 // Bytes of the block of zeros that loads whose guard is false read; a vector access is smaller.
 constexpr int kZerosBytes = 1024;
 // Further copies of one address in a block share the last opaque base.
@@ -212,6 +221,17 @@ llvm::Value* ExprEmitter::EmitBinary(const Expr& e, llvm::Value* guard) {
   return e.type().dtype == DType::kBool ? value : NarrowToHalf(builder_, value, e.type(), native_);
 }
 
+// One instruction gives its second operand where either is NaN. That is right if only the second
+// may be NaN, as where one is a constant; else a NaN of the first is put back in.
+llvm::Value* ExprEmitter::EmitFloatExtreme(BinaryOp op, llvm::Value* a, llvm::Value* b) {
+  if (IsNumber(b)) std::swap(a, b);
+  llvm::Value* extreme = op == BinaryOp::kMin
+                             ? builder_.CreateSelect(builder_.CreateFCmpOLT(a, b), a, b)
+                             : builder_.CreateSelect(builder_.CreateFCmpOGT(a, b), a, b);
+  if (IsNumber(a)) return extreme;
+  return builder_.CreateSelect(builder_.CreateFCmpUNO(a, a), a, extreme);
+}
+
 llvm::Value* ExprEmitter::EmitFloatBinary(BinaryOp op, llvm::Value* a, llvm::Value* b) {
   switch (op) {
     case BinaryOp::kAdd:
@@ -223,9 +243,8 @@ llvm::Value* ExprEmitter::EmitFloatBinary(BinaryOp op, llvm::Value* a, llvm::Val
     case BinaryOp::kDiv:
       return builder_.CreateFDiv(a, b);
     case BinaryOp::kMin:
-      return builder_.CreateSelect(builder_.CreateFCmpOLT(a, b), a, b);
     case BinaryOp::kMax:
-      return builder_.CreateSelect(builder_.CreateFCmpOGT(a, b), a, b);
+      return EmitFloatExtreme(op, a, b);
     case BinaryOp::kLess:
       return builder_.CreateFCmpOLT(a, b);
     case BinaryOp::kLessEqual:

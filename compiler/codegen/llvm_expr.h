@@ -101,6 +101,7 @@ class ExprEmitter {
   llvm::Value* EmitNode(const Expr& e, llvm::Value* guard);
   llvm::Value* EmitUnary(const Expr& e, llvm::Value* guard);
   llvm::Value* EmitBinary(const Expr& e, llvm::Value* guard);
+  llvm::Value* EmitFloatExtreme(BinaryOp op, llvm::Value* a, llvm::Value* b);
   llvm::Value* EmitFloatBinary(BinaryOp op, llvm::Value* a, llvm::Value* b);
   llvm::Value* EmitIntBinary(BinaryOp op, llvm::Value* a, llvm::Value* b, DType dtype);
   llvm::Value* EmitDivision(BinaryOp op, llvm::Value* a, llvm::Value* b, DType dtype);

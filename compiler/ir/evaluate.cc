@@ -122,9 +122,9 @@ double FloatArithmetic(BinaryOp op, double a, double b) {
     case BinaryOp::kDiv:
       return a / b;
     case BinaryOp::kMin:
-      return a < b ? a : b;
+      return a < b || std::isnan(a) ? a : b;
     case BinaryOp::kMax:
-      return a > b ? a : b;
+      return a > b || std::isnan(a) ? a : b;
     case BinaryOp::kPow:
       return std::pow(a, b);
     default:

@@ -7,7 +7,8 @@
 //    divisor is positive.
 //  * Float arithmetic is IEEE in the node's own type; nothing is reassociated. `fma` rounds once;
 //    a Binary mul feeding an add is never contracted unless a pass writes the fma.
-//  * min and max return the second operand when the operands are unordered (as x86 minps does).
+//  * min and max give NaN where either operand is NaN (IEEE's minimum and maximum); of zeros,
+//  either.
 //  * Comparisons give bool of the operands' lanes. `select` evaluates only what it picks as far as
 //    memory is concerned: a load in the arm not taken is not performed.
 //  * A read with `otherwise` gives that value where an index leaves the buffer's shape: padding as

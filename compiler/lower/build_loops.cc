@@ -329,14 +329,21 @@ class LoopBuilder {
     }
   }
 
+  // Whether the stage is a copy that holds padding, or a copy of one: it has values outside of its
+  // domain too.
+  bool HoldsPadding(const Stage& stage) const {
+    const Expr& load = stage.body.kind() == ExprKind::kCast ? stage.body.arg(0) : stage.body;
+    if (load.kind() != ExprKind::kLoad) return false;
+    if (load->has_otherwise) return true;
+    const StageNest* copied = nest_.FindStage(load->name);
+    return copied != nullptr && HoldsPadding(copied->stage);
+  }
+
   // The part of the stage that its readers need at this point of the program.
   StatusOr<std::vector<Span>> RegionOf(const StageNest& stage) {
     const size_t rank = stage.stage.dims.size();
     std::vector<Span> region(rank);
-    // Such a copy has values outside of its domain too.
-    const Expr& body = stage.stage.body;
-    const Expr& copied = body.kind() == ExprKind::kCast ? body.arg(0) : body;
-    const bool holds_padding = copied.kind() == ExprKind::kLoad && copied->has_otherwise;
+    const bool holds_padding = HoldsPadding(stage.stage);
     for (const std::string& consumer : nest_.ConsumersOf(stage.stage.name)) {
       const StageNest& reader = *nest_.FindStage(consumer);
       HONE_ASSIGN_OR_RETURN(auto dims, DimRanges(reader));

@@ -114,9 +114,9 @@ double ApplyReal(BinaryOp op, double a, double b) {
     case BinaryOp::kFloorMod:
       return a - b * std::floor(a / b);
     case BinaryOp::kMin:
-      return a < b ? a : b;
+      return a < b || std::isnan(a) ? a : b;
     case BinaryOp::kMax:
-      return a > b ? a : b;
+      return a > b || std::isnan(a) ? a : b;
     case BinaryOp::kPow:
       return std::pow(a, b);
     default:

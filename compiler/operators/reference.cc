@@ -5,6 +5,7 @@
 #include "compiler/operators/reference.h"
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -53,9 +54,9 @@ double CombineReal(Combiner combiner, double a, double b) {
     case Combiner::kProd:
       return a * b;
     case Combiner::kMax:
-      return a > b ? a : b;
+      return a > b || std::isnan(a) ? a : b;
     case Combiner::kMin:
-      return a < b ? a : b;
+      return a < b || std::isnan(a) ? a : b;
     case Combiner::kNone:
       break;
   }

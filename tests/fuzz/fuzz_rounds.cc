@@ -76,6 +76,18 @@ ParamMap DrawParams(const Workload& workload, std::mt19937_64& random) {
   return params;
 }
 
+// Whether no real becomes an integer, which is undefined of infinities and NaN.
+bool StaysReal(const Workload& workload) {
+  bool stays = true;
+  for (const Stage& stage : workload.stages) {
+    Visit(stage.body, [&](const Expr& e) {
+      stays &=
+          e.kind() != ExprKind::kCast || IsFloat(e.type().dtype) || !IsFloat(e.arg(0).type().dtype);
+    });
+  }
+  return stays;
+}
+
 std::vector<Schedule> DrawSchedules(const Workload& workload, const Target& target,
                                     std::mt19937_64& random) {
   std::vector<Schedule> schedules;
@@ -110,6 +122,9 @@ RoundResult RunRound(uint64_t seed, const std::function<void(const FuzzCase&)>& 
       RandomWorkload(random, target.runs_here ? kPointsMax : kInterpretedPointsMax);
   fuzz_case.params = DrawParams(fuzz_case.workload, random);
   fuzz_case.seed = random();
+  if (random() % 6 == 0 && StaysReal(fuzz_case.workload)) {
+    fuzz_case.inputs = InputKind::kSpecial;
+  }
   const bool is_small = PointCount(fuzz_case.workload) <= kInterpretedPointsMax;
   before(fuzz_case);
   std::mt19937_64 inputs(fuzz_case.seed);

@@ -14,11 +14,12 @@ namespace hone {
 
 enum class InputKind {
   kNormal,   // reals from N(0,1)
-  kSpecial,  // some of them infinities, NaN, zeros of both signs, denormals, large
+  kSpecial,  // of one buffer, some are infinities, NaN, zeros of both signs and denormals
 };
 
 // Values for a workload and what the oracle makes of them.
 struct KernelCase {
+  InputKind inputs_kind = InputKind::kNormal;
   ParamMap params;
   TensorMap inputs;    // logical; of inputs and constants
   TensorMap expected;  // logical; of outputs
@@ -41,7 +42,8 @@ bool IsRefusal(const Status& status);
 
 // "" where every output is what the oracle says, or the first element that is not, with both
 // values. Integers are equal; reals lie within what rounding may do to values of such size, less
-// exactly where the schedule takes another algorithm, or the workload a narrower type.
+// exactly where the schedule takes another algorithm, or the workload a narrower type. Infinities
+// and NaN are the same in direct algorithms; in others, what is not finite is not finite.
 std::string DifferenceFromOracle(const Workload& workload, const Schedule& schedule,
                                  const KernelCase& values, const TensorMap& outputs);
 

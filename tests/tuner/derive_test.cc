@@ -459,6 +459,21 @@ TEST(DeriveTest, RegisterTilesFitTheTarget) {
   }
 }
 
+TEST(DeriveTest, WinogradIsNotForWeightsOfRunTimeSize) {
+  auto workload = Workload::Parse(
+      "workload/1\nparam M 0..8\ninput x f32 [1,11,7,13]\nconstant w f32 [M,11,2,3]\n"
+      "output y f32 [1,M,8,18]\nstage y f32 [n:1,o:M,h:8,w:18] sum [i:11,p:2,q:3] = "
+      "x[n,i,h+p+-1,w+q+-3 else 0x0p+0]*w[o,i,p,q]\n");
+  ASSERT_TRUE(workload.ok()) << workload.status();
+  const Layout blocked = L(kBlocked);
+  const auto sketches =
+      DeriveSketches(*workload, {blocked, L("0,1,2,3"), blocked}, Avx2(), Numerics::kFast);
+  ASSERT_TRUE(sketches.ok()) << sketches.status();
+  for (const Sketch& sketch : *sketches) {
+    EXPECT_NE(sketch.name().rfind("winograd", 0), 0) << sketch.name();
+  }
+}
+
 TEST(DeriveTest, RefusesLayoutsThatDoNotFit) {
   auto workload = Workload::Parse(kConvolution);
   EXPECT_FALSE(DeriveSketches(*workload, {}, Avx2()).ok());

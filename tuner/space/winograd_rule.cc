@@ -79,6 +79,10 @@ std::optional<Roles> FindRoles(const RuleInput& input) {
   const Access& weights = data_is_left ? form->right : form->left;
   const Buffer* constant = input.nest.FindBuffer(weights.tensor);
   if (constant == nullptr || constant->role != BufferRole::kConstant) return std::nullopt;
+  // `prepare` transforms them, and knows no run-time sizes.
+  for (const Expr& extent : constant->shape) {
+    if (!extent.IsInt()) return std::nullopt;
+  }
   if (!weights.Uses(roles.panel) || data.Uses(roles.panel)) return std::nullopt;
   roles.data = data.tensor;
   for (const std::string& dim : roles.tiled) {
