@@ -1,5 +1,6 @@
 #include "compiler/lower/unique_names.h"
 
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -23,8 +24,12 @@ std::string Declared(const Stmt& s) {
   }
 }
 
-// New names of what is in scope under an old one.
-using Renamed = std::map<std::string, std::string>;
+// New names of what is in scope under an old one. A loop and a buffer of one name are two things.
+using Names = std::map<std::string, std::string>;
+struct Renamed {
+  Names variables;
+  Names buffers;
+};
 
 class Renamer {
  public:
@@ -37,13 +42,19 @@ class Renamer {
     for (Expr& index : node.indices) index = RenameUses(index, scope);
     for (Expr& extent : node.buffer.shape) extent = RenameUses(extent, scope);
     if (s.kind() == StmtKind::kStore || s.kind() == StmtKind::kPrefetch) {
-      node.name = Current(node.name, scope);
+      node.name = Current(node.name, scope.buffers);
     }
-    if (s.kind() == StmtKind::kLet) node.name = Declare(node.name, scope);
-    if (s.kind() == StmtKind::kAllocate) node.buffer.name = Declare(node.buffer.name, scope);
+    if (s.kind() == StmtKind::kTile) {
+      for (std::string* buffer : {&node.name, &node.source, &node.right}) {
+        *buffer = Current(*buffer, scope.buffers);
+      }
+    }
+    if (s.kind() == StmtKind::kLet) node.name = Declare(node.name, scope.variables);
+    if (s.kind() == StmtKind::kAllocate)
+      node.buffer.name = Declare(node.buffer.name, scope.buffers);
     if (!node.body.empty()) {
       Renamed inside = scope;
-      if (s.kind() == StmtKind::kFor) node.name = Declare(node.name, inside);
+      if (s.kind() == StmtKind::kFor) node.name = Declare(node.name, inside.variables);
       for (Stmt& child : node.body) {
         if (s.kind() == StmtKind::kBlock) {
           child = Rename(child, inside);
@@ -57,12 +68,12 @@ class Renamer {
   }
 
  private:
-  static std::string Current(const std::string& name, const Renamed& scope) {
+  static std::string Current(const std::string& name, const Names& scope) {
     const auto found = scope.find(name);
     return found == scope.end() ? name : found->second;
   }
 
-  std::string Declare(const std::string& name, Renamed& scope) {
+  std::string Declare(const std::string& name, Names& scope) {
     if (seen_.insert(name).second) return name;
     std::string fresh;
     for (int i = 2; fresh.empty() || !taken_.insert(fresh).second; ++i) {
@@ -73,12 +84,14 @@ class Renamer {
   }
 
   static Expr RenameUses(const Expr& e, const Renamed& scope) {
-    if (scope.empty()) return e;
+    if (scope.variables.empty() && scope.buffers.empty()) return e;
     return Rewrite(e, [&](const Expr& node) {
-      if (node.kind() != ExprKind::kVar && node.kind() != ExprKind::kLoad) return Expr();
-      const auto found = scope.find(node->name);
-      if (found == scope.end()) return Expr();
-      if (node.kind() == ExprKind::kVar) return Var(found->second, node.type());
+      const bool variable = node.kind() == ExprKind::kVar;
+      if (!variable && node.kind() != ExprKind::kLoad) return Expr();
+      const Names& names = variable ? scope.variables : scope.buffers;
+      const auto found = names.find(node->name);
+      if (found == names.end()) return Expr();
+      if (variable) return Var(found->second, node.type());
       return Load(found->second, node.type().dtype, Indices(node), Otherwise(node));
     });
   }
