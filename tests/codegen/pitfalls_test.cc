@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "compiler/codegen/code_generator.h"
 #include "compiler/ir/evaluate.h"
 #include "compiler/ir/program_text.h"
@@ -160,6 +161,56 @@ TEST(Pitfalls, LegalTilesDoNotSpillAndOversizedOnesAreSeen) {
   const auto oversized = GenerateCode(MakePackedMicrokernel({.vectors = 4, .scalars = 5}), Avx2());
   ASSERT_TRUE(oversized.ok());
   EXPECT_GT(oversized->spill_count(), 0);
+}
+
+// A tile of 6 x 2 vectors, two groups a step: the largest that sixteen registers hold beside one of
+// products.
+Program DotTile(const std::string& dot, const std::string& left, const std::string& right,
+                int lanes, int group) {
+  const int run = lanes * group;
+  std::string body;
+  for (int k = 0; k < 2; ++k) {
+    for (int v = 0; v < 2; ++v) {
+      absl::StrAppend(&body, "let w", k, v, " = w[ramp(k*", 4 * run, "+", (2 * k + v) * run, ",1;",
+                      run, ")]\n");
+    }
+    for (int m = 0; m < 6; ++m) {
+      absl::StrAppend(&body, "let x", k, m, " = repeat(x[ramp(k*", 2 * group, "+",
+                      m * 1024 + k * group, ",1;", group, ")];", run, ")\n");
+      for (int v = 0; v < 2; ++v) {
+        const std::string sums = absl::StrCat("c[ramp(", (2 * m + v) * lanes, ",1;", lanes, ")]");
+        absl::StrAppend(&body, sums, " = dot.", dot, "(", sums, ",x", k, m, ",w", k, v, ")\n");
+      }
+    }
+  }
+  std::string text =
+      absl::StrCat("program/1\nparam depth 0..64\ninput x ", left, " [8192]\nprepared w ", right,
+                   " [65536]\noutput y i32 [", 12 * lanes, "]\nrun {\nallocate c register i32 [",
+                   12 * lanes, "]\n");
+  for (int t = 0; t < 12; ++t) {
+    absl::StrAppend(&text, "c[ramp(", t * lanes, ",1;", lanes, ")] = broadcast(0:i32;", lanes,
+                    ")\n");
+  }
+  absl::StrAppend(&text, "for k in depth {\n", body, "}\n");
+  for (int t = 0; t < 12; ++t) {
+    const std::string at = absl::StrCat("[ramp(", t * lanes, ",1;", lanes, ")]");
+    absl::StrAppend(&text, "y", at, " = c", at, "\n");
+  }
+  return Parsed(text + "}\n");
+}
+
+// Reassociating the sums would keep products alive, and groups must be broadcast by the load.
+TEST(Pitfalls, DotsKeepTheirSumsInRegistersAndTheirGroupsInOneBroadcast) {
+  const std::string pairs = AssemblyOf(DotTile("pmaddwd", "i16", "i16", 8, 2), Avx2());
+  EXPECT_EQ(Count(pairs, "vpmaddwd"), 24);
+  EXPECT_EQ(Count(pairs, "vpaddd"), 24);
+  EXPECT_EQ(Count(pairs, R"(vpbroadcastd\s+[-\d]*\(%r)"), 12);
+  EXPECT_EQ(Count(pairs, R"(%ymm\d+, [-\d]*\(%rsp\))"), 0);
+  const Target vnni = TargetOf("x86_64", "avx,avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c,fma");
+  const std::string quads = AssemblyOf(DotTile("vpdpbusd", "u8", "i8", 16, 4), vnni);
+  EXPECT_EQ(Count(quads, R"(vpdpbusd.*%zmm)"), 24);
+  EXPECT_EQ(Count(quads, "vpaddd"), 0);
+  EXPECT_EQ(Count(quads, R"(vpbroadcastd\s+[-\d]*\(%r)") + Count(quads, R"(\{1to16\})"), 12);
 }
 
 TEST(Pitfalls, WideVectorsAreNotSplit) {
