@@ -25,6 +25,7 @@ class BlockExpander {
     HONE_RETURN_IF_ERROR(FindPieces());
     std::vector<int64_t> at;
     HONE_RETURN_IF_ERROR(Unroll(&at));
+    Flush();
     return Block(std::move(statements_));
   }
 
@@ -172,7 +173,9 @@ class BlockExpander {
     for (int64_t i = 0; i < loop->extent->int_value; ++i) {
       // Operands are shared within one step of the reduction only: sharing them across steps would
       // keep them in registers that the accumulators need.
-      if (reduces) loaded_ = {};
+      if (reduces) {
+        for (Group& group : groups_) group.loaded = {};
+      }
       at->push_back(i);
       HONE_RETURN_IF_ERROR(Unroll(at));
       at->pop_back();
@@ -186,24 +189,45 @@ class BlockExpander {
                                                      kStraightLineStatementsMax,
                                                      " statements; make its tile smaller"));
     }
-    if (condition_.IsInt(1)) {
-      EmitPoint(piece, at);
-      return absl::OkStatus();
+    Expr condition = condition_;
+    if (!condition.IsInt(1)) {
+      // Decided here if the loops outside leave no choice; a branch if they do.
+      condition = Simplify(Substitute(condition_, ValuesAt(at)), ranges_);
+      if (condition.IsInt(0)) return absl::OkStatus();
     }
-    // Decided here if the loops outside leave no choice; a branch if they do.
-    const Expr condition = Simplify(Substitute(condition_, ValuesAt(at)), ranges_);
-    if (condition.IsInt(0)) return absl::OkStatus();
-    if (condition.IsInt(1)) {
-      EmitPoint(piece, at);
-      return absl::OkStatus();
-    }
-    std::vector<Stmt> before = std::exchange(statements_, {});
-    const Loaded loaded = loaded_;
+    EnterGroup(condition, piece, at);
     EmitPoint(piece, at);
-    loaded_ = loaded;
-    before.push_back(If(condition, Block(std::move(statements_))));
-    statements_ = std::move(before);
     return absl::OkStatus();
+  }
+
+  // Points of equal conditions share one branch, over all steps of the reduction, so that many
+  // instructions stand behind it. Points of one place in the tile keep their order.
+  void EnterGroup(const Expr& condition, const Piece& piece, const std::vector<int64_t>& at) {
+    size_t group = 0;
+    while (group < groups_.size() && !Equal(groups_[group].condition, condition)) ++group;
+    const bool linear =
+        std::all_of(pieces_.begin(), pieces_.end(), [](const Piece& one) { return one.linear; });
+    const int64_t place = linear ? piece.to.OffsetAt(at) : 0;  // all are one place if not known
+    const auto before = places_.find(place);
+    if (before != places_.end() && before->second != group) {
+      Flush();
+      group = 0;
+    }
+    if (group == groups_.size()) groups_.push_back({.condition = condition});
+    current_ = group;
+    places_[place] = group;
+  }
+
+  void Flush() {
+    for (Group& group : groups_) {
+      if (group.condition.IsInt(1)) {
+        statements_.insert(statements_.end(), group.statements.begin(), group.statements.end());
+      } else {
+        statements_.push_back(If(group.condition, Block(std::move(group.statements))));
+      }
+    }
+    groups_.clear();
+    places_.clear();
   }
 
   std::map<std::string, Expr> ValuesAt(const std::vector<int64_t>& at) const {
@@ -245,12 +269,12 @@ class BlockExpander {
     const Expr& load = is_splat ? e.arg(0) : e;
     const Access& access = piece.loads.at(load.get());
     const std::tuple<int, int64_t, int> key(access.id, access.OffsetAt(at), e.type().lanes);
-    const auto found = loaded_.linear.find(key);
-    if (found != loaded_.linear.end()) return found->second;
+    const auto found = groups_[current_].loaded.linear.find(key);
+    if (found != groups_[current_].loaded.linear.end()) return found->second;
     Expr value = Load(load->name, load.type().dtype, {access.IndexAt(at)});
     if (is_splat) value = Repeat(value, e.type().lanes);
     if (load->name == leaf_->name) return value;
-    return loaded_.linear.emplace(key, Name(value)).first->second;
+    return groups_[current_].loaded.linear.emplace(key, Name(value)).first->second;
   }
 
   // The same where indices are not linear.
@@ -269,14 +293,14 @@ class BlockExpander {
     Expr simple = Load(load->name, load.type().dtype, {Simplify(load.arg(0), ranges_)});
     if (is_splat) simple = Repeat(simple, e.type().lanes);
     const std::string key = ToString(simple);
-    const auto found = loaded_.by_text.find(key);
-    if (found != loaded_.by_text.end()) return found->second;
-    return loaded_.by_text.emplace(key, Name(simple)).first->second;
+    const auto found = groups_[current_].loaded.by_text.find(key);
+    if (found != groups_[current_].loaded.by_text.end()) return found->second;
+    return groups_[current_].loaded.by_text.emplace(key, Name(simple)).first->second;
   }
 
   void Append(Stmt statement) {
     ++statement_count_;
-    statements_.push_back(std::move(statement));
+    groups_[current_].statements.push_back(std::move(statement));
   }
 
   Expr Name(const Expr& value) {
@@ -291,6 +315,13 @@ class BlockExpander {
     std::map<std::string, Expr> by_text;
   };
 
+  // Points under one condition.
+  struct Group {
+    Expr condition;
+    Loaded loaded;
+    std::vector<Stmt> statements;
+  };
+
   const int vector_bits_;
   Ranges& ranges_;
   int* name_count_;
@@ -300,7 +331,9 @@ class BlockExpander {
   Expr condition_ = Int(1, {DType::kBool, 1});  // of the leaf
   std::vector<Piece> pieces_;
   std::map<std::string, int> ids_;
-  Loaded loaded_;
+  std::vector<Group> groups_;         // since the last flush
+  size_t current_ = 0;                // of them
+  std::map<int64_t, size_t> places_;  // of the tile: the group of the points there
   std::vector<Stmt> statements_;
   size_t statement_count_ = 0;  // those in branches too
 };
