@@ -32,7 +32,8 @@ constexpr NumericsClass kClasses[] = {
      "fp32 values by coarser algorithms: also Winograd's F(4,3), 3 bf16 terms", 64, 4, 3, true, ""},
     {Numerics::kBf16, "bf16", "products of bf16 values, summed in fp32", 0, 0, 1, false,
      "amx-bf16,avx512bf16,bf16"},
-    {Numerics::kInt8, "int8", "integers exactly: bytes multiplied, summed in 32 bits", 0, 0, 0,
+    // Integers are exact; what is none keeps to fp32.
+    {Numerics::kInt8, "int8", "integers exactly: bytes multiplied, summed in 32 bits", 4, 2, 6,
      true, ""},
 };
 

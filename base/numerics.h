@@ -23,7 +23,7 @@ StatusOr<Numerics> ParseNumerics(absl::string_view name);
 absl::string_view NumericsDescription(Numerics numerics);
 
 // The most that the rms error against float64 may be over that of sequential fp32 on the same
-// inputs: 1.2, 4 or 64; 0 for the classes of narrower types, of which none is derived yet.
+// inputs: 1.2, 4 or 64; 0 where no such bound is derived.
 double SequentialErrorFactor(Numerics numerics);
 
 // The largest tile F(tile, 3) of Winograd's whose error stays within the class; 0: none may be.

@@ -105,5 +105,15 @@ TEST(DotRuleTest, MultipliesPairsOfBf16) {
   ExpectDots(Product("bf16", "bf16", "f32"), kVnni, "vdpbf16ps");
 }
 
+TEST(DotRuleTest, KeepsDenormalsWhereTheClassDoes) {
+  const Workload workload = *Workload::Parse(Product("bf16", "bf16", "f32"));
+  const std::vector<Layout> layouts(3, Layout::Identity(2));
+  auto sketches = DeriveSketches(workload, layouts, TargetWith(kVnni), Numerics::kStrict);
+  ASSERT_TRUE(sketches.ok()) << sketches.status();
+  for (const Sketch& sketch : *sketches) {
+    EXPECT_FALSE(absl::StartsWith(sketch.name(), "dot_")) << sketch.name();
+  }
+}
+
 }  // namespace
 }  // namespace hone

@@ -86,6 +86,8 @@ std::vector<DotChoice> DotsOf(const RuleInput& input, const ContractionRoles& ro
   for (const TensorIntrinsic& dot : TensorIntrinsics()) {
     if (!dot.IsDot() || dot.result != input.anchor->stage.dtype) continue;
     if (!HasTensorIntrinsic(input.target, dot)) continue;
+    // Dots of bf16 flush denormals.
+    if (IsFloat(dot.left) && input.numerics == Numerics::kStrict) continue;
     const bool as_is = (vector == dot.left && broadcast == dot.right) ||
                        (vector == dot.right && broadcast == dot.left);
     if (as_is && dot.left != DType::kI16) {
