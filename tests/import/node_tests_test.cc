@@ -87,7 +87,7 @@ TEST(NodeTestsTest, NothingIsWrong) {
   const std::string archive = SharedDir() + "/onnx-node-tests/node-tests.tar.xz";
   if (!std::filesystem::exists(archive)) GTEST_SKIP() << archive << " is absent";
   const char* bin = std::getenv("HONE_BIN_DIR");
-  const std::string folder = absl::StrCat(bin == nullptr ? "build" : bin, "/../node-tests");
+  const std::string folder = absl::StrCat(bin == nullptr ? "build/bin" : bin, "/../node-tests");
   std::filesystem::create_directories(folder);
   if (!std::filesystem::exists(folder + "/index.json")) {
     const std::string unpack = absl::StrCat("tar -xJf '", archive, "' -C '", folder, "'");
