@@ -430,6 +430,36 @@ TEST(DeriveTest, WeightsThatGoByOnceForFewRowsAreReadAtSeveralPlaces) {
   EXPECT_FALSE(has_panels(9));
 }
 
+TEST(DeriveTest, ProloguesAreComputedWhereTheirRowsAreRead) {
+  const Derived derived =
+      Derive({"prologue",
+              "workload/1\ninput x f32 [64,96]\nconstant s f32 [96]\nconstant w f32 [96,128]\n"
+              "output y f32 [64,128]\nstage t f32 [m:64,k:96] = max(x[m,k]*s[k],0x0p+0)\n"
+              "stage c f32 [m:64,n:128] sum [k:96] = t[m,k]*w[k,n]\n"
+              "stage y f32 [m:64,n:128] = c[m,n]\n",
+              {"", "", "", ""}},
+             Avx2());
+  const std::string text = SketchOf(derived, "panel_inner_prologue_rows").ToString();
+  EXPECT_TRUE(absl::StrContains(text, "vectorize t k.1\n")) << text;
+  EXPECT_TRUE(absl::StrContains(text, "at t y m.0\n")) << text;
+  EXPECT_TRUE(absl::StrContains(text, "prepare w@c\n")) << text;
+}
+
+// Scaled weights are weights.
+TEST(DeriveTest, ProloguesOfConstantsAreComputedAhead) {
+  const Derived derived =
+      Derive({"scaled_weights",
+              "workload/1\ninput x f32 [64,96]\nconstant s f32 [96]\nconstant w f32 [96,128]\n"
+              "output y f32 [64,128]\nstage t f32 [k:96,n:128] = w[k,n]*s[k]\n"
+              "stage c f32 [m:64,n:128] sum [k:96] = x[m,k]*t[k,n]\n"
+              "stage y f32 [m:64,n:128] = c[m,n]\n",
+              {"", "", "", ""}},
+             Avx2());
+  const std::string text = SketchOf(derived, "panel_inner").ToString();
+  EXPECT_TRUE(absl::StrContains(text, "prepare t\n")) << text;
+  EXPECT_TRUE(absl::StrContains(text, "prepare t@c\n")) << text;
+}
+
 TEST(DeriveTest, AnOperandThatManyRowsReadCanBePackedWhileRunning) {
   const auto packs = [](int rows, absl::string_view role) {
     const Derived derived = Derive(

@@ -131,6 +131,20 @@ const Case kCases[] = {
      "stage c f32 [b:2,m:33,n:43] sum [k:14] = a[b,m,k]*w[b,k,n]\n"
      "stage y f32 [b:2,m:33,n:43] = max(c[b,m,n],0x0p+0)\n",
      {"", "", ""}},
+    // prologues: of a product, of a padded window in blocks, of the weights
+    {"workload/1\ninput x f32 [21,40]\nconstant s f32 [40]\nconstant w f32 [40,33]\n"
+     "output y f32 [21,33]\nstage t f32 [m:21,k:40] = max(x[m,k]*s[k],0x0p+0)\n"
+     "stage c f32 [m:21,n:33] sum [k:40] = t[m,k]*w[k,n]\n"
+     "stage y f32 [m:21,n:33] = c[m,n]+0x1p+0\n",
+     {"", "", "", ""}},
+    {"workload/1\ninput x f32 [2,16,7,5]\ninput s f32 [2,16]\nconstant w f32 [16,16,3,3]\n"
+     "constant g f32 [16]\noutput y f32 [2,16,7,5]\n"
+     "stage t f32 [n:2,i:16,h:7,w:5] = max(x[n,i,h,w]*s[n,i],0x0p+0)+0x1p+0\n"
+     "stage v f32 [o:16,i:16,p:3,q:3] = w[o,i,p,q]*g[o]\n"
+     "stage c f32 [n:2,o:16,h:7,w:5] sum [i:16,p:3,q:3] = "
+     "t[n,i,h+p+-1,w+q+-1 else 0x0p+0]*v[o,i,p,q]\n"
+     "stage y f32 [n:2,o:16,h:7,w:5] = max(c[n,o,h,w],0x0p+0)\n",
+     {kBlocked, "", "", "", kBlocked}},
     // softmax: rows of no whole number of vectors, shorter than one, one
     {"workload/1\ninput x f32 [6,37]\noutput y f32 [6,37]\nstage top f32 [m:6] max [k:37] = "
      "x[m,k]\n"

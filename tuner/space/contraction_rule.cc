@@ -30,9 +30,10 @@ enum class Order { kPanelOuter, kPanelInner, kRowBlocks, kReduceBlocks };
 
 // What is copied of operands that are not constant: a vector side that is read with gaps, and a
 // padded one with its border, all of it before; the padded one rows at a time; the padded one not
-// at all, reads of the padding being left out (lower/trim_padding); or the vector side into panels
-// though it could be read where it lies.
-enum class Copies { kBefore, kInRows, kTrimmed, kPanels };
+// at all, reads of the padding being left out (lower/trim_padding); the same, and what computes it
+// (a prologue) as many rows at a time; or the vector side into panels though it could be read where
+// it lies.
+enum class Copies { kBefore, kInRows, kTrimmed, kComputedInRows, kPanels };
 
 // Rows up to which the way of the weights from memory takes longer than the arithmetic.
 constexpr double kRowsOfStreams = 8;
@@ -47,7 +48,8 @@ class ContractionSketch {
         roles_(roles),
         order_(order),
         copies_(copies),
-        writer_(input.begin.Continue(name)) {}
+        writer_(
+            (copies == Copies::kComputedInRows ? input.begin_near : input.begin).Continue(name)) {}
 
   Sketch Write() {
     DeclareHoles();
@@ -62,6 +64,7 @@ class ContractionSketch {
       if (CopiesInRows())
         writer_.Line("at ", bordered_, "@", anchor(), " ", output(), " ",
                      outside_[copy_depth_ - 1]);
+      if (copies_ == Copies::kComputedInRows) WriteProducers();
     }
     return writer_.Finish();
   }
@@ -176,7 +179,7 @@ class ContractionSketch {
       WritePanelCopy(input_, roles_.vector_side, *input_.anchor, outer,
                      {{roles_.main, depth_}, {roles_.panel, packed_width_}},
                      input_.target.threads > 1, writer_);
-    } else if (roles_.vector_side.padded && copies_ != Copies::kTrimmed) {
+    } else if (roles_.vector_side.padded && !ReadsInPlace()) {
       bordered_ = roles_.vector_side.tensor;
       WriteBorderCopy(input_, roles_.vector_side, *input_.anchor, CopiesInParallel(), writer_);
     }
@@ -186,16 +189,13 @@ class ContractionSketch {
       for (const std::string& other : roles_.others) outer.push_back({other, ""});
       WritePanelCopy(input_, roles_.broadcast_side, *input_.anchor, outer,
                      {{roles_.main, depth_}, {roles_.row, rows_}}, /*parallel=*/false, writer_);
-    } else if (roles_.broadcast_side.padded && copies_ != Copies::kTrimmed) {
+    } else if (roles_.broadcast_side.padded && !ReadsInPlace()) {
       bordered_ = roles_.broadcast_side.tensor;
       WriteBorderCopy(input_, roles_.broadcast_side, *input_.anchor, CopiesInParallel(), writer_);
     }
   }
 
-  bool IsConstant(const Access& access) const {
-    const Buffer* buffer = input_.nest.FindBuffer(access.tensor);
-    return buffer != nullptr && buffer->role == BufferRole::kConstant;
-  }
+  bool IsConstant(const Access& access) const { return hone::IsConstant(input_, access.tensor); }
   // Constants are packed ahead; a vector side that is read with gaps is packed while running.
   bool PacksVectorSide() const {
     const Access& side = roles_.vector_side;
@@ -247,6 +247,8 @@ class ContractionSketch {
     }
     copy_depth_ = outside_.size();
     if (order_ == Order::kPanelInner) {
+      // Without blocks of rows, what is computed in rows is so a tile of rows at a time.
+      if (has_row() && !has_block()) copy_depth_ += copies_ == Copies::kComputedInRows;
       if (has_row()) outside_.push_back(rows);
       outside_.push_back(panel + ".0");
       parallel_depth_ = copy_depth_ + (has_row() ? 1 : 0);
@@ -330,17 +332,30 @@ class ContractionSketch {
     WriteMicroKernel(c + ".r", roles_.main + ".i", roles_.row + ".0");
   }
 
+  bool ReadsInPlace() const {
+    return copies_ == Copies::kTrimmed || copies_ == Copies::kComputedInRows;
+  }
+
+  // Readers first: a stage is placed where all that read it are.
+  void WriteProducers() {
+    for (auto p = input_.producers.rbegin(); p != input_.producers.rend(); ++p) {
+      if ((*p)->placement == Placement::kPrepare) continue;
+      writer_.Line("at ", (*p)->stage.name, " ", output(), " ", outside_[copy_depth_ - 1]);
+    }
+  }
+
   bool CopiesInRows() const { return !bordered_.empty() && copies_ == Copies::kInRows; }
 
   // Fuses the outermost loops into one; what is computed inside the last of them names the result.
   void ShareBetweenThreads() {
-    const size_t depth = CopiesInRows() ? copy_depth_ : parallel_depth_;
+    const bool in_rows = CopiesInRows() || copies_ == Copies::kComputedInRows;
+    const size_t depth = in_rows ? copy_depth_ : parallel_depth_;
     const auto end = outside_.begin() + static_cast<std::ptrdiff_t>(depth);
     const std::string fused =
         writer_.FuseParallel(output(), std::vector<std::string>(outside_.begin(), end));
     outside_.erase(outside_.begin(), end - 1);
     outside_.front() = fused;
-    copy_depth_ = CopiesInRows() ? 1 : copy_depth_;
+    copy_depth_ = in_rows ? 1 : copy_depth_;
   }
 
   const RuleInput& input_;
@@ -359,9 +374,8 @@ class ContractionSketch {
 // Whether a panel of constants is too long to stay in the second cache beside what it meets, and
 // its reduction can be cut evenly.
 bool HasLongPanels(const RuleInput& input, const ContractionRoles& roles) {
-  const Buffer* buffer = input.nest.FindBuffer(roles.vector_side.tensor);
-  if (buffer == nullptr || buffer->role != BufferRole::kConstant || roles.row.empty()) return false;
-  int64_t bytes = 2 * input.target.FloatLanes() * DTypeBytes(buffer->dtype);
+  if (!IsConstant(input, roles.vector_side.tensor) || roles.row.empty()) return false;
+  int64_t bytes = 2 * input.target.FloatLanes() * DTypeBytes(roles.vector_side.dtype);
   for (const Dim& dim : input.anchor->stage.reduce) {
     bytes *= DimExtent(input.nest, *input.anchor, dim.name);
   }
@@ -375,8 +389,7 @@ bool HasLongPanels(const RuleInput& input, const ContractionRoles& roles) {
 // cheap.
 bool CanPackWhileRunning(const RuleInput& input, const ContractionRoles& roles) {
   const Access& side = roles.vector_side;
-  const Buffer* buffer = input.nest.FindBuffer(side.tensor);
-  if (buffer == nullptr || buffer->role == BufferRole::kConstant || side.padded) return false;
+  if (IsConstant(input, side.tensor) || side.padded) return false;
   if (roles.row.empty() || side.PlainIndexOf(roles.panel) < 0) return false;
   if (VectorReadOf(input.nest, side, roles.panel, input.target.FloatLanes()) !=
       VectorRead::kContiguous) {
@@ -389,6 +402,14 @@ bool CanPackWhileRunning(const RuleInput& input, const ContractionRoles& roles) 
          extent(roles.panel) >= 4 * input.target.FloatLanes();
 }
 
+// Whether a prologue computes the broadcast side, and no other operand: rows of it can be computed
+// where they are used.
+bool ComputesBroadcastSide(const RuleInput& input, const ContractionRoles& roles) {
+  if (roles.row.empty() || input.nest.FindStage(roles.vector_side.tensor) != nullptr) return false;
+  const StageNest* producer = input.nest.FindStage(roles.broadcast_side.tensor);
+  return producer != nullptr && producer->placement != Placement::kPrepare;
+}
+
 }  // namespace
 
 std::vector<Sketch> ContractionRule(const RuleInput& input) {
@@ -397,6 +418,7 @@ std::vector<Sketch> ContractionRule(const RuleInput& input) {
   const bool padded = roles->vector_side.padded || roles->broadcast_side.padded;
   const bool packs = CanPackWhileRunning(input, *roles);
   const bool trims = roles->broadcast_side.padded && !roles->vector_side.padded;
+  const bool computes = ComputesBroadcastSide(input, *roles);
   std::vector<Sketch> sketches;
   auto add = [&](Order order, absl::string_view name) {
     sketches.push_back(ContractionSketch(input, *roles, order, Copies::kBefore, name).Write());
@@ -409,6 +431,11 @@ std::vector<Sketch> ContractionRule(const RuleInput& input) {
       sketches.push_back(
           ContractionSketch(input, *roles, order, Copies::kTrimmed, absl::StrCat(name, "_trim"))
               .Write());
+    }
+    if (computes && (order != Order::kPanelOuter || !roles->block.empty())) {
+      sketches.push_back(ContractionSketch(input, *roles, order, Copies::kComputedInRows,
+                                           absl::StrCat(name, "_prologue_rows"))
+                             .Write());
     }
     if (packs) {
       sketches.push_back(

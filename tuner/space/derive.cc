@@ -1,8 +1,10 @@
 #include "tuner/space/derive.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tuner/space/rule.h"
 #include "tuner/space/sketch_writer.h"
+#include "tuner/space/stage_vectors.h"
 
 namespace hone {
 namespace {
@@ -11,8 +13,10 @@ using Rule = std::vector<Sketch> (*)(const RuleInput&);
 
 // Each rule that applies adds its sketches. The general rule is asked last: its sketches are what
 // remains where no other applies, and a safe ground where they do.
-constexpr Rule kRules[] = {ContractionRule, DotRule,  WinogradRule, DepthwiseRule, ReductionRule,
-                           ElementwiseRule, CopyRule, StripRule,    RowRule,       GeneralRule};
+constexpr Rule kRules[] = {ContractionRule, DotRule,         WinogradRule, DepthwiseRule,
+                           ReductionRule,   ElementwiseRule, CopyRule};
+// These say of every stage how it is computed, prologues included.
+constexpr Rule kChainRules[] = {StripRule, RowRule, GeneralRule};
 
 // Readers of so many points a point of the stage make even one operation worth keeping.
 constexpr int64_t kManyReads = 8;
@@ -70,6 +74,59 @@ bool ReadsPointwise(const StageNest& output, const StageNest& anchor) {
   return reads == 1;
 }
 
+// Whether the last stage is the epilogue of the one before, a reduction, and all others compute the
+// reduction's operands and nothing else, each point by itself.
+bool IsAnchored(const LoopNest& nest) {
+  const size_t count = nest.stages.size();
+  if (count < 2) return false;
+  const StageNest& output = nest.stages[count - 1];
+  const StageNest& anchor = nest.stages[count - 2];
+  if (anchor.stage.combiner == Combiner::kNone || output.stage.combiner != Combiner::kNone ||
+      !ReadsPointwise(output, anchor)) {
+    return false;
+  }
+  for (size_t s = 0; s + 2 < count; ++s) {
+    const Stage& stage = nest.stages[s].stage;
+    if (stage.combiner != Combiner::kNone || nest.FindBuffer(stage.name) != nullptr) return false;
+    for (const std::string& reader : nest.ConsumersOf(stage.name)) {
+      if (reader == output.stage.name) return false;
+    }
+  }
+  return true;
+}
+
+// Gives the stage the layout of what it reads, where that has the same dims in the same order, and
+// its place ahead, where it depends on constants alone. Returns the lines that say so.
+std::string PlacePrologue(const std::string& name, LoopNest& nest) {
+  std::string lines;
+  const StageNest& stage = *nest.FindStage(name);
+  for (const Access& access : AccessesOf(stage.stage.body)) {
+    const Layout layout = LayoutOf(nest, access.tensor);
+    bool alike = !layout.IsIdentity() && access.indices.size() == stage.stage.dims.size();
+    for (size_t d = 0; alike && d < access.indices.size(); ++d) {
+      alike = access.indices[d].IsVar(stage.stage.dims[d].name);
+    }
+    if (!alike) continue;
+    const LayoutStep step{name, layout};
+    if (Apply(step, nest).ok()) absl::StrAppend(&lines, ToString(step), "\n");
+    break;
+  }
+  const PrepareStep prepare{name};
+  if (Apply(prepare, nest).ok()) absl::StrAppend(&lines, ToString(prepare), "\n");
+  return lines;
+}
+
+// Its loops, in vectors. What runs ahead is not parallel.
+void WritePrologue(const RuleInput& input, const StageNest& stage, bool parallel,
+                   SketchWriter& writer) {
+  const StageVectors vectors = StageVectorsOf(input, stage);
+  const std::string width = absl::StrCat(input.target.FloatLanes());
+  const std::vector<std::string> loops = WriteStageVectors(input, stage, vectors, width, writer);
+  if (!parallel || stage.placement == Placement::kPrepare || loops[0] == vectors.dim) return;
+  if (absl::StrContains(loops[0], '.')) return;
+  writer.Line("parallel ", stage.stage.name, " ", loops[0]);
+}
+
 }  // namespace
 
 std::string BoundaryLayoutLines(const Workload& workload, const std::vector<Layout>& layouts) {
@@ -115,17 +172,28 @@ StatusOr<std::vector<Sketch>> DeriveSketches(const Workload& workload,
     absl::StrAppend(&first_lines, ToString(step), "\n");
   }
 
+  // Stages before the anchor that compute its operands: prologues.
+  const size_t prologues = IsAnchored(nest) ? nest.stages.size() - 2 : 0;
+  for (size_t s = 0; s < prologues; ++s) {
+    absl::StrAppend(&first_lines, PlacePrologue(nest.stages[s].stage.name, nest));
+  }
   RuleInput input{nest, target, SketchWriter("", first_lines)};
   input.numerics = numerics;
   input.output = &nest.stages.back();
-  if (nest.stages.size() == 2 && nest.stages[0].stage.combiner != Combiner::kNone &&
-      input.output->stage.combiner == Combiner::kNone &&
-      ReadsPointwise(*input.output, nest.stages[0])) {
-    input.anchor = &nest.stages[0];
+  if (IsAnchored(nest)) input.anchor = &nest.stages[prologues];
+  input.begin_near = input.begin;
+  const RuleInput chain = input;
+  for (size_t s = 0; s < prologues; ++s) {
+    input.producers.push_back(&nest.stages[s]);
+    WritePrologue(input, nest.stages[s], target.threads > 1, input.begin);
+    WritePrologue(input, nest.stages[s], /*parallel=*/false, input.begin_near);
   }
   std::vector<Sketch> sketches;
   for (Rule rule : kRules) {
     for (Sketch& sketch : rule(input)) sketches.push_back(std::move(sketch));
+  }
+  for (Rule rule : kChainRules) {
+    for (Sketch& sketch : rule(chain)) sketches.push_back(std::move(sketch));
   }
   sketches.push_back(SketchWriter("plain", layout_lines).Finish());
   return sketches;

@@ -114,10 +114,7 @@ class DotSketch {
     }
   }
 
-  bool IsConstant(const Access& access) const {
-    const Buffer* buffer = input_.nest.FindBuffer(access.tensor);
-    return buffer != nullptr && buffer->role == BufferRole::kConstant;
-  }
+  bool IsConstant(const Access& access) const { return hone::IsConstant(input_, access.tensor); }
 
   static std::string As(DType from, DType to) {
     return from == to ? "" : absl::StrCat(" as ", DTypeName(to));
@@ -333,9 +330,8 @@ std::vector<Sketch> DotRule(const RuleInput& input) {
       sketches.push_back(
           DotSketch(input, *roles, dot, order, true, absl::StrCat(whole, "_copy_rows")).Write());
     };
-    const bool constant_rows =
-        input.nest.FindBuffer(roles->broadcast_side.tensor) != nullptr &&
-        input.nest.FindBuffer(roles->broadcast_side.tensor)->role == BufferRole::kConstant;
+    const bool constant_rows = input.nest.FindBuffer(roles->broadcast_side.tensor) != nullptr &&
+                               IsConstant(input, roles->broadcast_side.tensor);
     const bool apart = !roles->block.empty() || !roles->outer_out.empty();
     add(Order::kPanelOuter, apart && !constant_rows, "panel_outer");
     if (roles->row.empty()) continue;

@@ -62,8 +62,7 @@ void WritePanelCopy(const RuleInput& input, const Access& access, const StageNes
   }
   writer.Line("cache ", access.tensor, " ", stage.stage.name);
   writer.Line("layout ", copy, " ", absl::StrJoin(parts, ","));
-  const Buffer* buffer = input.nest.FindBuffer(access.tensor);
-  if (buffer != nullptr && buffer->role == BufferRole::kConstant) {
+  if (IsConstant(input, access.tensor)) {
     writer.Line("prepare ", copy);
     return;
   }

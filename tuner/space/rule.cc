@@ -65,6 +65,15 @@ int64_t DimExtent(const LoopNest& nest, const StageNest& stage, absl::string_vie
   return 1;
 }
 
+bool IsConstant(const RuleInput& input, absl::string_view tensor) {
+  const Buffer* buffer = input.nest.FindBuffer(tensor);
+  if (buffer != nullptr) return buffer->role == BufferRole::kConstant;
+  for (const StageNest* producer : input.producers) {
+    if (producer->stage.name == tensor) return producer->placement == Placement::kPrepare;
+  }
+  return false;
+}
+
 std::map<std::string, std::string> AnchorDims(const RuleInput& input) {
   std::map<std::string, std::string> dims;
   const Stage& anchor = input.anchor->stage;

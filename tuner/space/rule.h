@@ -24,7 +24,11 @@ struct RuleInput {
   const LoopNest& nest;
   const Target& target;
   SketchWriter begin;  // holds the schedule lines that made `nest`; every sketch goes on from it
-  const StageNest* anchor = nullptr;    // the one reduction, read by `output` alone; null if none
+  const StageNest* anchor = nullptr;  // the one reduction, read by `output` alone; null if none
+  // What computes the anchor's operands point by point, a stage each, where it was worth keeping:
+  // `begin` has them before the anchor. `begin_near` leaves to the rule where they are computed.
+  std::vector<const StageNest*> producers;
+  SketchWriter begin_near{"", ""};
   const StageNest* output = nullptr;    // the last stage
   Numerics numerics = Numerics::kFp32;  // that the sketches must keep to
 };
@@ -49,6 +53,9 @@ VectorRead VectorReadOf(const LoopNest& nest, const Access& access, absl::string
 
 // Extent of a dim of the stage, reduce dims included.
 int64_t DimExtent(const LoopNest& nest, const StageNest& stage, absl::string_view dim);
+
+// Whether the tensor is a constant, or a prologue that is computed ahead.
+bool IsConstant(const RuleInput& input, absl::string_view tensor);
 
 // What each of the output's dims is called in the anchor; dims that do not index it are missing.
 std::map<std::string, std::string> AnchorDims(const RuleInput& input);

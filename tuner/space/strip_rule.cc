@@ -136,10 +136,7 @@ class StripSketch {
   }
 
   // Constants are packed ahead, in prepare.
-  bool IsConstant(const Access& access) const {
-    const Buffer* buffer = input_.nest.FindBuffer(access.tensor);
-    return buffer != nullptr && buffer->role == BufferRole::kConstant;
-  }
+  bool IsConstant(const Access& access) const { return hone::IsConstant(input_, access.tensor); }
 
   // None across the rows: a strip has few.
   StageVectors Vectors(const StageNest& stage) const {

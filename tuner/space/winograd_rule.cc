@@ -49,7 +49,9 @@ bool CanTile(const RuleInput& input, const std::string& dim) {
 }
 
 std::optional<Roles> FindRoles(const RuleInput& input) {
-  if (input.anchor == nullptr || input.anchor->stage.dtype != DType::kF32) return std::nullopt;
+  if (input.anchor == nullptr || !input.producers.empty() ||
+      input.anchor->stage.dtype != DType::kF32)
+    return std::nullopt;
   const Stage& anchor = input.anchor->stage;
   const std::optional<ContractionForm> form = MatchContractionForm(anchor);
   if (!form) return std::nullopt;
