@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "base/check.h"
 
@@ -19,22 +20,19 @@ struct NumericsClass {
   double sequential_error_factor;
   int winograd_tile_max;
   int split_terms_min;
-  bool is_derived;          // by the rules of tuner/space
   const char* any_feature;  // the device needs one of these; "": any device serves
 };
 
 constexpr NumericsClass kClasses[] = {
-    {Numerics::kStrict, "strict", "plain fp32 multiply-adds, direct algorithms", 1.2, 0, 0, true,
-     ""},
+    {Numerics::kStrict, "strict", "plain fp32 multiply-adds, direct algorithms", 1.2, 0, 0, ""},
     {Numerics::kFp32, "fp32",
-     "what stays near fp32's own error: also Winograd's F(2,3), 6 bf16 terms", 4, 2, 6, true, ""},
+     "what stays near fp32's own error: also Winograd's F(2,3), 6 bf16 terms", 4, 2, 6, ""},
     {Numerics::kFast, "fast",
-     "fp32 values by coarser algorithms: also Winograd's F(4,3), 3 bf16 terms", 64, 4, 3, true, ""},
-    {Numerics::kBf16, "bf16", "products of bf16 values, summed in fp32", 0, 0, 1, false,
+     "fp32 values by coarser algorithms: also Winograd's F(4,3), 3 bf16 terms", 64, 4, 3, ""},
+    {Numerics::kBf16, "bf16", "products of bf16 values, summed in fp32", 0, 0, 1,
      "amx-bf16,avx512bf16,bf16"},
     // Integers are exact; what is none keeps to fp32.
-    {Numerics::kInt8, "int8", "integers exactly: bytes multiplied, summed in 32 bits", 4, 2, 6,
-     true, ""},
+    {Numerics::kInt8, "int8", "integers exactly: bytes multiplied, summed in 32 bits", 4, 2, 6, ""},
 };
 
 const NumericsClass& ClassOf(Numerics numerics) {
@@ -44,12 +42,12 @@ const NumericsClass& ClassOf(Numerics numerics) {
   HONE_CHECK(false) << "numerics " << static_cast<int>(numerics);
 }
 
-std::vector<std::string> Names(bool derived_only) {
-  std::vector<std::string> names;
-  for (const NumericsClass& c : kClasses) {
-    if (c.is_derived || !derived_only) names.push_back(c.name);
-  }
-  return names;
+// Whether the device has what the class's kernels are made of.
+bool HasFeatureOf(const Target& target, const NumericsClass& c) {
+  const std::vector<std::string> features = absl::StrSplit(c.any_feature, ',', absl::SkipEmpty());
+  return features.empty() ||
+         std::any_of(features.begin(), features.end(),
+                     [&](const std::string& feature) { return target.HasFeature(feature); });
 }
 
 }  // namespace
@@ -60,9 +58,10 @@ StatusOr<Numerics> ParseNumerics(absl::string_view name) {
   for (const NumericsClass& c : kClasses) {
     if (name == c.name) return c.numerics;
   }
-  return absl::InvalidArgumentError(absl::StrCat("there is no numerics class '", name,
-                                                 "'; the classes are ",
-                                                 absl::StrJoin(Names(false), ", ")));
+  std::vector<std::string> names;
+  for (const NumericsClass& c : kClasses) names.push_back(c.name);
+  return absl::InvalidArgumentError(absl::StrCat(
+      "there is no numerics class '", name, "'; the classes are ", absl::StrJoin(names, ", ")));
 }
 
 absl::string_view NumericsDescription(Numerics numerics) { return ClassOf(numerics).description; }
@@ -93,23 +92,15 @@ std::vector<Numerics> ClassesWithin(Numerics numerics) {
 
 Status CheckNumerics(Numerics numerics, const Target& target) {
   const NumericsClass& c = ClassOf(numerics);
-  const std::vector<std::string> features = absl::StrSplit(c.any_feature, ',', absl::SkipEmpty());
-  const bool has_feature = features.empty() || std::any_of(features.begin(), features.end(),
-                                                           [&](const std::string& feature) {
-                                                             return target.HasFeature(feature);
-                                                           });
-  const std::string instead = absl::StrJoin(Names(true), ", ");
-  if (!has_feature) {
-    return absl::UnimplementedError(absl::StrCat(
-        "numerics ", c.name, " needs one of the features ", absl::StrJoin(features, ", "),
-        ", and the device (", target.cpu, ") has none; the classes that it has are ", instead));
+  if (HasFeatureOf(target, c)) return absl::OkStatus();
+  std::vector<std::string> names;
+  for (const NumericsClass& other : kClasses) {
+    if (HasFeatureOf(target, other)) names.push_back(other.name);
   }
-  if (!c.is_derived) {
-    return absl::UnimplementedError(absl::StrCat("nothing derives kernels of numerics ", c.name,
-                                                 " yet; the classes that can be had are ",
-                                                 instead));
-  }
-  return absl::OkStatus();
+  return absl::UnimplementedError(absl::StrCat(
+      "numerics ", c.name, " needs one of the features ",
+      absl::StrReplaceAll(c.any_feature, {{",", ", "}}), ", and the device (", target.cpu,
+      ") has none; the classes that it has are ", absl::StrJoin(names, ", ")));
 }
 
 }  // namespace hone

@@ -23,7 +23,7 @@ StatusOr<Numerics> ParseNumerics(absl::string_view name);
 absl::string_view NumericsDescription(Numerics numerics);
 
 // The most that the rms error against float64 may be over that of sequential fp32 on the same
-// inputs: 1.2, 4 or 64; 0 where no such bound is derived.
+// inputs: 1.2, 4 or 64; 0 for bf16, whose bound is of another kind.
 double SequentialErrorFactor(Numerics numerics);
 
 // The largest tile F(tile, 3) of Winograd's whose error stays within the class; 0: none may be.
@@ -37,7 +37,7 @@ int SplitTermsMin(Numerics numerics);
 std::vector<Numerics> ClassesWithin(Numerics numerics);
 
 // OK if kernels of the class can be made for the target; else Unimplemented, naming what the device
-// lacks, or that nothing derives such kernels yet.
+// lacks.
 Status CheckNumerics(Numerics numerics, const Target& target);
 
 }  // namespace hone

@@ -55,6 +55,8 @@ TEST(NumericsTest, SaysWhatTheDeviceLacks) {
   EXPECT_EQ(status.message(),
             "numerics bf16 needs one of the features amx-bf16, avx512bf16, bf16, and the device "
             "(somecore) has none; the classes that it has are strict, fp32, fast, int8");
+  EXPECT_TRUE(CheckNumerics(Numerics::kBf16, TargetWith({"amx-bf16", "amx-tile"})).ok());
+  EXPECT_TRUE(CheckNumerics(Numerics::kBf16, TargetWith({"avx512bf16"})).ok());
 }
 
 TEST(NumericsTest, EveryDeviceHasExactIntegers) {

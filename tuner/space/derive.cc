@@ -13,8 +13,8 @@ using Rule = std::vector<Sketch> (*)(const RuleInput&);
 
 // Each rule that applies adds its sketches. The general rule is asked last: its sketches are what
 // remains where no other applies, and a safe ground where they do.
-constexpr Rule kRules[] = {ContractionRule, DotRule,         WinogradRule, DepthwiseRule,
-                           ReductionRule,   ElementwiseRule, CopyRule};
+constexpr Rule kRules[] = {ContractionRule, DotRule,       TileRule,        WinogradRule,
+                           DepthwiseRule,   ReductionRule, ElementwiseRule, CopyRule};
 // These say of every stage how it is computed, prologues included.
 constexpr Rule kChainRules[] = {StripRule, RowRule, GeneralRule};
 

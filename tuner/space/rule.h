@@ -61,6 +61,7 @@ bool IsConstant(const RuleInput& input, absl::string_view tensor);
 std::map<std::string, std::string> AnchorDims(const RuleInput& input);
 
 std::vector<Sketch> ContractionRule(const RuleInput& input);
+std::vector<Sketch> TileRule(const RuleInput& input);
 std::vector<Sketch> WinogradRule(const RuleInput& input);
 std::vector<Sketch> DotRule(const RuleInput& input);
 std::vector<Sketch> DepthwiseRule(const RuleInput& input);

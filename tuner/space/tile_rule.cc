@@ -1,0 +1,348 @@
+// Contractions by the tiles of a matrix unit: bf16 by bf16, bytes by bytes, and fp32 values by as
+// many bf16 terms as the numerics class needs. A block of up to 2 x 2 tiles of sums takes the whole
+// reduction; its columns' panel stays in the first cache while rows stream by.
+//
+//   n panel.0 [block] row.0:         the loops of the output
+//     others k.0: k.1 row panel      tiles: k.1 is as deep as one instruction
+//     row.1 panel.1                  the epilogue, from a scratch of some KB
+//
+// The operands are copied: rows with the reduction side by side, in blocks of the instruction's
+// depth; columns in panels of 16, in groups of 2 or 4 points of the reduction. Sizes that are no
+// multiples are filled up with zeros.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "compiler/ir/tensor_intrinsic.h"
+#include "tuner/space/contraction.h"
+#include "tuner/space/rule.h"
+
+namespace hone {
+namespace {
+
+constexpr int64_t kTilePoints = 16;  // rows and columns of a tile of sums
+constexpr int64_t kTilesMax = 8;     // registers
+constexpr int64_t kRowsMin = 4;      // fewer leave the unit idle
+
+int64_t RoundUp(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+// The stage's dims in their parts to play, by their names in the anchor and in the output.
+struct Roles {
+  Access rows;     // the operand that tiles have in rows
+  Access columns;  // the other one
+  std::string row, row_out;
+  std::string column, column_out;      // the output's fastest dim
+  std::vector<std::string> outer_out;  // all other dims of the output, as memory has them
+  std::string main;                    // reduce dim that tiles cut
+  std::vector<std::string> others;     // the other reduce dims
+  int row_index = -1;                  // where `row` indexes its operand
+  const TensorIntrinsic* intrinsic = nullptr;
+  int64_t terms = 0;  // that fp32 values are split into; 0: they are narrow already
+};
+
+bool HasConstantExtent(const Stage& stage, absl::string_view name) {
+  for (const std::vector<Dim>* dims : {&stage.dims, &stage.reduce}) {
+    for (const Dim& dim : *dims) {
+      if (dim.name == name) return dim.extent.IsInt();
+    }
+  }
+  return false;
+}
+
+// The instruction that multiplies what the operands hold, or what they are split into.
+void ChooseIntrinsic(const RuleInput& input, Roles* roles) {
+  DType rows = roles->rows.dtype;
+  DType columns = roles->columns.dtype;
+  if (rows == DType::kF32 && columns == DType::kF32) {
+    roles->terms = SplitTermsMin(input.numerics);
+    if (roles->terms == 0) return;
+    rows = columns = DType::kBF16;
+  } else if (input.numerics == Numerics::kStrict && IsFloat(rows)) {
+    return;  // sums in another order than multiply-adds
+  }
+  for (const TensorIntrinsic& intrinsic : TensorIntrinsics()) {
+    if (!intrinsic.IsDot() && intrinsic.left == rows && intrinsic.right == columns &&
+        intrinsic.result == input.anchor->stage.dtype &&
+        HasTensorIntrinsic(input.target, intrinsic)) {
+      roles->intrinsic = &intrinsic;
+    }
+  }
+}
+
+std::optional<Roles> FindRoles(const RuleInput& input) {
+  if (input.anchor == nullptr) return std::nullopt;
+  const Stage& anchor = input.anchor->stage;
+  const std::optional<ContractionForm> form = MatchContractionForm(anchor);
+  if (!form || form->left.tensor == form->right.tensor) return std::nullopt;
+  std::map<std::string, std::string> anchor_dim = AnchorDims(input);
+  const OutputOrder order = OrderOf(input.nest, *input.output);
+  Roles roles;
+  roles.column_out = order.vector_dim;
+  roles.column = anchor_dim[order.vector_dim];
+  const bool in_left = form->left.Uses(roles.column);
+  if (roles.column.empty() || in_left == form->right.Uses(roles.column)) return std::nullopt;
+  roles.columns = in_left ? form->left : form->right;
+  roles.rows = in_left ? form->right : form->left;
+  for (auto dim = order.dims.rbegin(); dim != order.dims.rend(); ++dim) {
+    if (*dim == roles.column_out) continue;
+    const std::string inner = anchor_dim[*dim];
+    const bool is_row = !inner.empty() && roles.row.empty() && roles.rows.Uses(inner) &&
+                        !roles.columns.Uses(inner) &&
+                        DimExtent(input.nest, *input.anchor, inner) >= kRowsMin;
+    if (is_row) {
+      roles.row = inner;
+      roles.row_out = *dim;
+    } else {
+      roles.outer_out.insert(roles.outer_out.begin(), *dim);
+    }
+  }
+  if (roles.row.empty()) return std::nullopt;
+  for (size_t i = 0; i < roles.rows.indices.size(); ++i) {
+    if (!UsesVar(roles.rows.indices[i], roles.row)) continue;
+    if (roles.row_index >= 0) return std::nullopt;
+    roles.row_index = static_cast<int>(i);
+  }
+  // Tiles cut the longest dim that both operands have as an index of its own.
+  int64_t longest = 0;
+  for (const Dim& dim : anchor.reduce) {
+    const bool is_index =
+        roles.rows.PlainIndexOf(dim.name) >= 0 && roles.columns.PlainIndexOf(dim.name) >= 0;
+    if (!is_index || !dim.extent.IsInt() || dim.extent->int_value <= longest) continue;
+    longest = dim.extent->int_value;
+    roles.main = dim.name;
+  }
+  if (roles.main.empty() || !HasConstantExtent(anchor, roles.row) ||
+      !HasConstantExtent(anchor, roles.column) || roles.columns.PlainIndexOf(roles.column) < 0) {
+    return std::nullopt;
+  }
+  for (const Dim& dim : anchor.reduce) {
+    if (dim.name != roles.main) roles.others.push_back(dim.name);
+  }
+  ChooseIntrinsic(input, &roles);
+  if (roles.intrinsic == nullptr) return std::nullopt;
+  return roles;
+}
+
+// Whether balanced tiles of the extent, each filled up to whole ones, stay within the whole tiles
+// of the extent.
+bool StaysInside(int64_t extent, int64_t size) {
+  for (const TileStretch& stretch : TileStretches(Int(extent), size, 0)) {
+    const int64_t last = stretch.offset->int_value + (stretch.count->int_value - 1) * stretch.size;
+    if (last + RoundUp(stretch.size, kTilePoints) > RoundUp(extent, kTilePoints)) return false;
+  }
+  return true;
+}
+
+class TileSketch {
+ public:
+  TileSketch(const RuleInput& input, const Roles& roles)
+      : input_(input), roles_(roles), writer_(input.begin.Continue("tiles")) {}
+
+  Sketch Write() {
+    DeclareHoles();
+    WriteAlgorithm();
+    WriteRows();
+    WriteColumns();
+    WriteOutput();
+    WriteBlock();
+    return writer_.Finish();
+  }
+
+ private:
+  const std::string& y() const { return input_.output->stage.name; }
+  const std::string& c() const { return input_.anchor->stage.name; }
+  int64_t Extent(const std::string& dim) const {
+    return DimExtent(input_.nest, *input_.anchor, dim);
+  }
+  int64_t depth() const { return roles_.intrinsic->tile.depth; }
+  std::string CopyOf(const Access& access) const { return absl::StrCat(access.tensor, "@", c()); }
+  bool IsSplit() const { return roles_.terms > 0; }
+
+  // Panels of columns begin at multiples of a tile where all of them are that long.
+  bool HasWholePanels() const {
+    return Extent(roles_.column) % kTilePoints == 0 || Extent(roles_.column) <= 2 * kTilePoints;
+  }
+
+  void DeclareHoles() {
+    std::vector<int64_t> heights, widths;
+    for (int64_t tiles : {1, 2, 3}) {
+      const int64_t points = tiles * kTilePoints;
+      if (StaysInside(Extent(roles_.row), points)) heights.push_back(points);
+    }
+    if (heights.empty()) heights.push_back(kTilePoints);
+    for (int64_t tiles : {1, 2, 3, 4}) {
+      const int64_t points = tiles * kTilePoints;
+      const bool fits = HasWholePanels() ? points < Extent(roles_.column) + kTilePoints
+                                         : StaysInside(Extent(roles_.column), points);
+      if (fits) widths.push_back(points);
+    }
+    if (widths.empty()) widths.push_back(kTilePoints);
+    if (Extent(roles_.column) % kTilePoints != 0 && HasWholePanels()) {
+      widths = {RoundUp(Extent(roles_.column), kTilePoints)};
+    }
+    height_ = writer_.Hole("height", DistinctTiles(Extent(roles_.row), heights));
+    width_ = writer_.Hole("width", widths);
+    writer_.Require(
+        absl::StrCat("floordiv(height+15,16)*(floordiv(width+15,16)+1)+1 <= ", kTilesMax));
+  }
+
+  void WriteAlgorithm() {
+    if (Extent(roles_.main) % depth() != 0) {
+      writer_.Line("pad ", c(), " ", roles_.main, " ", depth());
+    }
+    if (IsSplit()) {
+      writer_.Line("split ", c(), " ", roles_.terms);
+      return;
+    }
+    writer_.Line("cache ", roles_.rows.tensor, " ", c());
+    writer_.Line("cache ", roles_.columns.tensor, " ", c());
+  }
+
+  // What the copy calls index `i` of its operand in a layout: a split copy has its parts first.
+  int Place(int i) const { return IsSplit() ? i + 1 : i; }
+
+  // The places of the operand's indices but two, as its own layout has them.
+  std::vector<std::string> OtherPlaces(const Access& access, int first, int second) const {
+    std::vector<std::string> places;
+    std::vector<bool> seen(access.indices.size(), false);
+    for (const LayoutDim& part : LayoutOf(input_.nest, access.tensor).dims) {
+      if (part.dim == first || part.dim == second || seen[part.dim]) continue;
+      seen[part.dim] = true;
+      places.push_back(absl::StrCat(Place(part.dim)));
+    }
+    return places;
+  }
+
+  // others, parts, k / depth, row, k % depth
+  void WriteRows() {
+    const Access& rows = roles_.rows;
+    const int main = rows.PlainIndexOf(roles_.main);
+    std::vector<std::string> places = OtherPlaces(rows, main, roles_.row_index);
+    if (IsSplit()) places.push_back("0");
+    places.push_back(absl::StrCat(Place(main), "/", depth()));
+    places.push_back(absl::StrCat(Place(roles_.row_index)));
+    places.push_back(absl::StrCat(Place(main), "%", depth()));
+    writer_.Line("layout ", CopyOf(rows), " ", absl::StrJoin(places, ","));
+    WriteCopyLoops(rows, main, roles_.row_index);
+  }
+
+  // others, column / 16, parts, k / group, column % 16, k % group
+  void WriteColumns() {
+    const Access& columns = roles_.columns;
+    const int main = columns.PlainIndexOf(roles_.main);
+    const int column = columns.PlainIndexOf(roles_.column);
+    const int group = roles_.intrinsic->group;
+    std::vector<std::string> places = OtherPlaces(columns, main, column);
+    if (HasWholePanels()) places.push_back(absl::StrCat(Place(column), "/", kTilePoints));
+    if (IsSplit()) places.push_back("0");
+    places.push_back(absl::StrCat(Place(main), "/", group));
+    places.push_back(HasWholePanels() ? absl::StrCat(Place(column), "%", kTilePoints)
+                                      : absl::StrCat(Place(column)));
+    places.push_back(absl::StrCat(Place(main), "%", group));
+    writer_.Line("layout ", CopyOf(columns), " ", absl::StrJoin(places, ","));
+    WriteCopyLoops(columns, main, column);
+  }
+
+  bool IsConstant(const Access& access) const {
+    const Buffer* buffer = input_.nest.FindBuffer(access.tensor);
+    return buffer != nullptr && buffer->role == BufferRole::kConstant;
+  }
+
+  // A copy's loops: others, then `second`, then `main` with the parts around it. In vectors along
+  // `main` where the operand has it side by side.
+  void WriteCopyLoops(const Access& access, int main, int second) {
+    const std::string copy = CopyOf(access);
+    if (IsConstant(access)) writer_.Line("prepare ", copy);
+    std::vector<std::string> loops;
+    for (size_t i = 0; i < access.indices.size(); ++i) {
+      const int index = static_cast<int>(i);
+      if (index != main && index != second) loops.push_back(absl::StrCat("d", i));
+    }
+    loops.push_back(absl::StrCat("d", second));
+    const std::vector<std::string> outside = loops;
+    const std::string along = absl::StrCat("d", main);
+    const LayoutDim last = LayoutOf(input_.nest, access.tensor).dims.back();
+    const bool in_vectors = last.dim == main && last.divisor == 1 && !IsConstant(access);
+    if (in_vectors) {
+      const int64_t block = last.modulus > 0 ? last.modulus : input_.target.FloatLanes();
+      writer_.Line("tile ", copy, " ", along, " ", block, " by ", block);
+      loops.push_back(along + ".0");
+    }
+    if (IsSplit()) loops.push_back("part");
+    loops.push_back(in_vectors ? along + ".1" : along);
+    writer_.Line("reorder ", copy, " ", absl::StrJoin(loops, " "));
+    if (IsSplit()) writer_.Line("unroll ", copy, " part");
+    if (in_vectors) writer_.Line("vectorize ", copy, " ", loops.back());
+    if (input_.target.threads > 1 && !IsConstant(access)) writer_.FuseParallel(copy, outside);
+  }
+
+  void WriteOutput() {
+    const std::string row = roles_.row_out;
+    const std::string column = roles_.column_out;
+    writer_.Line("tile ", y(), " ", row, " ", height_);
+    const bool by_tiles = Extent(roles_.column) % kTilePoints == 0;
+    writer_.Line("tile ", y(), " ", column, " ", width_,
+                 by_tiles ? absl::StrCat(" by ", kTilePoints) : "");
+    // Of the outer dims those that index the rows' operand alone go inside of the panel.
+    std::vector<std::string> outside, inside;
+    std::map<std::string, std::string> anchor_dim = AnchorDims(input_);
+    for (const std::string& dim : roles_.outer_out) {
+      const bool is_block = !roles_.columns.Uses(anchor_dim[dim]);
+      (is_block ? inside : outside).push_back(dim);
+    }
+    outside.push_back(column + ".0");
+    std::vector<std::string> loops = outside;
+    loops.insert(loops.end(), inside.begin(), inside.end());
+    loops.push_back(row + ".0");
+    place_ = loops.back();
+    loops.push_back(row + ".1");
+    loops.push_back(column + ".1");
+    writer_.Line("reorder ", y(), " ", absl::StrJoin(loops, " "));
+    writer_.Line("vectorize ", y(), " ", column, ".1");
+    if (input_.target.threads > 1) {
+      // Rows of one panel stay with one thread, which has the panel near.
+      loops.resize(loops.size() - 3);
+      writer_.FuseParallel(y(), loops);
+    }
+  }
+
+  void WriteBlock() {
+    const Stage& anchor = input_.anchor->stage;
+    std::vector<std::string> loops = roles_.others;
+    loops.push_back(roles_.main + ".0");
+    loops.push_back(roles_.main + ".1");
+    std::vector<std::string> layout;
+    for (const std::string& last : {std::string(), roles_.row, roles_.column}) {
+      for (size_t d = 0; d < anchor.dims.size(); ++d) {
+        const std::string& dim = anchor.dims[d].name;
+        const bool is_other = dim != roles_.row && dim != roles_.column;
+        if (last.empty() ? !is_other : dim != last) continue;
+        loops.push_back(dim);
+        layout.push_back(absl::StrCat(d));
+      }
+    }
+    writer_.Line("layout ", c(), " ", absl::StrJoin(layout, ","));
+    writer_.Line("at ", c(), " ", y(), " ", place_);
+    writer_.Line("tile ", c(), " ", roles_.main, " ", depth());
+    writer_.Line("reorder ", c(), " ", absl::StrJoin(loops, " "));
+    writer_.Line("tensorize ", c(), " ", roles_.main, ".1 ", roles_.intrinsic->name);
+  }
+
+  const RuleInput& input_;
+  const Roles& roles_;
+  SketchWriter writer_;
+  std::string height_, width_;  // how the schedule refers to the holes
+  std::string place_;           // the output's loop that blocks are computed in
+};
+
+}  // namespace
+
+std::vector<Sketch> TileRule(const RuleInput& input) {
+  const std::optional<Roles> roles = FindRoles(input);
+  if (!roles) return {};
+  return {TileSketch(input, *roles).Write()};
+}
+
+}  // namespace hone
