@@ -17,6 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "compiler/ir/simplify.h"
+#include "compiler/ir/tensor_intrinsic.h"
 #include "tuner/space/access.h"
 #include "tuner/space/rule.h"
 
@@ -28,6 +29,8 @@ constexpr double kUsableShare = 0.75;      // of a cache, before conflicts bite
 constexpr double kWays = 8;                // of a cache: lines that may share a place
 constexpr int64_t kIndexValuesMax = 4096;  // of an index that are looked at one by one
 constexpr double kLaneAccumulators = 4;    // vectors of partial results of a reduction in lanes
+// Vector multiply-adds that take as long as a matrix unit's instruction: 16 cycles, two a cycle.
+constexpr double kOperationsOfTile = 32;
 
 // The loops of one stage, given how far its dims reach where it is computed.
 class StageLoops {
@@ -484,7 +487,8 @@ class NestAnalyzer::Analysis {
   // Whether the tensor's values stay in registers between the stage and its host.
   bool InRegisters(absl::string_view tensor) const {
     const StageNest* producer = nest_.FindStage(tensor);
-    return producer != nullptr && !producer->microkernel.empty();
+    return producer != nullptr && !producer->microkernel.empty() &&
+           producer->tile_intrinsic.empty();
   }
 
   // Share of the points of a sum of products that lowering does not leave out (lower/trim_padding):
@@ -576,6 +580,7 @@ class NestAnalyzer::Analysis {
       if (kind == LoopKind::kVector) vector_loop = loop;
     }
     facts->microkernel = !stage.microkernel.empty();
+    if (!stage.tile_intrinsic.empty()) return DescribeTileBlock(stage, path, facts);
     const size_t begin = facts->microkernel    ? stage.LoopIndex(stage.microkernel)
                          : vector_loop.empty() ? stage.order.size()
                                                : stage.LoopIndex(vector_loop);
@@ -630,6 +635,39 @@ class NestAnalyzer::Analysis {
       loads /= group;
       // Padding is a choice at every read, except in blocks, which leave padded points out.
       facts->block_loads += loads * (access.padded && !facts->microkernel ? 3 : 1);
+    }
+  }
+
+  // One step of a block on tiles, in the vector operations that take as long.
+  void DescribeTileBlock(const StageNest& stage, const Path& path, StageFacts* facts) const {
+    const StageLoops& loops = LoopsOf(stage.stage.name);
+    const TensorIntrinsic* intrinsic = FindTensorIntrinsic(stage.tile_intrinsic);
+    const size_t begin = stage.LoopIndex(stage.microkernel);
+    facts->blocks = 1;
+    for (size_t i = 0; i < path.own + begin; ++i) facts->blocks *= path.trips[i];
+    const std::string& row = stage.order[stage.order.size() - 2];
+    const std::string& column = stage.order.back();
+    const double row_tiles = std::ceil(loops.Extent(row) / intrinsic->tile.rows - 1e-9);
+    const double column_tiles = std::ceil(loops.Extent(column) / intrinsic->tile.columns - 1e-9);
+    const double tile_points = intrinsic->tile.rows * intrinsic->tile.columns;
+    double products = 0;
+    Visit(stage.stage.body, [&](const Expr& e) {
+      products += e.kind() == ExprKind::kBinary && e->binary == BinaryOp::kMul;
+    });
+    facts->tiles = true;
+    facts->vectors = row_tiles * column_tiles;
+    facts->rows = 1;
+    facts->lanes = static_cast<double>(target_.FloatLanes());
+    facts->tail_use =
+        loops.Extent(row) * loops.Extent(column) / (row_tiles * column_tiles * tile_points);
+    facts->operations = products * kOperationsOfTile * facts->lanes /
+                        (tile_points * static_cast<double>(intrinsic->tile.depth));
+    facts->block_operations = products * kOperationsOfTile * facts->vectors;
+    // Each part of an operand is loaded once, a row of the tile at a time.
+    for (const Use& use : uses_.at(stage.stage.name)) {
+      facts->block_loads += use.loads * intrinsic->tile.rows *
+                            (use.access.Uses(row) ? row_tiles : column_tiles) / products *
+                            std::sqrt(products);
     }
   }
 

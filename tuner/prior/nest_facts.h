@@ -37,7 +37,8 @@ struct StageFacts {
   double invocations = 1;  // times its loops begin anew
   bool reduces = false;
   bool microkernel = false;
-  double lanes = 1;  // points one instruction computes; 1: scalar
+  bool tiles = false;  // of a matrix unit: `vectors` are tiles, `lanes` and operations as if by fma
+  double lanes = 1;    // points one instruction computes; 1: scalar
   // Register tile: vectors, points apart from them, reduction steps of one block.
   double vectors = 1;
   double rows = 1;

@@ -19,6 +19,8 @@ constexpr int64_t kPointsMax = 200000;  // of one sketch that are looked at
 constexpr double kImperfectOverlap = 0.25;
 // Places that a core reads at to have all that memory gives it.
 constexpr double kMostStreams = 8;
+// Zeroing a tile of a matrix unit, and storing it while nothing else goes on.
+constexpr double kTileStoreCycles = 30;
 
 // Share of the threads that have work throughout.
 double ParallelSpeedUp(double iterations, int threads) {
@@ -38,7 +40,7 @@ double BlockCycles(const StageFacts& stage, const Target& target, const MachineP
     if (!stage.microkernel) loads += 2 * stage.block_operations / profile.loads_per_cycle;
   }
   const double registers = stage.vectors * stage.rows + stage.vectors + 1;
-  if (stage.microkernel && registers > target.VectorRegisters()) arithmetic *= 2;
+  if (stage.microkernel && !stage.tiles && registers > target.VectorRegisters()) arithmetic *= 2;
   double longest = std::max({arithmetic, loads, chain});
   // A block's loads and arithmetic compete for the same issue slots.
   return longest + 0.1 * (arithmetic + loads - std::min(arithmetic + loads, longest)) + 1.5;
@@ -163,8 +165,10 @@ PriorCost EstimateCost(const NestFacts& facts, const Target& target,
                     : 0;
     }
     const double overhead =
-        stage.invocations * (profile.tile_cycles + stage.vectors * stage.rows) / profile.ghz /
-            speed_up +
+        stage.invocations *
+            (profile.tile_cycles +
+             stage.vectors * stage.rows * (stage.tiles ? kTileStoreCycles : 1)) /
+            profile.ghz / speed_up +
         (stage.parallel > 1 && target.threads > 1 ? profile.parallel_us * 1000 : 0);
     const double longest = std::max({compute, l2, l3, memory});
     cost.compute_ns += compute;
