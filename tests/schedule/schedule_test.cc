@@ -152,6 +152,26 @@ TEST(ScheduleTest, SplittingIsForSumsOfProducts) {
   EXPECT_THAT(Refusal("tile c h 2\nsplit c 3\n"), HasSubstr("before any other step"));
 }
 
+TEST(ScheduleTest, BlocksOfTilesAreOneStepOfTheReductionWithRowsAndColumns) {
+  const std::string split = "pad c i 32\nsplit c 3\ntile y w 16\nat c y h\ntile c i 32\n";
+  const std::string in_order = "reorder c p q i.0 i.1 n h w o\n";
+  auto nest = Applied(split + in_order + "tensorize c i.1 tdpbf16ps\n");
+  ASSERT_TRUE(nest.ok()) << nest.status();
+  EXPECT_EQ(nest->FindStage("c")->tile_intrinsic, "tdpbf16ps");
+  EXPECT_TRUE(nest->FindStage("w@c")->stage.body.kind() == ExprKind::kSelect);
+  EXPECT_THAT(Refusal("split c 3\ntensorize c i tdpbf16ps\n"), HasSubstr("inside its reader"));
+  EXPECT_THAT(Refusal(split + "tensorize c i.1 tdpbf16ps\n"), HasSubstr("does not reduce"));
+  EXPECT_THAT(Refusal(split + in_order + "tensorize c i.1 tdpbssd\n"), HasSubstr("no sum of i32"));
+  EXPECT_THAT(Refusal(split + "reorder c p q i.0 i.1 n o h w\ntensorize c i.1 tdpbf16ps\n"),
+              HasSubstr("one counts rows, one columns"));
+  EXPECT_THAT(Refusal("split c 1\nat c y h\nreorder c p q i n h w o\n"
+                      "tensorize c i tdpbf16ps\n"),
+              HasSubstr("a loop that reduces 32 points"));
+  EXPECT_THAT(
+      Refusal("pad c i 32\nat c y h\ntile c i 32\n" + in_order + "tensorize c i.1 tdpbf16ps\n"),
+      HasSubstr("multiplies rows of bf16 by columns of bf16"));
+}
+
 TEST(ScheduleTest, PaddingLengthensSumsByZeros) {
   auto nest = Applied("pad c i 24\n");
   ASSERT_TRUE(nest.ok()) << nest.status();

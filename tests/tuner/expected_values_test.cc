@@ -208,6 +208,14 @@ TEST(ExpectedValuesTest, ErrorsBeyondTheClassAreRefusedWhereThereArePointsEnough
   }
 }
 
+TEST(ExpectedValuesTest, ClassBf16IsBoundByWhatRoundingTheOperandsCosts) {
+  for (const auto& [terms, bound] : {std::pair{64, 0x1p-8}, {4608, 1e-4 * std::sqrt(4608.0)}}) {
+    const ExpectedValues expected = Expect(Matmul(8, 64, terms), Numerics::kBf16, 3);
+    EXPECT_GT(expected.rms_error_max, bound);
+    EXPECT_LT(expected.rms_error_max, 2 * bound);
+  }
+}
+
 TEST(ExpectedValuesTest, WhereSequentialCodeDoesNotErrAFewUnitsInTheLastPlaceAreAllowed) {
   const Workload copy = *Workload::Parse(
       "workload/1\ninput x f32 [64,64]\noutput y f32 [64,64]\n"

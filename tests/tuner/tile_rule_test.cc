@@ -53,6 +53,10 @@ const Case kCases[] = {
      "workload/1\ninput a f32 [17,32]\nconstant w f32 [32,45]\noutput y f32 [17,45]\n"
      "stage y f32 [m:17,n:45] sum [k:32] = a[m,k]*w[k,n]\n",
      {"", "", ""}},
+    {"long_reduction",
+     "workload/1\ninput a f32 [35,512]\nconstant w f32 [512,48]\noutput y f32 [35,48]\n"
+     "stage y f32 [m:35,n:48] sum [k:512] = a[m,k]*w[k,n]\n",
+     {"", "", ""}},
     {"attention",
      "workload/1\ninput q f32 [3,20,32]\ninput k f32 [3,32,32]\noutput y f32 [3,20,32]\n"
      "stage y f32 [b:3,m:20,n:32] sum [d:32] = q[b,m,d]*k[b,n,d]\n",
@@ -94,8 +98,7 @@ std::vector<Sketch> TileSketches(const Case& c, const Target& target, Numerics n
 TEST_P(TileRuleTest, ComputesWhatTheOracleSays) {
   const Workload workload = *Workload::Parse(GetParam().workload);
   std::mt19937_64 random(1);
-  for (const auto& [numerics, tolerance] :
-       {std::pair{Numerics::kFp32, 1e-4}, {Numerics::kFast, 2e-4}, {Numerics::kBf16, 0.15}}) {
+  for (const Numerics numerics : {Numerics::kFp32, Numerics::kFast, Numerics::kBf16}) {
     for (const int threads : {1, 2}) {
       const Target target = MatrixTarget(threads);
       const std::vector<Sketch> sketches = TileSketches(GetParam(), target, numerics);
@@ -112,7 +115,7 @@ TEST_P(TileRuleTest, ComputesWhatTheOracleSays) {
           const auto artifact = Compile(workload, *schedule, target);
           ASSERT_TRUE(artifact.ok()) << artifact.status();
           EXPECT_TRUE(artifact->manifest().needs_tiles());
-          agreed += InterpretedAgreesWithOracle(workload, *schedule, target, random, tolerance);
+          agreed += InterpretedAgreesWithOracle(workload, *schedule, target, random);
         }
         EXPECT_GT(agreed, 0);
       }

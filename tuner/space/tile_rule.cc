@@ -6,6 +6,9 @@
 //     others k.0: k.1 row panel      tiles: k.1 is as deep as one instruction
 //     row.1 panel.1                  the epilogue, from a scratch of some KB
 //
+// Where a panel of the whole reduction is too long for the first cache, the reduction is cut: all
+// rows go over a part of the panel that stays there, and sums wait in memory from part to part.
+//
 // The operands are copied: rows with the reduction side by side, in blocks of the instruction's
 // depth; columns in panels of 16, in groups of 2 or 4 points of the reduction. Sizes that are no
 // multiples are filled up with zeros.
@@ -135,18 +138,38 @@ bool StaysInside(int64_t extent, int64_t size) {
   return true;
 }
 
+// Lengths of the parts of a panel that is cut; none where it need not be.
+std::vector<int64_t> ChunksOf(const RuleInput& input, const Roles& roles) {
+  const int64_t depth = roles.intrinsic->tile.depth;
+  const int64_t extent = RoundUp(DimExtent(input.nest, *input.anchor, roles.main), depth);
+  std::vector<int64_t> chunks;
+  for (const int64_t instructions : {4, 8, 16}) {
+    const int64_t chunk = instructions * depth;
+    if (2 * chunk <= extent && extent % chunk == 0) chunks.push_back(chunk);
+  }
+  return chunks;
+}
+
 class TileSketch {
  public:
-  TileSketch(const RuleInput& input, const Roles& roles)
-      : input_(input), roles_(roles), writer_(input.begin.Continue("tiles")) {}
+  // `chunks`: of the reduction; empty: it stays whole.
+  TileSketch(const RuleInput& input, const Roles& roles, const std::vector<int64_t>& chunks)
+      : input_(input),
+        roles_(roles),
+        chunks_(chunks),
+        writer_(input.begin.Continue(chunks.empty() ? "tiles" : "tiles_reduce_blocks")) {}
 
   Sketch Write() {
     DeclareHoles();
     WriteAlgorithm();
     WriteRows();
     WriteColumns();
-    WriteOutput();
-    WriteBlock();
+    if (chunks_.empty()) {
+      WriteOutput();
+      WriteBlock(c(), roles_.main, y(), roles_.row_out + ".0");
+    } else {
+      WriteReduceBlocks();
+    }
     return writer_.Finish();
   }
 
@@ -278,25 +301,32 @@ class TileSketch {
     if (input_.target.threads > 1 && !IsConstant(access)) writer_.FuseParallel(copy, outside);
   }
 
+  void TileColumns() {
+    const bool by_tiles = Extent(roles_.column) % kTilePoints == 0;
+    writer_.Line("tile ", y(), " ", roles_.column_out, " ", width_,
+                 by_tiles ? absl::StrCat(" by ", kTilePoints) : "");
+  }
+
+  // Of the output's outer dims those that index the rows' operand alone go inside of the panel.
+  void OrderOuterDims(std::vector<std::string>* outside, std::vector<std::string>* inside) const {
+    std::map<std::string, std::string> anchor_dim = AnchorDims(input_);
+    for (const std::string& dim : roles_.outer_out) {
+      const bool is_block = !roles_.columns.Uses(anchor_dim[dim]);
+      (is_block ? inside : outside)->push_back(dim);
+    }
+  }
+
   void WriteOutput() {
     const std::string row = roles_.row_out;
     const std::string column = roles_.column_out;
     writer_.Line("tile ", y(), " ", row, " ", height_);
-    const bool by_tiles = Extent(roles_.column) % kTilePoints == 0;
-    writer_.Line("tile ", y(), " ", column, " ", width_,
-                 by_tiles ? absl::StrCat(" by ", kTilePoints) : "");
-    // Of the outer dims those that index the rows' operand alone go inside of the panel.
+    TileColumns();
     std::vector<std::string> outside, inside;
-    std::map<std::string, std::string> anchor_dim = AnchorDims(input_);
-    for (const std::string& dim : roles_.outer_out) {
-      const bool is_block = !roles_.columns.Uses(anchor_dim[dim]);
-      (is_block ? inside : outside).push_back(dim);
-    }
-    outside.push_back(column + ".0");
+    OrderOuterDims(&outside, &inside);
     std::vector<std::string> loops = outside;
+    loops.push_back(column + ".0");
     loops.insert(loops.end(), inside.begin(), inside.end());
     loops.push_back(row + ".0");
-    place_ = loops.back();
     loops.push_back(row + ".1");
     loops.push_back(column + ".1");
     writer_.Line("reorder ", y(), " ", absl::StrJoin(loops, " "));
@@ -308,33 +338,71 @@ class TileSketch {
     }
   }
 
-  void WriteBlock() {
-    const Stage& anchor = input_.anchor->stage;
-    std::vector<std::string> loops = roles_.others;
-    loops.push_back(roles_.main + ".0");
-    loops.push_back(roles_.main + ".1");
-    std::vector<std::string> layout;
+  // The anchor's dims, rows and columns last, and their places; `first` is how many dims the stage
+  // has before them.
+  void DimsInOrder(int first, std::vector<std::string>* dims, std::vector<std::string>* places) {
+    const std::vector<Dim>& all = input_.anchor->stage.dims;
     for (const std::string& last : {std::string(), roles_.row, roles_.column}) {
-      for (size_t d = 0; d < anchor.dims.size(); ++d) {
-        const std::string& dim = anchor.dims[d].name;
-        const bool is_other = dim != roles_.row && dim != roles_.column;
-        if (last.empty() ? !is_other : dim != last) continue;
-        loops.push_back(dim);
-        layout.push_back(absl::StrCat(d));
+      for (size_t d = 0; d < all.size(); ++d) {
+        const bool is_other = all[d].name != roles_.row && all[d].name != roles_.column;
+        if (last.empty() ? !is_other : all[d].name != last) continue;
+        dims->push_back(all[d].name);
+        places->push_back(absl::StrCat(first + static_cast<int>(d)));
       }
     }
-    writer_.Line("layout ", c(), " ", absl::StrJoin(layout, ","));
-    writer_.Line("at ", c(), " ", y(), " ", place_);
-    writer_.Line("tile ", c(), " ", roles_.main, " ", depth());
-    writer_.Line("reorder ", c(), " ", absl::StrJoin(loops, " "));
-    writer_.Line("tensorize ", c(), " ", roles_.main, ".1 ", roles_.intrinsic->name);
+  }
+
+  // The block of `stage`, computed inside the loop `place` of `host`; tiles cut its dim `main`.
+  void WriteBlock(const std::string& stage, const std::string& main, const std::string& host,
+                  const std::string& place) {
+    std::vector<std::string> dims, places;
+    if (!chunks_.empty()) {
+      dims.push_back(roles_.main + ".o");
+      places.push_back("0");
+    }
+    DimsInOrder(static_cast<int>(places.size()), &dims, &places);
+    writer_.Line("layout ", stage, " ", absl::StrJoin(places, ","));
+    writer_.Line("at ", stage, " ", host, " ", place);
+    writer_.Line("tile ", stage, " ", main, " ", depth());
+    std::vector<std::string> loops = roles_.others;
+    loops.insert(loops.end(), {main + ".0", main + ".1"});
+    loops.insert(loops.end(), dims.begin(), dims.end());
+    writer_.Line("reorder ", stage, " ", absl::StrJoin(loops, " "));
+    writer_.Line("tensorize ", stage, " ", main, ".1 ", roles_.intrinsic->name);
+  }
+
+  // The output goes over its panels; in each, sums over parts of the reduction, then the epilogue.
+  void WriteReduceBlocks() {
+    TileColumns();
+    std::vector<std::string> outside, loops;
+    OrderOuterDims(&outside, &loops);
+    outside.push_back(roles_.column_out + ".0");
+    std::string place = outside.back();
+    loops.insert(loops.begin(), outside.begin(), outside.end());
+    loops.insert(loops.end(), {roles_.row_out, roles_.column_out + ".1"});
+    writer_.Line("reorder ", y(), " ", absl::StrJoin(loops, " "));
+    writer_.Line("vectorize ", y(), " ", roles_.column_out, ".1");
+    std::vector<std::string> dims, places;
+    DimsInOrder(0, &dims, &places);
+    writer_.Line("layout ", c(), " ", absl::StrJoin(places, ","));
+    writer_.Line("tile ", c(), " ", roles_.main, " ", writer_.Hole("chunk", chunks_));
+    writer_.Line("split_reduce ", c(), " ", roles_.main, ".0");
+    if (input_.target.threads > 1) place = writer_.FuseParallel(y(), outside);
+    writer_.Line("at ", c(), " ", y(), " ", place);
+    writer_.Line("tile ", c(), " ", roles_.row, " ", height_);
+    dims.insert(dims.begin(), roles_.main + ".o");
+    dims.erase(dims.end() - 2);
+    dims.insert(dims.end() - 1, {roles_.row + ".0", roles_.row + ".1"});
+    writer_.Line("reorder ", c(), " ", absl::StrJoin(dims, " "));
+    writer_.Line("vectorize ", c(), " ", roles_.column);
+    WriteBlock(c() + ".r", roles_.main + ".i", c(), roles_.row + ".0");
   }
 
   const RuleInput& input_;
   const Roles& roles_;
+  const std::vector<int64_t> chunks_;
   SketchWriter writer_;
   std::string height_, width_;  // how the schedule refers to the holes
-  std::string place_;           // the output's loop that blocks are computed in
 };
 
 }  // namespace
@@ -342,7 +410,10 @@ class TileSketch {
 std::vector<Sketch> TileRule(const RuleInput& input) {
   const std::optional<Roles> roles = FindRoles(input);
   if (!roles) return {};
-  return {TileSketch(input, *roles).Write()};
+  std::vector<Sketch> sketches = {TileSketch(input, *roles, {}).Write()};
+  const std::vector<int64_t> chunks = ChunksOf(input, *roles);
+  if (!chunks.empty()) sketches.push_back(TileSketch(input, *roles, chunks).Write());
+  return sketches;
 }
 
 }  // namespace hone
