@@ -12,6 +12,7 @@
 #include "rpc/child_process.h"
 #include "rpc/frame.h"
 #include "runtime/fill.h"
+#include "runtime/tile_state.h"
 #include "tests/device_agent/agent_batches.h"
 
 namespace hone {
@@ -83,6 +84,17 @@ TEST_F(WorkerTest, StopsCandidatesThatAreClearlySlower) {
   EXPECT_TRUE(answer.measurements[1].raced_out());
   EXPECT_FALSE(answer.measurements[0].raced_out());
   EXPECT_GT(answer.measurements[1].cost_ns(), 10 * answer.measurements[0].cost_ns());
+}
+
+TEST_F(WorkerTest, RefusesKernelsForAMatrixUnitThatTheMachineLacks) {
+  hone_error error = {};
+  if (hone_tiles_permit(&error) == HONE_OK) GTEST_SKIP() << "this machine has a matrix unit";
+  pb::Batch batch = TestBatch({"good", "good"});
+  batch.mutable_candidates(1)->mutable_artifact()->mutable_manifest()->set_needs_tiles(true);
+  const Answer answer = Measure(batch);
+  ExpectTimed(answer.measurements[0]);
+  EXPECT_NE(answer.measurements[1].failure(), pb::OK);
+  EXPECT_THAT(answer.measurements[1].message(), HasSubstr(error.message));
 }
 
 TEST_F(WorkerTest, GivesFinalistsEveryVisit) {
