@@ -90,7 +90,7 @@ std::vector<Sketch> TileSketches(const Case& c, const Target& target, Numerics n
   EXPECT_TRUE(sketches.ok()) << sketches.status();
   std::vector<Sketch> with_tiles;
   for (const Sketch& sketch : *sketches) {
-    if (absl::StrContains(sketch.ToString(), "tensorize")) with_tiles.push_back(sketch);
+    if (absl::StrContains(sketch.name(), "tiles")) with_tiles.push_back(sketch);
   }
   return with_tiles;
 }
