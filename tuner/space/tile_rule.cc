@@ -287,14 +287,23 @@ class TileSketch {
     const std::vector<std::string> outside = loops;
     const std::string along = absl::StrCat("d", main);
     const LayoutDim last = LayoutOf(input_.nest, access.tensor).dims.back();
-    const bool in_vectors = last.dim == main && last.divisor == 1 && !IsConstant(access);
+    // Vectors that are filled up with zeros in part would check every lane.
+    const bool in_vectors = last.dim == main && last.divisor == 1 && !IsConstant(access) &&
+                            Extent(roles_.main) % depth() == 0;
+    std::string vector = along;
     if (in_vectors) {
-      const int64_t block = last.modulus > 0 ? last.modulus : input_.target.FloatLanes();
-      writer_.Line("tile ", copy, " ", along, " ", block, " by ", block);
+      // Cut as the copy is, so that stores are whole, and then as the operand is.
+      writer_.Line("tile ", copy, " ", along, " ", depth());
       loops.push_back(along + ".0");
+      vector = along + ".1";
+      if (last.modulus > 0 && last.modulus < depth() && depth() % last.modulus == 0) {
+        writer_.Line("tile ", copy, " ", vector, " ", last.modulus);
+        loops.push_back(vector + ".0");
+        vector += ".1";
+      }
     }
     if (IsSplit()) loops.push_back("part");
-    loops.push_back(in_vectors ? along + ".1" : along);
+    loops.push_back(vector);
     writer_.Line("reorder ", copy, " ", absl::StrJoin(loops, " "));
     if (IsSplit()) writer_.Line("unroll ", copy, " part");
     if (in_vectors) writer_.Line("vectorize ", copy, " ", loops.back());
