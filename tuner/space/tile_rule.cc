@@ -268,10 +268,7 @@ class TileSketch {
     WriteCopyLoops(columns, main, column);
   }
 
-  bool IsConstant(const Access& access) const {
-    const Buffer* buffer = input_.nest.FindBuffer(access.tensor);
-    return buffer != nullptr && buffer->role == BufferRole::kConstant;
-  }
+  bool IsConstant(const Access& access) const { return hone::IsConstant(input_, access.tensor); }
 
   // A copy's loops: others, then `second`, then `main` with the parts around it. In vectors along
   // `main` where the operand has it side by side.
