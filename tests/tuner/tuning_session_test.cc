@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "compiler/compile.h"
 #include "db/memory_record_store.h"
 #include "tests/support/fake_measurer.h"
 #include "tests/support/fake_tuning.h"
@@ -63,7 +64,7 @@ TEST(TuningSessionTest, TunesEveryWorkloadAndEndsWithADuel) {
     finals += batch.final();
     EXPECT_TRUE(batch.reference().has_artifact());
     EXPECT_GT(batch.tolerance().atol(), 0);
-    EXPECT_EQ(batch.codegen_epoch(), 1);
+    EXPECT_EQ(batch.codegen_epoch(), kCodegenEpoch);
     EXPECT_EQ(batch.candidates_size() <= 16, true);
   }
   EXPECT_EQ(finals, 2);
