@@ -19,6 +19,22 @@ int64_t Product(const std::vector<int64_t>& values) {
   return product;
 }
 
+// An offset is a sum of what each index adds by itself: that, for every value of every index.
+std::vector<std::vector<int64_t>> OffsetParts(const Layout& layout,
+                                              const std::vector<int64_t>& shape) {
+  std::vector<std::vector<int64_t>> parts;
+  for (int64_t extent : shape) parts.emplace_back(extent, 0);
+  std::vector<int64_t> none(shape.size(), 0);
+  for (size_t d = 0; d < shape.size(); ++d) {
+    for (int64_t i = 0; i < shape[d]; ++i) {
+      none[d] = i;
+      parts[d][i] = layout.Offset(none, shape);
+    }
+    none[d] = 0;
+  }
+  return parts;
+}
+
 }  // namespace
 
 Layout Layout::Identity(int rank) {
@@ -122,13 +138,28 @@ void ConvertLayout(const void* from, const Layout& from_layout, void* to, const 
     return;
   }
   std::memset(destination, 0, Product(to_layout.PhysicalShape(shape)) * element_bytes);
-  std::vector<int64_t> index(shape.size(), 0);
-  for (int64_t i = 0; i < count; ++i) {
-    std::memcpy(destination + to_layout.Offset(index, shape) * element_bytes,
-                source + from_layout.Offset(index, shape) * element_bytes, element_bytes);
-    for (size_t d = shape.size(); d-- > 0;) {
-      if (++index[d] < shape[d]) break;
-      index[d] = 0;
+  if (count == 0) return;
+  const auto from_parts = OffsetParts(from_layout, shape);
+  const auto to_parts = OffsetParts(to_layout, shape);
+  const size_t rank = shape.size();
+  const int64_t row = rank == 0 ? 1 : shape[rank - 1];
+  std::vector<int64_t> index(rank, 0);
+  for (int64_t done = 0; done < count; done += row) {
+    int64_t from_row = 0;
+    int64_t to_row = 0;
+    for (size_t d = 0; d + 1 < rank; ++d) {
+      from_row += from_parts[d][index[d]];
+      to_row += to_parts[d][index[d]];
+    }
+    for (int64_t i = 0; i < row; ++i) {
+      const int64_t from_element = from_row + (rank == 0 ? 0 : from_parts[rank - 1][i]);
+      const int64_t to_element = to_row + (rank == 0 ? 0 : to_parts[rank - 1][i]);
+      std::memcpy(destination + to_element * element_bytes, source + from_element * element_bytes,
+                  element_bytes);
+    }
+    for (size_t d = rank; d-- > 1;) {
+      if (++index[d - 1] < shape[d - 1]) break;
+      index[d - 1] = 0;
     }
   }
 }
