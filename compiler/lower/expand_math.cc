@@ -80,13 +80,59 @@ Expr CopySign(const Expr& value, const Expr& sign) {
   return Bitcast(both, sign.type().dtype);
 }
 
-// 2^k, for k whose result is normal; of k only the bits count that an exponent has.
-Expr PowerOfTwo(const Expr& k) {
+// The number with this exponent field, and nothing else: 2^(k - bias of its type). Of k only the
+// bits count that an exponent has; the one above them is zero.
+Expr FromExponent(const Expr& k) {
   const bool wide = k.type().dtype == DType::kI64;
-  const int mantissa_bits = wide ? 52 : 23;
-  const Expr one = Int(int64_t{wide ? 1023 : 127} << mantissa_bits, k.type());
-  const Expr shifted = Binary(BinaryOp::kShiftLeft, k, Int(mantissa_bits, k.type()));
-  return Bitcast(shifted + one, wide ? DType::kF64 : DType::kF32);
+  const Expr shifted = Binary(BinaryOp::kShiftLeft, k, Int(wide ? 52 : 23, k.type()));
+  return Bitcast(shifted, wide ? DType::kF64 : DType::kF32);
+}
+
+// Whether the value is never positive, NaN aside, by how it is written: min(c, ...) with c <= 0.
+bool IsNotPositive(const Expr& e) {
+  if (e.kind() != ExprKind::kBinary || e->binary != BinaryOp::kMin) return false;
+  const Expr bound = e.arg(0).kind() == ExprKind::kBroadcast ? e.arg(0).arg(0) : e.arg(0);
+  return bound.kind() == ExprKind::kFloat && bound->float_value <= 0;
+}
+
+// Whether the second, lets and a store, may be computed beside the first, which is as long: it
+// reads nothing that the first writes.
+bool FitsBeside(const std::vector<Stmt>& first, const std::vector<Stmt>& second) {
+  if (first.size() < 2 || first.size() != second.size()) return false;
+  const Stmt& store = first.back();
+  if (store.kind() != StmtKind::kStore || second.back().kind() != StmtKind::kStore) return false;
+  bool reads = false;
+  const auto look = [&](const Expr& e) {
+    reads |= e.kind() == ExprKind::kLoad && e->name == store->name;
+  };
+  for (const Stmt& s : second) {
+    Visit(s, [](const Stmt&) {}, [&](const Expr& whole) { Visit(whole, look); });
+  }
+  return !reads;
+}
+
+// So many values are computed side by side.
+constexpr size_t kSideBySide = 4;
+
+// The statements of a block, each with its lets. Those alike are computed side by side: each
+// operation of a polynomial waits for the one before, and a processor looks ahead only so far for
+// others.
+std::vector<Stmt> SideBySide(const std::vector<std::vector<Stmt>>& children) {
+  std::vector<Stmt> all;
+  for (size_t c = 0, end = 0; c < children.size(); c = end) {
+    end = c + 1;
+    const auto fits = [&](const std::vector<Stmt>& child) {
+      return FitsBeside(child, children[end]);
+    };
+    while (end < std::min(children.size(), c + kSideBySide) &&
+           std::all_of(children.begin() + c, children.begin() + end, fits)) {
+      ++end;
+    }
+    for (size_t i = 0; i < children[c].size(); ++i) {
+      for (size_t k = c; k < end; ++k) all.push_back(children[k][i]);
+    }
+  }
+  return all;
 }
 
 class Expander {
@@ -105,9 +151,9 @@ class Expander {
   // Appends what `s` becomes; lets stand in the block that `s` stood in.
   void ExpandInto(const Stmt& s, std::vector<Stmt>& out) {
     if (s.kind() == StmtKind::kBlock) {
-      std::vector<Stmt> statements;
-      for (const Stmt& child : s->body) ExpandInto(child, statements);
-      out.push_back(Block(std::move(statements)));
+      std::vector<std::vector<Stmt>> children;
+      for (const Stmt& child : s->body) ExpandInto(child, children.emplace_back());
+      out.push_back(Block(SideBySide(children)));
       return;
     }
     StmtNode node = *s;
@@ -137,8 +183,11 @@ class Expander {
     std::vector<Expr> args;
     for (const Expr& arg : e.args()) args.push_back(Lower(arg, guard));
     if (!IsMathFunction(e)) return WithArgs(e, std::move(args));
+    const bool short_exp = e.kind() == ExprKind::kUnary && e->unary == UnaryOp::kExp &&
+                           e.type().dtype == DType::kF32 && IsNotPositive(args[0]);
     for (Expr& arg : args) arg = BindGuarded(arg, guard);
     if (e.kind() == ExprKind::kBinary) return Pow(args[0], args[1]);
+    if (short_exp) return ExpOfNotPositive(args[0]);
     return Function(e->unary, args[0]);
   }
 
@@ -210,23 +259,36 @@ class Expander {
     const Expr lowest = Constant(wide ? -746.0 : -104.0, x);
     // In this order min and max let NaN through.
     const Expr clamped = Bind(Max(lowest, Min(highest, x)));
-    const double magic = wide ? kRoundF64 : kRoundF32;
-    const Expr shifted = Bind(Fma(clamped, Constant(kLog2E, x), Constant(magic, x)));
-    const Expr r = WithoutMultiplesOfLn2(clamped, Bind(shifted - Constant(magic, x)));
-    const Expr power = wide ? Expm1(r) + Constant(1.0, x) : ShortExp(r);
-    // The bits of `shifted` are k above a number whose low bits, and those of its half, are zero:
-    // they leave by the shift into the exponent.
-    const Expr bits = Bind(Bitcast(shifted, wide ? DType::kI64 : DType::kI32));
+    const auto [bits, power] = Split(clamped, 2 * (wide ? 1023 : 127));
     const Expr half = Bind(Binary(BinaryOp::kShiftRight, bits, Int(1, bits.type())));
-    return power * PowerOfTwo(half) * PowerOfTwo(bits - half);
+    return power * FromExponent(half) * FromExponent(bits - half);
+  }
+
+  // e^x in f32 where x is not positive, or not a number: 2^64 times the result is normal where the
+  // result is not.
+  Expr ExpOfNotPositive(const Expr& x) {
+    const auto [bits, power] = Split(Bind(Max(Constant(-104.0, x), x)), 127 + 64);
+    return power * FromExponent(bits) * Constant(0x1p-64, x);
   }
 
   // e^x in f32 where 2^k is normal: |x| < 87, or not a number.
   Expr BoundedExp(const Expr& x) {
-    const Expr magic = Constant(kRoundF32, x);
+    const auto [bits, power] = Split(x, 127);
+    return power * FromExponent(bits);
+  }
+
+  // e^x = 2^k * power.
+  struct ExpParts {
+    Expr bits;  // their low ones are k + bias; above stands what a shift into the exponent drops
+    Expr power;
+  };
+  ExpParts Split(const Expr& x, double bias) {
+    const bool wide = x.type().dtype == DType::kF64;
+    const Expr magic = Constant((wide ? kRoundF64 : kRoundF32) + bias, x);
     const Expr shifted = Bind(Fma(x, Constant(kLog2E, x), magic));
-    const Expr power = ShortExp(WithoutMultiplesOfLn2(x, Bind(shifted - magic)));
-    return power * PowerOfTwo(Bitcast(shifted, DType::kI32));
+    const Expr r = WithoutMultiplesOfLn2(x, Bind(shifted - magic));
+    return {Bind(Bitcast(shifted, wide ? DType::kI64 : DType::kI32)),
+            wide ? Expm1(r) + Constant(1.0, x) : ShortExp(r)};
   }
 
   // x - n ln 2

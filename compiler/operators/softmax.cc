@@ -7,6 +7,11 @@
 namespace hone {
 namespace {
 
+// e^shifted, where `shifted` is at most 0 and says so: the function is shorter there.
+Expr ExpOfNotPositive(const Expr& shifted) {
+  return Unary(UnaryOp::kExp, Min(Float(0, shifted.type()), shifted));
+}
+
 // [begin, end) of the dimensions as one group.
 DimGroup Group(const char* name, int begin, int end) { return {name, begin, end - begin}; }
 
@@ -14,14 +19,14 @@ DimGroup Group(const char* name, int begin, int end) { return {name, begin, end 
 
 SoftmaxFactors AddSoftmaxStages(const Expr& x, const AddRowStage& add) {
   const Expr top = add("top", Combiner::kMax, true, x);
-  const Expr e = add("e", Combiner::kNone, false, Unary(UnaryOp::kExp, x - top));
+  const Expr e = add("e", Combiner::kNone, false, ExpOfNotPositive(x - top));
   const Expr total = add("total", Combiner::kSum, true, e);
   return {e, add("inverse", Combiner::kNone, true, Float(1, {DType::kF32, 1}) / total)};
 }
 
 LogSoftmaxTerms AddLogSoftmaxStages(const Expr& x, const AddRowStage& add) {
   const Expr shifted = x - add("top", Combiner::kMax, true, x);
-  return {shifted, add("total", Combiner::kSum, true, Unary(UnaryOp::kExp, shifted))};
+  return {shifted, add("total", Combiner::kSum, true, ExpOfNotPositive(shifted))};
 }
 
 Workload SoftmaxWorkload(const Softmax& softmax, const Epilogue& epilogue) {
