@@ -264,11 +264,11 @@ class Expander {
     return power * FromExponent(half) * FromExponent(bits - half);
   }
 
-  // e^x in f32 where x is not positive, or not a number: 2^64 times the result is normal where the
-  // result is not.
+  // e^x in f32 where x is not positive, or not a number. The polynomial is of small numbers and the
+  // power of two large, so that both are normal where the result is not.
   Expr ExpOfNotPositive(const Expr& x) {
-    const auto [bits, power] = Split(Bind(Max(Constant(-104.0, x), x)), 127 + 64);
-    return power * FromExponent(bits) * Constant(0x1p-64, x);
+    const auto [bits, power] = Split(Bind(Max(Constant(-104.0, x), x)), 127 + 64, 0x1p-64);
+    return power * FromExponent(bits);
   }
 
   // e^x in f32 where 2^k is normal: |x| < 87, or not a number.
@@ -277,18 +277,18 @@ class Expander {
     return power * FromExponent(bits);
   }
 
-  // e^x = 2^k * power.
+  // unit * e^x = 2^k * power.
   struct ExpParts {
     Expr bits;  // their low ones are k + bias; above stands what a shift into the exponent drops
     Expr power;
   };
-  ExpParts Split(const Expr& x, double bias) {
+  ExpParts Split(const Expr& x, double bias, double unit = 1) {
     const bool wide = x.type().dtype == DType::kF64;
     const Expr magic = Constant((wide ? kRoundF64 : kRoundF32) + bias, x);
     const Expr shifted = Bind(Fma(x, Constant(kLog2E, x), magic));
     const Expr r = WithoutMultiplesOfLn2(x, Bind(shifted - magic));
     return {Bind(Bitcast(shifted, wide ? DType::kI64 : DType::kI32)),
-            wide ? Expm1(r) + Constant(1.0, x) : ShortExp(r)};
+            wide ? Expm1(r) + Constant(1.0, x) : ShortExp(r, unit)};
   }
 
   // x - n ln 2
@@ -298,13 +298,15 @@ class Expander {
     return Bind(Fma(n, Constant(wide ? -kLn2LowF64 : -kLn2LowF32, x), high));
   }
 
-  // e^r for |r| <= 0.35 in f32: a polynomial in pairs, so that few operations wait for each other.
-  Expr ShortExp(const Expr& r) {
+  // unit * e^r for |r| <= 0.35 in f32, `unit` a power of two: a polynomial in pairs, so that few
+  // operations wait for each other.
+  Expr ShortExp(const Expr& r, double unit) {
     const Expr square = Bind(r * r);
-    const Expr low = Polynomial(r, {0.1666651964, 0.4999999404});
-    const Expr middle = Polynomial(r, {8.3688926e-3, 4.1668288e-2});
-    const Expr high = Fma(square, Constant(1.3819387e-3, r), middle);
-    return Fma(Fma(high, square, low), square, r + Constant(1.0, r));
+    const Expr low = Polynomial(r, {0.1666651964 * unit, 0.4999999404 * unit});
+    const Expr middle = Polynomial(r, {8.3688926e-3 * unit, 4.1668288e-2 * unit});
+    const Expr high = Fma(square, Constant(1.3819387e-3 * unit, r), middle);
+    const Expr linear = unit == 1 ? r + Constant(1.0, r) : Polynomial(r, {unit, unit});
+    return Fma(Fma(high, square, low), square, linear);
   }
 
   // e^r - 1 for |r| <= 0.35 in f64, to the fourteenth term of its series.

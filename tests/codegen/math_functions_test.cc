@@ -34,8 +34,13 @@ std::vector<Function> Functions() {
   auto power = [](double y) {
     return [y](const Expr& x) { return Binary(BinaryOp::kPow, x, Float(y, x.type())); };
   };
+  auto exp_not_positive = [](const Expr& x) {
+    return Unary(UnaryOp::kExp, Min(Float(0, x.type()), x));
+  };
   return {
       {"exp", unary(UnaryOp::kExp), [](double x) { return std::exp(x); }, -87, 88.7, 2},
+      {"exp up to 0", exp_not_positive, [](double x) { return std::exp(x > 0 ? 0 : x); }, -105, 3,
+       2},
       {"log", unary(UnaryOp::kLog), [](double x) { return std::log(x); }, 1e-3, 100, 2},
       {"log", unary(UnaryOp::kLog), [](double x) { return std::log(x); }, 0.7, 1.5, 2},
       {"log", unary(UnaryOp::kLog), [](double x) { return std::log(x); }, 1e-44, 1e-37, 2},
@@ -199,6 +204,35 @@ TEST(ExpandMath, ReadsOnlyTheArmOfASelectThatIsTaken) {
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_EQ(buffers["y"].Get(7), 2);
   EXPECT_EQ(buffers["y"].Get(8), -1);
+}
+
+// y[8..16] = exp(s[0..8]); y[16..24] = exp(s[8..16]) for the source s, all zeros before: the first
+// elements of both.
+std::vector<double> ExpOfVectors(const std::string& source) {
+  Program program;
+  program.buffers = {{"x", DType::kF32, {Int(24)}, Scope::kArgument, BufferRole::kInput},
+                     {"y", DType::kF32, {Int(24)}, Scope::kArgument, BufferRole::kOutput}};
+  std::vector<Stmt> stores;
+  for (int64_t begin : {0, kLanes}) {
+    const Expr from = Ramp(Int(begin), Int(1), kLanes);
+    const Expr to = Ramp(Int(begin + kLanes), Int(1), kLanes);
+    stores.push_back(Store("y", {to}, Unary(UnaryOp::kExp, Load(source, DType::kF32, {from}))));
+  }
+  program.run = ExpandMath(Block(stores));
+  std::map<std::string, Tensor> buffers;
+  buffers["x"] = Tensor::Zeros(DType::kF32, {24});
+  buffers["y"] = Tensor::Zeros(DType::kF32, {24});
+  const Status status = Evaluate(program, {}, buffers);
+  EXPECT_TRUE(status.ok()) << status;
+  return {buffers["y"].Get(8), buffers["y"].Get(16)};
+}
+
+TEST(ExpandMath, ComputesStoresSideBySide) {
+  EXPECT_THAT(ExpOfVectors("x"), testing::ElementsAre(1, 1));
+}
+
+TEST(ExpandMath, KeepsTheOrderOfAStoreAndWhatReadsIt) {
+  EXPECT_THAT(ExpOfVectors("y"), testing::ElementsAre(1, testing::DoubleNear(M_E, 1e-6)));
 }
 
 }  // namespace

@@ -144,11 +144,11 @@ TEST(FuseRowsTest, SoftmaxTakesWhatStandsAroundIt) {
     net.Output("y", net.Elementwise({net.Softmax(scaled, log)}, V(0) + Float(1)));
     EXPECT_EQ(net.Calls(), 1u);
     const std::string stages =
-        log ? "stage s2 f32 [d0:2,d1:12] sum [k:7] = exp(s0[d0,d1,k]-s1[d0,d1])\n"
+        log ? "stage s2 f32 [d0:2,d1:12] sum [k:7] = exp(min(0x0p+0,s0[d0,d1,k]-s1[d0,d1]))\n"
               "stage s3 f32 [d0:2,d1:12] = log(s2[d0,d1])\n"
               "stage s4 f32 [d0:2,d1:12,n:7] = s0[d0,d1,n]-s1[d0,d1]-s3[d0,d1]\n"
               "stage y f32 [d0:2,d1:12,n:7] = s4[d0,d1,n]+0x1p+0\n"
-            : "stage s2 f32 [d0:2,d1:12,n:7] = exp(s0[d0,d1,n]-s1[d0,d1])\n"
+            : "stage s2 f32 [d0:2,d1:12,n:7] = exp(min(0x0p+0,s0[d0,d1,n]-s1[d0,d1]))\n"
               "stage s3 f32 [d0:2,d1:12] sum [k:7] = s2[d0,d1,k]\n"
               "stage s4 f32 [d0:2,d1:12] = 0x1p+0/s3[d0,d1]\n"
               "stage s5 f32 [d0:2,d1:12,n:7] = s2[d0,d1,n]*s4[d0,d1]\n"
@@ -184,7 +184,7 @@ TEST(FuseAttentionTest, ProductSoftmaxProductIsOneKernel) {
             "stage s f32 [d0:2,d1:3,m:5,n:7] sum [d:4] = q[d0,d1,m,d]*k[d0,d1,n,d]\n"
             "stage p f32 [d0:2,d1:3,m:5,n:7] = s[d0,d1,m,n]*0x1p-1+b[d0,n]\n"
             "stage top f32 [d0:2,d1:3,m:5] max [l:7] = p[d0,d1,m,l]\n"
-            "stage e f32 [d0:2,d1:3,m:5,n:7] = exp(p[d0,d1,m,n]-top[d0,d1,m])\n"
+            "stage e f32 [d0:2,d1:3,m:5,n:7] = exp(min(0x0p+0,p[d0,d1,m,n]-top[d0,d1,m]))\n"
             "stage total f32 [d0:2,d1:3,m:5] sum [l:7] = e[d0,d1,m,l]\n"
             "stage inverse f32 [d0:2,d1:3,m:5] = 0x1p+0/total[d0,d1,m]\n"
             "stage c f32 [d0:2,d1:3,m:5,o:6] sum [l:7] = e[d0,d1,m,l]*v[d0,d1,l,o]\n"

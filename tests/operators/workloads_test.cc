@@ -221,7 +221,7 @@ TEST(WorkloadsTest, SoftmaxInStages) {
             "input x f32 [1,1000]\n"
             "output y f32 [1,1000]\n"
             "stage top f32 [m:1] max [k:1000] = x[m,k]\n"
-            "stage e f32 [m:1,n:1000] = exp(x[m,n]-top[m])\n"
+            "stage e f32 [m:1,n:1000] = exp(min(0x0p+0,x[m,n]-top[m]))\n"
             "stage total f32 [m:1] sum [k:1000] = e[m,k]\n"
             "stage inverse f32 [m:1] = 0x1p+0/total[m]\n"
             "stage y f32 [m:1,n:1000] = e[m,n]*inverse[m]\n");
@@ -233,7 +233,7 @@ TEST(WorkloadsTest, SoftmaxOverDimensionsInTheMiddle) {
             "input x f32 [2,3,5]\n"
             "output y f32 [2,3,5]\n"
             "stage top f32 [m:2,i:5] max [k:3] = x[m,k,i]\n"
-            "stage e f32 [m:2,n:3,i:5] = exp(x[m,n,i]-top[m,i])\n"
+            "stage e f32 [m:2,n:3,i:5] = exp(min(0x0p+0,x[m,n,i]-top[m,i]))\n"
             "stage total f32 [m:2,i:5] sum [k:3] = e[m,k,i]\n"
             "stage inverse f32 [m:2,i:5] = 0x1p+0/total[m,i]\n"
             "stage y f32 [m:2,n:3,i:5] = e[m,n,i]*inverse[m,i]\n");
@@ -245,7 +245,7 @@ TEST(WorkloadsTest, LogSoftmaxSubtractsALogarithm) {
             "input x f32 [4,9]\n"
             "output y f32 [4,9]\n"
             "stage top f32 [m:4] max [k:9] = x[m,k]\n"
-            "stage total f32 [m:4] sum [k:9] = exp(x[m,k]-top[m])\n"
+            "stage total f32 [m:4] sum [k:9] = exp(min(0x0p+0,x[m,k]-top[m]))\n"
             "stage y f32 [m:4,n:9] = x[m,n]-top[m]-log(total[m])\n");
 }
 
