@@ -14,6 +14,8 @@
 
 namespace hone {
 
+struct BodyFacts;  // body_facts.h
+
 // One tensor that a stage reads or writes.
 struct TensorFacts {
   std::string tensor;
@@ -64,12 +66,10 @@ class NestAnalyzer {
   NestFacts Analyze(const LoopNest& nest);
 
  private:
-  struct BodyFacts;
-  class Analysis;
   const BodyFacts& FactsOf(const Expr& body);
 
   const Target& target_;
-  std::map<const ExprNode*, std::shared_ptr<const BodyFacts>> bodies_;
+  std::map<const ExprNode*, std::shared_ptr<const BodyFacts>> bodies_;  // each keeps its node alive
 };
 
 NestFacts AnalyzeNest(const LoopNest& nest, const Target& target);

@@ -1,0 +1,90 @@
+#include "tuner/prior/body_facts.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "compiler/ir/simplify.h"
+
+namespace hone {
+namespace {
+
+double OperationsOf(const Expr& e) {
+  if (!IsFloat(e.type().dtype)) return 0;
+  switch (e.kind()) {
+    case ExprKind::kFma:
+    case ExprKind::kSelect:
+      return 1;
+    case ExprKind::kBinary:
+      return e->binary == BinaryOp::kPow ? 60 : e->binary == BinaryOp::kDiv ? 5 : 1;
+    case ExprKind::kUnary:
+      // Math functions become polynomials of about twenty operations.
+      return e->unary == UnaryOp::kNeg || e->unary == UnaryOp::kAbs ? 1
+             : e->unary == UnaryOp::kSqrt                           ? 6
+                                                                    : 20;
+    default:
+      return 0;
+  }
+}
+
+PointCost BodyCost(const Expr& e) {
+  if (e.kind() == ExprKind::kSelect) {
+    bool data = false;
+    Visit(e.arg(0), [&](const Expr& c) { data |= c.kind() == ExprKind::kLoad; });
+    if (!data) {
+      const PointCost a = BodyCost(e.arg(1));
+      const PointCost b = BodyCost(e.arg(2));
+      return {std::max(a.operations, b.operations), std::max(a.loads, b.loads)};
+    }
+  }
+  PointCost cost{OperationsOf(e), e.kind() == ExprKind::kLoad ? 1.0 : 0.0};
+  for (const Expr& arg : e.args()) {
+    const PointCost inner = BodyCost(arg);
+    cost.operations += inner.operations;
+    cost.loads += inner.loads;
+  }
+  return cost;
+}
+
+std::vector<LoadGroup> GroupLoads(const Expr& body) {
+  std::vector<LoadGroup> groups;
+  std::map<std::string, size_t> alike;  // by tensor and indices without their constants
+  std::vector<std::vector<std::pair<double, double>>> constants;  // least and largest, by index
+  for (Access& access : AccessesOf(body)) {
+    std::string key = access.tensor;
+    std::vector<double> offsets;
+    for (const Expr& index : access.indices) {
+      const LinearForm form = Linearize(index, {});
+      offsets.push_back(static_cast<double>(form.constant));
+      for (const LinearForm::Term& term : form.terms) {
+        absl::StrAppend(&key, "+", term.coefficient, "*", term.key);
+      }
+      key += ',';
+    }
+    const auto [at, is_new] = alike.emplace(key, groups.size());
+    if (is_new) {
+      constants.emplace_back();
+      for (double offset : offsets) constants.back().emplace_back(offset, offset);
+      groups.push_back({std::move(access), 1, std::vector<double>(offsets.size(), 0)});
+      continue;
+    }
+    LoadGroup& group = groups[at->second];
+    group.loads += 1;
+    group.access.padded |= access.padded;
+    for (size_t i = 0; i < offsets.size(); ++i) {
+      auto& [least, largest] = constants[at->second][i];
+      least = std::min(least, offsets[i]);
+      largest = std::max(largest, offsets[i]);
+      group.spread[i] = largest - least;
+    }
+  }
+  return groups;
+}
+
+}  // namespace
+
+BodyFacts AnalyzeBody(const Expr& body) { return {body, BodyCost(body), GroupLoads(body)}; }
+
+}  // namespace hone

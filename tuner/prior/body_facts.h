@@ -1,0 +1,35 @@
+// BodyFacts: what a stage's body says by itself, whatever the loops around it: what one point of it
+// costs and which tensors it reads. NestAnalyzer finds them once a body, as candidates of one
+// sketch share their bodies; nothing here knows schedules or machines.
+#pragma once
+
+#include <vector>
+
+#include "tuner/space/access.h"
+
+namespace hone {
+
+// What one point of a body costs. Where indices alone choose between arms, unrolling leaves one of
+// them: the dearest counts.
+struct PointCost {
+  double operations = 0;  // of floating point; a multiply-add is one
+  double loads = 0;
+};
+
+// Loads of one tensor that differ by constants alone: x[2*t], x[2*t+1], x[2*t+2] are three loads
+// with a spread of 2.
+struct LoadGroup {
+  Access access;
+  double loads = 1;
+  std::vector<double> spread;  // by index
+};
+
+struct BodyFacts {
+  Expr body;  // keeps the node alive
+  PointCost cost;
+  std::vector<LoadGroup> loads;
+};
+
+BodyFacts AnalyzeBody(const Expr& body);
+
+}  // namespace hone
