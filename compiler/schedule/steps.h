@@ -112,6 +112,12 @@ struct WinogradStep {
   friend bool operator==(const WinogradStep&, const WinogradStep&) = default;
 };
 
+// im2col.cc:  im2col STAGE
+struct Im2colStep {
+  std::string stage;
+  friend bool operator==(const Im2colStep&, const Im2colStep&) = default;
+};
+
 // tensorize.cc:  tensorize STAGE LOOP INTRINSIC
 struct TensorizeStep {
   std::string stage;
@@ -135,10 +141,10 @@ struct PadStep {
   friend bool operator==(const PadStep&, const PadStep&) = default;
 };
 
-using Step =
-    std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep, FuseStep,
-                 ReorderStep, AnnotateStep, MicrokernelStep, PrefetchStep, SplitReduceStep,
-                 AccumulateStep, WinogradStep, SplitPrecisionStep, PadStep, TensorizeStep>;
+using Step = std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep,
+                          FuseStep, ReorderStep, AnnotateStep, MicrokernelStep, PrefetchStep,
+                          SplitReduceStep, AccumulateStep, WinogradStep, Im2colStep,
+                          SplitPrecisionStep, PadStep, TensorizeStep>;
 
 std::string ToString(const LayoutStep& step);
 std::string ToString(const CacheStep& step);
@@ -154,6 +160,7 @@ std::string ToString(const PrefetchStep& step);
 std::string ToString(const SplitReduceStep& step);
 std::string ToString(const AccumulateStep& step);
 std::string ToString(const WinogradStep& step);
+std::string ToString(const Im2colStep& step);
 std::string ToString(const SplitPrecisionStep& step);
 std::string ToString(const PadStep& step);
 std::string ToString(const TensorizeStep& step);
@@ -175,6 +182,7 @@ StatusOr<Step> ParsePrefetch(TextReader& reader);
 StatusOr<Step> ParseSplitReduce(TextReader& reader);
 StatusOr<Step> ParseAccumulate(TextReader& reader);
 StatusOr<Step> ParseWinograd(TextReader& reader);
+StatusOr<Step> ParseIm2col(TextReader& reader);
 StatusOr<Step> ParseSplitPrecision(TextReader& reader);
 StatusOr<Step> ParsePad(TextReader& reader);
 StatusOr<Step> ParseTensorize(TextReader& reader);
@@ -195,6 +203,7 @@ Status Apply(const PrefetchStep& step, LoopNest& nest);
 Status Apply(const SplitReduceStep& step, LoopNest& nest);
 Status Apply(const AccumulateStep& step, LoopNest& nest);
 Status Apply(const WinogradStep& step, LoopNest& nest);
+Status Apply(const Im2colStep& step, LoopNest& nest);
 Status Apply(const SplitPrecisionStep& step, LoopNest& nest);
 Status Apply(const PadStep& step, LoopNest& nest);
 Status Apply(const TensorizeStep& step, LoopNest& nest);

@@ -44,7 +44,7 @@ class Drawer {
     }
   }
 
-  // Winograd along up to two dims, where the stage is a convolution along them.
+  // Winograd along up to two dims, where the stage is a convolution along them; patches.
   void DrawAlgorithm() {
     for (int i = 0; i < 2 && random_() % 2; ++i) {
       const StageNest stage = Pick(nest_.stages, random_);
@@ -52,6 +52,7 @@ class Drawer {
       Try(WinogradStep{stage.stage.name, Pick(stage.order, random_),
                        2 + static_cast<int64_t>(random_() % 2)});
     }
+    if (random_() % 4 == 0) Try(Im2colStep{Pick(nest_.stages, random_).stage.name});
   }
 
   void DrawStep() {

@@ -36,6 +36,11 @@ const char* const kWorkloads[] = {
     "stage c f32 [n:1,c:10,h:9,w:7] sum [p:3,q:3] = "
     "x[n,c,h+p*2+-3,w+q*2+-3 else 0x0p+0]*w[c,p,q]\n"
     "stage y f32 [n:1,c:10,h:9,w:7] = min(max(c[n,c,h,w],0x0p+0),0x1.8p+2)\n",
+    // groups, strided and dilated: windows of a tensor and of a channel
+    "workload/1\ninput x f32 [1,2,3,9,7]\nconstant w f32 [2,5,3,3,2]\noutput y f32 [1,2,5,4,4]\n"
+    "stage c f32 [n:1,g:2,o:5,h:4,w:4] sum [i:3,p:3,q:2] = "
+    "x[n,g,i,h*2+p*2+-1,w*2+q*3+-2 else 0x0p+0]*w[g,o,i,p,q]\n"
+    "stage y f32 [n:1,g:2,o:5,h:4,w:4] = max(c[n,g,o,h,w],0x0p+0)\n",
     // maximum pooling
     "workload/1\ninput x f32 [2,9,13,1]\noutput y f32 [2,9,7,1]\n"
     "stage c f32 [n:2,c:9,h:7,w:1] max [p:3,q:1] = x[n,c,h*2+p+-1,w+q else -inf]\n"

@@ -120,6 +120,55 @@ TEST(ScheduleTest, WinogradIsForConvolutionsOfStrideOne) {
   EXPECT_THAT(Refusal("tile c h 2\nwinograd c h 2\n"), HasSubstr("before any other step"));
 }
 
+TEST(ScheduleTest, Im2colReadsPatchesPointByPoint) {
+  auto nest = Applied("im2col c\n");
+  ASSERT_TRUE(nest.ok()) << nest.status();
+  std::vector<std::string> names;
+  for (const StageNest& stage : nest->stages) names.push_back(stage.stage.name);
+  EXPECT_THAT(names, testing::ElementsAre("c.p", "c", "y"));
+  const Stage& patches = nest->FindStage("c.p")->stage;
+  EXPECT_EQ(nest->FindStage("c.p")->order,
+            (std::vector<std::string>{"n", "h", "w", "i", "p", "q"}));
+  EXPECT_EQ(patches.combiner, Combiner::kNone);
+  EXPECT_TRUE(patches.body->has_otherwise) << "the patches hold the padding";
+  Visit(nest->FindStage("c")->stage.body, [](const Expr& e) {
+    if (e.kind() != ExprKind::kLoad) return;
+    EXPECT_NE(e->name, "x");
+    EXPECT_FALSE(e->has_otherwise);
+    for (const Expr& index : Indices(e)) EXPECT_EQ(index.kind(), ExprKind::kVar);
+  });
+}
+
+TEST(ScheduleTest, TheSumOverPatchesIsOneLoop) {
+  auto nest = Applied("im2col c\nfuse c i p\nfuse c i_p q\ntile c i_p_q 9\n");
+  ASSERT_TRUE(nest.ok()) << nest.status();
+  EXPECT_EQ(nest->FindStage("c")->order,
+            (std::vector<std::string>{"n", "o", "h", "w", "i_p_q.0", "i_p_q.1"}));
+}
+
+TEST(ScheduleTest, Im2colGoesWithOtherAlgorithms) {
+  auto split = Applied("im2col c\nsplit c 3\nprepare w@c\n");
+  ASSERT_TRUE(split.ok()) << split.status();
+  EXPECT_EQ(split->FindStage("c.p@c")->stage.dims.size(), 7) << "parts of the patches";
+  EXPECT_TRUE(Applied("winograd c h 2\nim2col c.m\n").ok());
+  EXPECT_TRUE(Applied("im2col c\npad c i 32\n").ok());
+}
+
+TEST(ScheduleTest, Im2colIsForSumsOverOneKindOfWindow) {
+  EXPECT_THAT(Refusal("im2col y\n"), HasSubstr("stage 'y' is no sum over windows"));
+  EXPECT_THAT(Refusal("im2col c\nim2col c\n"), HasSubstr("stage 'c' reads no windows"));
+  EXPECT_THAT(Refusal("split c 3\nim2col c\n"), HasSubstr("reads 2 kinds of windows"));
+  EXPECT_THAT(Refusal("tile c h 2\nim2col c\n"), HasSubstr("before any other step"));
+  EXPECT_THAT(Refusal("im2col z\n"), HasSubstr("there is no stage 'z'"));
+}
+
+TEST(ScheduleTest, EveryNumericsClassAllowsIm2col) {
+  const Schedule schedule = *Schedule::Parse("schedule/1\nim2col c\n");
+  for (Numerics numerics : {Numerics::kStrict, Numerics::kFp32, Numerics::kFast}) {
+    EXPECT_TRUE(CheckAlgorithms(schedule, numerics).ok());
+  }
+}
+
 TEST(ScheduleTest, SplittingMakesSumsOfProductsOfBf16Parts) {
   for (const auto& [terms, parts] : {std::pair{1, 1}, {3, 2}, {6, 3}}) {
     auto nest = Applied(absl::StrCat("split c ", terms, "\nprepare w@c\n"));
