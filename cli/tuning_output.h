@@ -7,7 +7,8 @@
 #include "cli/console.h"
 #include "cli/tune_command.h"
 #include "cli/tuning_page.h"
-#include "tuner/tuning_session.h"
+#include "tuner/tuning_state.h"
+#include "tuner/tuning_task.h"
 
 namespace hone {
 

@@ -13,6 +13,7 @@
 #include "db/sqlite_record_store.h"
 #include "tuner/cost_model/xgboost_cost_model.h"
 #include "tuner/measure/replay_measurer.h"
+#include "tuner/tuning_session.h"
 
 namespace hone {
 namespace {

@@ -11,7 +11,7 @@
 #include "cli/tune_command.h"
 #include "compiler/graph/model_plan.h"
 #include "tuner/space/sketch.h"
-#include "tuner/tuning_session.h"
+#include "tuner/tuning_task.h"
 
 namespace hone {
 

@@ -1,5 +1,7 @@
 #include "tuner/prior/machine_profile.h"
 
+#include <algorithm>
+
 namespace hone {
 
 MachineProfile MachineProfile::For(const Target& target, const pb::CoreSpeed& measured) {
@@ -31,6 +33,21 @@ MachineProfile MachineProfile::For(const Target& target, const pb::CoreSpeed& me
   profile.measured = measured.l1_gbps() > 0 && measured.l2_gbps() > 0 &&
                      (measured.l3_gbps() > 0 || target.l3_bytes == 0) && measured.memory_gbps() > 0;
   return profile;
+}
+
+bool RaiseTo(const pb::CoreSpeed& seen, pb::CoreSpeed* best) {
+  bool raised = false;
+  const auto larger = [&raised](double of_best, double of_seen) {
+    raised = raised || of_seen > of_best;
+    return std::max(of_best, of_seen);
+  };
+  best->set_peak_gflops(larger(best->peak_gflops(), seen.peak_gflops()));
+  best->set_l1_gbps(larger(best->l1_gbps(), seen.l1_gbps()));
+  best->set_l2_gbps(larger(best->l2_gbps(), seen.l2_gbps()));
+  best->set_l3_gbps(larger(best->l3_gbps(), seen.l3_gbps()));
+  best->set_memory_gbps(larger(best->memory_gbps(), seen.memory_gbps()));
+  best->set_stream_gbps(larger(best->stream_gbps(), seen.stream_gbps()));
+  return raised;
 }
 
 }  // namespace hone

@@ -27,4 +27,8 @@ struct MachineProfile {
   static MachineProfile For(const Target& target, const pb::CoreSpeed& measured = {});
 };
 
+// Raises each speed of `best` that is less than that of `seen` to it: others on a machine only ever
+// slow it down. Returns whether one was.
+bool RaiseTo(const pb::CoreSpeed& seen, pb::CoreSpeed* best);
+
 }  // namespace hone
