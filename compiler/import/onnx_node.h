@@ -54,7 +54,10 @@ class OnnxNode {
   // --- Outputs.
   int OutputCount() const { return proto_.output_size(); }
   bool WantsOutput(int i) const { return i < proto_.output_size() && !proto_.output(i).empty(); }
-  void SetOutput(int i, int value) { outputs_[i] = value; }
+  // Nothing for an output that the node leaves out.
+  void SetOutput(int i, int value) {
+    if (i < OutputCount()) outputs_[i] = value;
+  }
   // Sets output 0 from a result; gives its error back.
   Status Done(StatusOr<int> value);
   const std::vector<int>& outputs() const { return outputs_; }
