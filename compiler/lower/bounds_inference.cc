@@ -1,0 +1,102 @@
+#include "compiler/lower/bounds_inference.h"
+
+#include <optional>
+
+#include "compiler/lower/matrix_tiles.h"
+
+namespace hone {
+namespace {
+
+// A load of a stage. Guarded ones may have indices outside of the stage's domain: they then give
+// their `otherwise`, or stand in an arm of a select that is not taken.
+struct Read {
+  Expr load;
+  bool guarded = false;
+};
+
+void CollectReads(const Expr& e, const std::string& name, bool in_select,
+                  std::vector<Read>* reads) {
+  if (e.kind() == ExprKind::kLoad && e->name == name) {
+    reads->push_back({e, in_select || e->has_otherwise});
+  }
+  for (size_t i = 0; i < e.args().size(); ++i) {
+    const bool is_arm = e.kind() == ExprKind::kSelect && i > 0;
+    CollectReads(e.args()[i], name, in_select || is_arm, reads);
+  }
+}
+
+// Whether the stage is a copy that holds padding, or a copy of one: it has values outside of its
+// domain too.
+bool HoldsPadding(const LoopNest& nest, const Stage& stage) {
+  const Expr& load = stage.body.kind() == ExprKind::kCast ? stage.body.arg(0) : stage.body;
+  if (load.kind() != ExprKind::kLoad) return false;
+  if (load->has_otherwise) return true;
+  const StageNest* copied = nest.FindStage(load->name);
+  return copied != nullptr && HoldsPadding(nest, copied->stage);
+}
+
+}  // namespace
+
+StatusOr<std::map<std::string, Span>> BoundsInference::DimRanges(const StageNest& reader) {
+  std::map<std::string, Span> ranges;
+  for (IterationDomain* domain : open_) {
+    if (&domain->stage() != &reader) continue;
+    for (const std::vector<Dim>* dims : {&reader.stage.dims, &reader.stage.reduce}) {
+      for (const Dim& dim : *dims) {
+        HONE_ASSIGN_OR_RETURN(Span span, domain->RangeOf(dim.name));
+        ranges[dim.name] = {Simplify(domain->bases().at(dim.name) + span.base, ranges_),
+                            span.extent};
+      }
+    }
+    return ranges;
+  }
+  for (const Dim& dim : reader.stage.reduce) ranges[dim.name] = {Int(0), dim.extent};
+  if (reader.placement == Placement::kAt ||
+      (nest_.FindBuffer(reader.stage.name) == nullptr && reader.placement == Placement::kRoot)) {
+    HONE_ASSIGN_OR_RETURN(std::vector<Span> region, RegionOf(reader));
+    for (size_t d = 0; d < region.size(); ++d) ranges[reader.stage.dims[d].name] = region[d];
+  } else {
+    for (const Dim& dim : reader.stage.dims) ranges[dim.name] = {Int(0), dim.extent};
+  }
+  return ranges;
+}
+
+StatusOr<std::vector<Span>> BoundsInference::RegionOf(const StageNest& stage) {
+  const size_t rank = stage.stage.dims.size();
+  std::vector<Span> region(rank);
+  const bool holds_padding = HoldsPadding(nest_, stage.stage);
+  for (const std::string& consumer : nest_.ConsumersOf(stage.stage.name)) {
+    const StageNest& reader = *nest_.FindStage(consumer);
+    HONE_ASSIGN_OR_RETURN(auto dims, DimRanges(reader));
+    std::vector<Read> reads;
+    CollectReads(reader.stage.body, stage.stage.name, /*in_select=*/false, &reads);
+    for (const Read& read : reads) {
+      const std::vector<Expr> indices = Indices(read.load);
+      for (size_t d = 0; d < rank; ++d) {
+        std::optional<Span> span = IndexSpan(indices[d], dims, ranges_);
+        const Span whole{Int(0), stage.stage.dims[d].extent};
+        // Partly padding, or not read at all.
+        const bool outside = read.guarded && (read.load->has_otherwise || !holds_padding);
+        if (!span) span = whole;
+        if (outside && !IsInside(*span, whole, ranges_)) span = MovedInside(*span, whole, ranges_);
+        if (!region[d].base) {
+          region[d] = *span;
+        } else if (!Extend(*span, ranges_, &region[d])) {
+          if (!outside) {
+            return IllegalStage(stage,
+                                "its readers need regions that no one box holds here; compute it "
+                                "further out");
+          }
+          region[d] = whole;
+        }
+      }
+    }
+  }
+  for (size_t d = 0; d < rank; ++d) {
+    if (!region[d].base) region[d] = {Int(0), stage.stage.dims[d].extent};
+  }
+  if (!stage.tile_intrinsic.empty()) HONE_RETURN_IF_ERROR(RoundUpToTiles(stage, ranges_, &region));
+  return region;
+}
+
+}  // namespace hone

@@ -1,0 +1,42 @@
+// BoundsInference: the region of a stage that the code around it reads, at one point of the
+// program: what its readers' index maps make of the ranges of their dims there. The loop builder
+// computes each attached stage for just that region; no statements are built here.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "compiler/ir/simplify.h"
+#include "compiler/lower/iteration_domain.h"
+#include "compiler/lower/span.h"
+#include "compiler/schedule/loop_nest.h"
+
+namespace hone {
+
+class BoundsInference {
+ public:
+  // `ranges`: of all variables, as loops are opened. Both must outlive it.
+  BoundsInference(const LoopNest& nest, const Ranges& ranges) : nest_(nest), ranges_(ranges) {}
+
+  // From now on, until it is left, the stage of `domain` is being built; the last one entered is
+  // left first.
+  void Enter(IterationDomain& domain) { open_.push_back(&domain); }
+  void Leave() { open_.pop_back(); }
+
+  // What every dimension of `reader` ranges over at this point of the program. Errors:
+  // InvalidArgument when one has no range that is one span.
+  StatusOr<std::map<std::string, Span>> DimRanges(const StageNest& reader);
+
+  // The part of the stage that its readers need at this point of the program, a span a dim. Errors:
+  // InvalidArgument when no box holds it.
+  StatusOr<std::vector<Span>> RegionOf(const StageNest& stage);
+
+ private:
+  const LoopNest& nest_;
+  const Ranges& ranges_;
+  std::vector<IterationDomain*> open_;  // outermost first
+};
+
+}  // namespace hone

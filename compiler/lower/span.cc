@@ -1,0 +1,70 @@
+#include "compiler/lower/span.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace hone {
+namespace {
+
+// The span of what an index is linear in.
+std::optional<Span> AtomSpan(const Expr& atom, const std::map<std::string, Span>& dims,
+                             const Ranges& ranges) {
+  if (atom.kind() == ExprKind::kVar) {
+    auto dim = dims.find(atom->name);
+    return dim == dims.end() ? Span{atom, Int(1)} : dim->second;  // else a parameter
+  }
+  if (atom.kind() != ExprKind::kBinary || atom->binary != BinaryOp::kFloorDiv ||
+      !atom.arg(1).IsInt()) {
+    return std::nullopt;
+  }
+  std::optional<Span> inner = IndexSpan(atom.arg(0), dims, ranges);
+  if (!inner) return std::nullopt;
+  const int64_t divisor = atom.arg(1)->int_value;
+  // Points that begin on a multiple take fewest quotients; others may reach into one more.
+  const bool aligned = Simplify(FloorMod(inner->base, divisor), ranges).IsInt(0);
+  const Expr reach = inner->extent - 1 + (aligned ? 0 : divisor - 1);
+  return Span{Simplify(FloorDiv(inner->base, divisor), ranges),
+              Simplify(FloorDiv(reach, divisor) + 1, ranges)};
+}
+
+}  // namespace
+
+std::optional<Span> IndexSpan(const Expr& index, const std::map<std::string, Span>& dims,
+                              const Ranges& ranges) {
+  LinearForm form = Linearize(index, {});
+  Expr base = Int(form.constant);
+  Expr extent = Int(1);
+  for (const LinearForm::Term& term : form.terms) {
+    std::optional<Span> span = AtomSpan(term.atom, dims, ranges);
+    if (!span) return std::nullopt;
+    const Expr first = term.coefficient > 0 ? span->base : span->base + span->extent - 1;
+    base = base + first * term.coefficient;
+    extent = extent + (span->extent - 1) * std::abs(term.coefficient);
+  }
+  return Span{Simplify(base, ranges), Simplify(extent, ranges)};
+}
+
+bool IsInside(const Span& span, const Span& whole, const Ranges& ranges) {
+  return Simplify(LessEqual(whole.base, span.base), ranges).IsInt(1) &&
+         Simplify(LessEqual(span.base + span.extent, whole.base + whole.extent), ranges).IsInt(1);
+}
+
+Span MovedInside(const Span& span, const Span& whole, const Ranges& ranges) {
+  if (!span.extent.IsInt() || !whole.extent.IsInt()) return whole;
+  const int64_t extent = std::min(span.extent->int_value, whole.extent->int_value);
+  return {Simplify(Max(Min(span.base, whole.extent - extent), Int(0)), ranges), Int(extent)};
+}
+
+bool Extend(const Span& more, const Ranges& ranges, Span* span) {
+  int64_t shift = 0;
+  if (!ConstantDifference(more.base, span->base, ranges, &shift)) return false;
+  Expr end = Simplify(Max(span->extent, more.extent + shift), ranges);
+  if (shift < 0) {
+    span->base = more.base;
+    end = Simplify(end - shift, ranges);
+  }
+  span->extent = end;
+  return true;
+}
+
+}  // namespace hone
