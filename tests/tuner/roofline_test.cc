@@ -110,5 +110,18 @@ TEST(MachineProfileTest, TakesWhatIsTypicalForWhatTheDeviceDoesNotSay) {
   EXPECT_FALSE(MachineProfile::For(target).measured);
 }
 
+TEST(RaiseToTest, KeepsTheBestOfEach) {
+  pb::CoreSpeed best = Measured();
+  pb::CoreSpeed seen;
+  seen.set_peak_gflops(103);
+  seen.set_l2_gbps(100);
+  EXPECT_FALSE(RaiseTo(seen, &best)) << "nothing is faster";
+  seen.set_l3_gbps(81);
+  EXPECT_TRUE(RaiseTo(seen, &best));
+  EXPECT_EQ(best.peak_gflops(), 104);
+  EXPECT_EQ(best.l3_gbps(), 81);
+  EXPECT_EQ(best.stream_gbps(), 24);
+}
+
 }  // namespace
 }  // namespace hone

@@ -243,21 +243,9 @@ TEST(TuningSessionTest, AReferenceThatDoesNotCompileForTheDuelDoesNotHideWhyTheS
   EXPECT_EQ(b.state().workloads[0].reason, "trials spent");
 }
 
-TEST(ConstantsAreColdTest, WhenTheyMatterAndTheModelIsLargerThanTheLastCache) {
-  Target target;
-  target.l2_bytes = 512 << 10;
-  target.l3_bytes = 32 << 20;
-  EXPECT_TRUE(ConstantsAreCold(128 << 10, 33 << 20, target));
-  EXPECT_FALSE(ConstantsAreCold(127 << 10, 33 << 20, target)) << "too few to matter";
-  EXPECT_FALSE(ConstantsAreCold(1 << 20, 32 << 20, target)) << "the model stays in the cache";
-  target.l3_bytes = 0;
-  EXPECT_TRUE(ConstantsAreCold(128 << 10, 513 << 10, target)) << "the last cache is the second";
-}
-
 TEST(TuningSessionTest, MeasuresConstantsAsTheModelFindsThem) {
   // 1 MiB of constants.
   const TuningTask task = Matmul("a", 512, 1);
-  EXPECT_EQ(ConstantBytes(task.workload), 1 << 20);
   NoCostModel model;
   FakeClock clock;
   MemoryRecordStore store;

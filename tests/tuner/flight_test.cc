@@ -1,0 +1,142 @@
+#include "tuner/flight.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "tests/support/fake_tuning.h"
+#include "tuner/measure/build_candidate.h"
+
+namespace hone {
+namespace {
+
+// A work that takes part, and what flies of it.
+class FlightTest : public testing::Test {
+ protected:
+  FlightTest() : options_(MakeOptions()), work_(Matmul("a", 64), options_) {
+    state_ = work_.FirstState();
+    HONE_CHECK(work_.Prepare().ok());
+    work_.Open({}, &state_);
+  }
+
+  static TuningOptions MakeOptions() {
+    TuningOptions options;
+    options.target.features = {"avx", "avx2", "fma"};
+    return options;
+  }
+
+  Flight FlightOfFirst(int count) {
+    std::vector<Proposal> proposals;
+    for (int c = 0; c < count; ++c) proposals.push_back({c, "prior"});
+    return FlightOf(3, 0, work_, std::move(proposals), /*duel=*/false);
+  }
+
+  // Answers a build with an artifact, or with none.
+  void Answer(int build, bool compiles, Flight* flight) {
+    pb::BuildReply reply;
+    reply.set_id(BuildRequestsOf(*flight, work_, options_)[build].id());
+    if (compiles) {
+      reply.mutable_artifact()->set_code("code");
+    } else {
+      reply.mutable_failure()->set_failure(pb::COMPILE_ERROR);
+      reply.mutable_failure()->set_message("refused");
+    }
+    EXPECT_EQ(FlightIdOf(reply), flight->id);
+    TakeBuild(reply, flight, &work_, &state_);
+  }
+
+  const TuningOptions options_;
+  Work work_;
+  WorkloadState state_;
+};
+
+TEST_F(FlightTest, BuildsEachScheduleOnceAndWhatIsBuiltNotAgain) {
+  Flight first = FlightOfFirst(2);
+  ASSERT_EQ(first.builds.size(), 2u);
+  EXPECT_EQ(first.builds[0].places, (std::vector<int>{0, Flight::kReferencePlace}))
+      << "the default schedule is the reference, too";
+  Answer(0, true, &first);
+  Answer(1, true, &first);
+  EXPECT_EQ(first.builds_pending, 0);
+  EXPECT_TRUE(work_.reference().has_value());
+  EXPECT_EQ(first.batch.candidates(1).artifact().code(), "code");
+
+  const Flight second = FlightOfFirst(3);
+  ASSERT_EQ(second.builds.size(), 1u);
+  EXPECT_EQ(second.builds[0].places, (std::vector<int>{2}));
+  EXPECT_EQ(second.batch.candidates(1).artifact().code(), "code");
+  work_.DropBuilt();
+  EXPECT_EQ(FlightOfFirst(3).builds.size(), 3u);
+}
+
+TEST_F(FlightTest, WhatCompilesStandsInForTheReference) {
+  Flight flight = FlightOfFirst(2);
+  Answer(0, false, &flight);
+  Answer(1, true, &flight);
+  EXPECT_EQ(state_.reason, "refused");
+  EXPECT_TRUE(FindReference(&flight, &work_));
+  EXPECT_EQ(work_.reference_schedule(), work_.search().ScheduleText(1));
+  EXPECT_TRUE(flight.IsBuilding()) << "it is not submitted yet";
+}
+
+TEST_F(FlightTest, LandsAtOnceWhenNothingCompiles) {
+  Flight flight = FlightOfFirst(2);
+  Answer(0, false, &flight);
+  Answer(1, false, &flight);
+  EXPECT_FALSE(FindReference(&flight, &work_));
+  EXPECT_FALSE(flight.IsBuilding());
+  const Landing landing = Land(flight, 1.5, &work_, &state_);
+  EXPECT_TRUE(landing.reference_failed);
+  EXPECT_EQ(landing.trials, 0);
+  ASSERT_EQ(state_.trials.size(), 2u);
+  EXPECT_EQ(state_.trials[0].failure, pb::COMPILE_ERROR);
+  EXPECT_EQ(state_.trials[0].seconds, 1.5);
+  EXPECT_EQ(work_.search().failures(), 2);
+}
+
+TEST_F(FlightTest, LearnsFromCandidatesButNotFromTheFarmsTroubles) {
+  Flight flight = FlightOfFirst(3);
+  flight.result.emplace();
+  flight.result->mutable_reference()->set_cost_ns(900);
+  pb::Measurement* fast = flight.result->add_measurements();
+  fast->set_cost_ns(500);
+  fast->set_peak_gflops(90);
+  fast->set_not_quiet(true);
+  flight.result->add_measurements()->set_failure(pb::CRASH);
+  flight.result->add_measurements()->set_failure(pb::CANCELLED);
+  const Landing landing = Land(flight, 1, &work_, &state_);
+  EXPECT_FALSE(landing.reference_failed);
+  EXPECT_EQ(landing.observations, 3);
+  EXPECT_EQ(landing.trials, 2);
+  EXPECT_EQ(landing.not_quiet, 1);
+  EXPECT_EQ(landing.peak_gflops, 90);
+  EXPECT_EQ(work_.search().trials(), 2);
+  EXPECT_EQ(work_.search().best_ns(), 500);
+  EXPECT_EQ(state_.default_ns, 900);
+}
+
+TEST_F(FlightTest, ADuelMeasuresTheDefaultAnewAndIsNoTrial) {
+  state_.default_ns = 100;  // by luck
+  Flight flight = FlightOf(4, 0, work_, {{0, kDuelOrigin}}, /*duel=*/true);
+  flight.result.emplace();
+  flight.result->mutable_reference()->set_cost_ns(900);
+  flight.result->add_measurements()->set_cost_ns(890);
+  const Landing landing = Land(flight, 1, &work_, &state_);
+  EXPECT_EQ(landing.trials, 0);
+  EXPECT_EQ(state_.default_ns, 890);
+}
+
+TEST_F(FlightTest, ReferencesThatFailAreReplacedAFewTimes) {
+  const std::string first = work_.reference_schedule();
+  EXPECT_TRUE(work_.ReplaceReference());
+  EXPECT_NE(work_.reference_schedule(), first);
+  EXPECT_TRUE(work_.ReplaceReference());
+  EXPECT_TRUE(work_.ReplaceReference());
+  EXPECT_FALSE(work_.ReplaceReference());
+}
+
+}  // namespace
+}  // namespace hone
