@@ -273,6 +273,28 @@ at x@c y h.0
 )");
 }
 
+TEST(DeriveTest, ImagesReadAtAStrideAreCopiedInPhases) {
+  const auto copies = [](absl::string_view index, absl::string_view layout,
+                         absl::string_view name) {
+    const Derived derived =
+        Derive({"strided",
+                absl::StrCat("workload/1\ninput x f32 [1,12,40,40]\nconstant w f32 [20,12,3,3]\n"
+                             "output y f32 [1,20,10,10]\nstage y f32 [n:1,o:20,h:10,w:10] "
+                             "sum [i:12,p:3,q:3] = x[n,i,h*3+p,",
+                             index, "]*w[o,i,p,q]\n"),
+                {std::string(layout), "", ""}},
+               Avx2());
+    return SketchOf(derived, name).ToString();
+  };
+  const std::string phases = "layout x@y.a 0,1,2,3%3,3/3\n";
+  EXPECT_THAT(copies("w*3+q+-1 else 0x0p+0", "", "panel_inner"), testing::HasSubstr(phases));
+  EXPECT_THAT(copies("w*3+q", "", "panel_inner_copy_rows"), testing::HasSubstr(phases));
+  EXPECT_THAT(copies("w+q", "", "panel_inner"), testing::Not(testing::HasSubstr("cache x")));
+  EXPECT_THAT(copies("w*3+q+-1 else 0x0p+0", "0,1/4,2,3,1%4", "panel_inner"),
+              testing::Not(testing::HasSubstr("%3")))
+      << "columns do not lie side by side";
+}
+
 TEST(DeriveTest, WinogradSketchReadsAsExpected) {
   const Derived derived = Derive(CaseOf("convolution"), Avx2(2));
   EXPECT_EQ(SketchOf(derived, "winograd_panel_inner").ToString(), R"(sketch/1 winograd_panel_inner

@@ -73,6 +73,20 @@ const Case kCases[] = {
      "stage y f32 [n:1,o:16,h:11,w:8] sum [i:3,p:5,q:3] = "
      "x[n,i,h*2+p*2+-7,w*2+q+-1 else 0x0p+0]*w[o,i,p,q]\n",
      {"", "", kBlocked}},
+    // images whose rows are read at a stride: padded, in groups and dilated, without a border
+    {"workload/1\ninput x f32 [1,5,13,35]\nconstant w f32 [12,5,3,3]\noutput y f32 [1,12,7,18]\n"
+     "stage c f32 [n:1,o:12,h:7,w:18] sum [i:5,p:3,q:3] = "
+     "x[n,i,h*2+p+-1,w*2+q+-1 else 0x0p+0]*w[o,i,p,q]\n"
+     "stage y f32 [n:1,o:12,h:7,w:18] = max(c[n,o,h,w],0x0p+0)\n",
+     {"", "", ""}},
+    {"workload/1\ninput x f32 [1,2,4,9,34]\nconstant w f32 [2,6,4,2,3]\n"
+     "output y f32 [1,2,6,5,12]\n"
+     "stage y f32 [n:1,g:2,o:6,h:5,w:12] sum [i:4,p:2,q:3] = "
+     "x[n,g,i,h*2+p*2+-1,w*3+q*2+-2 else 0x0p+0]*w[g,o,i,p,q]\n",
+     {"", "", ""}},
+    {"workload/1\ninput x f32 [2,8,5,23]\nconstant w f32 [10,8]\noutput y f32 [2,10,3,12]\n"
+     "stage y f32 [n:2,o:10,h:3,w:12] sum [i:8] = x[n,i,h*2,w*2]*w[o,i]\n",
+     {"", "", ""}},
     // no padding, two images, its own output
     {"workload/1\ninput x f32 [2,8,9,6]\nconstant w f32 [16,8,3,3]\noutput y f32 [2,16,7,4]\n"
      "stage y f32 [n:2,o:16,h:7,w:4] sum [i:8,p:3,q:3] = x[n,i,h+p,w+q]*w[o,i,p,q]\n",

@@ -245,6 +245,21 @@ TEST(PriorTest, AnAlgorithmThatComputesLessMovesTheRoofline) {
   EXPECT_THAT(candidates[0].schedule, testing::HasSubstr("winograd c h 2"));
 }
 
+TEST(PriorTest, StridedReadsOfACopyInPhasesAreVectors) {
+  auto workload = Workload::Parse(
+      "workload/1\ninput x f32 [1,16,112,112]\nconstant w f32 [32,16,3,3]\n"
+      "output y f32 [1,32,56,56]\nstage c f32 [n:1,o:32,h:56,w:56] sum [i:16,p:3,q:3] = "
+      "x[n,i,h*2+p+-1,w*2+q+-1 else 0x0p+0]*w[o,i,p,q]\n"
+      "stage y f32 [n:1,o:32,h:56,w:56] = max(c[n,o,h,w],0x0p+0)\n");
+  ASSERT_TRUE(workload.ok()) << workload.status();
+  const std::vector<Layout> plain(3, Layout::Identity(4));
+  auto sketches = DeriveSketches(*workload, plain, Avx2());
+  ASSERT_TRUE(sketches.ok()) << sketches.status();
+  const auto candidates =
+      EstimateCandidates(*workload, *sketches, Avx2(), MachineProfile::For(Avx2()), 2000);
+  EXPECT_THAT(candidates[0].schedule, testing::HasSubstr("layout x@c 0,1,2,3%2,3/2"));
+}
+
 TEST(NestFactsTest, WhatIsMadeAheadCostsNothing) {
   const NestFacts facts = FactsOf(
       "schedule/1\nwinograd c h 2\nwinograd c.m w 2\ninline c\nprepare c.g\nprepare c.m.g\n"

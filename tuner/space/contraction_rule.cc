@@ -40,6 +40,12 @@ constexpr double kRowsOfStreams = 8;
 // Rows from which on a copy of what they all read is cheap.
 constexpr int64_t kRowsOfPacking = 32;
 
+// Whether the vector side is read with a border or at a stride, so that a copy of it can be read in
+// whole vectors.
+bool CopiesVectorSide(const RuleInput& input, const ContractionRoles& roles) {
+  return roles.vector_side.padded || VectorStrideOf(input, roles.vector_side, roles.panel) > 1;
+}
+
 class ContractionSketch {
  public:
   ContractionSketch(const RuleInput& input, const ContractionRoles& roles, Order order,
@@ -179,9 +185,10 @@ class ContractionSketch {
       WritePanelCopy(input_, roles_.vector_side, *input_.anchor, outer,
                      {{roles_.main, depth_}, {roles_.panel, packed_width_}},
                      input_.target.threads > 1, writer_);
-    } else if (roles_.vector_side.padded && !ReadsInPlace()) {
+    } else if (CopiesVectorSide(input_, roles_) && !ReadsInPlace()) {
       bordered_ = roles_.vector_side.tensor;
-      WriteBorderCopy(input_, roles_.vector_side, *input_.anchor, CopiesInParallel(), writer_);
+      WriteBorderCopy(input_, roles_.vector_side, *input_.anchor, CopiesInParallel(), writer_,
+                      VectorStrideOf(input_, roles_.vector_side, roles_.panel));
     }
     if (PacksBroadcastSide()) {
       std::vector<PanelDim> outer = {{roles_.row, rows_}};
@@ -415,7 +422,7 @@ bool ComputesBroadcastSide(const RuleInput& input, const ContractionRoles& roles
 std::vector<Sketch> ContractionRule(const RuleInput& input) {
   const std::optional<ContractionRoles> roles = FindContractionRoles(input);
   if (!roles || !DotsOf(input, *roles).empty()) return {};
-  const bool padded = roles->vector_side.padded || roles->broadcast_side.padded;
+  const bool padded = CopiesVectorSide(input, *roles) || roles->broadcast_side.padded;
   const bool packs = CanPackWhileRunning(input, *roles);
   const bool trims = roles->broadcast_side.padded && !roles->vector_side.padded;
   const bool computes = ComputesBroadcastSide(input, *roles);

@@ -8,11 +8,17 @@
 namespace hone {
 
 void WriteBorderCopy(const RuleInput& input, const Access& access, const StageNest& stage,
-                     bool parallel, SketchWriter& writer) {
+                     bool parallel, SketchWriter& writer, int64_t stride) {
   const std::string copy = absl::StrCat(access.tensor, "@", stage.stage.name);
   const Layout layout = LayoutOf(input.nest, access.tensor);
+  Layout copied = layout;
+  if (stride > 1) {
+    const int dim = layout.dims.back().dim;
+    copied.dims.back() = {.dim = dim, .modulus = stride};
+    copied.dims.push_back({.dim = dim, .divisor = stride});
+  }
   writer.Line("cache ", access.tensor, " ", stage.stage.name);
-  if (!layout.IsIdentity()) writer.Line("layout ", copy, " ", layout.ToString());
+  if (!copied.IsIdentity()) writer.Line("layout ", copy, " ", copied.ToString());
 
   // A blocked dim (NCHW8c) is where vectors run: no lane of a block is border while another is not.
   const LayoutDim& last = layout.dims.back();
@@ -36,6 +42,16 @@ void WriteBorderCopy(const RuleInput& input, const Access& access, const StageNe
   if (parallel && loops.size() > 2) {
     writer.FuseParallel(copy, std::vector<std::string>(loops.begin(), loops.end() - 2));
   }
+}
+
+int64_t VectorStrideOf(const RuleInput& input, const Access& access, absl::string_view dim) {
+  if (access.indices.empty()) return 1;
+  const LayoutDim last = LayoutOf(input.nest, access.tensor).dims.back();
+  if (last.divisor != 1 || last.modulus != 0) return 1;
+  for (size_t d = 0; d < access.indices.size(); ++d) {
+    if (static_cast<int>(d) != last.dim && UsesVar(access.indices[d], dim)) return 1;
+  }
+  return std::max<int64_t>(1, CoefficientOf(access.indices[last.dim], dim).value_or(1));
 }
 
 void WritePanelCopy(const RuleInput& input, const Access& access, const StageNest& stage,

@@ -12,9 +12,14 @@ namespace hone {
 
 // `cache` and `layout` lines of a copy of what `stage` reads of access.tensor, in the tensor's own
 // layout, vectorised where that is easy. With `parallel`, the copy is shared between threads; it
-// must then stay at the root.
+// must then stay at the root. With a `stride` of more than 1 the dim that lies side by side falls
+// apart into as many phases, so that every stride-th element is the next one in memory.
 void WriteBorderCopy(const RuleInput& input, const Access& access, const StageNest& stage,
-                     bool parallel, SketchWriter& writer);
+                     bool parallel, SketchWriter& writer, int64_t stride = 1);
+
+// How far apart in memory the elements lie that a vector along `dim` reads: the `stride` of a copy
+// that puts them side by side. 1 where they lie so already, or no such copy does it.
+int64_t VectorStrideOf(const RuleInput& input, const Access& access, absl::string_view dim);
 
 // A dim of a packed panel and the hole (or number) it is blocked by; "" for none.
 struct PanelDim {

@@ -49,7 +49,8 @@ VectorRead VectorReadOf(const LoopNest& nest, const Access& access, absl::string
     }
     const std::optional<int64_t> step = CoefficientOf(access.indices[part->dim], dim);
     const bool whole = part->modulus == 0 || part->modulus % lanes == 0;
-    const bool contiguous = step == 1 && part->divisor == 1 && whole;
+    // Every divisor-th element of a dim that lies in phases is the next one of its phase.
+    const bool contiguous = step == part->divisor && whole;
     return contiguous ? VectorRead::kContiguous : VectorRead::kGather;
   }
   return VectorRead::kBroadcast;
