@@ -353,7 +353,8 @@ Expr NeutralValue(Combiner combiner, DType dtype) {
       return is_float ? Float(1, type) : Int(1, type);
     case Combiner::kMax:
       if (is_float) return Float(-std::numeric_limits<double>::infinity(), type);
-      return Int(IsSigned(dtype) ? -(int64_t{1} << (bits - 1)) : 0, type);
+      if (!IsSigned(dtype)) return Int(0, type);
+      return Int(std::numeric_limits<int64_t>::min() >> (64 - bits), type);
     case Combiner::kMin:
       if (is_float) return Float(std::numeric_limits<double>::infinity(), type);
       return Int(bits == 64 ? std::numeric_limits<int64_t>::max()

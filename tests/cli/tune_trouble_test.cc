@@ -86,7 +86,7 @@ TEST_F(TuneTroubleTest, KeepsWhatWasMeasuredAtCtrlCAndGoesOn) {
 }
 
 TEST_F(TuneTroubleTest, ProposesNothingTwiceAfterItWasKilled) {
-  const std::string tune = "hone tune tiny.onnx --kernel conv3x3_3to16 --trials 60 --db r.db";
+  const std::string tune = "hone tune tiny.onnx --kernel conv3x3_32to32 --trials 60 --db r.db";
   Shell("hone zoo tiny && { " + tune +
         " & tune=$!; for attempt in $(seq 300); do sleep 0.1; "
         "hone records --db r.db 2>/dev/null | grep -q GFLOP && break; done; "
