@@ -29,10 +29,10 @@ std::vector<int64_t> UpTo(int64_t last) {
 enum class Order { kPanelOuter, kPanelInner, kRowBlocks, kReduceBlocks };
 
 // What is copied of operands that are not constant: a vector side that is read with gaps (at a
-// stride: in phases), and a padded one with its border, all of it before; the padded one rows at a time; the padded one not
-// at all, reads of the padding being left out (lower/trim_padding); the same, and what computes it
-// (a prologue) as many rows at a time; or the vector side into panels though it could be read where
-// it lies.
+// stride: in phases), and a padded one with its border, all of it before; the same rows at a time;
+// the padded one not at all, reads of the padding being left out (lower/trim_padding); the same,
+// and what computes it (a prologue) as many rows at a time; or the vector side into panels though
+// it could be read where it lies.
 enum class Copies { kBefore, kInRows, kTrimmed, kComputedInRows, kPanels };
 
 // Rows up to which the way of the weights from memory takes longer than the arithmetic.
