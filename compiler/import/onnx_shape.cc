@@ -151,8 +151,10 @@ Status ImportReshape(OnnxNode& node) {
     HONE_ASSIGN_OR_RETURN(shape, node.KnownInts(1, "shape"));
   }
   const bool zero_is_zero = node.Int("allowzero", 0) != 0;
+  const int64_t count = ElementCount(node.Shape(x));
   int64_t known = 1;
   int64_t* open = nullptr;
+  bool fits = true;
   for (size_t d = 0; d < shape.size(); ++d) {
     if (shape[d] == 0 && !zero_is_zero) {
       if (static_cast<int64_t>(d) >= node.Rank(x)) {
@@ -163,13 +165,14 @@ Status ImportReshape(OnnxNode& node) {
     if (shape[d] == -1 && open == nullptr) {
       open = &shape[d];
     } else {
-      known *= shape[d];
+      fits &= shape[d] >= 0 && !__builtin_mul_overflow(known, shape[d], &known);
     }
   }
-  const int64_t count = ElementCount(node.Shape(x));
-  if (open != nullptr) *open = known == 0 ? 0 : count / known;
-  if (ElementCount(shape) != count ||
-      std::any_of(shape.begin(), shape.end(), [](int64_t extent) { return extent < 0; })) {
+  if (fits && open != nullptr) {
+    *open = known == 0 ? 0 : count / known;
+    known *= *open;
+  }
+  if (!fits || known != count) {
     return absl::InvalidArgumentError(absl::StrCat("input ", ShapeText(node.Shape(x)),
                                                    " cannot be reshaped to ", ShapeText(shape)));
   }
