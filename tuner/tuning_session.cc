@@ -134,14 +134,24 @@ class TuningSession::Impl {
     RaiseSpeed(seen);
   }
 
-  // The limit is made of the best of each that any session saw.
+  // The limit is made of the best of each that any session saw. Where it moves, who had reached it
+  // may not have.
   void RaiseSpeed(const pb::CoreSpeed& seen) {
     if (!RaiseTo(seen, &state_.speed)) return;
     const MachineProfile profile = MachineProfile::For(options_.target, state_.speed);
     for (size_t w = 0; w < opened_; ++w) {
       works_[w].search().MoveRoofline(profile);
       state_.workloads[w].roofline = works_[w].search().roofline();
+      if (state_.workloads[w].reason == kAtTheLimit) Reopen(static_cast<int>(w));
     }
+  }
+
+  // Lets a search go on that was over, if nothing speaks against it any more.
+  void Reopen(int w) {
+    WorkloadState& state = state_.workloads[w];
+    if (state.phase != WorkloadState::Phase::kDone || !EndOf(works_[w]).empty()) return;
+    state.phase = WorkloadState::Phase::kSearching;
+    state.reason.clear();
   }
 
   double ElapsedSeconds() const {
@@ -201,14 +211,13 @@ class TuningSession::Impl {
   // go on for it.
   void AdviseOtherEpilogues(const Work& from, const WorkloadState& found) {
     if (found.best_ns == 0) return;
-    for (size_t w = 0; w < opened_; ++w) {
+    for (int w = 0; w < static_cast<int>(opened_); ++w) {
       Work& to = works_[w];
-      WorkloadState& state = state_.workloads[w];
-      if (state.best_ns == 0 || !DifferInEpilogue(from.outline(), to.outline())) continue;
+      if (state_.workloads[w].best_ns == 0 || !DifferInEpilogue(from.outline(), to.outline())) {
+        continue;
+      }
       to.search().Advise({{found.best_schedule, "epilogue"}});
-      if (state.phase != WorkloadState::Phase::kDone || !EndOf(to).empty()) continue;
-      state.phase = WorkloadState::Phase::kSearching;
-      state.reason.clear();
+      Reopen(w);
     }
   }
 

@@ -149,6 +149,28 @@ TEST(TuningSessionTest, HoldsKernelsAgainstTheBestThatWasEverSeenOfTheDevice) {
   EXPECT_EQ(b.state().speed.memory_gbps(), 24);
 }
 
+TEST(TuningSessionTest, GoesOnWhenTheLimitThatASearchReachedTurnsOutToBeFurther) {
+  FakeMeasurer measurer(Cost);
+  // Other work has the core while the first batch is measured.
+  measurer.peak_of_batch = [](int batch) { return batch == 1 ? 0.2 : 90; };
+  NoCostModel model;
+  FakeClock clock;
+  TuningOptions options = Options();
+  options.batches_ahead = 1;
+  TuningSession session({Matmul("a", 64), Matmul("b", 96)}, options, model, Builder(), measurer,
+                        nullptr, clock);
+  bool was_at_the_limit = false;
+  ASSERT_TRUE(session
+                  .Run(kNever,
+                       [&](const TuningState& state) {
+                         was_at_the_limit |= state.workloads[0].reason == kAtTheLimit;
+                       })
+                  .ok());
+  EXPECT_TRUE(was_at_the_limit);
+  EXPECT_EQ(session.state().workloads[0].reason, "trials spent");
+  EXPECT_EQ(session.state().workloads[0].trials.size(), 24u);
+}
+
 TEST(TuningSessionTest, GoesOnWhereItStopped) {
   MemoryRecordStore store;
   NoCostModel model;

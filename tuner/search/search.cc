@@ -446,7 +446,7 @@ std::string Search::StopReason() const {
   if (all) return "all were tried";
   if (best_ns_ == 0 || options_.random) return "";
   if (roofline_is_firm_ && roofline_.ns > 0 && best_ns_ * options_.roofline_share <= roofline_.ns) {
-    return "at the limit";
+    return kAtTheLimit;
   }
   if (hopeless_) return "no gain likely";
   const int trials = static_cast<int>(curve_.size());

@@ -39,6 +39,9 @@ struct SearchOptions {
   std::function<bool(const std::string& schedule)> admits;
 };
 
+// Why a search ends whose best comes close to the roofline.
+inline constexpr char kAtTheLimit[] = "at the limit";
+
 // How big the batch is that comes after `trials` measured candidates: 8, 8, then 16.
 int BatchSize(int trials);
 
