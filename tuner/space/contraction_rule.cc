@@ -12,21 +12,11 @@
 #include "absl/strings/str_join.h"
 #include "tuner/space/contraction_roles.h"
 #include "tuner/space/operand_copy.h"
+#include "tuner/space/output_tiles.h"
 #include "tuner/space/rule.h"
 
 namespace hone {
 namespace {
-
-std::vector<int64_t> UpTo(int64_t last) {
-  std::vector<int64_t> values;
-  for (int64_t i = 1; i <= last; ++i) values.push_back(i);
-  return values;
-}
-
-// How the output's loops nest, and where a padded operand is copied.
-// kReduceBlocks cuts the reduction: the part of a panel that one block needs stays in the near
-// caches while all rows go over it, and the sums stay in memory between blocks.
-enum class Order { kPanelOuter, kPanelInner, kRowBlocks, kReduceBlocks };
 
 // What is copied of operands that are not constant: a vector side that is read with gaps (at a
 // stride: in phases), and a padded one with its border, all of it before; the same rows at a time;
@@ -48,28 +38,33 @@ bool CopiesVectorSide(const RuleInput& input, const ContractionRoles& roles) {
 
 class ContractionSketch {
  public:
-  ContractionSketch(const RuleInput& input, const ContractionRoles& roles, Order order,
+  ContractionSketch(const RuleInput& input, const ContractionRoles& roles, LoopOrder order,
                     Copies copies, absl::string_view name)
       : input_(input),
         roles_(roles),
         order_(order),
         copies_(copies),
+        tiles_(input, roles, order),
         writer_(
             (copies == Copies::kComputedInRows ? input.begin_near : input.begin).Continue(name)) {}
 
   Sketch Write() {
     DeclareHoles();
     WriteOperands();
-    if (order_ == Order::kReduceBlocks) {
+    if (order_ == LoopOrder::kReduceBlocks) {
       WriteReduceBlocks();
     } else {
-      WriteTiles();
+      tiles_.Write(width_, PacksBroadcastSide(), writer_);
+      copy_depth_ = tiles_.copy_depth();
+      // Without blocks of rows, what is computed in rows is so a tile of rows at a time.
+      const bool no_blocks = order_ == LoopOrder::kPanelInner && has_row() && !has_block();
+      if (no_blocks && copies_ == Copies::kComputedInRows) ++copy_depth_;
       if (input_.target.threads > 1) ShareBetweenThreads();
-      WriteMicroKernel(anchor(), roles_.main, outside_.back());
+      WriteMicroKernel(anchor(), roles_.main, tiles_.outside().back());
       // Legal only once the stage that reads it has its place.
       if (CopiesInRows())
         writer_.Line("at ", bordered_, "@", anchor(), " ", output(), " ",
-                     outside_[copy_depth_ - 1]);
+                     tiles_.outside()[copy_depth_ - 1]);
       if (copies_ == Copies::kComputedInRows) WriteProducers();
     }
     return writer_.Finish();
@@ -108,25 +103,10 @@ class ContractionSketch {
       if (Extent(roles_.main) % ku == 0) depths.push_back(ku);
     }
     depth_ = writer_.Hole("depth", depths);
-    const std::string mv = absl::StrCat("floordiv(width,", lanes, ")");
-    if (has_row()) {
-      rows_ = writer_.Hole("rows", DistinctTiles(Extent(roles_.row), UpTo(registers - 2)));
-      std::string points = absl::StrCat(mv, "*rows");
-      if (TilesDown()) {
-        down_ = writer_.Hole("down", DistinctTiles(Extent(roles_.block), {1, 2}));
-        absl::StrAppend(&points, "*down");
-      }
-      writer_.Require(absl::StrCat(points, "+", mv, "+1 <= ", registers));
-      writer_.Require(absl::StrCat((MostAccumulators(widths, lanes) + 1) / 2, " <= ", points));
-      writer_.Require(absl::StrCat(points, "*depth <= ", kMaxBlockOperations));
-    }
-    if (order_ == Order::kPanelOuter && has_block()) {
-      const int64_t extent = Extent(roles_.block);
-      std::vector<int64_t> sizes = {1};
-      for (int64_t blocks : {1, 2, 4, 8, 14, 28}) sizes.push_back((extent + blocks - 1) / blocks);
-      block_ = writer_.Hole("block", DistinctTiles(Extent(roles_.block), sizes));
-    }
-    if (order_ == Order::kReduceBlocks) {
+    const std::string sums = tiles_.DeclareTile(widths, registers, writer_);
+    if (has_row()) writer_.Require(absl::StrCat(sums, "*depth <= ", kMaxBlockOperations));
+    tiles_.DeclareBlocks(writer_);
+    if (order_ == LoopOrder::kReduceBlocks) {
       std::vector<int64_t> chunks;
       for (int64_t chunk : {16, 32, 48, 64, 96, 128, 192, 256}) {
         if (chunk < Extent(roles_.main) && Extent(roles_.main) % chunk == 0)
@@ -134,9 +114,6 @@ class ContractionSketch {
       }
       chunk_ = writer_.Hole("chunk", chunks);
       writer_.Require("floormod(chunk,depth) == 0");
-    }
-    if (order_ == Order::kRowBlocks) {
-      block_ = writer_.Hole("block", DistinctTiles(Extent(roles_.row), {8, 16, 24, 32, 48, 64}));
     }
   }
 
@@ -156,25 +133,6 @@ class ContractionSketch {
     return rows <= kRowsOfStreams && bytes > static_cast<double>(input_.target.l2_bytes);
   }
 
-  // The largest tile that fits the registers. Tiles of less than half of it leave the arithmetic
-  // waiting for sums and reads; none has been seen to win.
-  int64_t MostAccumulators(const std::vector<int64_t>& widths, int64_t lanes) const {
-    const int64_t longest = Extent(roles_.row) * (TilesDown() ? 2 : 1);
-    int64_t most = 1;
-    for (int64_t width : widths) {
-      const int64_t mv = width / lanes;
-      most =
-          std::max(most, mv * std::min(longest, (input_.target.VectorRegisters() - mv - 1) / mv));
-    }
-    return most;
-  }
-
-  // Where rows are short, one alone leaves accumulators idle: the tile takes two.
-  bool TilesDown() const {
-    return order_ != Order::kReduceBlocks && has_row() && has_block() &&
-           Extent(roles_.row) + 2 <= input_.target.VectorRegisters();
-  }
-
   // Copies of the operands: panels of the constants, borders of the padded.
   void WriteOperands() {
     const bool vector_panel = PacksVectorSide();
@@ -191,11 +149,12 @@ class ContractionSketch {
                       VectorStrideOf(input_, roles_.vector_side, roles_.panel));
     }
     if (PacksBroadcastSide()) {
-      std::vector<PanelDim> outer = {{roles_.row, rows_}};
+      std::vector<PanelDim> outer = {{roles_.row, tiles_.rows()}};
       outer.push_back({roles_.main, depth_});
       for (const std::string& other : roles_.others) outer.push_back({other, ""});
       WritePanelCopy(input_, roles_.broadcast_side, *input_.anchor, outer,
-                     {{roles_.main, depth_}, {roles_.row, rows_}}, /*parallel=*/false, writer_);
+                     {{roles_.main, depth_}, {roles_.row, tiles_.rows()}}, /*parallel=*/false,
+                     writer_);
     } else if (roles_.broadcast_side.padded && !ReadsInPlace()) {
       bordered_ = roles_.broadcast_side.tensor;
       WriteBorderCopy(input_, roles_.broadcast_side, *input_.anchor, CopiesInParallel(), writer_);
@@ -218,68 +177,11 @@ class ContractionSketch {
   }
   bool CopiesInParallel() const { return input_.target.threads > 1 && copies_ != Copies::kInRows; }
 
-  void WriteTiles() {
-    const int64_t lanes = input_.target.FloatLanes();
-    const std::string& y = output();
-    const std::string panel = roles_.panel_out;
-    const std::string row = roles_.row_out;
-    std::string rows = row + ".0";  // the loop over row tiles
-    writer_.Line("tile ", y, " ", panel, " ", width_, " by ", lanes);
-    if (has_row()) {
-      // Packed rows keep their panels whole; others have balanced tails.
-      writer_.Line("tile ", y, " ", row, " ", rows_, PacksBroadcastSide() ? " by 1" : "");
-    }
-    // Blocks are made of register tiles, so that they bring no tails of their own.
-    if (order_ == Order::kRowBlocks) {
-      writer_.Line("tile ", y, " ", rows, " ", block_);
-      outside_.push_back(rows + ".0");
-      rows += ".1";
-    }
-    for (size_t i = 0; i < roles_.outer_out.size(); ++i) {
-      outside_.insert(outside_.begin() + i, roles_.outer_out[i]);
-    }
-    const bool block_tiled = order_ == Order::kPanelOuter && has_block();
-    std::string block = roles_.block_out;
-    const std::string down = block + ".1";
-    if (TilesDown()) {
-      writer_.Line("tile ", y, " ", block, " ", down_);
-      block += ".0";
-    }
-    if (block_tiled) {
-      writer_.Line("tile ", y, " ", block, " ", block_);
-      outside_.push_back(block + ".0");
-      block += ".1";
-    } else if (has_block()) {
-      outside_.push_back(block);
-    }
-    copy_depth_ = outside_.size();
-    if (order_ == Order::kPanelInner) {
-      // Without blocks of rows, what is computed in rows is so a tile of rows at a time.
-      if (has_row() && !has_block()) copy_depth_ += copies_ == Copies::kComputedInRows;
-      if (has_row()) outside_.push_back(rows);
-      outside_.push_back(panel + ".0");
-      parallel_depth_ = copy_depth_ + (has_row() ? 1 : 0);
-    } else {
-      outside_.push_back(panel + ".0");
-      parallel_depth_ = outside_.size();
-      if (block_tiled) outside_.push_back(block);
-      if (has_row()) outside_.push_back(rows);
-    }
-    std::vector<std::string> all = outside_;
-    if (TilesDown()) all.push_back(down);
-    if (has_row()) all.push_back(row + ".1");
-    all.push_back(panel + ".1");
-    writer_.Line("reorder ", y, " ", absl::StrJoin(all, " "));
-    if (TilesDown()) writer_.Line("unroll ", y, " ", down);
-    if (has_row()) writer_.Line("unroll ", y, " ", row, ".1");
-    writer_.Line("vectorize ", y, " ", panel, ".1");
-  }
-
   // The block of `stage`, computed inside the loop `place` of the stage that reads it; `main` is
   // its tiled reduce dim.
   void WriteMicroKernel(const std::string& stage, const std::string& main,
                         const std::string& place) {
-    const bool chunked = order_ == Order::kReduceBlocks;
+    const bool chunked = order_ == LoopOrder::kReduceBlocks;
     writer_.Line("at ", stage, " ", chunked ? anchor() : output(), " ", place);
     writer_.Line("tile ", stage, " ", main, " ", depth_);
     std::vector<std::string> loops = {main + ".0"};
@@ -332,7 +234,7 @@ class ContractionSketch {
     inside.push_back(roles_.row + ".0");
     inside.push_back(roles_.row + ".1");
     inside.push_back(roles_.panel);
-    writer_.Line("tile ", c, " ", roles_.row, " ", rows_);
+    writer_.Line("tile ", c, " ", roles_.row, " ", tiles_.rows());
     writer_.Line("reorder ", c, " ", absl::StrJoin(inside, " "));
     writer_.Line("unroll ", c, " ", roles_.row, ".1");
     writer_.Line("vectorize ", c, " ", roles_.panel);
@@ -347,35 +249,28 @@ class ContractionSketch {
   void WriteProducers() {
     for (auto p = input_.producers.rbegin(); p != input_.producers.rend(); ++p) {
       if ((*p)->placement == Placement::kPrepare) continue;
-      writer_.Line("at ", (*p)->stage.name, " ", output(), " ", outside_[copy_depth_ - 1]);
+      writer_.Line("at ", (*p)->stage.name, " ", output(), " ", tiles_.outside()[copy_depth_ - 1]);
     }
   }
 
   bool CopiesInRows() const { return !bordered_.empty() && copies_ == Copies::kInRows; }
 
-  // Fuses the outermost loops into one; what is computed inside the last of them names the result.
   void ShareBetweenThreads() {
     const bool in_rows = CopiesInRows() || copies_ == Copies::kComputedInRows;
-    const size_t depth = in_rows ? copy_depth_ : parallel_depth_;
-    const auto end = outside_.begin() + static_cast<std::ptrdiff_t>(depth);
-    const std::string fused =
-        writer_.FuseParallel(output(), std::vector<std::string>(outside_.begin(), end));
-    outside_.erase(outside_.begin(), end - 1);
-    outside_.front() = fused;
-    copy_depth_ = in_rows ? 1 : copy_depth_;
+    tiles_.ShareBetweenThreads(in_rows ? copy_depth_ : tiles_.parallel_depth(), writer_);
+    if (in_rows) copy_depth_ = 1;
   }
 
   const RuleInput& input_;
   const ContractionRoles& roles_;
-  const Order order_;
+  const LoopOrder order_;
   const Copies copies_;
+  OutputTiles tiles_;
   SketchWriter writer_;
   // How the schedule refers to the holes.
-  std::string width_, packed_width_, rows_, down_, depth_, block_, chunk_;
-  std::string bordered_;              // the padded operand, if any
-  std::vector<std::string> outside_;  // the output's loops outside the register tile
-  size_t copy_depth_ = 0;             // loops outside of a copy made in rows
-  size_t parallel_depth_ = 0;         // loops that threads share
+  std::string width_, packed_width_, depth_, chunk_;
+  std::string bordered_;   // the padded operand, if any
+  size_t copy_depth_ = 0;  // loops of the output outside of what is made in rows
 };
 
 // Whether a panel of constants is too long to stay in the second cache beside what it meets, and
@@ -427,7 +322,7 @@ std::vector<Sketch> ContractionRule(const RuleInput& input) {
   const bool trims = roles->broadcast_side.padded && !roles->vector_side.padded;
   const bool computes = ComputesBroadcastSide(input, *roles);
   std::vector<Sketch> sketches;
-  auto add = [&](Order order, absl::string_view name) {
+  auto add = [&](LoopOrder order, absl::string_view name) {
     sketches.push_back(ContractionSketch(input, *roles, order, Copies::kBefore, name).Write());
     if (padded && (!roles->block.empty() || !roles->outer_out.empty())) {
       sketches.push_back(
@@ -439,7 +334,7 @@ std::vector<Sketch> ContractionRule(const RuleInput& input) {
           ContractionSketch(input, *roles, order, Copies::kTrimmed, absl::StrCat(name, "_trim"))
               .Write());
     }
-    if (computes && (order != Order::kPanelOuter || !roles->block.empty())) {
+    if (computes && (order != LoopOrder::kPanelOuter || !roles->block.empty())) {
       sketches.push_back(ContractionSketch(input, *roles, order, Copies::kComputedInRows,
                                            absl::StrCat(name, "_prologue_rows"))
                              .Write());
@@ -450,21 +345,21 @@ std::vector<Sketch> ContractionRule(const RuleInput& input) {
               .Write());
     }
   };
-  add(Order::kPanelOuter, "panel_outer");
-  if (!roles->row.empty()) add(Order::kPanelInner, "panel_inner");
+  add(LoopOrder::kPanelOuter, "panel_outer");
+  if (!roles->row.empty()) add(LoopOrder::kPanelInner, "panel_inner");
   if (HasLongPanels(input, *roles)) {
     sketches.push_back(
-        ContractionSketch(input, *roles, Order::kReduceBlocks, Copies::kBefore, "reduce_blocks")
+        ContractionSketch(input, *roles, LoopOrder::kReduceBlocks, Copies::kBefore, "reduce_blocks")
             .Write());
     if (trims) {
-      sketches.push_back(ContractionSketch(input, *roles, Order::kReduceBlocks, Copies::kTrimmed,
-                                           "reduce_blocks_trim")
+      sketches.push_back(ContractionSketch(input, *roles, LoopOrder::kReduceBlocks,
+                                           Copies::kTrimmed, "reduce_blocks_trim")
                              .Write());
     }
   }
   if (!roles->row.empty() && roles->block.empty() &&
       DimExtent(input.nest, *input.anchor, roles->row) >= 128) {
-    add(Order::kRowBlocks, "row_blocks");
+    add(LoopOrder::kRowBlocks, "row_blocks");
   }
   return sketches;
 }

@@ -11,24 +11,22 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "tuner/space/contraction_roles.h"
+#include "tuner/space/output_tiles.h"
 #include "tuner/space/rule.h"
 
 namespace hone {
 namespace {
 
-// How the output's loops nest.
-enum class Order { kPanelOuter, kPanelInner, kRowBlocks };
-
 class DotSketch {
  public:
   DotSketch(const RuleInput& input, const ContractionRoles& roles, const DotChoice& dot,
-            Order order, bool copy_in_rows, absl::string_view name)
+            LoopOrder order, bool copy_in_rows, absl::string_view name)
       : input_(input),
         roles_(roles),
         dot_(dot),
         group_(dot.intrinsic->group),
-        order_(order),
         copy_in_rows_(copy_in_rows),
+        tiles_(input, roles, order),
         writer_(input.begin.Continue(name)) {
     groups_ = (Extent(roles_.main) + group_ - 1) / group_;
   }
@@ -40,12 +38,17 @@ class DotSketch {
     }
     CopyVectorSide();
     CopyBroadcastSide();
-    WriteTiles();
-    if (input_.target.threads > 1) ShareBetweenThreads();
+    tiles_.Write(width_, has_row() && IsConstant(roles_.broadcast_side), writer_);
+    // Where there is nothing to copy a block of, the copy is of the outermost loop's rows.
+    size_t copy_depth = std::max<size_t>(1, tiles_.copy_depth());
+    if (input_.target.threads > 1) {
+      tiles_.ShareBetweenThreads(CopiesInRows() ? copy_depth : tiles_.parallel_depth(), writer_);
+      if (CopiesInRows()) copy_depth = 1;
+    }
     WriteMicroKernel();
     // Legal only once the stage that reads it has its place.
     if (CopiesInRows()) {
-      writer_.Line("at ", copy_, " ", output(), " ", outside_[copy_depth_ - 1]);
+      writer_.Line("at ", copy_, " ", output(), " ", tiles_.outside()[copy_depth - 1]);
     }
     return writer_.Finish();
   }
@@ -58,14 +61,8 @@ class DotSketch {
   }
   int64_t lanes() const { return input_.target.FloatLanes(); }
   bool has_row() const { return !roles_.row.empty(); }
-  bool has_block() const { return !roles_.block.empty(); }
   // pmaddwd leaves its products in a register of their own, and adding them is an instruction more.
   bool AddsApart() const { return absl::string_view(dot_.intrinsic->name) == "pmaddwd"; }
-
-  // Where rows are short, one alone leaves accumulators idle: the tile takes two.
-  bool TilesDown() const {
-    return has_row() && has_block() && Extent(roles_.row) + 2 <= input_.target.VectorRegisters();
-  }
 
   void DeclareHoles() {
     const int64_t registers = input_.target.VectorRegisters() - (AddsApart() ? 1 : 0);
@@ -80,38 +77,9 @@ class DotSketch {
       if (groups_ % ku == 0) depths.push_back(ku);
     }
     depth_ = writer_.Hole("groups", depths);
-    const std::string mv = absl::StrCat("floordiv(width,", lanes(), ")");
-    std::string points = mv;
-    if (has_row()) {
-      std::vector<int64_t> rows;
-      for (int64_t r = 1; r <= registers - 2; ++r) rows.push_back(r);
-      rows_ = writer_.Hole("rows", DistinctTiles(Extent(roles_.row), rows));
-      absl::StrAppend(&points, "*rows");
-      int64_t longest = Extent(roles_.row);
-      if (TilesDown()) {
-        down_ = writer_.Hole("down", DistinctTiles(Extent(roles_.block), {1, 2}));
-        absl::StrAppend(&points, "*down");
-        longest *= 2;
-      }
-      int64_t most = 1;
-      for (int64_t width : widths) {
-        const int64_t v = width / lanes();
-        most = std::max(most, v * std::min(longest, (registers - v - 1) / v));
-      }
-      writer_.Require(absl::StrCat(points, "+", mv, "+1 <= ", registers));
-      writer_.Require(absl::StrCat((most + 1) / 2, " <= ", points));
-    }
-    writer_.Require(
-        absl::StrCat(points, "*groups <= ", kMaxBlockOperations / (AddsApart() ? 2 : 1)));
-    if (order_ == Order::kPanelOuter && has_block()) {
-      const int64_t extent = Extent(roles_.block);
-      std::vector<int64_t> sizes = {1};
-      for (int64_t blocks : {1, 2, 4, 8, 14, 28}) sizes.push_back((extent + blocks - 1) / blocks);
-      block_ = writer_.Hole("block", DistinctTiles(extent, sizes));
-    }
-    if (order_ == Order::kRowBlocks) {
-      block_ = writer_.Hole("block", DistinctTiles(Extent(roles_.row), {8, 16, 24, 32, 48, 64}));
-    }
+    const std::string sums = tiles_.DeclareTile(widths, registers, writer_);
+    writer_.Require(absl::StrCat(sums, "*groups <= ", kMaxBlockOperations / (AddsApart() ? 2 : 1)));
+    tiles_.DeclareBlocks(writer_);
   }
 
   bool IsConstant(const Access& access) const { return hone::IsConstant(input_, access.tensor); }
@@ -165,7 +133,7 @@ class DotSketch {
     if (IsConstant(access)) {
       const bool has_panel = has_row() && access.PlainIndexOf(roles_.row) >= 0;
       return WritePanels(access, dot_.broadcast_side, has_panel ? roles_.row : roles_.main,
-                         has_panel ? rows_ : absl::StrCat(group_));
+                         has_panel ? tiles_.rows() : absl::StrCat(group_));
     }
     const bool padded = access.padded || Extent(roles_.main) % group_ != 0;
     if (access.dtype == dot_.broadcast_side && !padded && HasGroups(layout, main)) return;
@@ -207,64 +175,10 @@ class DotSketch {
 
   bool CopiesInRows() const { return !copy_.empty() && copy_in_rows_; }
 
-  void WriteTiles() {
-    const std::string& y = output();
-    const std::string panel = roles_.panel_out;
-    const std::string row = roles_.row_out;
-    std::string rows = row + ".0";  // the loop over row tiles
-    writer_.Line("tile ", y, " ", panel, " ", width_, " by ", lanes());
-    // Packed rows keep their panels whole; others have balanced tails.
-    const bool packed = has_row() && IsConstant(roles_.broadcast_side);
-    if (has_row()) writer_.Line("tile ", y, " ", row, " ", rows_, packed ? " by 1" : "");
-    if (order_ == Order::kRowBlocks) {
-      writer_.Line("tile ", y, " ", rows, " ", block_);
-      outside_.push_back(rows + ".0");
-      rows += ".1";
-    }
-    for (size_t i = 0; i < roles_.outer_out.size(); ++i) {
-      outside_.insert(outside_.begin() + static_cast<int64_t>(i), roles_.outer_out[i]);
-    }
-    const bool block_tiled = order_ == Order::kPanelOuter && has_block();
-    std::string block = roles_.block_out;
-    const std::string down = block + ".1";
-    if (TilesDown()) {
-      writer_.Line("tile ", y, " ", block, " ", down_);
-      block += ".0";
-    }
-    if (block_tiled) {
-      writer_.Line("tile ", y, " ", block, " ", block_);
-      outside_.push_back(block + ".0");
-      block += ".1";
-    } else if (has_block()) {
-      outside_.push_back(block);
-    }
-    copy_depth_ = outside_.size();
-    if (order_ == Order::kPanelInner) {
-      if (has_row()) outside_.push_back(rows);
-      outside_.push_back(panel + ".0");
-      parallel_depth_ = outside_.size() - 1;
-      // Without a dim to copy a block of, the copy is of the tile's own rows.
-      if (copy_depth_ == 0) copy_depth_ = 1;
-    } else {
-      outside_.push_back(panel + ".0");
-      parallel_depth_ = outside_.size();
-      if (block_tiled) outside_.push_back(block);
-      if (has_row()) outside_.push_back(rows);
-    }
-    std::vector<std::string> all = outside_;
-    if (TilesDown()) all.push_back(down);
-    if (has_row()) all.push_back(row + ".1");
-    all.push_back(panel + ".1");
-    writer_.Line("reorder ", y, " ", absl::StrJoin(all, " "));
-    if (TilesDown()) writer_.Line("unroll ", y, " ", down);
-    if (has_row()) writer_.Line("unroll ", y, " ", row, ".1");
-    writer_.Line("vectorize ", y, " ", panel, ".1");
-  }
-
   void WriteMicroKernel() {
     const std::string& c = anchor();
     const std::string& k = roles_.main;
-    writer_.Line("at ", c, " ", output(), " ", outside_.back());
+    writer_.Line("at ", c, " ", output(), " ", tiles_.outside().back());
     writer_.Line("tile ", c, " ", k, " ", group_);
     writer_.Line("tile ", c, " ", k, ".0 ", depth_);
     std::vector<std::string> loops = roles_.others;
@@ -282,31 +196,17 @@ class DotSketch {
     writer_.Line("microkernel ", c, " ", k, ".0.1");
   }
 
-  // Fuses the outermost loops into one; what is computed inside the last of them names the result.
-  void ShareBetweenThreads() {
-    const size_t depth = CopiesInRows() ? copy_depth_ : parallel_depth_;
-    const auto end = outside_.begin() + static_cast<std::ptrdiff_t>(depth);
-    const std::string fused =
-        writer_.FuseParallel(output(), std::vector<std::string>(outside_.begin(), end));
-    outside_.erase(outside_.begin(), end - 1);
-    outside_.front() = fused;
-    copy_depth_ = CopiesInRows() ? 1 : copy_depth_;
-  }
-
   const RuleInput& input_;
   const ContractionRoles& roles_;
   const DotChoice& dot_;
   const int64_t group_;
-  const Order order_;
   const bool copy_in_rows_;
+  OutputTiles tiles_;
   SketchWriter writer_;
   int64_t groups_ = 1;  // of the reduction
   // How the schedule refers to the holes.
-  std::string width_, rows_, down_, depth_, block_;
-  std::string copy_;                  // of the broadcast side, made while running; "" if none
-  std::vector<std::string> outside_;  // the output's loops outside the register tile
-  size_t copy_depth_ = 0;             // loops outside of a copy made in rows
-  size_t parallel_depth_ = 0;         // loops that threads share
+  std::string width_, depth_;
+  std::string copy_;  // of the broadcast side, made while running; "" if none
 };
 
 }  // namespace
@@ -323,7 +223,7 @@ std::vector<Sketch> DotRule(const RuleInput& input) {
   }
   std::vector<Sketch> sketches;
   for (const DotChoice& dot : dots) {
-    auto add = [&](Order order, bool copies_in_rows, absl::string_view name) {
+    auto add = [&](LoopOrder order, bool copies_in_rows, absl::string_view name) {
       const std::string whole = absl::StrCat("dot_", name);
       sketches.push_back(DotSketch(input, *roles, dot, order, false, whole).Write());
       if (!copies_in_rows) return;
@@ -333,11 +233,11 @@ std::vector<Sketch> DotRule(const RuleInput& input) {
     const bool constant_rows = input.nest.FindBuffer(roles->broadcast_side.tensor) != nullptr &&
                                IsConstant(input, roles->broadcast_side.tensor);
     const bool apart = !roles->block.empty() || !roles->outer_out.empty();
-    add(Order::kPanelOuter, apart && !constant_rows, "panel_outer");
+    add(LoopOrder::kPanelOuter, apart && !constant_rows, "panel_outer");
     if (roles->row.empty()) continue;
-    add(Order::kPanelInner, !constant_rows, "panel_inner");
+    add(LoopOrder::kPanelInner, !constant_rows, "panel_inner");
     if (roles->block.empty() && DimExtent(input.nest, *input.anchor, roles->row) >= 48) {
-      add(Order::kRowBlocks, !constant_rows, "row_blocks");
+      add(LoopOrder::kRowBlocks, !constant_rows, "row_blocks");
     }
   }
   return sketches;
