@@ -28,7 +28,6 @@ constexpr absl::Duration kGlance = absl::Milliseconds(5);
 // How much of the model's spread counts in favour of a candidate, but in the last batch. On
 // recorded spaces anything from 0 to 1 serves as well.
 constexpr double kCuriosity = 0.5;
-constexpr int kBaseRows = 2000;  // of earlier sessions, that the cost model starts from
 
 }  // namespace
 
@@ -79,8 +78,7 @@ class TuningSession::Impl {
   Status StartLearningFromRecords() {
     if (history_ == nullptr) return absl::OkStatus();
     HONE_ASSIGN_OR_RETURN(knowledge_, RecordedKnowledge::Read(*history_, kCodegenEpoch));
-    base_ = std::async(std::launch::async,
-                       [this] { return model_.TrainBase(knowledge_.Rows(kBaseRows)); });
+    base_ = std::async(std::launch::async, [this] { return model_.TrainBase(knowledge_.Rows()); });
     return absl::OkStatus();
   }
 

@@ -203,8 +203,6 @@ struct Storage {
   int64_t Elements() const { return ElementCount(shape); }
 };
 
-constexpr int64_t kTileRows = 16;
-constexpr int64_t kTileRowBytes = 64;
 constexpr int64_t kTileBytes = kTileRows * kTileRowBytes;
 
 // What `bytes` hold at element `i`.

@@ -38,6 +38,12 @@ enum class Scope : uint8_t {
   kShared,
 };
 
+// What a matrix unit has: so many tile registers, each of rows of so many bytes. A tile of 32-bit
+// sums has as many columns as rows.
+inline constexpr int64_t kTileRegisters = 8;
+inline constexpr int64_t kTileRows = 16;
+inline constexpr int64_t kTileRowBytes = 64;
+
 enum class BufferRole : uint8_t {
   kNone,      // local
   kInput,     // differs in every run

@@ -11,11 +11,6 @@
 namespace hone {
 namespace {
 
-// Of a matrix unit.
-constexpr int64_t kTilesMax = 8;
-constexpr int64_t kTileRows = 16;
-constexpr int64_t kTileRowBytes = 64;
-
 class Verifier {
  public:
   Verifier(const Program& program, ProgramStage stage) : program_(program), stage_(stage) {}
@@ -161,9 +156,9 @@ class Verifier {
       }
       tiles += other.shape[0]->int_value;
     }
-    if (tiles <= kTilesMax) return absl::OkStatus();
+    if (tiles <= kTileRegisters) return absl::OkStatus();
     return Bad("with '", buffer.name, "' there are ", tiles, " tiles at once; a matrix unit has ",
-               kTilesMax);
+               kTileRegisters);
   }
 
   // A tile that a statement names.

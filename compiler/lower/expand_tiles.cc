@@ -15,8 +15,6 @@
 namespace hone {
 namespace {
 
-constexpr int64_t kTilesMax = 8;
-
 bool IsZero(const Expr& e) {
   return e.IsInt(0) || (e.kind() == ExprKind::kFloat && e->float_value == 0);
 }
@@ -253,10 +251,10 @@ class TileExpander {
     products = InOrderOfReuse(std::move(products));
 
     const int64_t sums = row_tiles_ * column_tiles_;
-    const int64_t right_slots = std::min(column_tiles_, kTilesMax - sums - row_tiles_);
+    const int64_t right_slots = std::min(column_tiles_, kTileRegisters - sums - row_tiles_);
     if (right_slots < 1) {
       return Bad(row_tiles_, " x ", column_tiles_, " tiles of sums leave no room for operands in ",
-                 kTilesMax, " registers");
+                 kTileRegisters, " registers");
     }
     const int number = ++*name_count_;
     Slots left{absl::StrCat(leaf->name, ".a", number), std::vector<std::string>(row_tiles_)};
@@ -284,11 +282,12 @@ class TileExpander {
   }
 
   void Declare(const Slots& slots, DType dtype, std::vector<Stmt>* statements) const {
-    statements->push_back(Allocate({slots.name,
-                                    dtype,
-                                    {Int(static_cast<int64_t>(slots.holds.size())),
-                                     Int(intrinsic_.tile.rows), Int(64 / DTypeBytes(dtype))},
-                                    Scope::kTile}));
+    statements->push_back(
+        Allocate({slots.name,
+                  dtype,
+                  {Int(static_cast<int64_t>(slots.holds.size())), Int(intrinsic_.tile.rows),
+                   Int(kTileRowBytes / DTypeBytes(dtype))},
+                  Scope::kTile}));
   }
 
   const TensorIntrinsic& intrinsic_;
@@ -326,8 +325,8 @@ class TilePass {
   StatusOr<Stmt> RunAllocate(const Stmt& s) {
     tiles_.insert(s->buffer.name);
     Buffer buffer = s->buffer;
-    const int64_t columns = 64 / DTypeBytes(buffer.dtype);
-    buffer.shape = {FloorDiv(buffer.shape[0], 16 * columns), Int(16), Int(columns)};
+    const int64_t columns = kTileRowBytes / DTypeBytes(buffer.dtype);
+    buffer.shape = {FloorDiv(buffer.shape[0], kTileRows * columns), Int(kTileRows), Int(columns)};
     return Allocate(std::move(buffer));
   }
 

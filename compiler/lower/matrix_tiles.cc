@@ -6,9 +6,6 @@
 namespace hone {
 namespace {
 
-// Rows and columns of a matrix unit's tile of sums.
-constexpr int64_t kTilePoints = 16;
-
 // Whether the stage's dim `d` counts rows or columns of tiles.
 bool IsTiled(const StageNest& stage, size_t d) {
   const std::string& dim = stage.stage.dims[d].name;
@@ -16,7 +13,7 @@ bool IsTiled(const StageNest& stage, size_t d) {
 }
 
 // The points of as many whole tiles as `points` begin.
-int64_t TileReach(int64_t points) { return (points + kTilePoints - 1) / kTilePoints * kTilePoints; }
+int64_t TileReach(int64_t points) { return (points + kTileRows - 1) / kTileRows * kTileRows; }
 
 }  // namespace
 
@@ -32,10 +29,10 @@ Status RoundUpToTiles(const StageNest& stage, const Ranges& ranges, std::vector<
     span.extent = Int(TileReach(span.extent->int_value));
     const std::optional<Interval> base = Bounds(span.base, ranges);
     if (base && base->max + span.extent->int_value <= TileReach(extent->int_value)) continue;
-    return IllegalStage(stage,
-                        absl::StrCat("its tiles of '", stage.stage.dims[d].name,
-                                     "' reach beyond the last whole one; make them multiples of ",
-                                     kTilePoints, " or equal"));
+    return IllegalStage(
+        stage, absl::StrCat("its tiles of '", stage.stage.dims[d].name,
+                            "' reach beyond the last whole one; make them multiples of ", kTileRows,
+                            " or equal"));
   }
   return absl::OkStatus();
 }
@@ -50,8 +47,8 @@ Layout TileLayout(const StageNest& stage) {
       continue;
     }
     const bool is_row = stage.stage.dims[d].name != stage.order.back();
-    outer.insert(is_row ? outer.begin() : outer.end(), {dim, kTilePoints});
-    inner.insert(is_row ? inner.begin() : inner.end(), {dim, 1, kTilePoints});
+    outer.insert(is_row ? outer.begin() : outer.end(), {dim, kTileRows});
+    inner.insert(is_row ? inner.begin() : inner.end(), {dim, 1, kTileRows});
   }
   layout.dims.insert(layout.dims.end(), outer.begin(), outer.end());
   layout.dims.insert(layout.dims.end(), inner.begin(), inner.end());

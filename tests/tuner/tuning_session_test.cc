@@ -212,11 +212,25 @@ TEST(TuningSessionTest, GoesOnWhereItStopped) {
   EXPECT_EQ(c.state().workloads[0].best_ns, b.state().workloads[0].best_ns);
 }
 
-std::vector<pb::Record> WithoutDuels(const RecordStore& store) {
-  std::vector<pb::Record> records = *store.Query({});
-  std::erase_if(records, [](const pb::Record& record) { return record.origin() == kDuelOrigin; });
-  return records;
-}
+// A session that spent its trials and was killed before its duel was recorded.
+struct KilledBeforeItsDuel {
+  explicit KilledBeforeItsDuel(MemoryRecordStore& store) {
+    MemoryRecordStore all;
+    NoCostModel model;
+    FakeClock clock;
+    FakeMeasurer measurer(Cost, &all);
+    TuningSession session({Matmul("a", 64, 1)}, Options(), model, Builder(), measurer, &all, clock);
+    EXPECT_TRUE(session.Run(kNever, kIgnore).ok());
+    best_ns = session.state().workloads[0].best_ns;
+    reference = measurer.batches.at(0).reference().schedule();
+    std::vector<pb::Record> records = *all.Query({});
+    std::erase_if(records, [](const pb::Record& record) { return record.origin() == kDuelOrigin; });
+    EXPECT_TRUE(store.Append(records).ok());
+  }
+
+  double best_ns = 0;
+  std::string reference;  // schedule
+};
 
 // Cannot learn from records.
 class UnteachableModel : public NoCostModel {
@@ -225,22 +239,16 @@ class UnteachableModel : public NoCostModel {
 };
 
 TEST(TuningSessionTest, HasLearntFromRecordsBeforeADuelAddsToThem) {
-  // All trials are recorded, but no duel.
-  MemoryRecordStore all;
+  MemoryRecordStore store;
+  const KilledBeforeItsDuel a(store);
   NoCostModel model;
   FakeClock clock;
-  FakeMeasurer first(Cost, &all);
-  TuningSession a({Matmul("a", 64, 1)}, Options(), model, Builder(), first, &all, clock);
-  ASSERT_TRUE(a.Run(kNever, kIgnore).ok());
-  MemoryRecordStore store;
-  ASSERT_TRUE(store.Append(WithoutDuels(all)).ok());
-
   FakeMeasurer second(Cost);
   TuningSession b({Matmul("a", 64, 1)}, Options(), model, Builder(), second, &store, clock);
   ASSERT_TRUE(b.Run(kNever, kIgnore).ok());
   ASSERT_EQ(second.batches.size(), 1u);
   EXPECT_TRUE(second.batches[0].final());
-  EXPECT_EQ(b.state().workloads[0].best_ns, a.state().workloads[0].best_ns);
+  EXPECT_EQ(b.state().workloads[0].best_ns, a.best_ns);
 
   UnteachableModel unteachable;
   FakeMeasurer third(Cost);
@@ -249,17 +257,12 @@ TEST(TuningSessionTest, HasLearntFromRecordsBeforeADuelAddsToThem) {
 }
 
 TEST(TuningSessionTest, AReferenceThatDoesNotCompileForTheDuelDoesNotHideWhyTheSearchEnded) {
-  MemoryRecordStore all;
+  MemoryRecordStore store;
+  const KilledBeforeItsDuel a(store);
   NoCostModel model;
   FakeClock clock;
-  FakeMeasurer first(Cost, &all);
-  TuningSession a({Matmul("a", 64, 1)}, Options(), model, Builder(), first, &all, clock);
-  ASSERT_TRUE(a.Run(kNever, kIgnore).ok());
-  MemoryRecordStore store;
-  ASSERT_TRUE(store.Append(WithoutDuels(all)).ok());
   FakeMeasurer second(Cost);
-  const std::string reference = first.batches.at(0).reference().schedule();
-  TuningSession b({Matmul("a", 64, 1)}, Options(), model, Builder(reference), second, &store,
+  TuningSession b({Matmul("a", 64, 1)}, Options(), model, Builder(a.reference), second, &store,
                   clock);
   ASSERT_TRUE(b.Run(kNever, kIgnore).ok());
   EXPECT_EQ(b.state().workloads[0].reason, "trials spent");

@@ -23,9 +23,7 @@
 namespace hone {
 namespace {
 
-constexpr int64_t kTilePoints = 16;  // rows and columns of a tile of sums
-constexpr int64_t kTilesMax = 8;     // registers
-constexpr int64_t kRowsMin = 4;      // fewer leave the unit idle
+constexpr int64_t kRowsMin = 4;  // fewer leave the unit idle
 
 int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
@@ -133,7 +131,7 @@ std::optional<Roles> FindRoles(const RuleInput& input) {
 bool StaysInside(int64_t extent, int64_t size) {
   for (const TileStretch& stretch : TileStretches(Int(extent), size, 0)) {
     const int64_t last = stretch.offset->int_value + (stretch.count->int_value - 1) * stretch.size;
-    if (last + RoundUp(stretch.size, kTilePoints) > RoundUp(extent, kTilePoints)) return false;
+    if (last + RoundUp(stretch.size, kTileRows) > RoundUp(extent, kTileRows)) return false;
   }
   return true;
 }
@@ -185,30 +183,30 @@ class TileSketch {
 
   // Panels of columns begin at multiples of a tile where all of them are that long.
   bool HasWholePanels() const {
-    return Extent(roles_.column) % kTilePoints == 0 || Extent(roles_.column) <= 2 * kTilePoints;
+    return Extent(roles_.column) % kTileRows == 0 || Extent(roles_.column) <= 2 * kTileRows;
   }
 
   void DeclareHoles() {
     std::vector<int64_t> heights, widths;
     for (int64_t tiles : {1, 2, 3}) {
-      const int64_t points = tiles * kTilePoints;
+      const int64_t points = tiles * kTileRows;
       if (StaysInside(Extent(roles_.row), points)) heights.push_back(points);
     }
-    if (heights.empty()) heights.push_back(kTilePoints);
+    if (heights.empty()) heights.push_back(kTileRows);
     for (int64_t tiles : {1, 2, 3, 4}) {
-      const int64_t points = tiles * kTilePoints;
-      const bool fits = HasWholePanels() ? points < Extent(roles_.column) + kTilePoints
+      const int64_t points = tiles * kTileRows;
+      const bool fits = HasWholePanels() ? points < Extent(roles_.column) + kTileRows
                                          : StaysInside(Extent(roles_.column), points);
       if (fits) widths.push_back(points);
     }
-    if (widths.empty()) widths.push_back(kTilePoints);
-    if (Extent(roles_.column) % kTilePoints != 0 && HasWholePanels()) {
-      widths = {RoundUp(Extent(roles_.column), kTilePoints)};
+    if (widths.empty()) widths.push_back(kTileRows);
+    if (Extent(roles_.column) % kTileRows != 0 && HasWholePanels()) {
+      widths = {RoundUp(Extent(roles_.column), kTileRows)};
     }
     height_ = writer_.Hole("height", DistinctTiles(Extent(roles_.row), heights));
     width_ = writer_.Hole("width", widths);
     writer_.Require(
-        absl::StrCat("floordiv(height+15,16)*(floordiv(width+15,16)+1)+1 <= ", kTilesMax));
+        absl::StrCat("floordiv(height+15,16)*(floordiv(width+15,16)+1)+1 <= ", kTileRegisters));
   }
 
   void WriteAlgorithm() {
@@ -258,10 +256,10 @@ class TileSketch {
     const int column = columns.PlainIndexOf(roles_.column);
     const int group = roles_.intrinsic->group;
     std::vector<std::string> places = OtherPlaces(columns, main, column);
-    if (HasWholePanels()) places.push_back(absl::StrCat(Place(column), "/", kTilePoints));
+    if (HasWholePanels()) places.push_back(absl::StrCat(Place(column), "/", kTileRows));
     if (IsSplit()) places.push_back("0");
     places.push_back(absl::StrCat(Place(main), "/", group));
-    places.push_back(HasWholePanels() ? absl::StrCat(Place(column), "%", kTilePoints)
+    places.push_back(HasWholePanels() ? absl::StrCat(Place(column), "%", kTileRows)
                                       : absl::StrCat(Place(column)));
     places.push_back(absl::StrCat(Place(main), "%", group));
     writer_.Line("layout ", CopyOf(columns), " ", absl::StrJoin(places, ","));
@@ -308,9 +306,9 @@ class TileSketch {
   }
 
   void TileColumns() {
-    const bool by_tiles = Extent(roles_.column) % kTilePoints == 0;
+    const bool by_tiles = Extent(roles_.column) % kTileRows == 0;
     writer_.Line("tile ", y(), " ", roles_.column_out, " ", width_,
-                 by_tiles ? absl::StrCat(" by ", kTilePoints) : "");
+                 by_tiles ? absl::StrCat(" by ", kTileRows) : "");
   }
 
   // Of the output's outer dims those that index the rows' operand alone go inside of the panel.

@@ -28,7 +28,8 @@ class RecordedKnowledge {
   // What the cost model learns from: at most `limit` records, taken in turn from each workload on
   // each device, newest first. Residuals are centred within each of these. Records that this
   // version cannot schedule are left out. About 0.1 ms a row.
-  TrainingSet Rows(int limit) const;
+  TrainingSet Rows(int limit = kRowsMax) const;
+  inline static constexpr int kRowsMax = 2000;
 
   // The best by what the session itself knows now, in place of what it added before. It is believed
   // before all records: the session knows those too, and has seen lucky times corrected.

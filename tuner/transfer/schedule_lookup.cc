@@ -9,11 +9,6 @@
 #include "tuner/space/derive.h"
 
 namespace hone {
-namespace {
-
-constexpr int kRows = 2000;  // that the cost model learns from
-
-}  // namespace
 
 StatusOr<FoundSchedule> ScheduleLookup::Find(const PlanKernel& kernel) {
   if (store_ == nullptr) return Default(kernel);
@@ -76,7 +71,7 @@ StatusOr<FoundSchedule> ScheduleLookup::Default(const PlanKernel& kernel) const 
 Status ScheduleLookup::LearnFromRecords() {
   if (knowledge_) return absl::OkStatus();
   HONE_ASSIGN_OR_RETURN(knowledge_, RecordedKnowledge::Read(*store_, kCodegenEpoch));
-  return model_.TrainBase(knowledge_->Rows(kRows));
+  return model_.TrainBase(knowledge_->Rows());
 }
 
 }  // namespace hone
