@@ -113,7 +113,8 @@ bool NeedsTiles(const pb::Batch& batch) {
                      {.target = target,
                       .cpus = cpus,
                       .best_known_ns = options.best_known_ns,
-                      .best_known_gflops = options.best_known_gflops},
+                      .best_known_gflops = options.best_known_gflops,
+                      .memory = options.memory},
                      report);
   const BatchRunner::End end = runner.Run(indices);
   // Destructors could only trip over what a candidate broke.

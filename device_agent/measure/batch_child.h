@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "device_agent/measure/lasting_memory.h"
 #include "device_agent/measure/measuring_core.h"
 #include "proto/worker.pb.h"
 
@@ -18,6 +19,7 @@ struct BatchChildOptions {
   double best_known_ns = 0;             // for racing; 0: none known
   double best_known_gflops = 0;         // of a core here, lately
   const MeasuringCore* core = nullptr;  // for batches on one thread; never null
+  LastingMemory* memory = nullptr;      // for buffers; null: fresh
 };
 
 struct BatchChildEnd {

@@ -142,10 +142,10 @@ Status BatchRunner::AllocateBoundary(const pb::Candidate& model) {
       return absl::InvalidArgumentError(absl::StrCat("manifest: '", dtype, "' is no element type"));
     HONE_ASSIGN_OR_RETURN(buffer.elements, ElementCount(buffer.info, model));
     const int64_t bytes = buffer.elements * element_bytes;
-    HONE_ASSIGN_OR_RETURN(buffer.memory, GuardedBuffer::Allocate(bytes));
+    HONE_ASSIGN_OR_RETURN(buffer.memory, GuardedBuffer::Allocate(bytes, options_.memory));
     GuardedBuffer expected;
     if (buffer.info.role() == pb::BUFFER_ROLE_OUTPUT) {
-      HONE_ASSIGN_OR_RETURN(expected, GuardedBuffer::Allocate(bytes));
+      HONE_ASSIGN_OR_RETURN(expected, GuardedBuffer::Allocate(bytes, options_.memory));
     } else {
       hone_fill(buffer.memory.data(), buffer.elements, dtype, batch_.input_seed(),
                 static_cast<uint32_t>(i));
@@ -161,7 +161,7 @@ Status BatchRunner::AllocateBoundary(const pb::Candidate& model) {
 
 void BatchRunner::RunReference(pb::Measurement& measurement) {
   measurement = MeasurementOf(batch_.reference());
-  auto loaded = LoadedCandidate::Load(batch_.reference(), boundary_, host_);
+  auto loaded = LoadedCandidate::Load(batch_.reference(), boundary_, host_, options_.memory);
   if (!loaded.ok()) return FailFromStatus(measurement, loaded.status());
   LoadedCandidate& reference = **loaded;
   reference.Describe(watch_);
@@ -202,7 +202,7 @@ std::unique_ptr<BatchRunner::Racer> BatchRunner::Admit(int index) {
   racer->measurement = MeasurementOf(candidate);
   watch_.candidate.store(index);
   watch_.Beat();
-  auto loaded = LoadedCandidate::Load(candidate, boundary_, host_);
+  auto loaded = LoadedCandidate::Load(candidate, boundary_, host_, options_.memory);
   if (!loaded.ok()) {
     FailFromStatus(racer->measurement, loaded.status());
     Report(index, racer->measurement);

@@ -16,6 +16,7 @@
 #include "device_agent/measure/estimator.h"
 #include "device_agent/measure/interference.h"
 #include "device_agent/measure/kernel_timer.h"
+#include "device_agent/measure/lasting_memory.h"
 #include "device_agent/measure/loaded_candidate.h"
 #include "device_agent/measure/watch_page.h"
 #include "proto/worker.pb.h"
@@ -26,10 +27,11 @@ namespace hone {
 class BatchRunner {
  public:
   struct Options {
-    Target target;                 // that the candidates are for
-    std::vector<int> cpus;         // that they may run on
-    double best_known_ns = 0;      // for racing; 0: none known
-    double best_known_gflops = 0;  // of a core here, lately
+    Target target;                    // that the candidates are for
+    std::vector<int> cpus;            // that they may run on
+    double best_known_ns = 0;         // for racing; 0: none known
+    double best_known_gflops = 0;     // of a core here, lately
+    LastingMemory* memory = nullptr;  // for buffers; null: fresh
   };
   // How the run of a batch ended.
   enum class End {

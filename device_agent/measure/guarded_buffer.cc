@@ -16,7 +16,7 @@ namespace hone {
 namespace {
 
 constexpr unsigned char kCanary = 0xC5;
-constexpr size_t kHugePageBytes = size_t{2} << 20;
+constexpr size_t kHugePageBytes = LastingMemory::kPageBytes;
 
 size_t PageBytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
 
@@ -36,7 +36,7 @@ void MakePresent(char* begin, size_t bytes, size_t page) {
 
 }  // namespace
 
-StatusOr<GuardedBuffer> GuardedBuffer::Allocate(int64_t bytes) {
+StatusOr<GuardedBuffer> GuardedBuffer::Allocate(int64_t bytes, LastingMemory* lasting) {
   HONE_CHECK(bytes >= 0);
   const auto no_memory = [bytes] {
     return absl::ResourceExhaustedError(
@@ -61,11 +61,19 @@ StatusOr<GuardedBuffer> GuardedBuffer::Allocate(int64_t bytes) {
   buffer.begin_ = buffer.end_ - inner;
   buffer.data_ = buffer.end_ - lines;
   buffer.bytes_ = bytes;
-  if (mprotect(begin, present, PROT_READ | PROT_WRITE) != 0) return no_memory();
-  if (is_huge) madvise(begin, present, MADV_HUGEPAGE);
-  MakePresent(begin, present, page);
+  const bool is_lasting = is_huge && lasting != nullptr && lasting->MapNext(begin, present);
+  if (!is_lasting) {
+    if (mprotect(begin, present, PROT_READ | PROT_WRITE) != 0) return no_memory();
+    if (is_huge) madvise(begin, present, MADV_HUGEPAGE);
+    MakePresent(begin, present, page);
+  }
   // Only now, so that the first huge page came as one.
   if (is_huge && mprotect(begin, present - inner, PROT_NONE) != 0) return no_memory();
+  if (is_lasting) {
+    // The part of the first huge page that is used: reading brings many pages at a time.
+    madvise(buffer.begin_, inner, MADV_POPULATE_READ);
+    memset(buffer.begin_, 0, inner);  // what another batch left
+  }
   memset(buffer.begin_, kCanary, static_cast<size_t>(buffer.data_ - buffer.begin_));
   memset(buffer.data_ + bytes, kCanary, lines - static_cast<size_t>(bytes));
   return buffer;

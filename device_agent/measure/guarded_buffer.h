@@ -7,14 +7,16 @@
 #include <cstdint>
 
 #include "base/status.h"
+#include "device_agent/measure/lasting_memory.h"
 
 namespace hone {
 
 class GuardedBuffer {
  public:
   // `bytes` (0 is fine) at a multiple of 64, in huge pages where the system has them. Zeroed, and
-  // present: touching it later faults no page. RESOURCE_EXHAUSTED when there is no memory.
-  static StatusOr<GuardedBuffer> Allocate(int64_t bytes);
+  // present: touching it later faults no page. Huge pages are taken from `lasting` as long as it
+  // has any. RESOURCE_EXHAUSTED when there is no memory.
+  static StatusOr<GuardedBuffer> Allocate(int64_t bytes, LastingMemory* lasting = nullptr);
 
   GuardedBuffer() = default;
   GuardedBuffer(GuardedBuffer&& other) noexcept;

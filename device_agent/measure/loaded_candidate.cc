@@ -68,10 +68,10 @@ StatusOr<int64_t> ElementCount(const pb::BufferInfo& buffer, const pb::Candidate
 
 StatusOr<std::unique_ptr<LoadedCandidate>> LoadedCandidate::Load(
     const pb::Candidate& candidate, const std::vector<BoundaryBuffer>& boundary,
-    const hone_host& host) {
+    const hone_host& host, LastingMemory* lasting) {
   std::unique_ptr<LoadedCandidate> loaded(new LoadedCandidate(candidate, boundary));
   HONE_RETURN_IF_ERROR(loaded->LoadCode());
-  HONE_RETURN_IF_ERROR(loaded->PlaceBuffers(host));
+  HONE_RETURN_IF_ERROR(loaded->PlaceBuffers(host, lasting));
   return loaded;
 }
 
@@ -97,7 +97,7 @@ Status LoadedCandidate::LoadCode() {
   return absl::OkStatus();
 }
 
-Status LoadedCandidate::PlaceBuffers(const hone_host& host) {
+Status LoadedCandidate::PlaceBuffers(const hone_host& host, LastingMemory* lasting) {
   const pb::Manifest& manifest = candidate_.artifact().manifest();
   for (const pb::BufferInfo& info : manifest.buffers()) {
     if (info.role() == pb::BUFFER_ROLE_PREPARED) {
@@ -107,7 +107,7 @@ Status LoadedCandidate::PlaceBuffers(const hone_host& host) {
             absl::StrCat("manifest: '", info.dtype(), "' is no element type"));
       HONE_ASSIGN_OR_RETURN(const int64_t elements, ElementCount(info, candidate_));
       HONE_ASSIGN_OR_RETURN(GuardedBuffer memory,
-                            GuardedBuffer::Allocate(elements * element_bytes));
+                            GuardedBuffer::Allocate(elements * element_bytes, lasting));
       pointers_.push_back(memory.data());
       private_.push_back({BufferLabel(info), true, std::move(memory)});
       constants_.push_back(&private_.back().memory);
@@ -136,8 +136,9 @@ Status LoadedCandidate::PlaceBuffers(const hone_host& host) {
     return absl::InvalidArgumentError("manifest: negative scratch");
   HONE_ASSIGN_OR_RETURN(
       GuardedBuffer scratch,
-      GuardedBuffer::Allocate(manifest.scratch_shared_bytes() +
-                              host.thread_count * manifest.scratch_worker_bytes()));
+      GuardedBuffer::Allocate(
+          manifest.scratch_shared_bytes() + host.thread_count * manifest.scratch_worker_bytes(),
+          lasting));
   args_ = {pointers_.data(), params_.data(), scratch.data(), &host};
   private_.push_back({"scratch", false, std::move(scratch)});
   return absl::OkStatus();

@@ -31,12 +31,12 @@ struct BoundaryBuffer {
 
 class LoadedCandidate {
  public:
-  // Loads the code and allocates what `boundary` lacks (prepared buffers, scratch). `candidate` and
-  // `boundary` must outlive this. INVALID_ARGUMENT: the artifact is not one, or its boundary is not
-  // the batch's; RESOURCE_EXHAUSTED: no memory.
+  // Loads the code and allocates what `boundary` lacks (prepared buffers, scratch), in `lasting` if
+  // there is any. `candidate` and `boundary` must outlive this. INVALID_ARGUMENT: the artifact is
+  // not one, or its boundary is not the batch's; RESOURCE_EXHAUSTED: no memory.
   static StatusOr<std::unique_ptr<LoadedCandidate>> Load(
       const pb::Candidate& candidate, const std::vector<BoundaryBuffer>& boundary,
-      const hone_host& host);
+      const hone_host& host, LastingMemory* lasting = nullptr);
   ~LoadedCandidate();
 
   // Runs `prepare`, if it has one, and makes what it wrote read-only. 0, or what it returned.
@@ -56,7 +56,7 @@ class LoadedCandidate {
   LoadedCandidate(const pb::Candidate& candidate, const std::vector<BoundaryBuffer>& boundary)
       : candidate_(candidate), boundary_(boundary) {}
   Status LoadCode();
-  Status PlaceBuffers(const hone_host& host);
+  Status PlaceBuffers(const hone_host& host, LastingMemory* lasting);
 
   struct PrivateBuffer {
     std::string name;  // "prepared 'w_packed'", "scratch"

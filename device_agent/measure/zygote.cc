@@ -1,5 +1,7 @@
 #include "device_agent/measure/zygote.h"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <deque>
 #include <functional>
@@ -17,6 +19,8 @@ namespace hone {
 namespace {
 
 using Kind = BatchChildEnd::Kind;
+
+constexpr int kIdleMs = 10000;  // without a batch, memory goes back to the system
 
 // One batch on its way: which candidates still lack a result.
 class BatchSupervisor {
@@ -143,18 +147,28 @@ class RecentPeak {
   std::deque<double> peaks_;
 };
 
+// Whether there is something to read within so long.
+bool Arrives(int socket, int timeout_ms) {
+  pollfd event = {socket, POLLIN, 0};
+  return poll(&event, 1, timeout_ms) != 0;
+}
+
 }  // namespace
 
 Status ServeBatches(int socket) {
   const MeasuringCore core = MeasuringCore::ClaimForThisProcess();
   RecentPeak peak(core);
+  LastingMemory memory = LastingMemory::Create(LastingMemory::FairShare());
   pb::MeasureRequest request;
   Status written;
   while (true) {
+    if (!Arrives(socket, kIdleMs)) memory.GiveBack();
     HONE_ASSIGN_OR_RETURN(const bool more, ReadFrame(socket, request));
     if (!more) return absl::OkStatus();
-    const BatchChildOptions options = {
-        .close_fd = socket, .best_known_gflops = peak.MeasureAgain(), .core = &core};
+    const BatchChildOptions options = {.close_fd = socket,
+                                       .best_known_gflops = peak.MeasureAgain(),
+                                       .core = &core,
+                                       .memory = &memory};
     const auto reply = [&](const pb::MeasureReply& message) {
       if (written.ok()) written = WriteFrame(socket, message);
     };
