@@ -33,6 +33,9 @@ int WinogradTileMax(Numerics numerics);
 // 0: it may not be split.
 int SplitTermsMin(Numerics numerics);
 
+// Whether sums may be made over blocks and rescaled to a common factor as they go on.
+bool MayRescaleSums(Numerics numerics);
+
 // The classes whose kernels keep to this one too: itself, then the coarsest of the others first.
 std::vector<Numerics> ClassesWithin(Numerics numerics);
 

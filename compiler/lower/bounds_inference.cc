@@ -61,9 +61,20 @@ StatusOr<std::map<std::string, Span>> BoundsInference::DimRanges(const StageNest
   return ranges;
 }
 
+StatusOr<Span> BoundsInference::StepsOf(const StageNest& stage, const Scan& scan) {
+  const Dim& steps = stage.stage.dims[scan.dim];
+  if (!KeepsStep(nest_, stage)) return Span{Int(0), steps.extent};
+  HONE_ASSIGN_OR_RETURN(auto dims, DimRanges(*nest_.FindStage(stage.host)));
+  return dims.at(stage.host_loop);
+}
+
 StatusOr<std::vector<Span>> BoundsInference::RegionOf(const StageNest& stage) {
   const size_t rank = stage.stage.dims.size();
   std::vector<Span> region(rank);
+  const std::optional<Scan> scan = FindScan(stage.stage);
+  if (scan) {
+    HONE_ASSIGN_OR_RETURN(region[scan->dim], StepsOf(stage, *scan));
+  }
   const bool holds_padding = HoldsPadding(nest_, stage.stage);
   for (const std::string& consumer : nest_.ConsumersOf(stage.stage.name)) {
     const StageNest& reader = *nest_.FindStage(consumer);
@@ -73,6 +84,7 @@ StatusOr<std::vector<Span>> BoundsInference::RegionOf(const StageNest& stage) {
     for (const Read& read : reads) {
       const std::vector<Expr> indices = Indices(read.load);
       for (size_t d = 0; d < rank; ++d) {
+        if (scan && scan->dim == d) continue;
         std::optional<Span> span = IndexSpan(indices[d], dims, ranges_);
         const Span whole{Int(0), stage.stage.dims[d].extent};
         // Partly padding, or not read at all.

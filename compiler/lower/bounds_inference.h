@@ -12,6 +12,7 @@
 #include "compiler/lower/iteration_domain.h"
 #include "compiler/lower/span.h"
 #include "compiler/schedule/loop_nest.h"
+#include "compiler/schedule/scan.h"
 
 namespace hone {
 
@@ -34,6 +35,9 @@ class BoundsInference {
   StatusOr<std::vector<Span>> RegionOf(const StageNest& stage);
 
  private:
+  // The steps of a scan: all of them, whatever its readers need, or the one that its host is at.
+  StatusOr<Span> StepsOf(const StageNest& stage, const Scan& scan);
+
   const LoopNest& nest_;
   const Ranges& ranges_;
   std::vector<IterationDomain*> open_;  // outermost first

@@ -10,7 +10,9 @@
 #include "compiler/lower/iteration_domain.h"
 #include "compiler/lower/loop_ranges.h"
 #include "compiler/lower/matrix_tiles.h"
+#include "compiler/lower/scan_slots.h"
 #include "compiler/lower/span.h"
+#include "compiler/schedule/scan.h"
 
 namespace hone {
 namespace {
@@ -39,6 +41,7 @@ class LoopBuilder {
         HONE_ASSIGN_OR_RETURN(std::vector<Span> region, bounds_.RegionOf(stage));
         Buffer buffer{name, stage.stage.dtype};
         for (const Span& span : region) buffer.shape.push_back(span.extent);
+        HONE_ASSIGN_OR_RETURN(const Instance instance, FoldSteps(stage, region, &buffer));
         if (stage.placement == Placement::kPrepare) {
           buffer.scope = Scope::kArgument;
           buffer.role = BufferRole::kPrepared;
@@ -47,7 +50,8 @@ class LoopBuilder {
           run.push_back(Allocate(buffer));
         }
         built_.layouts[name] = LayoutOf(name);
-        instances_[name] = {name, region};
+        instances_[name] = instance;
+        HONE_RETURN_IF_ERROR(BeginSteps(stage, buffer, &run));
         HONE_ASSIGN_OR_RETURN(Stmt loops, BuildStage(stage, region));
         (stage.placement == Placement::kPrepare ? prepare : run).push_back(loops);
         continue;
@@ -68,6 +72,15 @@ class LoopBuilder {
   struct Instance {
     std::string buffer;
     std::vector<Span> region;
+    // Of a scan: the dim of its steps lies in so many slots; 0: whole.
+    size_t steps = 0;
+    int64_t slots = 0;
+
+    // Where in the buffer the stage's index `at` of dim `d` lies.
+    Expr Place(size_t d, const Expr& at) const {
+      if (slots == 0 || d != steps) return at - region[d].base;
+      return slots == 1 ? Int(0) : FloorMod(at, slots);
+    }
   };
 
   Layout LayoutOf(const std::string& name) const {
@@ -231,21 +244,121 @@ class LoopBuilder {
     return Stmt(std::move(node));
   }
 
-  // What was computed in a loop's body is not there outside of it.
+  // What was computed in a loop's body is not there outside of it; the last step of a scan is, for
+  // as long as its host.
   void EndAttached(const IterationDomain& domain, const std::string& loop) {
     for (const StageNest& stage : nest_.stages) {
       if (stage.placement == Placement::kAt && stage.host == domain.stage().stage.name &&
-          stage.host_loop == loop) {
+          stage.host_loop == loop && !KeepsStep(nest_, stage)) {
         instances_.erase(stage.stage.name);
+        for (const StageNest* with : KeepingStepWith(stage)) instances_.erase(with->stage.name);
       }
     }
   }
 
+  // --- Scans -----------------------------------------------------------------------------------
+
+  std::vector<const StageNest*> KeepingStepWith(const StageNest& host) const {
+    std::vector<const StageNest*> stages;
+    for (const StageNest& stage : nest_.stages) {
+      if (stage.placement == Placement::kAt && stage.host == host.stage.name &&
+          KeepsStep(nest_, stage)) {
+        stages.push_back(&stage);
+      }
+    }
+    return stages;
+  }
+
+  // Where the region of a stage lies in `buffer`, whose shape it has; of a scan, the steps that
+  // nothing reads any more have no place.
+  StatusOr<Instance> FoldSteps(const StageNest& stage, const std::vector<Span>& region,
+                               Buffer* buffer) const {
+    Instance instance{buffer->name, region};
+    const std::optional<Scan> scan = FindScan(stage.stage);
+    if (!scan) return instance;
+    instance.steps = scan->dim;
+    HONE_ASSIGN_OR_RETURN(instance.slots, ScanSlots(nest_, stage, *scan));
+    if (instance.slots > 0) buffer->shape[scan->dim] = Int(instance.slots);
+    return instance;
+  }
+
+  // Before the first step of a scan whose instance is there: what its state begins with, and the
+  // states of those that keep step with it.
+  Status BeginSteps(const StageNest& stage, const Buffer& buffer, std::vector<Stmt>* parts) {
+    const std::optional<Scan> scan = FindScan(stage.stage);
+    if (!scan) return absl::OkStatus();
+    if (instances_[stage.stage.name].slots > 0) parts->push_back(Fill(buffer, scan->initial));
+    for (const StageNest* with : KeepingStepWith(stage)) {
+      const std::string& name = with->stage.name;
+      HONE_ASSIGN_OR_RETURN(std::vector<Span> region, bounds_.RegionOf(*with));
+      Buffer state{Unique(name), with->stage.dtype};
+      for (const Span& span : region) state.shape.push_back(span.extent);
+      HONE_ASSIGN_OR_RETURN(instances_[name], FoldSteps(*with, region, &state));
+      if (instances_[name].slots == 0) {
+        return IllegalStage(*with, absl::StrCat("what comes after '", stage.stage.name,
+                                                "' reads more of it than the last step"));
+      }
+      built_.layouts[state.name] = LayoutOf(name);
+      parts->push_back(Allocate(state));
+      parts->push_back(Fill(state, FindScan(with->stage)->initial));
+    }
+    return absl::OkStatus();
+  }
+
+  Stmt Fill(const Buffer& buffer, const Expr& value) {
+    std::vector<Expr> at;
+    for (const Expr& extent : buffer.shape) {
+      at.push_back(extent.IsInt(1) ? Int(0) : Var(Unique(absl::StrCat(buffer.name, ".begin"))));
+    }
+    Stmt fill = Store(buffer.name, at, value);
+    for (size_t d = at.size(); d-- > 0;) {
+      if (at[d].IsInt()) continue;
+      const bool vector = d + 1 == at.size() && built_.layouts.at(buffer.name).IsIdentity();
+      fill = For(at[d]->name, buffer.shape[d], vector ? LoopKind::kVector : LoopKind::kSerial, fill);
+    }
+    return fill;
+  }
+
+  // One step of a scan that keeps step with its host.
+  Status BuildStep(const StageNest& stage, std::vector<Stmt>* parts) {
+    const StageNest& host = *nest_.FindStage(stage.host);
+    if (host.order[0] != stage.host_loop) {
+      return IllegalStage(stage, absl::StrCat("it goes on with each iteration of '", stage.host_loop,
+                                              "', which is not the outermost loop of '", stage.host,
+                                              "'"));
+    }
+    HONE_ASSIGN_OR_RETURN(std::vector<Span> region, bounds_.RegionOf(stage));
+    const size_t steps = instances_[stage.stage.name].steps;
+    for (const std::string& consumer : nest_.ConsumersOf(stage.stage.name)) {
+      const StageNest& reader = *nest_.FindStage(consumer);
+      if (!nest_.IsInside(reader, stage.host)) continue;
+      HONE_ASSIGN_OR_RETURN(auto dims, bounds_.DimRanges(reader));
+      bool in_step = true;
+      Visit(reader.stage.body, [&](const Expr& e) {
+        if (e.kind() != ExprKind::kLoad || e->name != stage.stage.name) return;
+        const std::optional<Span> span = IndexSpan(Indices(e)[steps], dims, ranges_);
+        int64_t back = 0;
+        in_step &= span && span->extent.IsInt(1) &&
+                   ConstantDifference(region[steps].base, span->base, ranges_, &back) &&
+                   back == (e->has_otherwise ? 1 : 0);
+      });
+      if (!in_step) {
+        return IllegalStage(stage, absl::StrCat("'", consumer, "' is not computed step by step in '",
+                                                stage.host, "'"));
+      }
+    }
+    HONE_ASSIGN_OR_RETURN(Stmt loops, BuildStage(stage, region));
+    parts->push_back(loops);
+    return absl::OkStatus();
+  }
+
   Status BuildAttached(const StageNest& stage, std::vector<Stmt>* parts) {
+    if (KeepsStep(nest_, stage)) return BuildStep(stage, parts);
     const std::string& name = stage.stage.name;
     HONE_ASSIGN_OR_RETURN(std::vector<Span> region, bounds_.RegionOf(stage));
     Buffer buffer{Unique(name), stage.stage.dtype};
     for (const Span& span : region) buffer.shape.push_back(span.extent);
+    HONE_ASSIGN_OR_RETURN(const Instance instance, FoldSteps(stage, region, &buffer));
     Layout layout = LayoutOf(name);
     if (!stage.tile_intrinsic.empty()) {
       built_.layouts[buffer.name] = layout;
@@ -261,7 +374,8 @@ class LoopBuilder {
     }
     built_.layouts[buffer.name] = layout;
     parts->push_back(Allocate(buffer));
-    instances_[name] = {buffer.name, region};
+    instances_[name] = instance;
+    HONE_RETURN_IF_ERROR(BeginSteps(stage, buffer, parts));
     HONE_ASSIGN_OR_RETURN(Stmt loops, BuildStage(stage, region));
     parts->push_back(loops);
     return absl::OkStatus();
@@ -299,9 +413,14 @@ class LoopBuilder {
   }
 
   StatusOr<std::vector<Expr>> OwnIndices(IterationDomain& domain, bool init) {
-    HONE_ASSIGN_OR_RETURN(auto places, DimValues(domain, /*with_base=*/false, init));
+    const Instance& instance = instances_[domain.stage().stage.name];
+    const bool folded = instance.slots > 0;
+    HONE_ASSIGN_OR_RETURN(auto places, DimValues(domain, /*with_base=*/folded, init));
     std::vector<Expr> indices;
-    for (const Dim& dim : domain.stage().stage.dims) indices.push_back(places[dim.name]);
+    for (const Dim& dim : domain.stage().stage.dims) {
+      const Expr& place = places[dim.name];
+      indices.push_back(folded ? Simple(instance.Place(indices.size(), place)) : place);
+    }
     return indices;
   }
 
@@ -357,10 +476,10 @@ class LoopBuilder {
         return Expr();
       }
       std::vector<Expr> at = Indices(e);
-      for (size_t d = 0; d < at.size(); ++d) {
-        at[d] = Simple(at[d] - instance->second.region[d].base);
-      }
-      return Load(instance->second.buffer, e.type().dtype, std::move(at), Otherwise(e));
+      for (size_t d = 0; d < at.size(); ++d) at[d] = Simple(instance->second.Place(d, at[d]));
+      // Before the first step, the slots hold what the state begins with.
+      const Expr otherwise = instance->second.slots > 0 ? Expr() : Otherwise(e);
+      return Load(instance->second.buffer, e.type().dtype, std::move(at), otherwise);
     });
     if (!absent.empty()) {
       return IllegalStage(domain.stage(), absl::StrCat("it reads '", absent,

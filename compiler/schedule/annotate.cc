@@ -7,6 +7,7 @@
 //   unroll y w.1      its iterations are written out
 //   parallel y n_h    its iterations are shared between threads; it must be the outermost loop
 #include "absl/strings/str_cat.h"
+#include "compiler/schedule/scan.h"
 #include "compiler/schedule/steps.h"
 
 namespace hone {
@@ -54,6 +55,9 @@ Status Apply(const AnnotateStep& step, LoopNest& nest) {
   HONE_RETURN_IF_ERROR(nest.LoopOrError(*stage, step.loop).status());
   if (stage->kinds.count(step.loop)) {
     return absl::InvalidArgumentError(absl::StrCat("loop '", step.loop, "' has its kind already"));
+  }
+  if (step.kind != LoopKind::kUnroll) {
+    HONE_RETURN_IF_ERROR(RefuseStepLoop(*stage, step.loop));
   }
   if (step.kind == LoopKind::kParallel && stage->IsReduceLoop(step.loop)) {
     return absl::InvalidArgumentError(

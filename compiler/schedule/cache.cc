@@ -85,6 +85,10 @@ Status Apply(const CacheStep& step, LoopNest& nest) {
   if (nest.FindStage(name) != nullptr) {
     return absl::InvalidArgumentError(absl::StrCat("stage '", name, "' is there already"));
   }
+  if (step.buffer == step.stage) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "what stage '", step.stage, "' reads of itself cannot be copied before it is computed"));
+  }
   if (reader->placement == Placement::kPrepare) {
     return absl::InvalidArgumentError(absl::StrCat(
         "stage '", step.stage, "' is computed by prepare already; cache what it reads first"));

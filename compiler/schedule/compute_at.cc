@@ -3,9 +3,11 @@
 //   at c y w.0    for w.0:           for w.0:
 //                   for w.1: y = c     c = ...  (just what y's loops inside w.0 read)
 //                                      for w.1: y = c
+//                 (scan.h says what it means of a state that goes from step to step)
 //   prepare w@c   in `prepare`, once, since it depends on constants alone
 //   inline s      y = s + 1   ->   y = (body of s) + 1
 #include "absl/strings/str_cat.h"
+#include "compiler/schedule/scan.h"
 #include "compiler/schedule/steps.h"
 
 namespace hone {
@@ -35,11 +37,13 @@ bool DependsOnConstantsAlone(const LoopNest& nest, const StageNest& stage) {
   return constant;
 }
 
-// Whether `stage` is `host` or is computed inside it.
-bool IsInside(const LoopNest& nest, const StageNest& stage, absl::string_view host) {
-  if (stage.stage.name == host) return true;
-  if (stage.placement != Placement::kAt) return false;
-  return IsInside(nest, *nest.FindStage(stage.host), host);
+// Whether the stage, computed in the host's loop, keeps step with it: both are scans, and the loop
+// goes over the steps of the host.
+bool WouldKeepStep(const StageNest& stage, const StageNest& host, absl::string_view loop) {
+  const std::optional<Scan> own = FindScan(stage.stage);
+  const std::optional<Scan> steps = FindScan(host.stage);
+  if (!own || !steps || host.stage.dims[steps->dim].name != loop) return false;
+  return Equal(stage.stage.dims[own->dim].extent, host.stage.dims[steps->dim].extent);
 }
 
 }  // namespace
@@ -85,11 +89,17 @@ Status Apply(const AtStep& step, LoopNest& nest) {
   HONE_ASSIGN_OR_RETURN(StageNest * host, nest.StageOrError(step.host));
   HONE_RETURN_IF_ERROR(nest.LoopOrError(*host, step.loop).status());
   HONE_RETURN_IF_ERROR(RefuseOutput(nest, step.stage));
+  // What comes after the last step may read the state that is left.
+  const bool keeps_step = stage < host && WouldKeepStep(*stage, *host, step.loop);
   for (const std::string& consumer : nest.ConsumersOf(step.stage)) {
-    if (!IsInside(nest, *nest.FindStage(consumer), step.host)) {
-      return absl::InvalidArgumentError(absl::StrCat("'", consumer, "' reads '", step.stage,
-                                                     "' and is not computed in '", step.host, "'"));
+    const StageNest* reader = nest.FindStage(consumer);
+    if (nest.IsInside(*reader, step.host)) continue;
+    if (keeps_step && reader > host &&
+        ReadsLastStepOnly(reader->stage, stage->stage, *FindScan(stage->stage))) {
+      continue;
     }
+    return absl::InvalidArgumentError(absl::StrCat("'", consumer, "' reads '", step.stage,
+                                                   "' and is not computed in '", step.host, "'"));
   }
   stage->placement = Placement::kAt;
   stage->host = step.host;
@@ -111,6 +121,10 @@ Status Apply(const InlineStep& step, LoopNest& nest) {
   if (stage->stage.combiner != Combiner::kNone) {
     return absl::InvalidArgumentError(absl::StrCat(
         "stage '", step.stage, "' is a reduction and cannot be written into its readers"));
+  }
+  if (FindScan(stage->stage)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "stage '", step.stage, "' goes on from itself and cannot be written into its readers"));
   }
   const Stage inlined = stage->stage;
   bool padded = false;

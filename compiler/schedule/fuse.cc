@@ -2,6 +2,7 @@
 //
 //   for o.0 in 0..4, h in 0..56   ->   for o.0_h in 0..224
 #include "absl/strings/str_cat.h"
+#include "compiler/schedule/scan.h"
 #include "compiler/schedule/steps.h"
 
 namespace hone {
@@ -32,6 +33,8 @@ Status Apply(const FuseStep& step, LoopNest& nest) {
   if (stage->kinds.count(step.outer) || stage->kinds.count(step.inner)) {
     return absl::InvalidArgumentError("a loop that has its kind already cannot be fused");
   }
+  HONE_RETURN_IF_ERROR(RefuseStepLoop(*stage, step.outer));
+  HONE_RETURN_IF_ERROR(RefuseStepLoop(*stage, step.inner));
   const std::string name = absl::StrCat(step.outer, "_", step.inner);
   stage->fusions.push_back({name, step.outer, step.inner});
   stage->order[outer] = name;

@@ -58,12 +58,18 @@ const Buffer* LoopNest::FindBuffer(absl::string_view name) const {
 std::vector<std::string> LoopNest::ConsumersOf(absl::string_view name) const {
   std::vector<std::string> consumers;
   for (const StageNest& nest : stages) {
+    if (nest.stage.name == name) continue;
     bool reads = false;
     Visit(nest.stage.body,
           [&](const Expr& e) { reads |= e.kind() == ExprKind::kLoad && e->name == name; });
     if (reads) consumers.push_back(nest.stage.name);
   }
   return consumers;
+}
+
+bool LoopNest::IsInside(const StageNest& stage, absl::string_view host) const {
+  if (stage.stage.name == host) return true;
+  return stage.placement == Placement::kAt && IsInside(*FindStage(stage.host), host);
 }
 
 std::vector<Expr> LoopNest::ShapeOf(absl::string_view name) const {

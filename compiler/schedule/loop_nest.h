@@ -77,8 +77,10 @@ struct LoopNest {
   StageNest* FindStage(absl::string_view name);  // null if there is none
   const StageNest* FindStage(absl::string_view name) const;
   const Buffer* FindBuffer(absl::string_view name) const;  // null if there is none
-  // The stages that read `name`, in order.
+  // The other stages that read `name`, in order.
   std::vector<std::string> ConsumersOf(absl::string_view name) const;
+  // Whether the stage is `host` or is computed inside it.
+  bool IsInside(const StageNest& stage, absl::string_view host) const;
   std::vector<Expr> ShapeOf(absl::string_view name) const;
   DType DTypeOf(absl::string_view name) const;
 

@@ -24,6 +24,7 @@ constexpr Verb kVerbs[] = {
     {"prefetch", ParsePrefetch},
     {"prepare", ParsePrepare},
     {"reorder", ParseReorder},
+    {"running", ParseRunning},
     {"split", ParseSplitPrecision},
     {"split_reduce", ParseSplitReduce},
     {"tensorize", ParseTensorize},
@@ -125,6 +126,8 @@ Status CheckAlgorithms(const Schedule& schedule, Numerics numerics) {
       allowed = WinogradTileMax(numerics) > 0;
     } else if (const auto* split = std::get_if<SplitPrecisionStep>(&step)) {
       allowed = SplitTermsMin(numerics) > 0 && split->terms >= SplitTermsMin(numerics);
+    } else if (std::holds_alternative<RunningStep>(step)) {
+      allowed = MayRescaleSums(numerics);
     }
     if (allowed) continue;
     return absl::InvalidArgumentError(

@@ -23,6 +23,7 @@
 //   im2col c                   c reads its windows from patches, the stage c.p: a matrix product
 //   split c 3                  c by bf16 parts of its operands, 3 products of them: see x@c, w@c
 //   pad c i 32                 c's sum over i goes on over zeros, to a multiple of 32
+//   running top 128            what follows the maximum top, over blocks of 128: see top.r
 //   accumulate y               the reduction y as a stage y.a of its own, y its copy
 //
 // One file a step, each with its picture; `steps.h` lists them.

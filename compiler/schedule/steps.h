@@ -118,6 +118,13 @@ struct Im2colStep {
   friend bool operator==(const Im2colStep&, const Im2colStep&) = default;
 };
 
+// running.cc:  running STAGE BLOCK
+struct RunningStep {
+  std::string stage;
+  int64_t block = 1;
+  friend bool operator==(const RunningStep&, const RunningStep&) = default;
+};
+
 // tensorize.cc:  tensorize STAGE LOOP INTRINSIC
 struct TensorizeStep {
   std::string stage;
@@ -144,7 +151,7 @@ struct PadStep {
 using Step = std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep,
                           FuseStep, ReorderStep, AnnotateStep, MicrokernelStep, PrefetchStep,
                           SplitReduceStep, AccumulateStep, WinogradStep, Im2colStep,
-                          SplitPrecisionStep, PadStep, TensorizeStep>;
+                          SplitPrecisionStep, PadStep, RunningStep, TensorizeStep>;
 
 std::string ToString(const LayoutStep& step);
 std::string ToString(const CacheStep& step);
@@ -163,6 +170,7 @@ std::string ToString(const WinogradStep& step);
 std::string ToString(const Im2colStep& step);
 std::string ToString(const SplitPrecisionStep& step);
 std::string ToString(const PadStep& step);
+std::string ToString(const RunningStep& step);
 std::string ToString(const TensorizeStep& step);
 std::string ToString(const Step& step);
 
@@ -185,6 +193,7 @@ StatusOr<Step> ParseWinograd(TextReader& reader);
 StatusOr<Step> ParseIm2col(TextReader& reader);
 StatusOr<Step> ParseSplitPrecision(TextReader& reader);
 StatusOr<Step> ParsePad(TextReader& reader);
+StatusOr<Step> ParseRunning(TextReader& reader);
 StatusOr<Step> ParseTensorize(TextReader& reader);
 
 // Each checks that the step is legal on the nest as it is and changes it, or says why not and
@@ -206,6 +215,7 @@ Status Apply(const WinogradStep& step, LoopNest& nest);
 Status Apply(const Im2colStep& step, LoopNest& nest);
 Status Apply(const SplitPrecisionStep& step, LoopNest& nest);
 Status Apply(const PadStep& step, LoopNest& nest);
+Status Apply(const RunningStep& step, LoopNest& nest);
 Status Apply(const TensorizeStep& step, LoopNest& nest);
 Status Apply(const Step& step, LoopNest& nest);
 

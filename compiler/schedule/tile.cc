@@ -3,6 +3,7 @@
 //   for w in 0..56   ->   for w.0 in 0..10, w.1 in 0..6 or 5      tile y w 6 (balanced tails)
 //   for o in 0..24   ->   o.0 in 0..1, o.1 in 0..16; then o.1 in 0..8    tile y o 16 by 8
 #include "absl/strings/str_cat.h"
+#include "compiler/schedule/scan.h"
 #include "compiler/schedule/steps.h"
 
 namespace hone {
@@ -39,6 +40,7 @@ Status Apply(const TileStep& step, LoopNest& nest) {
     return absl::InvalidArgumentError(
         absl::StrCat("loop '", step.loop, "' has its kind already; tile first"));
   }
+  HONE_RETURN_IF_ERROR(RefuseStepLoop(*stage, step.loop));
   stage->tiles.push_back({step.loop, step.size, step.multiple});
   stage->order[at] = step.loop + ".0";
   stage->order.insert(stage->order.begin() + at + 1, step.loop + ".1");
