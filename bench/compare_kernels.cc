@@ -32,15 +32,14 @@
 #include "base/clock.h"
 #include "base/numerics.h"
 #include "bench/kernel_problem.h"
+#include "bench/our_kernel.h"
 #include "bench/peer_library.h"
 #include "bench/ratios.h"
 #include "compiler/compile.h"
 #include "compiler/operators/reference.h"
 #include "db/sqlite_record_store.h"
 #include "device_agent/measure/calibration.h"
-#include "device_agent/measure/loaded_candidate.h"
 #include "rpc/farm_client.h"
-#include "runtime/fill.h"
 #include "runtime/thread_pool.h"
 #include "tuner/cost_model/xgboost_cost_model.h"
 #include "tuner/measure/build_pool.h"
@@ -68,38 +67,6 @@ struct Options {
   std::string database;  // "": build/bench/kernels.db
   std::string only;      // "tune" or "compare"
   std::vector<std::string> lists;
-};
-
-// Our kernel with memory of its own, ready to run.
-class OurKernel {
- public:
-  static StatusOr<std::unique_ptr<OurKernel>> Make(const pb::Artifact& artifact,
-                                                   const hone_host& host) {
-    auto kernel = std::unique_ptr<OurKernel>(new OurKernel);
-    *kernel->candidate_.mutable_artifact() = artifact;
-    uint32_t index = 0;
-    for (const pb::BufferInfo& info : artifact.manifest().buffers()) {
-      const uint32_t seed_index = index++;
-      if (info.role() == pb::BUFFER_ROLE_PREPARED) continue;
-      BoundaryBuffer buffer;
-      buffer.info = info;
-      HONE_ASSIGN_OR_RETURN(buffer.elements, ElementCount(info, kernel->candidate_));
-      HONE_ASSIGN_OR_RETURN(buffer.memory, GuardedBuffer::Allocate(buffer.elements * 4));
-      hone_fill(buffer.memory.data(), buffer.elements, info.dtype().c_str(), 1, seed_index);
-      kernel->boundary_.push_back(std::move(buffer));
-    }
-    HONE_ASSIGN_OR_RETURN(kernel->loaded_,
-                          LoadedCandidate::Load(kernel->candidate_, kernel->boundary_, host));
-    if (kernel->loaded_->Prepare() != 0) return absl::InternalError("prepare failed");
-    return kernel;
-  }
-  void Run() { loaded_->Run(); }
-
- private:
-  OurKernel() = default;
-  pb::Candidate candidate_;
-  std::vector<BoundaryBuffer> boundary_;
-  std::unique_ptr<LoadedCandidate> loaded_;
 };
 
 // Something to time.

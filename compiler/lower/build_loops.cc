@@ -314,7 +314,8 @@ class LoopBuilder {
     for (size_t d = at.size(); d-- > 0;) {
       if (at[d].IsInt()) continue;
       const bool vector = d + 1 == at.size() && built_.layouts.at(buffer.name).IsIdentity();
-      fill = For(at[d]->name, buffer.shape[d], vector ? LoopKind::kVector : LoopKind::kSerial, fill);
+      fill =
+          For(at[d]->name, buffer.shape[d], vector ? LoopKind::kVector : LoopKind::kSerial, fill);
     }
     return fill;
   }
@@ -323,9 +324,9 @@ class LoopBuilder {
   Status BuildStep(const StageNest& stage, std::vector<Stmt>* parts) {
     const StageNest& host = *nest_.FindStage(stage.host);
     if (host.order[0] != stage.host_loop) {
-      return IllegalStage(stage, absl::StrCat("it goes on with each iteration of '", stage.host_loop,
-                                              "', which is not the outermost loop of '", stage.host,
-                                              "'"));
+      return IllegalStage(stage,
+                          absl::StrCat("it goes on with each iteration of '", stage.host_loop,
+                                       "', which is not the outermost loop of '", stage.host, "'"));
     }
     HONE_ASSIGN_OR_RETURN(std::vector<Span> region, bounds_.RegionOf(stage));
     const size_t steps = instances_[stage.stage.name].steps;
@@ -343,8 +344,9 @@ class LoopBuilder {
                    back == (e->has_otherwise ? 1 : 0);
       });
       if (!in_step) {
-        return IllegalStage(stage, absl::StrCat("'", consumer, "' is not computed step by step in '",
-                                                stage.host, "'"));
+        return IllegalStage(
+            stage,
+            absl::StrCat("'", consumer, "' is not computed step by step in '", stage.host, "'"));
       }
     }
     HONE_ASSIGN_OR_RETURN(Stmt loops, BuildStage(stage, region));

@@ -42,8 +42,10 @@ StatusOr<int64_t> ScanSlots(const LoopNest& nest, const StageNest& stage, const 
       if (back) slots = std::max(slots, *back + 1);
     });
     if (!known) {
-      return IllegalStage(stage, absl::StrCat("'", consumer, "' reads other steps of it than the "
-                                              "one that '", stage.host, "' is at and the one before"));
+      return IllegalStage(stage, absl::StrCat("'", consumer,
+                                              "' reads other steps of it than the "
+                                              "one that '",
+                                              stage.host, "' is at and the one before"));
     }
   }
   return slots;

@@ -355,7 +355,8 @@ Status Apply(const RunningStep& step, LoopNest& nest) {
       reads_ends |= late.count(e->name) > 0 || (ends.count(e->name) > 0 && !as_it_runs);
     });
     if (chain.count(name) > 0) {
-      if (!IsUntouched(stage) || nest.layouts.count(name) > 0) return Refuse("running before any other step on the stages");
+      if (!IsUntouched(stage) || nest.layouts.count(name) > 0)
+        return Refuse("running before any other step on the stages");
       if (reads_ends) {
         return Refuse(absl::StrCat("'", name, "' needs the last step of what it is a part of"));
       }

@@ -61,7 +61,8 @@ Status RefuseStepLoop(const StageNest& stage, absl::string_view loop) {
   const std::optional<Scan> scan = FindScan(stage.stage);
   if (!scan || stage.stage.dims[scan->dim].name != loop) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("loop '", loop, "' goes over the steps of a scan, which come one after the other"
+      absl::StrCat("loop '", loop,
+                   "' goes over the steps of a scan, which come one after the other"
                    " as they are"));
 }
 

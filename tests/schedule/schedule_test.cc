@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "compiler/schedule/scan.h"
+
 namespace hone {
 namespace {
 
@@ -232,6 +234,88 @@ TEST(ScheduleTest, PaddingLengthensSumsByZeros) {
   EXPECT_THAT(Refusal("pad c o 24\n"), HasSubstr("does not reduce over 'o'"));
   EXPECT_THAT(Refusal("pad y h 24\n"), HasSubstr("does not reduce over 'h'"));
   EXPECT_THAT(Refusal("pad c i 0\n"), HasSubstr("not positive"));
+}
+
+// Rows of 40 points in blocks of 16, weighted by v.
+constexpr char kWeightedSums[] =
+    "workload/1\ninput p f32 [6,40]\ninput v f32 [40,9]\noutput y f32 [6,9]\n"
+    "stage top f32 [m:6] max [l:40] = p[m,l]\n"
+    "stage e f32 [m:6,n:40] = exp(p[m,n]-top[m])\n"
+    "stage total f32 [m:6] sum [l:40] = e[m,l]\n"
+    "stage inverse f32 [m:6] = 0x1p+0/total[m]\n"
+    "stage c f32 [m:6,o:9] sum [l:40] = e[m,l]*v[l,o]\n"
+    "stage y f32 [m:6,o:9] = c[m,o]*inverse[m]\n";
+
+std::string RunningRefusal(const std::string& steps, absl::string_view workload = kWeightedSums) {
+  const auto nest =
+      ApplySchedule(*Schedule::Parse("schedule/1\n" + steps), *Workload::Parse(workload));
+  EXPECT_FALSE(nest.ok()) << steps;
+  return std::string(nest.status().message());
+}
+
+TEST(ScheduleTest, RunningMakesScansOverBlocks) {
+  const auto nest = ApplySchedule(*Schedule::Parse("schedule/1\nrunning top 16\n"),
+                                  *Workload::Parse(kWeightedSums));
+  ASSERT_TRUE(nest.ok()) << nest.status();
+  std::vector<std::string> names;
+  std::vector<std::string> scans;
+  for (const StageNest& stage : nest->stages) {
+    names.push_back(stage.stage.name);
+    if (FindScan(stage.stage)) scans.push_back(stage.stage.name);
+  }
+  EXPECT_THAT(names, testing::ElementsAre("top.b", "top.r", "top.s", "top.f", "e", "total.b",
+                                          "total.r", "c.b", "c.r", "inverse", "y"));
+  EXPECT_THAT(scans, testing::ElementsAre("top.r", "total.r", "c.r"));
+  EXPECT_EQ(nest->FindStage("e")->order, (std::vector<std::string>{"m", "l.o", "l.i"}));
+  EXPECT_EQ(nest->FindStage("c.r")->order, (std::vector<std::string>{"m", "l.o", "o"}));
+  EXPECT_TRUE(nest->FindStage("c.r")->stage.dims[1].extent.IsInt(3));
+  EXPECT_TRUE(ReadsLastStepOnly(nest->FindStage("inverse")->stage,
+                                nest->FindStage("total.r")->stage,
+                                *FindScan(nest->FindStage("total.r")->stage)));
+}
+
+TEST(ScheduleTest, RunningIsForSumsOfExponentialsLessTheirMaximum) {
+  EXPECT_THAT(RunningRefusal("running c 8\n"), HasSubstr("stage 'c' is no maximum of floats"));
+  EXPECT_THAT(RunningRefusal("running top 0\n"), HasSubstr("at least 1 point"));
+  EXPECT_THAT(RunningRefusal("tile e n 8\nrunning top 8\n"), HasSubstr("before any other step"));
+  EXPECT_THAT(RunningRefusal("cache p top\nrunning top 8\n"),
+              HasSubstr("no stage is the exponential of what 'top' is the maximum of"));
+  EXPECT_THAT(RunningRefusal("running x 8\n",
+                             "workload/1\ninput p f32 [6,40]\noutput y f32 [6,40]\n"
+                             "stage x f32 [m:6] max [l:40] = p[m,l]\n"
+                             "stage e f32 [m:6,n:40] = exp(p[m,n]-x[m])\n"
+                             "stage total f32 [m:6] sum [l:40] = e[m,l]\n"
+                             "stage y f32 [m:6,n:40] = e[m,n]/total[m]\n"),
+              HasSubstr("'y' reads 'e' and is no sum of it, alone or times something, over 'n'"));
+  EXPECT_THAT(RunningRefusal("running x 8\n",
+                             "workload/1\ninput p f32 [6,40]\noutput y f32 [6]\n"
+                             "stage x f32 [m:6] max [l:40] = p[m,l]\n"
+                             "stage e f32 [m:6,n:40] = exp(p[m,n]-x[m])\n"
+                             "stage total f32 [m:6] sum [l:40] = e[m,l]\n"
+                             "stage c f32 [m:6] sum [l:40] = e[m,l]*total[m]\n"
+                             "stage y f32 [m:6] = c[m]\n"),
+              HasSubstr("'c' needs the last step of what it is a part of"));
+}
+
+TEST(ScheduleTest, StepsOfScansComeOneAfterTheOther) {
+  for (const char* step : {"tile c.r l.o 2\n", "fuse c.r m l.o\n", "fuse c.r l.o o\n",
+                           "vectorize top.r l.o\n", "parallel c.r l.o\n"}) {
+    EXPECT_THAT(RunningRefusal(absl::StrCat("running top 8\n", step)),
+                HasSubstr("goes over the steps of a scan"))
+        << step;
+  }
+  EXPECT_THAT(RunningRefusal("running top 8\ninline top.r\n"), HasSubstr("goes on from itself"));
+  EXPECT_THAT(RunningRefusal("running top 8\ncache c.r c.r\n"), HasSubstr("reads of itself"));
+  EXPECT_THAT(RunningRefusal("running top 8\nat c.r total.r l.o\n"),
+              HasSubstr("'y' reads 'c.r' and is not computed in 'total.r'"));
+}
+
+TEST(CheckAlgorithmsTest, SumsAreRescaledInEveryClassButStrict) {
+  const Schedule schedule = *Schedule::Parse("schedule/1\nrunning top 8\n");
+  EXPECT_FALSE(CheckAlgorithms(schedule, Numerics::kStrict).ok());
+  for (Numerics numerics : {Numerics::kFp32, Numerics::kFast, Numerics::kBf16, Numerics::kInt8}) {
+    EXPECT_TRUE(CheckAlgorithms(schedule, numerics).ok());
+  }
 }
 
 TEST(CheckAlgorithmsTest, AsManyTermsAsTheClassNeeds) {

@@ -251,6 +251,46 @@ const Case kCases[] = {
 
 INSTANTIATE_TEST_SUITE_P(Cases, DerivedCodeTest, testing::ValuesIn(kCases));
 
+// Rows of scores that do not stay in the second cache, here a small one, go over blocks with a
+// running maximum: few rows and many, batches, a mask, blocks of two kinds.
+TEST(DerivedRunningTest, AgreesWithTheOracle) {
+  const auto attention = [](int heads, int queries, int keys) {
+    const std::string b = absl::StrCat(heads), m = absl::StrCat(queries), l = absl::StrCat(keys);
+    return absl::StrCat(
+        "workload/1\ninput q f32 [", b, ",", m, ",12]\ninput k f32 [", b, ",", l,
+        ",12]\ninput a f32 [", l, "]\ninput v f32 [", b, ",", l, ",20]\noutput y f32 [", b, ",", m,
+        ",20]\nstage s f32 [b:", b, ",m:", m, ",n:", l, "] sum [k:12] = q[b,m,k]*k[b,n,k]\n",
+        "stage p f32 [b:", b, ",m:", m, ",n:", l, "] = s[b,m,n]*0x1p-2+a[n]\nstage top f32 [b:", b,
+        ",m:", m, "] max [l:", l, "] = p[b,m,l]\nstage e f32 [b:", b, ",m:", m, ",n:", l,
+        "] = exp(min(0x0p+0,p[b,m,n]-top[b,m]))\nstage total f32 [b:", b, ",m:", m, "] sum [l:", l,
+        "] = e[b,m,l]\nstage inverse f32 [b:", b, ",m:", m,
+        "] = 0x1p+0/total[b,m]\nstage c f32 [b:", b, ",m:", m, ",o:20] sum [l:", l,
+        "] = e[b,m,l]*v[b,l,o]\nstage y f32 [b:", b, ",m:", m, ",o:20] = c[b,m,o]*inverse[b,m]\n");
+  };
+  for (const std::string& text :
+       {attention(3, 13, 192), attention(1, 5, 160), attention(1, 150, 128), attention(4, 7, 96)}) {
+    const Workload workload = *Workload::Parse(text);
+    const std::vector<Layout> layouts = LayoutsOf(workload, {"", "", "", "", ""});
+    for (Target target : {Avx2Target(1), Avx2Target(2), OldTarget()}) {
+      target.l2_bytes = 2048;
+      const auto strict = DeriveSketches(workload, layouts, target, Numerics::kStrict);
+      for (const Sketch& sketch : *strict) EXPECT_NE(sketch.name(), "running_strips");
+      const auto sketches = DeriveSketches(workload, layouts, target, Numerics::kFp32);
+      int agreed = 0;
+      for (const Sketch& sketch : *sketches) {
+        if (sketch.name() != "running_strips") continue;
+        std::mt19937_64 random(1);
+        for (int draw = 0; draw < 200 && agreed < 4 && !HasFailure(); ++draw) {
+          const std::optional<Assignment> assignment = DrawAssignment(sketch, random);
+          if (!assignment) continue;
+          agreed += AgreesWithOracle(workload, *sketch.Instantiate(*assignment), target, random);
+        }
+      }
+      EXPECT_EQ(agreed, 4) << text << target.ToString();
+    }
+  }
+}
+
 // Sums of 576 products, in layouts that Winograd is derived for.
 constexpr char kNumericsWorkload[] =
     "workload/1\ninput x f32 [1,64,14,14]\nconstant w f32 [64,64,3,3]\n"

@@ -29,7 +29,7 @@ void CacheMisses::Describe(const StageNest& stage, const LoopPath& path, StageFa
   for (const TensorUse& use : bounds_.ReadsOf(stage)) {
     if (!InRegisters(nest_, use.access.tensor)) uses.push_back(use);
   }
-  if (!InRegisters(nest_, stage.stage.name)) uses.push_back(WriteOf(nest_, stage));
+  if (!InRegisters(nest_, stage.stage.name)) uses.push_back(bounds_.WriteBy(stage));
   const size_t depths = path.trips.size() + 1;
   // Where each tensor is made anew: loops outside of that use the same memory again.
   std::vector<size_t> place;

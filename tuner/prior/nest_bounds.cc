@@ -1,13 +1,16 @@
 #include "tuner/prior/nest_bounds.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace hone {
 
 NestBounds::NestBounds(const LoopNest& nest, std::map<std::string, std::vector<TensorUse>> reads)
     : nest_(nest), reads_(std::move(reads)) {
+  FindScans();
   for (const StageNest& stage : nest.stages) {
     for (const TensorUse& use : ReadsOf(stage)) {
+      if (use.access.tensor == stage.stage.name) continue;
       readers_[use.access.tensor].emplace_back(&stage, &use);
     }
   }
@@ -16,6 +19,36 @@ NestBounds::NestBounds(const LoopNest& nest, std::map<std::string, std::vector<T
     const StageNest& stage = nest.stages[s];
     loops_[stage.stage.name] = StageLoops(stage, RegionOf(stage));
   }
+}
+
+void NestBounds::FindScans() {
+  for (const StageNest& stage : nest_.stages) {
+    for (const TensorUse& use : ReadsOf(stage)) {
+      if (use.access.tensor != stage.stage.name) continue;
+      for (size_t d = 0; d < stage.stage.dims.size(); ++d) {
+        if (!use.access.indices[d].IsVar(stage.stage.dims[d].name)) scans_[stage.stage.name] = d;
+      }
+    }
+  }
+  if (scans_.empty()) return;
+  for (auto& [stage, uses] : reads_) {
+    for (TensorUse& use : uses) Fold(&use);
+  }
+}
+
+void NestBounds::Fold(TensorUse* use) const {
+  const auto scan = scans_.find(use->access.tensor);
+  if (scan == scans_.end()) return;
+  use->access.indices[scan->second] = Int(0);
+  use->access.padded = false;
+  use->spread[scan->second] = 0;
+  use->shape[scan->second] = 1;
+}
+
+TensorUse NestBounds::WriteBy(const StageNest& stage) const {
+  TensorUse use = WriteOf(nest_, stage);
+  Fold(&use);
+  return use;
 }
 
 bool NestBounds::IsPrepared(const StageNest& stage) const {
@@ -76,9 +109,8 @@ Extents NestBounds::Narrow(const StageNest& stage, const StageNest& host, size_t
   const auto readers = readers_.find(stage.stage.name);
   if (readers == readers_.end()) return full;
   for (const auto& [reader, use] : readers->second) {
-    const bool is_host = reader->stage.name == host.stage.name;
-    if (!is_host && reader->placement != Placement::kAt) continue;
-    const Extents& reach = ReachInside(*reader, host, depth);
+    const bool inside = nest_.IsInside(*reader, host.stage.name);
+    const Extents& reach = inside ? ReachInside(*reader, host, depth) : ReachBeside(*reader, host);
     for (size_t d = 0; d < use->access.indices.size() && d < need.size(); ++d) {
       need[d] = std::max(need[d], SpanOf(use->access.indices[d], reach) + use->spread[d]);
     }
@@ -88,7 +120,28 @@ Extents NestBounds::Narrow(const StageNest& stage, const StageNest& host, size_t
     double& extent = region[stage.stage.dims[d].name];
     if (need[d] > 0) extent = std::min(extent, std::max(1.0, need[d]));
   }
+  const auto scan = scans_.find(stage.stage.name);
+  if (scan != scans_.end()) {
+    const std::string& steps = stage.stage.dims[scan->second].name;
+    region[steps] = std::min(full.ValueOr(steps, 1), StepsInside(stage, host, depth));
+  }
   return region;
+}
+
+double NestBounds::StepsInside(const StageNest& stage, const StageNest& host, size_t depth) const {
+  const double all = std::numeric_limits<double>::infinity();
+  if (stage.placement != Placement::kAt) return all;
+  const StageNest* leader = nest_.FindStage(stage.host);
+  const auto scan = leader == nullptr ? scans_.end() : scans_.find(leader->stage.name);
+  if (scan == scans_.end() || leader->stage.dims[scan->second].name != stage.host_loop) return all;
+  return ReachInside(*leader, host, depth).ValueOr(stage.host_loop, 1);
+}
+
+const Extents& NestBounds::ReachBeside(const StageNest& reader, const StageNest& host) const {
+  // Where the host is at the root, the reader is asked for as if in its own outermost loop.
+  const bool placed = host.placement == Placement::kAt;
+  const StageNest& around = placed ? *nest_.FindStage(host.host) : reader;
+  return ReachInside(reader, around, placed ? HostDepth(host) : 0);
 }
 
 const Extents& NestBounds::ReachInside(const StageNest& stage, const StageNest& host,

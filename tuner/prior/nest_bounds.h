@@ -37,6 +37,8 @@ class NestBounds {
   const std::vector<TensorUse>& ReadsOf(const StageNest& stage) const {
     return reads_.at(stage.stage.name);
   }
+  // The stage's own result, point by point.
+  TensorUse WriteBy(const StageNest& stage) const;
   const StageLoops& LoopsOf(const StageNest& stage) const { return loops_.at(stage.stage.name); }
 
   // Whether the stage is computed once, ahead: by itself, or inside one that is.
@@ -55,12 +57,20 @@ class NestBounds {
 
  private:
   Extents FullExtents(const StageNest& stage) const;
+  // The steps of scans, found by what they read of themselves. A scan is taken to keep one step
+  // only: to its readers, and to itself, the dim of the steps is no dim of its memory.
+  void FindScans();
+  void Fold(TensorUse* use) const;
+  // How many steps of a scan run while `host`'s loops from `depth` on do.
+  double StepsInside(const StageNest& stage, const StageNest& host, size_t depth) const;
   // What one execution of the stage computes of its dims.
   Extents RegionOf(const StageNest& stage) const;
   // What `stage`, computed inside `host`, must give while the host's loops from `depth` on run:
   // the largest of what its readers there need.
   Extents Narrow(const StageNest& stage, const StageNest& host, size_t depth,
                  const Extents& full) const;
+  // The reach of a stage that reads, after `host`, what was left in it, each time that it ran.
+  const Extents& ReachBeside(const StageNest& reader, const StageNest& host) const;
   // The reach of a stage nested somewhere in `host`, while the host's loops from `depth` on run.
   const Extents& ReachInside(const StageNest& stage, const StageNest& host, size_t depth) const;
   Extents FindReachInside(const StageNest& stage, const StageNest& host, size_t depth) const;
@@ -69,6 +79,7 @@ class NestBounds {
 
   const LoopNest& nest_;
   std::map<std::string, std::vector<TensorUse>> reads_;  // by stage
+  std::map<std::string, size_t, std::less<>> scans_;     // the dim of the steps, by stage
   std::map<std::string, std::vector<std::pair<const StageNest*, const TensorUse*>>>
       readers_;                              // by tensor
   std::map<std::string, StageLoops> loops_;  // by stage

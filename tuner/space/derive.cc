@@ -16,7 +16,7 @@ using Rule = std::vector<Sketch> (*)(const RuleInput&);
 constexpr Rule kRules[] = {ContractionRule, DotRule,       TileRule,        WinogradRule,
                            DepthwiseRule,   ReductionRule, ElementwiseRule, CopyRule};
 // These say of every stage how it is computed, prologues included.
-constexpr Rule kChainRules[] = {StripRule, RowRule, GeneralRule};
+constexpr Rule kChainRules[] = {StripRule, RunningRule, RowRule, GeneralRule};
 
 // Readers of so many points a point of the stage make even one operation worth keeping.
 constexpr int64_t kManyReads = 8;

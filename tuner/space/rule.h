@@ -70,6 +70,7 @@ std::vector<Sketch> ElementwiseRule(const RuleInput& input);
 std::vector<Sketch> CopyRule(const RuleInput& input);
 std::vector<Sketch> RowRule(const RuleInput& input);
 std::vector<Sketch> StripRule(const RuleInput& input);
+std::vector<Sketch> RunningRule(const RuleInput& input);
 // Applies to everything: stages one after the other.
 std::vector<Sketch> GeneralRule(const RuleInput& input);
 

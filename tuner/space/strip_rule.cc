@@ -9,11 +9,16 @@
 //       for m.0, n.0: s (micro-kernel); p   p = s * scale
 //       top; e; total
 //       for m.1.0, o.0: c (micro-kernel); y
+//
+// Where the rows go over blocks of keys from step to step (scans, see compiler/schedule/scan.h),
+// what has more dims than the rows is inside the loop over steps of the last scan, a block of it at
+// a time; the output comes after that. What is packed for one strip only is packed there too.
 #include <algorithm>
 #include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "compiler/schedule/scan.h"
 #include "tuner/space/contraction.h"
 #include "tuner/space/operand_copy.h"
 #include "tuner/space/rule.h"
@@ -21,6 +26,8 @@
 
 namespace hone {
 namespace {
+
+constexpr int64_t kStripMax = 128;  // rows
 
 // A contraction and the one stage that reads it, point by point: the tile's epilogue.
 struct Pair {
@@ -34,16 +41,28 @@ struct Pair {
   bool packs = false;
 };
 
+// The last scan of the nest; null if there is none.
+const StageNest* LastScan(const LoopNest& nest) {
+  const StageNest* last = nullptr;
+  for (const StageNest& stage : nest.stages) {
+    if (FindScan(stage.stage)) last = &stage;
+  }
+  return last;
+}
+
 // Nothing when the stage is no contraction that a register tile over the last shared dim and one
-// more serves. `shared`: leading dims that all stages have.
+// more serves. `shared`: leading dims that all stages have; a scan has one more, its steps.
 std::optional<Pair> FindPair(const RuleInput& input, const StageNest& stage, size_t shared) {
   const Stage& sum = stage.stage;
   std::optional<ContractionForm> form = MatchContractionForm(sum);
   const std::vector<std::string> readers = input.nest.ConsumersOf(sum.name);
-  if (!form || readers.size() != 1 || sum.dims.size() != shared + 1) return std::nullopt;
+  if (!form || readers.size() != 1) return std::nullopt;
   Pair pair{.sum = &stage, .reader = input.nest.FindStage(readers[0]), .form = *form};
   const Stage& reader = pair.reader->stage;
-  if (reader.combiner != Combiner::kNone || reader.dims.size() != sum.dims.size()) {
+  const std::optional<Scan> scan = FindScan(reader);
+  const size_t outside = shared + (scan && scan->dim == shared ? 1 : 0);
+  if (sum.dims.size() != outside + 1 || reader.combiner != Combiner::kNone ||
+      reader.dims.size() != sum.dims.size()) {
     return std::nullopt;
   }
   for (const Access& access : AccessesOf(reader.body)) {
@@ -53,7 +72,7 @@ std::optional<Pair> FindPair(const RuleInput& input, const StageNest& stage, siz
     }
   }
   pair.row = sum.dims[shared - 1].name;
-  pair.panel = sum.dims[shared].name;
+  pair.panel = sum.dims.back().name;
   const bool in_left = form->left.Uses(pair.panel);
   if (in_left == form->right.Uses(pair.panel)) return std::nullopt;
   pair.vector_side = in_left ? form->left : form->right;
@@ -84,7 +103,10 @@ std::optional<Pair> FindPair(const RuleInput& input, const StageNest& stage, siz
 class StripSketch {
  public:
   StripSketch(const RuleInput& input, const std::vector<Pair>& pairs, size_t shared)
-      : input_(input), pairs_(pairs), writer_(input.begin.Continue("strips")) {
+      : input_(input),
+        pairs_(pairs),
+        scan_(LastScan(input.nest)),
+        writer_(input.begin.Continue("strips")) {
     for (size_t d = 0; d < shared; ++d) rows_.push_back(input.output->stage.dims[d].name);
   }
 
@@ -111,8 +133,13 @@ class StripSketch {
     const std::vector<StageNest>& stages = input_.nest.stages;
     for (size_t s = stages.size() - 1; s-- > 0;) WriteInside(stages[s], place);
     for (const Pair& pair : pairs_) {
-      if (!pair.packs || batch_.empty() || IsConstant(pair.vector_side)) continue;
-      writer_.Line("at ", pair.vector_side.tensor, "@", pair.sum->stage.name, " ", y, " ", batch_);
+      if (!pair.packs || IsConstant(pair.vector_side)) continue;
+      const std::string copy = absl::StrCat(pair.vector_side.tensor, "@", pair.sum->stage.name);
+      if (HasOneStrip()) {
+        writer_.Line("at ", copy, " ", scan_->stage.name, " ", steps());
+      } else if (!batch_.empty()) {
+        writer_.Line("at ", copy, " ", y, " ", batch_);
+      }
     }
     return writer_.Finish();
   }
@@ -138,9 +165,30 @@ class StripSketch {
   // Constants are packed ahead, in prepare.
   bool IsConstant(const Access& access) const { return hone::IsConstant(input_, access.tensor); }
 
+  bool IsScan(const StageNest& stage) const {
+    return scan_ != nullptr && FindScan(stage.stage).has_value();
+  }
+  // What the last scan calls its steps, and all that keep step with it.
+  std::string steps() const { return scan_->stage.dims[FindScan(scan_->stage)->dim].name; }
+
+  // Of what the last scan's sum goes over: the smallest block. 0 without scans.
+  int64_t Block() const {
+    const Pair* pair = scan_ == nullptr ? nullptr : PairOf(*scan_);
+    return pair == nullptr ? 0 : Extent(*pair, pair->main);
+  }
+
+  int64_t AllRows() const { return DimExtent(input_.nest, *input_.output, rows_.back()); }
+
+  // Few rows in steps: what is packed for a step is needed by one strip only, and packed there.
+  bool HasOneStrip() const {
+    return scan_ != nullptr && AllRows() <= kStripMax &&
+           (input_.target.threads == 1 || SharesBatches());
+  }
+
   // None across the rows: a strip has few.
   StageVectors Vectors(const StageNest& stage) const {
     StageVectors vectors = StageVectorsOf(input_, stage);
+    if (scan_ != nullptr && vectors.dim == steps()) return {};
     for (size_t d = 0; d < rows_.size(); ++d) {
       if (!vectors.reduces && vectors.dim == stage.stage.dims[d].name) return {};
     }
@@ -154,17 +202,21 @@ class StripSketch {
     for (const Pair& pair : pairs_) {
       vectors = std::min(vectors, std::max<int64_t>(1, Extent(pair, pair.panel) / lanes));
     }
-    const int64_t all_rows = DimExtent(input_.nest, *input_.output, rows_.back());
+    const int64_t all_rows = AllRows();
     std::vector<int64_t> widths;
     int64_t most = 1;
     for (int64_t mv : {1, 2, 3, 4, 6}) {
       if (mv > vectors || 2 * mv + 1 > registers) continue;
+      // A tile that went over the end of a block would not begin where a packed panel does.
+      if (Block() % (mv * lanes) != 0) continue;
       widths.push_back(mv * lanes);
       most = std::max(most, mv * std::min(all_rows, (registers - mv - 1) / mv));
     }
     std::vector<int64_t> heights(registers - 2);
     std::iota(heights.begin(), heights.end(), 1);
-    strip_ = writer_.Hole("strip", DistinctTiles(all_rows, {8, 16, 24, 32, 48, 64, 128}));
+    strip_ = writer_.Hole(
+        "strip", HasOneStrip() ? std::vector<int64_t>{all_rows}
+                               : DistinctTiles(all_rows, {8, 16, 24, 32, 48, 64, kStripMax}));
     width_ = writer_.Hole("width", widths);
     height_ = writer_.Hole("rows", DistinctTiles(all_rows, heights));
     const std::string mv = absl::StrCat("floordiv(width,", lanes, ")");
@@ -191,7 +243,8 @@ class StripSketch {
     writer_.Line("tile ", reader, " ", row, " ", height_);
     writer_.Line("tile ", reader, " ", panel, " ", width_, " by ", input_.target.FloatLanes());
     std::vector<std::string> loops;
-    for (size_t d = 0; d + 2 < dims.size(); ++d) loops.push_back(dims[d].name);
+    if (IsScan(*pair.reader)) loops.push_back(steps());
+    for (size_t d = 0; d + 1 < rows_.size(); ++d) loops.push_back(dims[d].name);
     if (!outer.empty()) loops.push_back(outer);
     loops.insert(loops.end(), {row + ".0", panel + ".0", row + ".1", panel + ".1"});
     writer_.Line("reorder ", reader, " ", absl::StrJoin(loops, " "));
@@ -218,13 +271,42 @@ class StripSketch {
   void WriteInside(const StageNest& stage, const std::string& place) {
     if (PairOfSum(stage) != nullptr) return;  // inside its reader
     const std::string& name = stage.stage.name;
-    writer_.Line("at ", name, " ", input_.output->stage.name, " ", place);
+    // What has rows alone is the same for all blocks.
+    if (scan_ != nullptr && &stage < scan_ && stage.stage.dims.size() > rows_.size()) {
+      writer_.Line("at ", name, " ", scan_->stage.name, " ", steps());
+    } else {
+      writer_.Line("at ", name, " ", input_.output->stage.name, " ", place);
+    }
     if (const Pair* pair = PairOf(stage)) {
       WriteTile(*pair, stage.stage.dims[rows_.size() - 1].name, "");
       return;
     }
+    if (scan_ != nullptr && stage.stage.dims.size() == rows_.size() + 1 &&
+        stage.stage.dims.back().name == steps()) {
+      WriteRowState(stage);
+      return;
+    }
     const std::string width = absl::StrCat(2 * input_.target.FloatLanes());
     WriteStageVectors(input_, stage, Vectors(stage), width, writer_);
+  }
+
+  // A value a row, one step of it: rows side by side, so that vectors can run across them.
+  void WriteRowState(const StageNest& stage) {
+    const std::string& name = stage.stage.name;
+    std::vector<std::string> parts = {absl::StrCat(rows_.size())};
+    std::vector<std::string> loops = {steps()};
+    for (size_t d = 0; d < rows_.size(); ++d) {
+      parts.push_back(absl::StrCat(d));
+      loops.push_back(stage.stage.dims[d].name);
+    }
+    writer_.Line("layout ", name, " ", absl::StrJoin(parts, ","));
+    if (stage.stage.combiner == Combiner::kNone) {
+      writer_.Line("reorder ", name, " ", absl::StrJoin(loops, " "));
+      writer_.Line("vectorize ", name, " ", loops.back());
+      return;
+    }
+    const StageVectors vectors = Vectors(stage);
+    if (vectors.reduces) writer_.Line("vectorize ", name, " ", vectors.dim);
   }
 
   // Whether there are enough batches for all threads.
@@ -252,6 +334,7 @@ class StripSketch {
 
   const RuleInput& input_;
   const std::vector<Pair>& pairs_;
+  const StageNest* scan_;  // that the others keep step with; null if there is none
   SketchWriter writer_;
   std::vector<std::string> rows_;  // the output's dims that all stages share
   std::string strip_, width_, height_;
@@ -280,6 +363,11 @@ std::vector<Sketch> StripRule(const RuleInput& input) {
     pairs.push_back(*std::move(pair));
   }
   if (pairs.empty()) return {};
+  if (const StageNest* scan = LastScan(input.nest)) {
+    const bool tiled = std::any_of(pairs.begin(), pairs.end(),
+                                   [&](const Pair& pair) { return pair.reader == scan; });
+    if (!tiled) return {};
+  }
   return {StripSketch(input, pairs, shared).Write()};
 }
 
