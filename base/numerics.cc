@@ -25,7 +25,8 @@ struct NumericsClass {
 };
 
 constexpr NumericsClass kClasses[] = {
-    {Numerics::kStrict, "strict", "plain fp32 multiply-adds, direct algorithms", 1.2, 0, 0, false, ""},
+    {Numerics::kStrict, "strict", "plain fp32 multiply-adds, direct algorithms", 1.2, 0, 0, false,
+     ""},
     {Numerics::kFp32, "fp32",
      "what stays near fp32's own error: also Winograd's F(2,3), 6 bf16 terms", 4, 2, 6, true, ""},
     {Numerics::kFast, "fast",
@@ -33,7 +34,8 @@ constexpr NumericsClass kClasses[] = {
     {Numerics::kBf16, "bf16", "products of bf16 values, summed in fp32", 0, 0, 1, true,
      "amx-bf16,avx512bf16,bf16"},
     // Integers are exact; what is none keeps to fp32.
-    {Numerics::kInt8, "int8", "integers exactly: bytes multiplied, summed in 32 bits", 4, 2, 6, true, ""},
+    {Numerics::kInt8, "int8", "integers exactly: bytes multiplied, summed in 32 bits", 4, 2, 6,
+     true, ""},
 };
 
 const NumericsClass& ClassOf(Numerics numerics) {
