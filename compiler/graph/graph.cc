@@ -77,6 +77,10 @@ std::string Graph::ToString() const {
                                     absl::StrAppend(out, values[value].name);
                                   }),
                     ")");
+    if (node.prologue.value) {
+      absl::StrAppend(&text, " of x", node.prologue.input, " = ",
+                      hone::ToString(node.prologue.value));
+    }
     if (node.epilogue) absl::StrAppend(&text, " then ", hone::ToString(node.epilogue));
     text += "\n";
   }

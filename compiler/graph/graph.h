@@ -83,15 +83,24 @@ using Operator = std::variant<ConvolutionOp, ConvolutionTransposeOp, MatMulOp, P
 // "convolution", "elementwise", ...: for messages and kernel names.
 absl::string_view OperatorName(const Operator& op);
 
+// What is done to one of an operator's own inputs before it is read (operators/prologue.h).
+struct NodePrologue {
+  Expr value;        // empty for nothing; its type is the one that the operator sees
+  int input = 0;     // own input; broadcasting operands aside, of the computed value's shape
+  int operands = 0;  // they broadcast to that input
+};
+
 struct Node {
   std::string name;  // what the model calls the nodes it computes
   Operator op;
-  // The operator's own inputs, then those of the epilogue, as indices of values.
+  // The operator's own inputs, then the epilogue's operands, then the prologue's, as indices of
+  // values.
   std::vector<int> inputs;
   int own_inputs = 0;
   // What is done to each computed value (operators/frame.h); empty for nothing. Elementwise nodes
   // have it always. Its operands broadcast to the output.
   Expr epilogue;
+  NodePrologue prologue;
   int output = -1;
 };
 

@@ -8,6 +8,7 @@
 #include "compiler/operators/elementwise.h"
 #include "compiler/operators/index_map.h"
 #include "compiler/operators/matmul.h"
+#include "compiler/operators/prologue.h"
 #include "compiler/operators/reduction.h"
 #include "compiler/operators/reference.h"
 #include "compiler/operators/row_chain.h"
@@ -28,7 +29,12 @@ struct Build {
   TensorType y;  // before the epilogue
 
   const std::vector<int64_t>& Shape(int input) const { return graph.ShapeOf(node.inputs[input]); }
-  DType Type(int input) const { return graph.values[node.inputs[input]].type.dtype; }
+  // As the operator sees it.
+  DType Type(int input) const {
+    const bool computed = node.prologue.value && node.prologue.input == input;
+    return computed ? node.prologue.value.type().dtype
+                    : graph.values[node.inputs[input]].type.dtype;
+  }
 
   Convolution ConvolutionOf(const Window& window, int64_t groups) const {
     return {.x = Shape(0),
@@ -111,14 +117,14 @@ struct Build {
   }
 };
 
-}  // namespace
-
-Workload NodeWorkload(const Graph& graph, const Node& node) {
+// The workload without the node's prologue.
+Workload OperatorWorkload(const Graph& graph, const Node& node) {
   Build build{.graph = graph, .node = node, .epilogue = {.value = node.epilogue}};
   std::vector<TensorType> own;
-  for (size_t i = 0; i < node.inputs.size(); ++i) {
-    if (static_cast<int>(i) < node.own_inputs) {
-      own.push_back(graph.values[node.inputs[i]].type);
+  const int operands_end = static_cast<int>(node.inputs.size()) - node.prologue.operands;
+  for (int i = 0; i < operands_end; ++i) {
+    if (i < node.own_inputs) {
+      own.push_back({build.Type(i), build.Shape(i)});
     } else {
       build.epilogue.operands.push_back(OperandOf(graph, node.inputs[i]));
     }
@@ -131,6 +137,28 @@ Workload NodeWorkload(const Graph& graph, const Node& node) {
     build.y = *std::move(y);
   }
   return std::visit(build, node.op);
+}
+
+Prologue PrologueOf(const Graph& graph, const Node& node) {
+  Prologue prologue{.value = node.prologue.value,
+                    .stored = OperandOf(graph, node.inputs[node.prologue.input])};
+  for (size_t i = node.inputs.size() - node.prologue.operands; i < node.inputs.size(); ++i) {
+    prologue.operands.push_back(OperandOf(graph, node.inputs[i]));
+  }
+  return prologue;
+}
+
+}  // namespace
+
+bool HasWorkload(const Graph& graph, const Node& node) {
+  return !node.prologue.value ||
+         CanPrepend(PrologueOf(graph, node), OperatorWorkload(graph, node), node.prologue.input);
+}
+
+Workload NodeWorkload(const Graph& graph, const Node& node) {
+  Workload workload = OperatorWorkload(graph, node);
+  if (node.prologue.value) Prepend(PrologueOf(graph, node), node.prologue.input, workload);
+  return workload;
 }
 
 StatusOr<Tensor> RunWorkload(const Workload& workload, const std::vector<const Tensor*>& inputs,

@@ -10,6 +10,10 @@ namespace hone {
 // never computed, the other is folded before). Its input buffers are the node's inputs in order.
 Workload NodeWorkload(const Graph& graph, const Node& node);
 
+// Whether a node that computes has one: the dimensions in which its operator is computed must tell
+// the operands of its prologue apart.
+bool HasWorkload(const Graph& graph, const Node& node);
+
 // The value of a node whose inputs are all constant, by the oracle.
 StatusOr<Tensor> EvaluateNode(const Graph& graph, const Node& node);
 

@@ -5,6 +5,7 @@
 #include "compiler/graph/fold_constants.h"
 #include "compiler/graph/fuse.h"
 #include "compiler/graph/fuse_attention.h"
+#include "compiler/graph/fuse_prologues.h"
 #include "compiler/graph/fuse_rows.h"
 #include "compiler/graph/partition.h"
 #include "compiler/graph/simplify.h"
@@ -20,6 +21,7 @@ StatusOr<ModelPlan> PlanModel(Graph graph, const PlanOptions& options) {
   Fuse(graph);
   FuseAttention(graph);
   FuseRows(graph);
+  FusePrologues(graph);
   ModelPlan plan = Partition(graph);
   AssignLayouts(plan, options.lanes);
   return plan;

@@ -21,10 +21,10 @@ const DType kF32 = DType::kF32;
 Expr V(int i) { return EpilogueOperand(i, kF32); }
 Expr Relu(const Expr& x) { return Max(x, Float(0)); }
 
-Tensor Random(const std::vector<int64_t>& shape, int seed) {
+Tensor Random(const std::vector<int64_t>& shape, int seed, DType dtype = kF32) {
   std::mt19937 random(seed);
-  std::uniform_real_distribution<float> uniform(-1, 1);
-  Tensor tensor = Tensor::Zeros(kF32, shape);
+  std::uniform_real_distribution<float> uniform(dtype == kF32 ? -1 : 0, dtype == kF32 ? 1 : 100);
+  Tensor tensor = Tensor::Zeros(dtype, shape);
   for (int64_t i = 0; i < tensor.ElementCount(); ++i) tensor.Set(i, uniform(random));
   return tensor;
 }
@@ -82,7 +82,8 @@ void ExpectSameValues(const Graph& graph, const ModelPlan& plan) {
   std::map<std::string, Tensor> inputs;
   int seed = 100;
   for (int value : graph.inputs) {
-    inputs[graph.values[value].name] = Random(graph.ShapeOf(value), ++seed);
+    const TensorType& type = graph.values[value].type;
+    inputs[graph.values[value].name] = Random(type.shape, ++seed, type.dtype);
   }
   Graph plain = graph;
   const auto expected = EvaluatePlan(Partition(plain), inputs);
@@ -114,6 +115,89 @@ TEST(PlanTest, ActivationAndResidualJoinTheConvolution) {
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->calls.size(), 2u);
   ExpectSameValues(graph, *plan);
+}
+
+// What stands in front of a convolution and has no producer of its own to join.
+TEST(PlanTest, NormalisationAndActivationInFrontOfAConvolutionAreItsPrologue) {
+  Net net;
+  const int x = net.Input("x", {1, 8, 6, 6});
+  const int scale = net.builder().Constant(Random({8, 1, 1}, 1), "scale");
+  const int bias = net.builder().Constant(Random({8, 1, 1}, 2), "bias");
+  const int t =
+      net.Elementwise({net.Elementwise({x, scale, bias}, V(0) * V(1) + V(2))}, Relu(V(0)));
+  net.Output("y", net.Elementwise({net.Conv(t, 8, 3), x}, V(0) + V(1)));
+  const Graph graph = net.Take();
+  const auto plan = PlanModel(graph, {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_EQ(plan->calls.size(), 1u);
+  EXPECT_EQ(plan->kernels[0].workload.ToString(),
+            "workload/1\n"
+            "input x f32 [1,8,6,6]\n"
+            "constant w f32 [8,8,3,3]\n"
+            "input r f32 [1,8,6,6]\n"
+            "constant b f32 [8]\n"
+            "constant b2 f32 [8]\n"
+            "output y f32 [1,8,6,6]\n"
+            "stage t f32 [n:1,i:8,h:6,w:6] = max(x[n,i,h,w]*b[i]+b2[i],0x0p+0)\n"
+            "stage c f32 [n:1,o:8,h:6,w:6] sum [i:8,p:3,q:3] = "
+            "t[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n"
+            "stage y f32 [n:1,o:8,h:6,w:6] = c[n,o,h,w]+r[n,o,h,w]\n");
+  ExpectSameValues(graph, *plan);
+}
+
+TEST(PlanTest, PrologueThatOthersReadTooStaysItself) {
+  Net net;
+  const int x = net.Input("x", {1, 8, 6, 6});
+  const int t = net.Elementwise({x}, Relu(V(0)));
+  net.Output("y", net.Conv(t, 8, 3));
+  net.Output("z", net.Conv(t, 8, 1));
+  const auto plan = PlanModel(net.Take(), {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->calls.size(), 3u);
+}
+
+// Images as matrices, a gate for each channel, groups of channels, a cast.
+TEST(PlanTest, ProloguesAreSaidInTheDimensionsOfTheirReader) {
+  Net net;
+  const int x = net.Input("x", {2, 8, 6, 6});
+  const int gate = net.Input("gate", {2, 8, 1, 1});
+  const int t = net.Elementwise({x, gate}, V(0) * V(1));
+  const int a = net.Conv(t, 16, 1);
+  net.Output("a", a);
+  const int u = net.Elementwise({x, gate}, Max(V(0), V(1)));
+  const int w = net.builder().Constant(Random({8, 4, 3, 3}, 7), "w");
+  const ConvolutionOp grouped{.window = {{3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}}, .groups = 2};
+  net.Output("b", *net.builder().Add("grouped", grouped, {u, w}));
+  const int bytes = net.builder().Input("bytes", {DType::kU8, {1, 8, 4, 4}});
+  const int f = *net.builder().Cast("cast", bytes, kF32);
+  net.Output("c", net.Conv(f, 8, 3));
+  const Graph graph = net.Take();
+  const auto plan = PlanModel(graph, {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_EQ(plan->calls.size(), 3u);
+  EXPECT_THAT(plan->kernels[0].workload.ToString(),
+              HasSubstr("stage t f32 [n:2,i:8,m:36] = x[n,i,m]*b[n,i]\n"));
+  EXPECT_THAT(plan->kernels[1].workload.ToString(),
+              HasSubstr("stage t f32 [n:2,g:2,i:4,h:6,w:6] = max(x[n,g,i,h,w],b[n,g,i])\n"));
+  EXPECT_THAT(plan->kernels[2].workload.ToString(), HasSubstr("= f32(x[n,i,h,w])\n"));
+  ExpectSameValues(graph, *plan);
+}
+
+TEST(PlanTest, WindowsTakeAPrologueThatIsCheapToRepeat) {
+  const auto calls = [](const Expr& e, int64_t stride) {
+    Net net;
+    const int x = net.Input("x", {1, 8, 8, 8});
+    const PoolingOp op{.window = {{3, 3}, {stride, stride}, {1, 1}, {1, 1}, {1, 1}}};
+    net.Output("y", *net.builder().Add("pool", op, {net.Elementwise({x}, e)}));
+    const Graph graph = net.Take();
+    const auto plan = PlanModel(graph, {});
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    ExpectSameValues(graph, *plan);
+    return plan->calls.size();
+  };
+  EXPECT_EQ(calls(Relu(V(0) * Float(2) + Float(1)), 2), 1u);
+  EXPECT_EQ(calls(Relu(V(0) * Float(2) + Float(1)), 1), 2u);
+  EXPECT_EQ(calls(Unary(UnaryOp::kExp, V(0)), 2), 2u);
 }
 
 TEST(PlanTest, AValueWithTwoReadersStaysItself) {

@@ -1,5 +1,7 @@
 #include "tuner/space/derive.h"
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tuner/space/rule.h"
@@ -165,9 +167,13 @@ StatusOr<std::vector<Sketch>> DeriveSketches(const Workload& workload,
     const InlineStep step{stage.name};
     if (Apply(step, nest).ok()) absl::StrAppend(&first_lines, ToString(step), "\n");
   }
-  // An output that reduces gets its accumulators apart, so that they can live in registers.
-  if (nest.stages.size() == 1 && nest.stages[0].stage.combiner != Combiner::kNone) {
-    const AccumulateStep step{nest.stages[0].stage.name};
+  // An output that reduces what is read, or computed point by point, gets its accumulators apart,
+  // so that they can live in registers.
+  const auto reductions =
+      std::count_if(nest.stages.begin(), nest.stages.end(),
+                    [](const StageNest& stage) { return stage.stage.combiner != Combiner::kNone; });
+  if (reductions == 1 && nest.stages.back().stage.combiner != Combiner::kNone) {
+    const AccumulateStep step{nest.stages.back().stage.name};
     HONE_RETURN_IF_ERROR(Apply(step, nest));
     absl::StrAppend(&first_lines, ToString(step), "\n");
   }
