@@ -28,6 +28,7 @@ struct Case {
 };
 
 constexpr char kBlocked[] = "0,1/8,2,3,1%8";
+constexpr char kBlocked3[] = "0,1/8,2,1%8";
 
 // gtest prints the parameter of a failed test.
 void PrintTo(const Case& c, std::ostream* os) { *os << c.workload; }
@@ -159,6 +160,51 @@ const Case kCases[] = {
      "t[n,i,h+p+-1,w+q+-1 else 0x0p+0]*v[o,i,p,q]\n"
      "stage y f32 [n:2,o:16,h:7,w:5] = max(c[n,o,h,w],0x0p+0)\n",
      {kBlocked, "", "", "", kBlocked}},
+    // prologues of plain images: at a stride, of odd sizes, as a matrix; of bytes; of an output
+    // that is a sum itself; of channels in groups; of a window of maxima and of a sum over images
+    {"workload/1\ninput x f32 [1,6,13,11]\nconstant w f32 [10,6,3,3]\nconstant s f32 [6]\n"
+     "output y f32 [1,10,7,6]\nstage t f32 [n:1,i:6,h:13,w:11] = max(x[n,i,h,w]*s[i],0x0p+0)\n"
+     "stage c f32 [n:1,o:10,h:7,w:6] sum [i:6,p:3,q:3] = "
+     "t[n,i,h*2+p+-1,w*2+q+-1 else 0x0p+0]*w[o,i,p,q]\n"
+     "stage y f32 [n:1,o:10,h:7,w:6] = max(c[n,o,h,w],0x0p+0)\n",
+     {"", "", "", ""}},
+    {"workload/1\ninput x f32 [2,9,77]\nconstant w f32 [13,9]\ninput r f32 [2,9,77]\n"
+     "constant b f32 [9]\noutput y f32 [2,13,77]\n"
+     "stage t f32 [n:2,i:9,m:77] = max(x[n,i,m]+r[n,i,m],0x0p+0)*b[i]\n"
+     "stage y f32 [n:2,o:13,m:77] sum [i:9] = t[n,i,m]*w[o,i]\n",
+     {"", "", "", "", ""}},
+    {"workload/1\ninput x u8 [1,3,12,20]\nconstant w f32 [8,3,3,3]\noutput y f32 [1,8,12,20]\n"
+     "stage t f32 [n:1,i:3,h:12,w:20] = f32(x[n,i,h,w])*0x1p-7+-0x1p+0\n"
+     "stage c f32 [n:1,o:8,h:12,w:20] sum [i:3,p:3,q:3] = "
+     "t[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n"
+     "stage y f32 [n:1,o:8,h:12,w:20] = max(c[n,o,h,w],0x0p+0)\n",
+     {"", "", kBlocked}},
+    {"workload/1\ninput x f32 [1,16,50]\nconstant w f32 [24,16]\nconstant b f32 [16]\n"
+     "output y f32 [1,24,50]\nstage t f32 [n:1,i:16,m:50] = max(x[n,i,m]*b[i],0x0p+0)\n"
+     "stage y f32 [n:1,o:24,m:50] sum [i:16] = t[n,i,m]*w[o,i]\n",
+     {kBlocked3, "", "", kBlocked3}},
+    {"workload/1\ninput x f32 [1,2,8,7,9]\nconstant w f32 [2,8,8,3,3]\nconstant b f32 [2,8]\n"
+     "output y f32 [1,2,8,7,9]\n"
+     "stage t f32 [n:1,g:2,i:8,h:7,w:9] = max(x[n,g,i,h,w]*b[g,i],0x0p+0)\n"
+     "stage y f32 [n:1,g:2,o:8,h:7,w:9] sum [i:8,p:3,q:3] = "
+     "t[n,g,i,h+p+-1,w+q+-1 else 0x0p+0]*w[g,o,i,p,q]\n",
+     {"", "", "", ""}},
+    {"workload/1\ninput x f32 [1,16,9,11]\nconstant b f32 [16]\noutput y f32 [1,16,5,6]\n"
+     "stage t f32 [n:1,c:16,h:9,w:11] = max(x[n,c,h,w]*b[c],0x0p+0)\n"
+     "stage y f32 [n:1,c:16,h:5,w:6] max [p:3,q:3] = t[n,c,h*2+p+-1,w*2+q+-1 else -inf]\n",
+     {kBlocked, "", kBlocked}},
+    {"workload/1\ninput x f32 [1,16,49]\nconstant b f32 [16]\noutput y f32 [1,16]\n"
+     "stage t f32 [n:1,c:16,m:49] = max(x[n,c,m]*b[c],0x0p+0)\n"
+     "stage c f32 [n:1,c:16] sum [m:49] = t[n,c,m]\nstage y f32 [n:1,c:16] = c[n,c]*0x1p-5\n",
+     {kBlocked3, "", ""}},
+    // Winograd behind a prologue
+    {"workload/1\ninput x f32 [1,16,7,10]\nconstant w f32 [24,16,3,3]\nconstant b f32 [16]\n"
+     "output y f32 [1,24,7,10]\n"
+     "stage t f32 [n:1,i:16,h:7,w:10] = max(x[n,i,h,w]*b[i]+0x1p-1,0x0p+0)\n"
+     "stage c f32 [n:1,o:24,h:7,w:10] sum [i:16,p:3,q:3] = "
+     "t[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n"
+     "stage y f32 [n:1,o:24,h:7,w:10] = max(c[n,o,h,w],0x0p+0)\n",
+     {kBlocked, "", "", kBlocked}},
     // softmax: rows of no whole number of vectors, shorter than one, one
     {"workload/1\ninput x f32 [6,37]\noutput y f32 [6,37]\nstage top f32 [m:6] max [k:37] = "
      "x[m,k]\n"

@@ -20,15 +20,23 @@ namespace {
 
 // What is copied of operands that are not constant: a vector side that is read with gaps (at a
 // stride: in phases), and a padded one with its border, all of it before; the same rows at a time;
-// the padded one not at all, reads of the padding being left out (lower/trim_padding); the same,
-// and what computes it (a prologue) as many rows at a time; or the vector side into panels though
-// it could be read where it lies.
+// the padded one not at all, reads of the padding being left out (lower/trim_padding); what
+// computes an operand (a prologue) as many rows at a time, or a panel where there are none, the
+// vector side's border copied then too, the broadcast side's left out; or the vector side into
+// panels though it could be read where it lies.
 enum class Copies { kBefore, kInRows, kTrimmed, kComputedInRows, kPanels };
 
 // Rows up to which the way of the weights from memory takes longer than the arithmetic.
 constexpr double kRowsOfStreams = 8;
 // Rows from which on a copy of what they all read is cheap.
 constexpr int64_t kRowsOfPacking = 32;
+
+// Whether a prologue computes the operand while the kernel runs.
+bool IsComputed(const RuleInput& input, const Access& side) {
+  return std::any_of(input.producers.begin(), input.producers.end(), [&](const StageNest* stage) {
+    return stage->stage.name == side.tensor && stage->placement != Placement::kPrepare;
+  });
+}
 
 // Whether the vector side is read with a border or at a stride, so that a copy of it can be read in
 // whole vectors.
@@ -56,9 +64,10 @@ class ContractionSketch {
     } else {
       tiles_.Write(width_, PacksBroadcastSide(), writer_);
       copy_depth_ = tiles_.copy_depth();
-      // Without blocks of rows, what is computed in rows is so a tile of rows at a time.
-      const bool no_blocks = order_ == LoopOrder::kPanelInner && has_row() && !has_block();
-      if (no_blocks && copies_ == Copies::kComputedInRows) ++copy_depth_;
+      // Without blocks of rows, what is computed in rows is so a tile of rows, or a panel, at a
+      // time.
+      const bool inside = order_ == LoopOrder::kPanelInner ? has_row() : IsComputed(vector_side());
+      if (!has_block() && inside && copies_ == Copies::kComputedInRows) ++copy_depth_;
       if (input_.target.threads > 1) ShareBetweenThreads();
       WriteMicroKernel(anchor(), roles_.main, tiles_.outside().back());
       // Legal only once the stage that reads it has its place.
@@ -76,6 +85,8 @@ class ContractionSketch {
   int64_t Extent(const std::string& dim) const {
     return DimExtent(input_.nest, *input_.anchor, dim);
   }
+  const Access& vector_side() const { return roles_.vector_side; }
+  bool IsComputed(const Access& side) const { return hone::IsComputed(input_, side); }
   bool has_row() const { return !roles_.row.empty(); }
   bool has_block() const { return !roles_.block.empty(); }
 
@@ -175,7 +186,10 @@ class ContractionSketch {
     return has_row() && !side.padded && IsConstant(side) && side.PlainIndexOf(roles_.row) >= 0 &&
            side.PlainIndexOf(roles_.main) >= 0;
   }
-  bool CopiesInParallel() const { return input_.target.threads > 1 && copies_ != Copies::kInRows; }
+  bool CopiesInParallel() const {
+    return input_.target.threads > 1 && copies_ != Copies::kInRows &&
+           copies_ != Copies::kComputedInRows;
+  }
 
   // The block of `stage`, computed inside the loop `place` of the stage that reads it; `main` is
   // its tiled reduce dim.
@@ -242,7 +256,8 @@ class ContractionSketch {
   }
 
   bool ReadsInPlace() const {
-    return copies_ == Copies::kTrimmed || copies_ == Copies::kComputedInRows;
+    return copies_ == Copies::kTrimmed ||
+           (copies_ == Copies::kComputedInRows && !IsComputed(vector_side()));
   }
 
   // Readers first: a stage is placed where all that read it are.
@@ -253,7 +268,9 @@ class ContractionSketch {
     }
   }
 
-  bool CopiesInRows() const { return !bordered_.empty() && copies_ == Copies::kInRows; }
+  bool CopiesInRows() const {
+    return !bordered_.empty() && (copies_ == Copies::kInRows || copies_ == Copies::kComputedInRows);
+  }
 
   void ShareBetweenThreads() {
     const bool in_rows = CopiesInRows() || copies_ == Copies::kComputedInRows;
@@ -304,12 +321,13 @@ bool CanPackWhileRunning(const RuleInput& input, const ContractionRoles& roles) 
          extent(roles.panel) >= 4 * input.target.FloatLanes();
 }
 
-// Whether a prologue computes the broadcast side, and no other operand: rows of it can be computed
-// where they are used.
-bool ComputesBroadcastSide(const RuleInput& input, const ContractionRoles& roles) {
-  if (roles.row.empty() || input.nest.FindStage(roles.vector_side.tensor) != nullptr) return false;
-  const StageNest* producer = input.nest.FindStage(roles.broadcast_side.tensor);
-  return producer != nullptr && producer->placement != Placement::kPrepare;
+// Whether rows or panels of what a prologue computes can be computed where they are used: of one
+// operand, in an order that does not come back to them.
+bool ComputesInRows(const RuleInput& input, const ContractionRoles& roles, LoopOrder order) {
+  const bool vector_side = IsComputed(input, roles.vector_side);
+  if (roles.row.empty() || vector_side == IsComputed(input, roles.broadcast_side)) return false;
+  if (vector_side) return order == LoopOrder::kPanelOuter;
+  return order != LoopOrder::kPanelOuter || !roles.block.empty();
 }
 
 }  // namespace
@@ -320,7 +338,6 @@ std::vector<Sketch> ContractionRule(const RuleInput& input) {
   const bool padded = CopiesVectorSide(input, *roles) || roles->broadcast_side.padded;
   const bool packs = CanPackWhileRunning(input, *roles);
   const bool trims = roles->broadcast_side.padded && !roles->vector_side.padded;
-  const bool computes = ComputesBroadcastSide(input, *roles);
   std::vector<Sketch> sketches;
   auto add = [&](LoopOrder order, absl::string_view name) {
     sketches.push_back(ContractionSketch(input, *roles, order, Copies::kBefore, name).Write());
@@ -334,7 +351,7 @@ std::vector<Sketch> ContractionRule(const RuleInput& input) {
           ContractionSketch(input, *roles, order, Copies::kTrimmed, absl::StrCat(name, "_trim"))
               .Write());
     }
-    if (computes && (order != LoopOrder::kPanelOuter || !roles->block.empty())) {
+    if (ComputesInRows(input, *roles, order)) {
       sketches.push_back(ContractionSketch(input, *roles, order, Copies::kComputedInRows,
                                            absl::StrCat(name, "_prologue_rows"))
                              .Write());

@@ -32,7 +32,7 @@ bool RepeatsWork(const LoopNest& nest, const Stage& stage, const Stage& reader) 
     if (!IsFloat(e.type().dtype)) return;
     const bool unary = e.kind() == ExprKind::kUnary;
     const bool binary = e.kind() == ExprKind::kBinary;
-    works |= unary || binary || e.kind() == ExprKind::kFma;
+    works |= unary || binary || e.kind() == ExprKind::kFma || e.kind() == ExprKind::kCast;
     slow |= unary && e->unary != UnaryOp::kNeg && e->unary != UnaryOp::kAbs;
     slow |= binary && (e->binary == BinaryOp::kDiv || e->binary == BinaryOp::kPow);
   });

@@ -2,6 +2,7 @@
 // small enough that their transformed data and products stay in the second cache.
 //
 //   strip                    of the first tiled dim
+//     prologue               what computes the data, if it is not read from memory
 //     data transform         of all reduced channels
 //     group                  of output channels
 //       products             a contraction for each point, nested as ContractionRule does
@@ -49,9 +50,7 @@ bool CanTile(const RuleInput& input, const std::string& dim) {
 }
 
 std::optional<Roles> FindRoles(const RuleInput& input) {
-  if (input.anchor == nullptr || !input.producers.empty() ||
-      input.anchor->stage.dtype != DType::kF32)
-    return std::nullopt;
+  if (input.anchor == nullptr || input.anchor->stage.dtype != DType::kF32) return std::nullopt;
   const Stage& anchor = input.anchor->stage;
   const std::optional<ContractionForm> form = MatchContractionForm(anchor);
   if (!form) return std::nullopt;
@@ -119,7 +118,8 @@ class WinogradSketch {
         tile_(tile),
         share_(share),
         nest_(input.nest),
-        writer_(input.begin.Continue(NameOf(tile, share))) {}
+        writer_((share == Share::kStrips ? input.begin_near : input.begin)
+                    .Continue(NameOf(tile, share))) {}
 
   std::vector<Sketch> Write() {
     WriteAlgorithm();
@@ -127,6 +127,7 @@ class WinogradSketch {
     WriteWeights();
     WriteResults();
     WriteData();
+    if (share_ == Share::kStrips) WriteProducers();
     return WriteProducts();
   }
 
@@ -346,6 +347,15 @@ class WinogradSketch {
       } else {
         writer_.FuseParallel(stage, {loops.begin(), loops.begin() + shared});
       }
+    }
+  }
+
+  // A prologue per strip, the border that strips share again. Readers first, as these have their
+  // place by then.
+  void WriteProducers() {
+    for (auto p = input_.producers.rbegin(); p != input_.producers.rend(); ++p) {
+      if ((*p)->placement == Placement::kPrepare) continue;
+      writer_.LastLine("at ", (*p)->stage.name, " ", y(), " ", strip_loop_);
     }
   }
 
