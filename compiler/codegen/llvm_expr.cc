@@ -222,14 +222,37 @@ llvm::Value* ExprEmitter::EmitBinary(const Expr& e, llvm::Value* guard) {
 }
 
 // One instruction gives its second operand where either is NaN. That is right if only the second
-// may be NaN, as where one is a constant; else a NaN of the first is put back in.
+// may be NaN, as where one is a constant; else NaN is put in where the first is one. In a chain of
+// maxima the instruction goes on from the plain extreme so far, and one comparison looks at two
+// first operands: that of the link before, which is then of no use and vanishes, and its own.
 llvm::Value* ExprEmitter::EmitFloatExtreme(BinaryOp op, llvm::Value* a, llvm::Value* b) {
+  const auto extreme = [&](llvm::Value* first, llvm::Value* second) {
+    return builder_.CreateSelect(op == BinaryOp::kMin ? builder_.CreateFCmpOLT(first, second)
+                                                      : builder_.CreateFCmpOGT(first, second),
+                                 first, second);
+  };
   if (IsNumber(b)) std::swap(a, b);
-  llvm::Value* extreme = op == BinaryOp::kMin
-                             ? builder_.CreateSelect(builder_.CreateFCmpOLT(a, b), a, b)
-                             : builder_.CreateSelect(builder_.CreateFCmpOGT(a, b), a, b);
-  if (IsNumber(a)) return extreme;
-  return builder_.CreateSelect(builder_.CreateFCmpUNO(a, a), a, extreme);
+  if (IsNumber(a)) return extreme(a, b);
+  const auto nan_where = [&](llvm::Value* unordered, llvm::Value* value) {
+    llvm::Type* bits = builder_.getIntNTy(value->getType()->getScalarSizeInBits());
+    if (auto* vector = llvm::dyn_cast<llvm::VectorType>(value->getType())) {
+      bits = llvm::VectorType::get(bits, vector->getElementCount());
+    }
+    llvm::Value* joined = builder_.CreateSelect(unordered, llvm::Constant::getAllOnesValue(bits),
+                                                builder_.CreateBitCast(value, bits));
+    return builder_.CreateBitCast(joined, value->getType());
+  };
+  if (extremes_.count(a) == 0) std::swap(a, b);
+  const auto before = extremes_.find(a);
+  if (before != extremes_.end() && before->second.op == op) {
+    llvm::Value* plain = extreme(b, before->second.plain);
+    return nan_where(builder_.CreateFCmpUNO(before->second.unchecked, b), plain);
+  }
+  // What was accumulated, if anything, was the left operand; it comes second.
+  llvm::Value* plain = extreme(a, b);
+  llvm::Value* result = nan_where(builder_.CreateFCmpUNO(a, a), plain);
+  extremes_[result] = {op, plain, a};
+  return result;
 }
 
 llvm::Value* ExprEmitter::EmitFloatBinary(BinaryOp op, llvm::Value* a, llvm::Value* b) {

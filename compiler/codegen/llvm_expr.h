@@ -88,6 +88,12 @@ class ExprEmitter {
     int register_stores = 0;       // before it, in the function
     int count = 0;
   };
+  // A maximum or minimum of two values that are not constant, as the start of a chain of them.
+  struct Extreme {
+    BinaryOp op = BinaryOp::kMax;
+    llvm::Value* plain = nullptr;      // NaN where the second operand is, whatever the first is
+    llvm::Value* unchecked = nullptr;  // the first operand
+  };
 
   int CurrentDepth() const { return static_cast<int>(regions_.size()) - 1; }
   int DepthOf(const Expr& e) const;
@@ -145,6 +151,7 @@ class ExprEmitter {
   std::map<std::string, EarlierLoad> block_loads_;
   llvm::BasicBlock* block_loads_of_ = nullptr;
   int register_stores_ = 0;
+  std::map<llvm::Value*, Extreme> extremes_;
   Status status_;
 };
 

@@ -45,11 +45,13 @@ double ReadsPerElement(const Window& window) {
 }
 
 // Whether taking `value` as what computes own input `input` saves more than it costs.
-bool Pays(const Graph& graph, const Node& reader, int input, const Expr& value) {
+bool Pays(const Node& reader, int input, const Expr& value) {
+  if (value.type().dtype != DType::kF32) return false;
   if (const auto* convolution = std::get_if<ConvolutionOp>(&reader.op)) {
-    const bool depthwise =
-        convolution->groups > 1 && convolution->groups == graph.ShapeOf(reader.inputs[0])[1];
-    return input == 0 && !depthwise;
+    const std::vector<int64_t>& kernel = convolution->window.kernel;
+    const bool pointwise =
+        std::all_of(kernel.begin(), kernel.end(), [](int64_t taps) { return taps == 1; });
+    return input == 0 && pointwise;
   }
   if (std::holds_alternative<MatMulOp>(reader.op)) return true;
   if (std::holds_alternative<ReductionOp>(reader.op)) return true;
@@ -65,7 +67,7 @@ bool Pays(const Graph& graph, const Node& reader, int input, const Expr& value) 
 // that is not legal or does not pay.
 std::optional<Node> Prepended(const Graph& graph, const Node& producer, const Node& reader,
                               int input) {
-  if (reader.prologue.value || !Pays(graph, reader, input, producer.epilogue)) return std::nullopt;
+  if (reader.prologue.value || !Pays(reader, input, producer.epilogue)) return std::nullopt;
   const std::vector<int64_t>& shape = graph.ShapeOf(producer.output);
   const auto stored = std::find_if(producer.inputs.begin(), producer.inputs.end(), [&](int value) {
     return graph.ShapeOf(value) == shape && !graph.IsConstant(value);

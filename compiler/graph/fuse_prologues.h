@@ -11,13 +11,16 @@ namespace hone {
 // of its operator once, and one of the node's own operands, not a constant, has the value's shape.
 //
 // Pays: the value's bytes are neither written nor read again, and there is a call less. Against
-// that stand the operations that are done again. A contraction or a reduction over whole rows does
-// none again: where an element is read often its search computes the prologue once, in front, for a
-// few rows, or while it packs. A window of overlapping maxima or sums does all of them again for
-// each of its points that share an element; it takes the prologue while that is fewer operations
-// than moving an element costs, and never a division or a function. Depthwise convolutions take
-// none: they read each element as often as their window has points, with hardly any arithmetic to
-// hide more in.
+// that stand the operations that are done again:
+//  * matrix products, convolutions of one point, and reductions over whole dimensions do none
+//    again: where an element is read often, their search computes the prologue once, in front, for
+//    a few rows or for a panel.
+//  * windows of maxima or sums do them again for each window that an element is in. They take a
+//    prologue while that is fewer operations than moving an element costs, and never a division or
+//    a function.
+//  * convolutions with a window take none: theirs is so much arithmetic that a pass over memory is
+//    a hundredth of it or two, less than one more stage costs the search.
+//  * contractions of integers take none: they copy their operands whole, for the instruction.
 void FusePrologues(Graph& graph);
 
 }  // namespace hone

@@ -165,11 +165,19 @@ class BlockExpander {
   // Opens the next loop for each of its values in turn; `at` holds the values of those outside.
   Status Unroll(std::vector<int64_t>* at) {
     if (at->size() == loops_.size()) {
-      for (const Piece& piece : pieces_) HONE_RETURN_IF_ERROR(Emit(piece, *at));
+      int64_t point = 0;
+      for (size_t i = 0; i < loops_.size(); ++i) {
+        if (Reduces(loops_[i])) continue;
+        point = point * loops_[i]->extent->int_value + (*at)[i];
+      }
+      for (size_t p = 0; p < pieces_.size(); ++p) {
+        point_ = point * static_cast<int64_t>(pieces_.size()) + static_cast<int64_t>(p);
+        HONE_RETURN_IF_ERROR(Emit(pieces_[p], *at));
+      }
       return absl::OkStatus();
     }
     const Stmt& loop = loops_[at->size()];
-    const bool reduces = !UsesVar(leaf_->indices[0], loop->name);
+    const bool reduces = Reduces(loop);
     for (int64_t i = 0; i < loop->extent->int_value; ++i) {
       // Operands are shared within one step of the reduction only: sharing them across steps would
       // keep them in registers that the accumulators need.
@@ -181,6 +189,16 @@ class BlockExpander {
       at->pop_back();
     }
     return absl::OkStatus();
+  }
+
+  bool Reduces(const Stmt& loop) const { return !UsesVar(leaf_->indices[0], loop->name); }
+
+  // Sums are made step by step of the reduction, all points of the tile in turn: each waits for the
+  // one before. Of maxima and minima one point's steps follow each other, so that code generation
+  // looks for NaN in two values at once; they are too quick to be waited for.
+  bool IsExtreme() const {
+    return leaf_->value.kind() == ExprKind::kBinary &&
+           (leaf_->value->binary == BinaryOp::kMax || leaf_->value->binary == BinaryOp::kMin);
   }
 
   Status Emit(const Piece& piece, const std::vector<int64_t>& at) {
@@ -220,10 +238,16 @@ class BlockExpander {
 
   void Flush() {
     for (Group& group : groups_) {
+      if (IsExtreme()) {
+        std::stable_sort(group.statements.begin(), group.statements.end(),
+                         [](const Placed& a, const Placed& b) { return a.point < b.point; });
+      }
+      std::vector<Stmt> statements;
+      for (Placed& placed : group.statements) statements.push_back(std::move(placed.statement));
       if (group.condition.IsInt(1)) {
-        statements_.insert(statements_.end(), group.statements.begin(), group.statements.end());
+        statements_.insert(statements_.end(), statements.begin(), statements.end());
       } else {
-        statements_.push_back(If(group.condition, Block(std::move(group.statements))));
+        statements_.push_back(If(group.condition, Block(std::move(statements))));
       }
     }
     groups_.clear();
@@ -300,7 +324,7 @@ class BlockExpander {
 
   void Append(Stmt statement) {
     ++statement_count_;
-    groups_[current_].statements.push_back(std::move(statement));
+    groups_[current_].statements.push_back({point_, std::move(statement)});
   }
 
   Expr Name(const Expr& value) {
@@ -315,11 +339,18 @@ class BlockExpander {
     std::map<std::string, Expr> by_text;
   };
 
+  // A statement, and the point of the tile that it was first needed for; within a step of the
+  // reduction points come in their order.
+  struct Placed {
+    int64_t point = 0;
+    Stmt statement;
+  };
+
   // Points under one condition.
   struct Group {
     Expr condition;
     Loaded loaded;
-    std::vector<Stmt> statements;
+    std::vector<Placed> statements;
   };
 
   const int vector_bits_;
@@ -333,6 +364,7 @@ class BlockExpander {
   std::map<std::string, int> ids_;
   std::vector<Group> groups_;         // since the last flush
   size_t current_ = 0;                // of them
+  int64_t point_ = 0;                 // of the tile
   std::map<int64_t, size_t> places_;  // of the tile: the group of the points there
   std::vector<Stmt> statements_;
   size_t statement_count_ = 0;  // those in branches too

@@ -125,23 +125,22 @@ TEST(PlanTest, NormalisationAndActivationInFrontOfAConvolutionAreItsPrologue) {
   const int bias = net.builder().Constant(Random({8, 1, 1}, 2), "bias");
   const int t =
       net.Elementwise({net.Elementwise({x, scale, bias}, V(0) * V(1) + V(2))}, Relu(V(0)));
-  net.Output("y", net.Elementwise({net.Conv(t, 8, 3), x}, V(0) + V(1)));
+  net.Output("y", net.Elementwise({net.Conv(t, 8, 1), x}, V(0) + V(1)));
   const Graph graph = net.Take();
   const auto plan = PlanModel(graph, {});
   ASSERT_TRUE(plan.ok()) << plan.status();
   ASSERT_EQ(plan->calls.size(), 1u);
   EXPECT_EQ(plan->kernels[0].workload.ToString(),
             "workload/1\n"
-            "input x f32 [1,8,6,6]\n"
-            "constant w f32 [8,8,3,3]\n"
-            "input r f32 [1,8,6,6]\n"
+            "input x f32 [1,8,36]\n"
+            "constant w f32 [8,8]\n"
+            "input r f32 [1,8,36]\n"
             "constant b f32 [8]\n"
             "constant b2 f32 [8]\n"
-            "output y f32 [1,8,6,6]\n"
-            "stage t f32 [n:1,i:8,h:6,w:6] = max(x[n,i,h,w]*b[i]+b2[i],0x0p+0)\n"
-            "stage c f32 [n:1,o:8,h:6,w:6] sum [i:8,p:3,q:3] = "
-            "t[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n"
-            "stage y f32 [n:1,o:8,h:6,w:6] = c[n,o,h,w]+r[n,o,h,w]\n");
+            "output y f32 [1,8,36]\n"
+            "stage t f32 [n:1,i:8,m:36] = max(x[n,i,m]*b[i]+b2[i],0x0p+0)\n"
+            "stage c f32 [n:1,o:8,m:36] sum [i:8] = t[n,i,m]*w[o,i]\n"
+            "stage y f32 [n:1,o:8,m:36] = c[n,o,m]+r[n,o,m]\n");
   ExpectSameValues(graph, *plan);
 }
 
@@ -156,21 +155,20 @@ TEST(PlanTest, PrologueThatOthersReadTooStaysItself) {
   EXPECT_EQ(plan->calls.size(), 3u);
 }
 
-// Images as matrices, a gate for each channel, groups of channels, a cast.
+// Images as matrices, a gate for each channel, groups of channels at a stride, a cast.
 TEST(PlanTest, ProloguesAreSaidInTheDimensionsOfTheirReader) {
   Net net;
   const int x = net.Input("x", {2, 8, 6, 6});
   const int gate = net.Input("gate", {2, 8, 1, 1});
-  const int t = net.Elementwise({x, gate}, V(0) * V(1));
-  const int a = net.Conv(t, 16, 1);
-  net.Output("a", a);
+  net.Output("a", net.Conv(net.Elementwise({x, gate}, V(0) * V(1)), 16, 1));
+  const int w = net.builder().Constant(Random({8, 4, 1, 1}, 7), "w");
+  const ConvolutionOp grouped{.window = {{1, 1}, {2, 2}, {1, 1}, {0, 0}, {0, 0}}, .groups = 2};
   const int u = net.Elementwise({x, gate}, Max(V(0), V(1)));
-  const int w = net.builder().Constant(Random({8, 4, 3, 3}, 7), "w");
-  const ConvolutionOp grouped{.window = {{3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}}, .groups = 2};
   net.Output("b", *net.builder().Add("grouped", grouped, {u, w}));
-  const int bytes = net.builder().Input("bytes", {DType::kU8, {1, 8, 4, 4}});
-  const int f = *net.builder().Cast("cast", bytes, kF32);
-  net.Output("c", net.Conv(f, 8, 3));
+  const int bytes = net.builder().Input("bytes", {DType::kU8, {2, 5, 8}});
+  const int left = *net.builder().Cast("cast", bytes, kF32);
+  const int right = net.Input("z", {2, 8, 3});
+  net.Output("c", *net.builder().Add("product", MatMulOp{}, {left, right}));
   const Graph graph = net.Take();
   const auto plan = PlanModel(graph, {});
   ASSERT_TRUE(plan.ok()) << plan.status();
@@ -179,8 +177,19 @@ TEST(PlanTest, ProloguesAreSaidInTheDimensionsOfTheirReader) {
               HasSubstr("stage t f32 [n:2,i:8,m:36] = x[n,i,m]*b[n,i]\n"));
   EXPECT_THAT(plan->kernels[1].workload.ToString(),
               HasSubstr("stage t f32 [n:2,g:2,i:4,h:6,w:6] = max(x[n,g,i,h,w],b[n,g,i])\n"));
-  EXPECT_THAT(plan->kernels[2].workload.ToString(), HasSubstr("= f32(x[n,i,h,w])\n"));
+  EXPECT_THAT(plan->kernels[2].workload.ToString(),
+              HasSubstr("stage t f32 [b:2,m:5,k:8] = f32(x[b,m,k])\n"));
   ExpectSameValues(graph, *plan);
+}
+
+// A pass over memory is little beside their arithmetic, of which Winograd would leave half.
+TEST(PlanTest, ConvolutionsWithAWindowTakeNoPrologue) {
+  Net net;
+  const int x = net.Input("x", {1, 8, 6, 6});
+  net.Output("y", net.Conv(net.Elementwise({x}, Relu(V(0))), 8, 3));
+  const auto plan = PlanModel(net.Take(), {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->calls.size(), 2u);
 }
 
 TEST(PlanTest, WindowsTakeAPrologueThatIsCheapToRepeat) {

@@ -41,6 +41,16 @@ void PrintTo(const Case& c, std::ostream* os) { *os << c.name; }
 
 constexpr char kBlocked[] = "0,1/8,2,3,1%8";
 
+// One NaN in each of `count` blocks of `size` values, in block i at place[i].
+std::vector<std::pair<int64_t, double>> NanAtEachOf(int64_t count, int64_t size,
+                                                    const std::vector<int64_t>& place) {
+  std::vector<std::pair<int64_t, double>> values;
+  for (int64_t i = 0; i < count; ++i) {
+    values.emplace_back(i * size + place[i], i % 2 == 0 ? kNan : -kNan);
+  }
+  return values;
+}
+
 const Case kCases[] = {
     {"convolution",
      "workload/1\ninput x f32 [1,16,7,13]\nconstant w f32 [24,16,3,3]\noutput y f32 [1,24,7,13]\n"
@@ -73,6 +83,17 @@ const Case kCases[] = {
      "stage y f32 [n:1,c:8,h:7,w:7] max [p:3,q:3] = x[n,c,h*2+p+-1,w*2+q+-1 else -inf]\n",
      {kBlocked, kBlocked},
      {{"x", {{0, kNan}, {100, -kInfinity}, {300, kInfinity}, {301, kNan}}}}},
+    // NaN, of either sign, at each place of a window in turn: a window an image, or a row.
+    {"nan_anywhere_in_a_window",
+     "workload/1\ninput x f32 [9,8,3,7]\noutput y f32 [9,8,1,5]\n"
+     "stage y f32 [n:9,c:8,h:1,w:5] max [p:3,q:3] = x[n,c,h+p,w+q]\n",
+     {kBlocked, kBlocked},
+     {{"x", NanAtEachOf(9, 168, {0, 1, 2, 7, 8, 9, 14, 15, 16})}}},
+    {"nan_anywhere_in_a_minimum",
+     "workload/1\ninput x f32 [5,40]\noutput y f32 [5,36]\n"
+     "stage y f32 [m:5,n:36] min [p:5] = x[m,n+p]\n",
+     {"", ""},
+     {{"x", NanAtEachOf(5, 40, {11, 12, 13, 14, 15})}}},
     {"row_maximum",
      "workload/1\ninput x f32 [6,77]\noutput y f32 [6]\nstage y f32 [m:6] max [k:77] = x[m,k]\n",
      {"", ""},

@@ -9,9 +9,13 @@
 #include "tuner/space/rule.h"
 
 namespace hone {
+namespace {
 
-std::vector<Sketch> ReductionRule(const RuleInput& input) {
-  if (input.anchor == nullptr || MatchContractionForm(input.anchor->stage)) return {};
+// How a padded operand is read: from a copy that has the border; or where it lies, reads of the
+// padding being left out (lower/trim_padding), with what computes it a row at a time.
+enum class Reads { kCopy, kTrimmed };
+
+std::vector<Sketch> ReductionSketches(const RuleInput& input, Reads reads) {
   const StageNest& anchor = *input.anchor;
   const std::string& y = input.output->stage.name;
   const std::string& c = anchor.stage.name;
@@ -36,7 +40,9 @@ std::vector<Sketch> ReductionRule(const RuleInput& input) {
   }
   const bool has_row = !row.empty();
 
-  SketchWriter writer = input.begin.Continue("reduce");
+  const bool trims = reads == Reads::kTrimmed;
+  SketchWriter writer =
+      trims ? input.begin_near.Continue("reduce_trim") : input.begin.Continue("reduce");
   const int64_t vectors = std::max<int64_t>(1, DimExtent(input.nest, anchor, panel) / lanes);
   std::vector<int64_t> widths;
   for (int64_t mv : {1, 2, 4, 8}) {
@@ -60,7 +66,7 @@ std::vector<Sketch> ReductionRule(const RuleInput& input) {
 
   std::string bordered;
   for (const Access& access : AccessesOf(anchor.stage.body)) {
-    if (!access.padded) continue;
+    if (!access.padded || trims) continue;
     if (!bordered.empty()) return {};
     bordered = access.tensor;
     WriteBorderCopy(input, access, anchor, input.target.threads > 1, writer);
@@ -72,6 +78,7 @@ std::vector<Sketch> ReductionRule(const RuleInput& input) {
   const size_t outside = loops.size();
   if (has_row) loops.push_back(row_out + ".0");
   std::string place = loops.back();
+  std::string row_place = loops[outside - 1];
   if (has_row) loops.push_back(row_out + ".1");
   loops.push_back(panel_out + ".1");
   writer.Line("reorder ", y, " ", absl::StrJoin(loops, " "));
@@ -81,6 +88,7 @@ std::vector<Sketch> ReductionRule(const RuleInput& input) {
     const std::string shared =
         writer.FuseParallel(y, std::vector<std::string>(loops.begin(), loops.begin() + outside));
     if (!has_row) place = shared;
+    row_place = shared;
   }
   writer.Line("at ", c, " ", y, " ", place);
   writer.Line("tile ", c, " ", last.name, " ", depth);
@@ -98,7 +106,26 @@ std::vector<Sketch> ReductionRule(const RuleInput& input) {
   writer.Line("reorder ", c, " ", absl::StrJoin(inner, " "));
   writer.Line("vectorize ", c, " ", panel);
   writer.Line("microkernel ", c, " ", last.name, ".1");
+  for (auto p = input.producers.rbegin(); trims && p != input.producers.rend(); ++p) {
+    if ((*p)->placement == Placement::kPrepare) continue;
+    writer.Line("at ", (*p)->stage.name, " ", y, " ", row_place);
+  }
   return {writer.Finish()};
+}
+
+}  // namespace
+
+std::vector<Sketch> ReductionRule(const RuleInput& input) {
+  if (input.anchor == nullptr || MatchContractionForm(input.anchor->stage)) return {};
+  std::vector<Sketch> sketches = ReductionSketches(input, Reads::kCopy);
+  const std::vector<Access> accesses = AccessesOf(input.anchor->stage.body);
+  if (std::any_of(accesses.begin(), accesses.end(),
+                  [](const Access& access) { return access.padded; })) {
+    for (Sketch& sketch : ReductionSketches(input, Reads::kTrimmed)) {
+      sketches.push_back(std::move(sketch));
+    }
+  }
+  return sketches;
 }
 
 }  // namespace hone
