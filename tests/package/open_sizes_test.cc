@@ -12,7 +12,6 @@
 #include "compiler/package/build_package.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "runtime/cpu_features.h"
 #include "runtime/hone.h"
 #include "tests/package/tiny_model.h"
 #include "tuner/prior/prior.h"
@@ -58,20 +57,10 @@ StatusOr<ModelPlan> PlanAtBatch(int64_t batch) {
   return PlanModel(std::move(g).Take(), {.lanes = 8});
 }
 
-Target AvxTarget() {
-  Target target = TinyTarget();
-  const hone_cpu cpu = hone_cpu_read();
-  for (const char* name = nullptr;
-       hone_cpu_feature(&cpu, static_cast<int>(target.features.size()), &name) != 0;) {
-    target.features.emplace_back(name);
-  }
-  return target;
-}
-
 enum class Schedules { kDefault, kPlainLoops };
 
 StatusOr<std::string> MakePackage(Schedules schedules) {
-  const Target target = AvxTarget();
+  const Target target = MachineTarget();
   HONE_ASSIGN_OR_RETURN(const ModelPlan plan,
                         PlanForRanges({{"batch", 0, kBatchMax}},
                                       [](const auto& values) { return PlanAtBatch(values[0]); }));

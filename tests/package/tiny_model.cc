@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "compiler/package/build_package.h"
 #include "gtest/gtest.h"
+#include "runtime/cpu_features.h"
 
 namespace hone {
 namespace {
@@ -123,6 +124,16 @@ Target TinyTarget() {
   target.arch = "aarch64";
 #endif
   target.threads = 2;
+  return target;
+}
+
+Target MachineTarget() {
+  Target target = TinyTarget();
+  const hone_cpu cpu = hone_cpu_read();
+  for (const char* name = nullptr;
+       hone_cpu_feature(&cpu, static_cast<int>(target.features.size()), &name) != 0;) {
+    target.features.emplace_back(name);
+  }
   return target;
 }
 

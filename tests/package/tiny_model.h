@@ -18,6 +18,8 @@ namespace hone {
 ModelPlan TinyPlan();
 std::vector<pb::Artifact> TinyArtifacts();
 Target TinyTarget();
+// The same with all features of this machine.
+Target MachineTarget();
 // model.so; the test fails when it cannot be made.
 std::string TinyModel();
 
