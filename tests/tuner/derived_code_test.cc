@@ -198,12 +198,10 @@ const Case kCases[] = {
      "stage c f32 [n:1,c:16] sum [m:49] = t[n,c,m]\nstage y f32 [n:1,c:16] = c[n,c]*0x1p-5\n",
      {kBlocked3, "", ""}},
     // Winograd behind a prologue
-    {"workload/1\ninput x f32 [1,16,7,10]\nconstant w f32 [24,16,3,3]\nconstant b f32 [16]\n"
-     "output y f32 [1,24,7,10]\n"
-     "stage t f32 [n:1,i:16,h:7,w:10] = max(x[n,i,h,w]*b[i]+0x1p-1,0x0p+0)\n"
-     "stage c f32 [n:1,o:24,h:7,w:10] sum [i:16,p:3,q:3] = "
-     "t[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n"
-     "stage y f32 [n:1,o:24,h:7,w:10] = max(c[n,o,h,w],0x0p+0)\n",
+    {"workload/1\ninput x f32 [1,8,7,3]\nconstant w f32 [8,8,3]\nconstant b f32 [8]\n"
+     "output y f32 [1,8,7,3]\nstage t f32 [n:1,i:8,h:7,w:3] = max(x[n,i,h,w]*b[i]+0x1p-1,0x0p+0)\n"
+     "stage c f32 [n:1,o:8,h:7,w:3] sum [i:8,p:3] = t[n,i,h+p+-1,w else 0x0p+0]*w[o,i,p]\n"
+     "stage y f32 [n:1,o:8,h:7,w:3] = max(c[n,o,h,w],0x0p+0)\n",
      {kBlocked, "", "", kBlocked}},
     // softmax: rows of no whole number of vectors, shorter than one, one
     {"workload/1\ninput x f32 [6,37]\noutput y f32 [6,37]\nstage top f32 [m:6] max [k:37] = "
