@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "compiler/schedule/scan.h"
+
 namespace hone {
 namespace {
 
@@ -53,6 +55,34 @@ class Drawer {
                        2 + static_cast<int64_t>(random_() % 2)});
     }
     if (random_() % 4 == 0) Try(Im2colStep{Pick(nest_.stages, random_).stage.name});
+    if (random_() % 2) DrawRunning();
+  }
+
+  // A running maximum; in half of these, much of it step by step: what is last is placed first.
+  void DrawRunning() {
+    const size_t before = schedule_.steps.size();
+    const std::vector<StageNest> stages = nest_.stages;
+    const int64_t block = 1 + static_cast<int64_t>(random_() % 12);
+    for (const StageNest& stage : stages) Try(RunningStep{stage.stage.name, block});
+    if (schedule_.steps.size() == before || random_() % 2) return;
+    const StageNest* last = nullptr;
+    for (const StageNest& stage : nest_.stages) {
+      if (FindScan(stage.stage)) last = &stage;
+    }
+    const StageNest host = *last;
+    const std::string steps = host.stage.dims[FindScan(host.stage)->dim].name;
+    std::vector<std::string> order = {steps};
+    for (const std::string& loop : host.order) {
+      if (loop != steps) order.push_back(loop);
+    }
+    Try(ReorderStep{host.stage.name, order});
+    const StageNest output = nest_.stages.back();
+    if (random_() % 2) Try(AtStep{host.stage.name, output.stage.name, Pick(output.order, random_)});
+    std::vector<std::string> names;
+    for (const StageNest& stage : nest_.stages) names.push_back(stage.stage.name);
+    for (auto name = names.rbegin(); name != names.rend(); ++name) {
+      if (random_() % 6) Try(AtStep{*name, host.stage.name, steps});
+    }
   }
 
   void DrawStep() {
