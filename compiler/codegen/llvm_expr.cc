@@ -158,6 +158,8 @@ llvm::Value* ExprEmitter::EmitNode(const Expr& e, llvm::Value* guard) {
       return builder_.CreateVectorSplat(static_cast<unsigned>(type.lanes), Emit(e.arg(0), guard));
     case ExprKind::kRepeat:
       return EmitRepeat(builder_, Emit(e.arg(0), nullptr), type.lanes);
+    case ExprKind::kLookup:
+      return EmitLookup(e);
     case ExprKind::kDot: {
       auto value =
           EmitDot(builder_, *FindTensorIntrinsic(e->name), native_, type, Emit(e.arg(0), nullptr),
@@ -428,6 +430,24 @@ llvm::Value* ExprEmitter::AndGuards(llvm::Value* a, llvm::Value* b) {
     scalar = builder_.CreateVectorSplat(vector->getNumElements(), scalar);
   }
   return builder_.CreateAnd(a, b);
+}
+
+llvm::Value* ExprEmitter::EmitLookup(const Expr& e) {
+  const std::vector<int64_t>& table = *e->table;
+  const auto [least, most] = std::minmax_element(table.begin(), table.end());
+  const unsigned bits = *least < 0 || *most > 0xffff ? 64 : *most > 0xff ? 16 : 8;
+  llvm::Type* narrow = builder_.getIntNTy(bits);
+  std::vector<llvm::Constant*> elements;
+  for (int64_t value : table) {
+    elements.push_back(llvm::ConstantInt::get(narrow, static_cast<uint64_t>(value)));
+  }
+  auto* type = llvm::ArrayType::get(narrow, elements.size());
+  auto* global = new llvm::GlobalVariable(*builder_.GetInsertBlock()->getModule(), type, true,
+                                          llvm::GlobalValue::PrivateLinkage,
+                                          llvm::ConstantArray::get(type, elements), "hone_table");
+  global->setUnnamedAddr(llvm::GlobalValue::UnnamedAddr::Global);
+  llvm::Value* at = builder_.CreateInBoundsGEP(narrow, global, Emit(e.arg(0)));
+  return builder_.CreateZExtOrTrunc(builder_.CreateLoad(narrow, at), builder_.getInt64Ty());
 }
 
 llvm::Value* ExprEmitter::Zeros() {

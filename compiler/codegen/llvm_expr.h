@@ -115,6 +115,7 @@ class ExprEmitter {
   llvm::Value* EmitFloorDivision(llvm::Value* a, const llvm::APInt& divisor);
   llvm::Value* EmitSelect(const Expr& e, llvm::Value* guard);
   llvm::Value* EmitRamp(const Expr& e, llvm::Value* guard);
+  llvm::Value* EmitLookup(const Expr& e);
   llvm::Value* EmitLoad(const Expr& e, llvm::Value* guard);
   llvm::Value* EmitGather(const Expr& e, const MemoryBuffer& buffer, llvm::Value* guard);
   // The load itself. A scalar guard chooses between the address and zeros, a vector guard masks.

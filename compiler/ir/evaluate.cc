@@ -512,6 +512,16 @@ Value Interpreter::Eval(const Expr& e, const Mask& mask) {
     }
     case ExprKind::kDot:
       return EvalDot(e);
+    case ExprKind::kLookup: {
+      const int64_t index = Eval(e.arg(0), {}).lanes[0].i;
+      if (index < 0 || index >= static_cast<int64_t>(e->table->size())) {
+        Fail(absl::InvalidArgumentError(
+            absl::StrCat("evaluate: a lookup at ", index, " in a table of ", e->table->size())));
+        return value;
+      }
+      value.lanes[0].i = (*e->table)[static_cast<size_t>(index)];
+      return value;
+    }
     case ExprKind::kBroadcast: {
       const Value a = Eval(e.arg(0), mask);
       std::fill(value.lanes.begin(), value.lanes.end(), a.lanes[0]);

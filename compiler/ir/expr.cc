@@ -86,6 +86,20 @@ Expr FoldNeutral(BinaryOp op, const Expr& a, const Expr& b) {
   }
 }
 
+// Rewriting shares the table.
+Expr LookupIn(Expr index, std::shared_ptr<const std::vector<int64_t>> table) {
+  HONE_CHECK(index.type() == Type{}) << "a lookup takes one index";
+  if (index.IsInt()) {
+    HONE_CHECK(index->int_value >= 0 && index->int_value < static_cast<int64_t>(table->size()))
+        << "a lookup at " << index->int_value << " in a table of " << table->size();
+    return Int((*table)[static_cast<size_t>(index->int_value)]);
+  }
+  ExprNode node{.kind = ExprKind::kLookup};
+  node.args = {std::move(index)};
+  node.table = std::move(table);
+  return Expr(std::move(node));
+}
+
 }  // namespace
 
 Expr::Expr(ExprNode node) : node_(std::make_shared<const ExprNode>(std::move(node))) {}
@@ -219,6 +233,12 @@ Expr Dot(const TensorIntrinsic& intrinsic, Expr sums, Expr left, Expr right) {
   return Expr(std::move(node));
 }
 
+Expr Lookup(Expr index, std::vector<int64_t> table) {
+  const auto is_first = [&](int64_t value) { return value == table[0]; };
+  if (std::all_of(table.begin(), table.end(), is_first)) return Int(table[0]);
+  return LookupIn(std::move(index), std::make_shared<const std::vector<int64_t>>(std::move(table)));
+}
+
 Expr operator+(Expr a, Expr b) { return Binary(BinaryOp::kAdd, std::move(a), std::move(b)); }
 Expr operator-(Expr a, Expr b) { return Binary(BinaryOp::kSub, std::move(a), std::move(b)); }
 Expr operator*(Expr a, Expr b) { return Binary(BinaryOp::kMul, std::move(a), std::move(b)); }
@@ -271,6 +291,8 @@ Expr WithArgs(const Expr& e, std::vector<Expr> args) {
       return Repeat(args[0], e.type().lanes);
     case ExprKind::kDot:
       return Dot(*FindTensorIntrinsic(e->name), args[0], args[1], args[2]);
+    case ExprKind::kLookup:
+      return LookupIn(args[0], e->table);
     case ExprKind::kLoad: {
       Expr otherwise;
       if (e->has_otherwise) {
@@ -317,6 +339,7 @@ bool Equal(const Expr& a, const Expr& b) {
       a->int_value != b->int_value || a->name != b->name || a.args().size() != b.args().size()) {
     return false;
   }
+  if (a->table != b->table && (!a->table || !b->table || *a->table != *b->table)) return false;
   // NaN constants are equal to themselves here; 0.0 and -0.0 are not equal.
   if (std::signbit(a->float_value) != std::signbit(b->float_value)) return false;
   if (a->float_value != b->float_value &&

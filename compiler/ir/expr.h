@@ -54,6 +54,7 @@ enum class ExprKind : uint8_t {
   kBroadcast,  // args[0] in every lane
   kRepeat,     // the lanes of args[0] again and again
   kDot,        // name: a dot intrinsic (tensor_intrinsic.h); args: sums, left, right
+  kLookup,     // table[args[0]], of constants
 };
 
 enum class UnaryOp : uint8_t {
@@ -108,6 +109,7 @@ struct ExprNode {
   double float_value = 0;
   std::string name;
   std::vector<Expr> args;
+  std::shared_ptr<const std::vector<int64_t>> table;  // kLookup: not empty
 };
 
 // A handle on a shared immutable node. Default-constructed handles are empty ("no expression").
@@ -153,6 +155,8 @@ Expr Broadcast(Expr a, int lanes);
 Expr Repeat(Expr a, int lanes);  // lanes is a multiple of a's
 // Types are those of the intrinsic; left and right have its group times as many lanes as the sums.
 Expr Dot(const TensorIntrinsic& intrinsic, Expr sums, Expr left, Expr right);
+// The index, an i64, is within the table.
+Expr Lookup(Expr index, std::vector<int64_t> table);
 
 Expr operator+(Expr a, Expr b);
 Expr operator-(Expr a, Expr b);

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/check.h"
 #include "base/text_writer.h"
 
@@ -118,6 +119,11 @@ void Print(const Expr& e, int precedence, std::string* out) {
       Print(e.arg(0), 0, out);
       absl::StrAppend(out, ";", e.type().lanes, ")");
       return;
+    case ExprKind::kLookup:
+      absl::StrAppend(out, "lookup(");
+      Print(e.arg(0), 0, out);
+      absl::StrAppend(out, ";", absl::StrJoin(*e->table, ","), ")");
+      return;
     case ExprKind::kDot:
       return PrintCall(absl::StrCat("dot.", e->name), e, out);
   }
@@ -231,6 +237,22 @@ class Parser {
     return Dot(dot, args[0], args[1], args[2]);
   }
 
+  StatusOr<Expr> LookupOf() {
+    HONE_ASSIGN_OR_RETURN(std::vector<Expr> args, Arguments(1));
+    if (args[0].type() != Type{}) return reader_.Error("the index of 'lookup' is not an i64");
+    HONE_RETURN_IF_ERROR(reader_.Mark(";"));
+    std::vector<int64_t> values;
+    do {
+      HONE_ASSIGN_OR_RETURN(int64_t value, reader_.Integer());
+      values.push_back(value);
+    } while (reader_.TryMark(","));
+    if (args[0].IsInt() &&
+        (args[0]->int_value < 0 || args[0]->int_value >= static_cast<int64_t>(values.size()))) {
+      return reader_.Error("the index of 'lookup' is not within its values");
+    }
+    return Lookup(args[0], std::move(values));
+  }
+
   // A function call, or nothing when `name` is no function.
   StatusOr<std::optional<Expr>> Call(const std::string& name) {
     Expr result;
@@ -245,6 +267,8 @@ class Parser {
         return reader_.Error("the lanes of 'repeat' are no multiple of its operand's");
       }
       result = Repeat(args[0], lanes);
+    } else if (name == "lookup") {
+      HONE_ASSIGN_OR_RETURN(result, LookupOf());
     } else if (name.rfind("dot.", 0) == 0) {
       HONE_ASSIGN_OR_RETURN(result, DotOf(name.substr(4)));
     } else if (name == "fma" || name == "select") {

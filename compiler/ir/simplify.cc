@@ -299,6 +299,10 @@ std::optional<Interval> Bounds(const Expr& e, const Ranges& ranges) {
     if (!a || !b) return std::nullopt;
     return Checked(std::min(a->min, b->min), std::max(a->max, b->max));
   }
+  if (e.kind() == ExprKind::kLookup) {
+    const auto [least, most] = std::minmax_element(e->table->begin(), e->table->end());
+    return Checked(*least, *most);
+  }
   if (e.kind() != ExprKind::kBinary) return std::nullopt;
   std::optional<Interval> a = Bounds(e.arg(0), ranges);
   std::optional<Interval> b = Bounds(e.arg(1), ranges);

@@ -1,5 +1,6 @@
 #include "compiler/lower/build_loops.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "compiler/lower/matrix_tiles.h"
 #include "compiler/lower/scan_slots.h"
 #include "compiler/lower/span.h"
+#include "compiler/schedule/hilbert_curve.h"
 #include "compiler/schedule/scan.h"
 
 namespace hone {
@@ -173,7 +175,7 @@ class LoopBuilder {
     const bool single = extent.IsInt(1);
     ScopedRange range(ranges_, var, extent);
     IterationDomain::Stretches before = domain.Open(loop, single ? Int(0) : Var(var));
-    auto body = BuildInside(domain, level, init);
+    auto body = BuildAlongCurves(domain, level, init);
     domain.Close(loop, std::move(before));
     HONE_RETURN_IF_ERROR(body.status());
     if (single) return body;
@@ -187,6 +189,51 @@ class LoopBuilder {
     StmtNode node = *built;
     node.intrinsic = intrinsic->second;
     return Stmt(std::move(node));
+  }
+
+  // The body of an opened loop; where it says the place on a curve, after lets of the loops that
+  // go along it.
+  StatusOr<Stmt> BuildAlongCurves(IterationDomain& domain, size_t level, bool init) {
+    HONE_ASSIGN_OR_RETURN(const Fusion* curve, domain.UnopenedCurve());
+    if (curve == nullptr) return BuildInside(domain, level, init);
+    const StageNest& nest = domain.stage();
+    if (nest.LoopIndex(nest.microkernel) <= level) {
+      return IllegalStage(nest, absl::StrCat("the curve of loop '", curve->name,
+                                             "' is inside the micro-kernel's block; move it out"));
+    }
+    HONE_ASSIGN_OR_RETURN(const Expr rows, domain.ExtentOf(curve->outer));
+    HONE_ASSIGN_OR_RETURN(const Expr columns, domain.ExtentOf(curve->inner));
+    if (!rows.IsInt() || !columns.IsInt()) {
+      return IllegalStage(
+          nest, absl::StrCat("the loops of curve '", curve->name, "' have no constant extents"));
+    }
+    HONE_ASSIGN_OR_RETURN(const Span at, domain.RangeOf(curve->name));
+    std::vector<int64_t> row_of;
+    std::vector<int64_t> column_of;
+    for (const CurvePoint& point : HilbertCurve(std::max<int64_t>(1, rows->int_value),
+                                                std::max<int64_t>(1, columns->int_value))) {
+      row_of.push_back(point.row);
+      column_of.push_back(point.column);
+    }
+    const Expr row = Simple(Lookup(at.base, row_of));
+    const Expr column = Simple(Lookup(at.base, column_of));
+    const std::string prefix = nest.stage.name + ".";
+    const std::string row_name = Unique(prefix + curve->outer);
+    const std::string column_name = Unique(prefix + curve->inner);
+    ScopedRange row_range(ranges_, row_name, rows);
+    ScopedRange column_range(ranges_, column_name, columns);
+    IterationDomain::Stretches before =
+        domain.Open(curve->outer, row.IsInt() ? row : Var(row_name));
+    domain.Open(curve->inner, column.IsInt() ? column : Var(column_name));
+    auto body = BuildAlongCurves(domain, level, init);
+    domain.Close(curve->inner, before);
+    domain.Close(curve->outer, std::move(before));
+    HONE_RETURN_IF_ERROR(body.status());
+    std::vector<Stmt> parts;
+    if (!row.IsInt()) parts.push_back(Let(row_name, row));
+    if (!column.IsInt()) parts.push_back(Let(column_name, column));
+    parts.push_back(*body);
+    return Block(std::move(parts));
   }
 
   // The body of an opened loop: the stages computed in it, then the next loop.

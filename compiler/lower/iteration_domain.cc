@@ -158,6 +158,30 @@ StatusOr<const TileSplit*> IterationDomain::UndecidedTile(const std::string& loo
   return nullptr;
 }
 
+StatusOr<const Fusion*> IterationDomain::UnopenedCurve() {
+  // From the last one on: what is fused of curves knows where it is before they do.
+  for (auto fusion = stage_.fusions.rbegin(); fusion != stage_.fusions.rend(); ++fusion) {
+    if (fusion->walk != Walk::kHilbert || open_.count(fusion->outer) || !IsOpen(fusion->name)) {
+      continue;
+    }
+    HONE_ASSIGN_OR_RETURN(const Span at, RangeOf(fusion->name));
+    if (!at.extent.IsInt(1)) continue;
+    HONE_ASSIGN_OR_RETURN(const Expr points, ExtentOf(fusion->name));
+    const std::string curve = absl::StrCat("the curve of loop '", fusion->name, "'");
+    if (!points.IsInt()) {
+      return IllegalStage(
+          stage_, absl::StrCat("how long ", curve, " is depends on a parameter; use 'fuse'"));
+    }
+    if (points->int_value > kCurvePointsMax) {
+      return IllegalStage(
+          stage_, absl::StrCat(curve, " has ", points->int_value,
+                               " points; tile its loops to have ", kCurvePointsMax, " at most"));
+    }
+    return &*fusion;
+  }
+  return nullptr;
+}
+
 bool IterationDomain::IsRagged(const TileSplit& tile, const Expr& extent) const {
   if (!extent.IsInt()) return false;
   const std::string inner = tile.axis + ".1";

@@ -21,6 +21,9 @@ namespace hone {
 // InvalidArgument: the schedule asks something impossible of the stage.
 Status IllegalStage(const StageNest& stage, const std::string& what);
 
+// How many points a loop along a curve may have.
+inline constexpr int64_t kCurvePointsMax = 65536;
+
 class IterationDomain {
  public:
   // The stretch whose loops are open, by tiled axis.
@@ -51,8 +54,12 @@ class IterationDomain {
   void Choose(const std::string& axis, TileStretch stretch) { chosen_[axis] = std::move(stretch); }
   void Forget(const std::string& axis) { chosen_.erase(axis); }
 
-  // Opens a loop at `value`. Gives the choices until now: those made inside concern this loop's
-  // iterations only, and closing it takes them back.
+  // A fusion along a curve whose place the open loops say, but not yet its parts; null if there is
+  // none. Errors: InvalidArgument when it cannot be a table.
+  StatusOr<const Fusion*> UnopenedCurve();
+
+  // Opens a loop, or a part of a curve, at `value`. Gives the choices until now: those made inside
+  // concern this loop's iterations only, and closing it takes them back.
   Stretches Open(const std::string& loop, Expr value);
   void Close(const std::string& loop, Stretches before);
 

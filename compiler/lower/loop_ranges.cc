@@ -20,6 +20,14 @@ ScopedRange::~ScopedRange() {
   if (added_) ranges_.erase(var_);
 }
 
+void AddLetRanges(const Stmt& s, Ranges& ranges) {
+  Visit(s, [&](const Stmt& node) {
+    if (node.kind() != StmtKind::kLet) return;
+    const std::optional<Interval> bounds = Bounds(node->value, ranges);
+    if (bounds) ranges[node->name] = *bounds;
+  });
+}
+
 Stmt RewriteInRanges(const Stmt& s, Ranges& ranges,
                      const std::function<Expr(const Expr&, const Ranges&)>& rewrite) {
   StmtNode node = *s;

@@ -26,6 +26,9 @@ class ScopedRange {
   bool added_ = false;
 };
 
+// Adds the ranges of the names that lets give to bounded values. Names are unique in a function.
+void AddLetRanges(const Stmt& s, Ranges& ranges);
+
 // Rebuilds `s`, each whole expression through `rewrite` with the ranges that hold where it stands.
 Stmt RewriteInRanges(const Stmt& s, Ranges& ranges,
                      const std::function<Expr(const Expr&, const Ranges&)>& rewrite);

@@ -59,6 +59,12 @@ bool HasMultiplyAdd(const Target& target) {
 StatusOr<Program> Lower(const LoopNest& nest, const Target& target, const LowerOptions& options) {
   HONE_ASSIGN_OR_RETURN(BuiltLoops built, BuildLoops(nest));
   Ranges ranges = ParamRanges(nest.params);
+  const auto add_let_ranges = [&ranges](const Program& program) {
+    for (const Stmt* s : {&program.prepare, &program.run}) {
+      if (*s) AddLetRanges(*s, ranges);
+    }
+  };
+  add_let_ranges(built.program);
   const int bits = target.VectorBits();
   {
     // Padding speaks of logical indices, so it goes before these become positions. First what need
@@ -75,6 +81,7 @@ StatusOr<Program> Lower(const LoopNest& nest, const Target& target, const LowerO
     }));
   }
   Program program = FlattenBuffers(built);
+  add_let_ranges(program);  // cutting loops makes new ones
   Pipeline flat(program, options);
   HONE_RETURN_IF_ERROR(
       flat.Run("simplify", [&](const Stmt& s) { return SimplifyStmt(s, ranges); }));

@@ -59,6 +59,10 @@ Status Apply(const AnnotateStep& step, LoopNest& nest) {
   if (step.kind != LoopKind::kUnroll) {
     HONE_RETURN_IF_ERROR(RefuseStepLoop(*stage, step.loop));
   }
+  if (step.kind != LoopKind::kParallel && stage->IsCurve(step.loop)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "loop '", step.loop, "' follows a Hilbert curve; it can run serially or in parallel"));
+  }
   if (step.kind == LoopKind::kParallel && stage->IsReduceLoop(step.loop)) {
     return absl::InvalidArgumentError(
         absl::StrCat("loop '", step.loop, "' reduces: its iterations depend on each other"));

@@ -28,6 +28,17 @@ bool StageNest::IsReduceLoop(absl::string_view loop) const {
   return false;
 }
 
+bool StageNest::IsCurve(absl::string_view loop) const {
+  for (const Fusion& fusion : fusions) {
+    if (fusion.name != loop) continue;
+    return fusion.walk == Walk::kHilbert || IsCurve(fusion.outer) || IsCurve(fusion.inner);
+  }
+  for (const TileSplit& tile : tiles) {
+    if (loop == tile.axis + ".0" || loop == tile.axis + ".1") return IsCurve(tile.axis);
+  }
+  return false;
+}
+
 StageNest::StageNest(Stage unscheduled) : stage(std::move(unscheduled)) {
   for (const Dim& dim : stage.dims) order.push_back(dim.name);
   for (const Dim& dim : stage.reduce) order.push_back(dim.name);

@@ -22,11 +22,15 @@ struct TileSplit {
   int64_t multiple = 0;  // 0: balanced tails
 };
 
+// The order in which a fusion goes through its two loops.
+enum class Walk : uint8_t { kRows, kHilbert };
+
 // A fusion: `name` runs over outer * inner.
 struct Fusion {
   std::string name;
   std::string outer;
   std::string inner;
+  Walk walk = Walk::kRows;
 };
 
 enum class Placement : uint8_t {
@@ -64,6 +68,8 @@ struct StageNest {
   size_t LoopIndex(absl::string_view loop) const;  // order.size() if there is none
   // Whether the loop belongs to a reduce dimension.
   bool IsReduceLoop(absl::string_view loop) const;
+  // Whether the loop follows a curve, or holds or is a part of one that does.
+  bool IsCurve(absl::string_view loop) const;
 };
 
 struct LoopNest {

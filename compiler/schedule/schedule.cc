@@ -15,6 +15,7 @@ constexpr Verb kVerbs[] = {
     {"at", ParseAt},
     {"cache", ParseCache},
     {"fuse", ParseFuse},
+    {"hilbert", ParseHilbert},
     {"im2col", ParseIm2col},
     {"inline", ParseInline},
     {"layout", ParseLayout},

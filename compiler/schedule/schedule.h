@@ -17,7 +17,8 @@
 //   microkernel c i.1          from loop i.1 inwards one straight-line block on registers
 //   prefetch w@c c 16          each block fetches ahead what the 16th block after it reads
 //   fuse y n o.0               loop n_o.0
-//   parallel y n_o.0
+//   hilbert y n_o.0 h           loop n_o.0_h, which goes through both along a Hilbert curve
+//   parallel y n_o.0_h
 //   inline s                   stage s written into its readers
 //   winograd c h 2             c along h by Winograd's F(2, taps): stages c.d, c.g, c.m and c
 //   im2col c                   c reads its windows from patches, the stage c.p: a matrix product

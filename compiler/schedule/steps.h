@@ -61,6 +61,14 @@ struct FuseStep {
   friend bool operator==(const FuseStep&, const FuseStep&) = default;
 };
 
+// hilbert.cc:  hilbert STAGE OUTER INNER
+struct HilbertStep {
+  std::string stage;
+  std::string outer;
+  std::string inner;
+  friend bool operator==(const HilbertStep&, const HilbertStep&) = default;
+};
+
 // reorder.cc:  reorder STAGE LOOP...
 struct ReorderStep {
   std::string stage;
@@ -151,7 +159,7 @@ struct PadStep {
 using Step = std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep,
                           FuseStep, ReorderStep, AnnotateStep, MicrokernelStep, PrefetchStep,
                           SplitReduceStep, AccumulateStep, WinogradStep, Im2colStep,
-                          SplitPrecisionStep, PadStep, RunningStep, TensorizeStep>;
+                          SplitPrecisionStep, PadStep, RunningStep, TensorizeStep, HilbertStep>;
 
 std::string ToString(const LayoutStep& step);
 std::string ToString(const CacheStep& step);
@@ -160,6 +168,7 @@ std::string ToString(const AtStep& step);
 std::string ToString(const InlineStep& step);
 std::string ToString(const TileStep& step);
 std::string ToString(const FuseStep& step);
+std::string ToString(const HilbertStep& step);
 std::string ToString(const ReorderStep& step);
 std::string ToString(const AnnotateStep& step);
 std::string ToString(const MicrokernelStep& step);
@@ -181,6 +190,7 @@ StatusOr<Step> ParseAt(TextReader& reader);
 StatusOr<Step> ParseInline(TextReader& reader);
 StatusOr<Step> ParseTile(TextReader& reader);
 StatusOr<Step> ParseFuse(TextReader& reader);
+StatusOr<Step> ParseHilbert(TextReader& reader);
 StatusOr<Step> ParseReorder(TextReader& reader);
 StatusOr<Step> ParseVectorize(TextReader& reader);
 StatusOr<Step> ParseUnroll(TextReader& reader);
@@ -205,6 +215,7 @@ Status Apply(const AtStep& step, LoopNest& nest);
 Status Apply(const InlineStep& step, LoopNest& nest);
 Status Apply(const TileStep& step, LoopNest& nest);
 Status Apply(const FuseStep& step, LoopNest& nest);
+Status Apply(const HilbertStep& step, LoopNest& nest);
 Status Apply(const ReorderStep& step, LoopNest& nest);
 Status Apply(const AnnotateStep& step, LoopNest& nest);
 Status Apply(const MicrokernelStep& step, LoopNest& nest);

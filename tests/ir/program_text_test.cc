@@ -1,6 +1,7 @@
 #include "compiler/ir/program_text.h"
 
 #include "compiler/ir/evaluate.h"
+#include "compiler/ir/simplify.h"
 #include "compiler/ir/verify.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -161,6 +162,20 @@ Status RunBody(absl::string_view body, std::vector<double>* y) {
   HONE_RETURN_IF_ERROR(Evaluate(OfBody(body), {}, buffers));
   *y = buffers["y"].ToDoubles();
   return absl::OkStatus();
+}
+
+TEST(Evaluate, LooksUpWhatATableHas) {
+  EXPECT_TRUE(Lookup(Var("i"), {3, 3, 3}).IsInt(3));
+  EXPECT_TRUE(Lookup(Int(1), {3, 5}).IsInt(5));
+  const Expr lookup = Lookup(Var("i"), {3, 5});
+  EXPECT_EQ(Bounds(lookup, {})->max, 5);
+  EXPECT_TRUE(Substitute(lookup, {{"i", Int(1)}}).IsInt(5));
+  EXPECT_FALSE(Equal(lookup, Lookup(Var("i"), {3, 4})));
+  EXPECT_THAT(std::string(ParseProgram("program/1\noutput y i64 [4]\nrun {\n  for i in 4 {\n    "
+                                       "y[i] = lookup(2;1)\n  }\n}\n")
+                              .status()
+                              .message()),
+              HasSubstr("the index of 'lookup' is not within its values"));
 }
 
 TEST(Evaluate, TellsAccessesOutsideOfTheirBuffer) {

@@ -121,8 +121,9 @@ class Drawer {
         return;
       case 8: {
         const size_t at = stage.LoopIndex(loop);
-        if (at + 1 < stage.order.size()) Try(FuseStep{name, loop, stage.order[at + 1]});
-        return;
+        if (at + 1 >= stage.order.size()) return;
+        if (random_() % 3 == 0) return Try(HilbertStep{name, loop, stage.order[at + 1]});
+        return Try(FuseStep{name, loop, stage.order[at + 1]});
       }
       case 9: {
         std::vector<std::string> read;

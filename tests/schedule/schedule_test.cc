@@ -67,6 +67,18 @@ TEST(ScheduleTest, FusesOnlyNeighboursOfOneKind) {
   EXPECT_THAT(Refusal("fuse c w i\n"), HasSubstr("one loop reduces"));
 }
 
+TEST(ScheduleTest, CurvesGoThroughPointsOfTheStage) {
+  EXPECT_EQ(Applied("hilbert y h w\nparallel y n\n")->FindStage("y")->order,
+            (std::vector<std::string>{"n", "o", "h_w"}));
+  EXPECT_TRUE(Applied("hilbert y n o\nparallel y n_o\n").ok());
+  EXPECT_THAT(Refusal("hilbert y n h\n"), HasSubstr("does not follow"));
+  EXPECT_THAT(Refusal("hilbert c p q\n"), HasSubstr("loop 'p' reduces"));
+  EXPECT_THAT(Refusal("hilbert y h w\nvectorize y h_w\n"),
+              HasSubstr("follows a Hilbert curve; it can run serially or in parallel"));
+  EXPECT_THAT(Refusal("hilbert y h w\ntile y h_w 9\nunroll y h_w.1\n"),
+              HasSubstr("follows a Hilbert curve"));
+}
+
 TEST(ScheduleTest, ReductionsCanBeVectorizedButNotShared) {
   EXPECT_TRUE(Applied("vectorize c i\n").ok());
   EXPECT_THAT(Refusal("at c y h\nreorder c i p q n o h w\nvectorize c q\nmicrokernel c i\n"),
