@@ -12,6 +12,9 @@ target_include_directories(hone_flags INTERFACE ${CMAKE_SOURCE_DIR})
 if(HONE_SANITIZE)
   target_compile_options(hone_flags INTERFACE -fsanitize=${HONE_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(hone_flags INTERFACE -fsanitize=${HONE_SANITIZE})
+  # For limits that a sanitizer's own memory and threads would break; clang and gcc have different
+  # macros for it.
+  target_compile_definitions(hone_flags INTERFACE HONE_SANITIZED)
 endif()
 
 include(HonePrecompiled)

@@ -69,7 +69,7 @@ void Limit(__rlimit_resource resource, rlim_t value) {
 void LimitChild(const pb::Batch& batch, int threads) {
   Limit(RLIMIT_CORE, 0);
   Limit(RLIMIT_FSIZE, 0);
-#if !defined(__SANITIZE_ADDRESS__)
+#if !defined(HONE_SANITIZED)
   const rlim_t page = static_cast<rlim_t>(sysconf(_SC_PAGESIZE));
   Limit(RLIMIT_AS, page * static_cast<rlim_t>(sysconf(_SC_PHYS_PAGES)));
 #endif
