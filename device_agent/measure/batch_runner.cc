@@ -185,7 +185,7 @@ void BatchRunner::RunReference(pb::Measurement& measurement) {
              static_cast<size_t>(boundary_[i].memory.bytes()));
   }
   Estimator estimator;
-  visit = timer_.TimeVisit(reference, PlanFirstVisit(first_ns), first_ns);
+  visit = timer_.TimeVisit(reference, PlanFirstVisit(first_ns, 0), first_ns);
   gflops_max_ = std::max({options_.best_known_gflops, visit.gflops_before, visit.gflops_after});
   const bool quiet = IsQuiet(visit, gflops_max_);
   estimator.Add(std::move(visit), quiet);
@@ -310,7 +310,7 @@ void BatchRunner::RunFirstVisit(Racer& racer) {
     double total_ns = 0;
     const auto sample = [&] {
       // Each is planned by what the last one said: the checked run was a cold one.
-      const int runs = PlanFirstVisit(racer.estimate_ns).runs_per_sample;
+      const int runs = PlanFirstVisit(racer.estimate_ns, BestNs()).runs_per_sample;
       run_ns.push_back(timer_.Sample(*racer.loaded, runs, racer.estimate_ns));
       total_ns += runs * run_ns.back();
       racer.estimate_ns = *std::min_element(run_ns.begin(), run_ns.end());
@@ -323,7 +323,7 @@ void BatchRunner::RunFirstVisit(Racer& racer) {
            run_ns.size() < kSlowTrialSamples)
       sample();
     racer.raced_out = IsClearlySlower(racer.estimate_ns, BestNs());
-    const int samples = racer.raced_out ? 0 : PlanFirstVisit(racer.estimate_ns).samples;
+    const int samples = racer.raced_out ? 0 : PlanFirstVisit(racer.estimate_ns, BestNs()).samples;
     while (static_cast<int>(run_ns.size()) < samples) sample();
   });
   const bool quiet = IsQuiet(visit, gflops_max_);
@@ -339,7 +339,7 @@ void BatchRunner::RunSecondChance(Racer& racer) {
   }
   if (!DeservesSecondChance(racer.estimate_ns, BestNs())) return;
   watch_.candidate.store(racer.index);
-  const VisitPlan plan = {1, PlanFirstVisit(racer.estimate_ns).runs_per_sample};
+  const VisitPlan plan = {1, PlanFirstVisit(racer.estimate_ns, BestNs()).runs_per_sample};
   Visit visit = timer_.TimeVisit(*racer.loaded, plan, racer.estimate_ns);
   if (visit.run_ns.front() >= racer.estimate_ns) return;
   racer.estimate_ns = visit.run_ns.front();
@@ -353,17 +353,28 @@ void BatchRunner::RunVisits(const std::vector<Racer*>& racers, int (*visits)(dou
   for (const Racer* racer : racers) left.push_back(visits(racer->estimate_ns));
   for (bool forward = true;; forward = !forward) {
     const int64_t start_ns = MonotonicNanos();
-    bool any = false;
     // Back and forth (A B C, C B A, ...): a drift of the clock then favours nobody.
     for (size_t n = 0; n < racers.size(); ++n) {
       const size_t i = forward ? n : racers.size() - 1 - n;
-      if (left[i]-- <= 0) continue;
-      RunVisit(*racers[i]);
-      any = true;
+      if (left[i]-- > 0) RunVisit(*racers[i]);
     }
-    if (!any) return;
+    for (size_t i = 0; i < racers.size(); ++i) {
+      if (IsDecidedAmong(racers, i)) left[i] = 0;
+    }
+    if (std::all_of(left.begin(), left.end(), [](int more) { return more <= 0; })) return;
     SleepNanos(int64_t{gap_ms} * 1000000 - (MonotonicNanos() - start_ns));
   }
+}
+
+bool BatchRunner::IsDecidedAmong(const std::vector<Racer*>& racers, size_t index) {
+  double rival_ns = std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < racers.size(); ++i) {
+    // Times with a neighbour on the core decide nothing.
+    if (!racers[i]->estimator.has_quiet_visit()) return false;
+    if (i != index) rival_ns = std::min(rival_ns, racers[i]->estimator.cost_ns());
+  }
+  const Estimator& estimator = racers[index]->estimator;
+  return IsDecided(estimator.cost_ns(), rival_ns, estimator.visits());
 }
 
 void BatchRunner::RunVisit(Racer& racer) {

@@ -82,7 +82,9 @@ class BatchRunner {
   // Once more, later, for a candidate that may only have met a neighbour: a sample if it was raced
   // out, a visit if its first was not quiet.
   void RunSecondChance(Racer& racer);
+  // In turns, until all have had theirs or nothing is left to decide.
   void RunVisits(const std::vector<Racer*>& racers, int (*visits)(double), int gap_ms);
+  static bool IsDecidedAmong(const std::vector<Racer*>& racers, size_t index);
   // Again while it is not quiet, as long as there are retries.
   void RunVisit(Racer& racer);
   // Whether one more visit may be made because another was not quiet; waits a moment before.

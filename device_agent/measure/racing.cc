@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace hone {
 namespace {
@@ -14,6 +15,10 @@ constexpr double kClearlySlower = 1.6;
 constexpr double kHopelessAtOnce = 4;
 constexpr double kHopelessInRung1 = 1.25;
 constexpr double kHopelessInRung2 = 1.1;
+constexpr double kOneSampleFromNs = 1e6;
+constexpr double kBeaten = 1.03;
+constexpr int kVisitsToLose = 4;
+constexpr int kVisitsToWin = 6;
 constexpr size_t kRung2Survivors = 3;
 
 std::vector<int> BestOf(const std::vector<double>& costs_ns, size_t keep, double limit_ns) {
@@ -41,9 +46,10 @@ VisitPlan PlanVisit(double estimate_ns) {
   return plan;
 }
 
-VisitPlan PlanFirstVisit(double estimate_ns) {
+VisitPlan PlanFirstVisit(double estimate_ns, double best_ns) {
   VisitPlan plan = PlanVisit(estimate_ns);
-  plan.samples = std::min(plan.samples, 3);
+  const bool out_of_reach = best_ns > 0 && estimate_ns > kHopelessInRung1 * best_ns;
+  plan.samples = out_of_reach && estimate_ns >= kOneSampleFromNs ? 1 : std::min(plan.samples, 3);
   return plan;
 }
 
@@ -52,6 +58,11 @@ int VisitsInRung2(double estimate_ns) { return estimate_ns < 50e6 ? 2 : 1; }
 int VisitsOfFinalist(double estimate_ns) {
   if (estimate_ns < 5e6) return 9;
   return estimate_ns < 50e6 ? 6 : 3;
+}
+
+bool IsDecided(double cost_ns, double rival_ns, int visits) {
+  if (cost_ns > kBeaten * rival_ns) return visits >= kVisitsToLose;
+  return rival_ns > kBeaten * cost_ns && visits >= kVisitsToWin;
 }
 
 bool IsClearlySlower(double run_ns, double best_ns) {
@@ -69,7 +80,9 @@ std::vector<int> SurvivorsForRung1(const std::vector<double>& costs_ns, double b
 }
 
 std::vector<int> SurvivorsForRung2(const std::vector<double>& costs_ns, double best_known_ns) {
-  return BestOf(costs_ns, kRung2Survivors, kHopelessInRung2 * best_known_ns);
+  double best_ns = best_known_ns > 0 ? best_known_ns : std::numeric_limits<double>::infinity();
+  for (double cost_ns : costs_ns) best_ns = std::min(best_ns, cost_ns);
+  return BestOf(costs_ns, kRung2Survivors, kHopelessInRung2 * best_ns);
 }
 
 }  // namespace hone

@@ -22,7 +22,24 @@ TEST(RacingTest, PlansSamplesLongEnoughForTheClockAndVisitsOfBoundedLength) {
   EXPECT_EQ(PlanVisit(100e3).samples, 6);
   EXPECT_EQ(PlanVisit(50e6).samples, 1);
   EXPECT_EQ(PlanVisit(50e6).runs_per_sample, 1);
-  EXPECT_EQ(PlanFirstVisit(100e3).samples, 3);
+  EXPECT_EQ(PlanFirstVisit(100e3, 0).samples, 3);
+}
+
+TEST(RacingTest, TakesOneLongSampleOfWhoIsOutOfReach) {
+  EXPECT_EQ(PlanFirstVisit(1.3e6, 1e6).samples, 1);
+  EXPECT_EQ(PlanFirstVisit(1.2e6, 1e6).samples, 2) << "may still win";
+  EXPECT_EQ(PlanFirstVisit(1.3e6, 0).samples, 2) << "no best is known";
+  EXPECT_EQ(PlanFirstVisit(130e3, 100e3).samples, 3) << "short ones are noisy, and cost nothing";
+}
+
+TEST(RacingTest, EndsADuelWhereMoreVisitsChangeNothing) {
+  EXPECT_FALSE(IsDecided(110, 100, 3)) << "too early";
+  EXPECT_TRUE(IsDecided(110, 100, 4));
+  EXPECT_FALSE(IsDecided(102, 100, 8)) << "too close";
+  EXPECT_FALSE(IsDecided(100, 102, 8)) << "too close";
+  EXPECT_FALSE(IsDecided(100, 110, 5)) << "the winner's time is the one that counts";
+  EXPECT_TRUE(IsDecided(100, 110, 6));
+  EXPECT_TRUE(IsDecided(100, kOut, 6)) << "alone";
 }
 
 TEST(RacingTest, SpendsFewerVisitsOnLongKernels) {
@@ -51,7 +68,8 @@ TEST(RacingTest, TakesTheBetterThirdOfThoseStillRacing) {
 }
 
 TEST(RacingTest, TakesTheBestThreeIntoTheLastRung) {
-  EXPECT_THAT(SurvivorsForRung2({9, 3, kOut, 5, 4}, 0), ElementsAre(1, 4, 3));
+  EXPECT_THAT(SurvivorsForRung2({9, 3, kOut, 3.2, 3.1, 3.3}, 0), ElementsAre(1, 4, 3));
+  EXPECT_THAT(SurvivorsForRung2({9, 3, kOut, 5, 4}, 0), ElementsAre(1)) << "the others lost";
 }
 
 TEST(RacingTest, SparesThoseThatCannotBeatWhatIsKnown) {

@@ -97,7 +97,7 @@ TEST_F(WorkerTest, RefusesKernelsForAMatrixUnitThatTheMachineLacks) {
   EXPECT_THAT(answer.measurements[1].message(), HasSubstr(error.message));
 }
 
-TEST_F(WorkerTest, GivesFinalistsEveryVisit) {
+TEST_F(WorkerTest, NeverRacesFinalistsOut) {
   pb::Batch batch = TestBatch({"good", "slow"});
   batch.set_final(true);
   const Answer answer = Measure(batch);
