@@ -15,21 +15,28 @@ bool IsChannel(const Expr& index) {
   return index.IsVar("c") || index.IsVar("o") || index.IsVar("i");
 }
 
-// Whether the kernel is as well off with the buffer's dimension 1 in blocks: an image whose
-// channels are a plain loop of the kernel.
-bool TakesBlocks(const Workload& workload, const Buffer& buffer) {
-  if (buffer.shape.size() < 3 || buffer.role == BufferRole::kConstant) return false;
+// The dimension of the buffer that blocks of `lanes` channels cut, if the kernel is as well off
+// with them: an image whose channels are a plain loop of the kernel. Channels in groups are two
+// dimensions, of which the second is cut: a block must then lie within a group. -1: none.
+int BlockedDim(const Workload& workload, const Buffer& buffer, int64_t lanes) {
+  if (buffer.shape.size() < 3 || buffer.role == BufferRole::kConstant) return -1;
+  std::vector<std::vector<Expr>> accesses;
   if (buffer.role == BufferRole::kOutput) {
-    const Stage* stage = workload.FindStage(buffer.name);
-    return stage->dims[1].name == "c" || stage->dims[1].name == "o";
+    std::vector<Expr>& dims = accesses.emplace_back();
+    for (const Dim& dim : workload.FindStage(buffer.name)->dims) dims.push_back(Var(dim.name));
   }
-  bool takes = true;
   for (const Stage& stage : workload.stages) {
     Visit(stage.body, [&](const Expr& e) {
-      if (e.kind() == ExprKind::kLoad && e->name == buffer.name) takes &= IsChannel(e.arg(1));
+      if (e.kind() == ExprKind::kLoad && e->name == buffer.name) accesses.push_back(Indices(e));
     });
   }
-  return takes;
+  const bool grouped = !accesses.empty() && accesses[0][1].IsVar("g");
+  const size_t dim = grouped ? 2 : 1;
+  if (grouped && buffer.shape[dim]->int_value % lanes != 0) return -1;
+  for (const std::vector<Expr>& access : accesses) {
+    if (access[1].IsVar("g") != grouped || !IsChannel(access[dim])) return -1;
+  }
+  return static_cast<int>(dim);
 }
 
 }  // namespace
@@ -48,7 +55,7 @@ void AssignLayouts(ModelPlan& plan, int64_t lanes) {
   for (const PlanCall& call : plan.calls) {
     const Workload& workload = plan.kernels[call.kernel].workload;
     for (size_t b = 0; b < call.tensors.size(); ++b) {
-      if (!TakesBlocks(workload, workload.buffers[b])) blocked[call.tensors[b]] = false;
+      if (BlockedDim(workload, workload.buffers[b], lanes) < 0) blocked[call.tensors[b]] = false;
     }
   }
   // A part keeps its place in the blocked whole only if it is some channels of the one image.
@@ -74,8 +81,9 @@ void AssignLayouts(ModelPlan& plan, int64_t lanes) {
     std::string key = absl::StrCat(call.kernel);
     for (size_t b = 0; b < call.tensors.size(); ++b) {
       if (blocked[call.tensors[b]]) {
-        const int rank = static_cast<int>(kernel.workload.buffers[b].shape.size());
-        kernel.layouts[b] = Layout::Blocked(rank, 1, lanes);
+        const Buffer& buffer = kernel.workload.buffers[b];
+        kernel.layouts[b] = Layout::Blocked(static_cast<int>(buffer.shape.size()),
+                                            BlockedDim(kernel.workload, buffer, lanes), lanes);
       }
       absl::StrAppend(&key, "|", kernel.layouts[b].ToString());
     }

@@ -365,6 +365,26 @@ TEST(PlanTest, LayoutsSplitKernels) {
   EXPECT_EQ(TensorNamed(*plan, "x").Bytes(), 8 * 36 * 4);
 }
 
+// A block of channels must lie within a group.
+TEST(PlanTest, ChannelsInGroupsOfWholeBlocksAreBlocked) {
+  const auto layout = [](int64_t groups) {
+    Net net;
+    const int x = net.Conv(net.Input("x", {1, 8, 6, 6}), 32, 1);
+    const int w = net.builder().Constant(Random({32, 32 / groups, 3, 3}, 7), "w");
+    const ConvolutionOp grouped{.window = {{3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
+                                .groups = groups};
+    const int y = *net.builder().Add("grouped", grouped, {x, w});
+    net.Output("y", net.Conv(net.Elementwise({y}, Relu(V(0))), 8, 1));
+    const Graph graph = net.Take();
+    const auto plan = PlanModel(graph, {.lanes = 8});
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    ExpectSameValues(graph, *plan);
+    return plan->kernels[1].layouts[0].ToString();
+  };
+  EXPECT_EQ(layout(4), "0,1,2/8,3,4,2%8");
+  EXPECT_EQ(layout(8), "0,1,2,3,4");
+}
+
 TEST(PlanTest, BuilderComputesWhatIsKnown) {
   Net net;
   GraphBuilder& builder = net.builder();

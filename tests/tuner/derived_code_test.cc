@@ -29,6 +29,7 @@ struct Case {
 
 constexpr char kBlocked[] = "0,1/8,2,3,1%8";
 constexpr char kBlocked3[] = "0,1/8,2,1%8";
+constexpr char kBlockedGroups[] = "0,1,2/8,3,4,2%8";
 
 // gtest prints the parameter of a failed test.
 void PrintTo(const Case& c, std::ostream* os) { *os << c.workload; }
@@ -197,6 +198,13 @@ const Case kCases[] = {
      "stage t f32 [n:1,c:16,m:49] = max(x[n,c,m]*b[c],0x0p+0)\n"
      "stage c f32 [n:1,c:16] sum [m:49] = t[n,c,m]\nstage y f32 [n:1,c:16] = c[n,c]*0x1p-5\n",
      {kBlocked3, "", ""}},
+    // groups of channels in blocks
+    {"workload/1\ninput x f32 [1,2,8,7,5]\nconstant w f32 [2,16,8,3,3]\nconstant b f32 [2,16]\n"
+     "output y f32 [1,2,16,7,5]\n"
+     "stage c f32 [n:1,g:2,o:16,h:7,w:5] sum [i:8,p:3,q:3] = "
+     "x[n,g,i,h+p+-1,w+q+-1 else 0x0p+0]*w[g,o,i,p,q]\n"
+     "stage y f32 [n:1,g:2,o:16,h:7,w:5] = max(c[n,g,o,h,w]+b[g,o],0x0p+0)\n",
+     {kBlockedGroups, "", "", kBlockedGroups}},
     // Winograd behind a prologue
     {"workload/1\ninput x f32 [1,8,7,3]\nconstant w f32 [8,8,3]\nconstant b f32 [8]\n"
      "output y f32 [1,8,7,3]\nstage t f32 [n:1,i:8,h:7,w:3] = max(x[n,i,h,w]*b[i]+0x1p-1,0x0p+0)\n"

@@ -36,8 +36,8 @@ std::vector<EstimatedCandidate> CandidatesOf(const PlanKernel& kernel) {
 
 class ScheduleLookupTest : public testing::Test {
  protected:
-  void Record(const PlanKernel& kernel, const std::string& schedule, double cost_ns,
-              Numerics numerics = Numerics::kFp32) {
+  static pb::Record RecordOf(const PlanKernel& kernel, const std::string& schedule, double cost_ns,
+                             Numerics numerics = Numerics::kFp32) {
     pb::Record record;
     record.set_workload(kernel.workload.ToString());
     record.set_workload_key(kernel.workload.Key());
@@ -47,7 +47,12 @@ class ScheduleLookupTest : public testing::Test {
     record.set_layouts(BoundaryLayoutText(kernel.workload, kernel.layouts));
     record.set_schedule(schedule);
     record.mutable_measurement()->set_cost_ns(cost_ns);
-    ASSERT_TRUE(store_.Append({record}).ok());
+    return record;
+  }
+
+  void Record(const PlanKernel& kernel, const std::string& schedule, double cost_ns,
+              Numerics numerics = Numerics::kFp32) {
+    ASSERT_TRUE(store_.Append({RecordOf(kernel, schedule, cost_ns, numerics)}).ok());
   }
 
   FoundSchedule Find(const PlanKernel& kernel, Numerics numerics = Numerics::kFp32) {
@@ -68,6 +73,16 @@ TEST_F(ScheduleLookupTest, GivesTheDefaultWhereNothingIsRecorded) {
   const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
   ScheduleLookup without_store(nullptr, *model, Avx2Target(), Numerics::kFp32);
   EXPECT_EQ(without_store.Find(kernel)->schedule, found.schedule);
+}
+
+// What a device has measured of itself is in the records of other kernels.
+TEST_F(ScheduleLookupTest, ExpectsWhatTheDeviceWasMeasuredToDo) {
+  const PlanKernel kernel = Matmul(64, kRelu);
+  const double typical_ns = Find(kernel).expected_ns;
+  pb::Record record = RecordOf(Matmul(8, kTwice), "schedule/1\n", 1000);
+  record.mutable_speed()->set_peak_gflops(10 * MachineProfile::For(Avx2Target()).peak_gflops);
+  ASSERT_TRUE(store_.Append({record}).ok());
+  EXPECT_LT(Find(kernel).expected_ns, typical_ns / 4);
 }
 
 TEST_F(ScheduleLookupTest, GivesTheBestOfItsClassAndOfStricterOnes) {

@@ -216,11 +216,12 @@ std::vector<EstimatedCandidate> EstimateCandidates(const Workload& workload,
 }
 
 StatusOr<Schedule> DefaultSchedule(const Workload& workload, const std::vector<Layout>& layouts,
-                                   const Target& target, Numerics numerics) {
+                                   const Target& target, Numerics numerics,
+                                   const pb::CoreSpeed& speed) {
   HONE_ASSIGN_OR_RETURN(std::vector<Sketch> sketches,
                         DeriveSketches(workload, layouts, target, numerics));
-  const std::vector<EstimatedCandidate> candidates =
-      EstimateCandidates(workload, sketches, target, MachineProfile::For(target), kCandidatesMax);
+  const std::vector<EstimatedCandidate> candidates = EstimateCandidates(
+      workload, sketches, target, MachineProfile::For(target, speed), kCandidatesMax);
   if (candidates.empty()) return sketches.back().Instantiate({});
   return sketches[candidates[0].sketch].Instantiate(candidates[0].assignment);
 }

@@ -52,8 +52,11 @@ std::vector<EstimatedCandidate> EstimateCandidates(const Workload& workload,
                                                    const Target& target,
                                                    const MachineProfile& profile, int64_t limit);
 
-// The prior's first choice, unmeasured. `layouts`: one a buffer. Error: layouts that do not fit.
+// The prior's first choice, unmeasured. `layouts`: one a buffer; `speed`: what the device has
+// measured of itself, typical of its target where that says nothing. Error: layouts that do not
+// fit.
 StatusOr<Schedule> DefaultSchedule(const Workload& workload, const std::vector<Layout>& layouts,
-                                   const Target& target, Numerics numerics = Numerics::kFp32);
+                                   const Target& target, Numerics numerics = Numerics::kFp32,
+                                   const pb::CoreSpeed& speed = {});
 
 }  // namespace hone

@@ -125,6 +125,14 @@ void RecordedKnowledge::Add(const RecordKey& key, const std::string& workload_te
   GroupOf(key, workload_text, layouts, cold_constants).found = Known{schedule, cost_ns, false};
 }
 
+pb::CoreSpeed RecordedKnowledge::SpeedOf(absl::string_view target) const {
+  pb::CoreSpeed speed;
+  for (const Group& group : groups_) {
+    if (group.key.target == target) RaiseTo(group.speed, &speed);
+  }
+  return speed;
+}
+
 TrainingSet RecordedKnowledge::Rows(int limit) const {
   // How many of each group: one more of each that has more, in turn, until there are enough.
   std::vector<size_t> share(groups_.size(), 0);

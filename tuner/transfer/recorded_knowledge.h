@@ -31,6 +31,9 @@ class RecordedKnowledge {
   TrainingSet Rows(int limit = kRowsMax) const;
   inline static constexpr int kRowsMax = 2000;
 
+  // The best that devices of the target have measured of themselves; empty where no record says.
+  pb::CoreSpeed SpeedOf(absl::string_view target) const;
+
   // The best by what the session itself knows now, in place of what it added before. It is believed
   // before all records: the session knows those too, and has seen lucky times corrected.
   void Add(const RecordKey& key, const std::string& workload_text, const std::string& layouts,

@@ -23,7 +23,8 @@ StatusOr<FoundSchedule> ScheduleLookup::Find(const PlanKernel& kernel) {
   if (advice.empty() || !model_.trained()) return Default(kernel);
   HONE_ASSIGN_OR_RETURN(std::vector<Sketch> sketches,
                         DeriveSketches(kernel.workload, kernel.layouts, target_, numerics_));
-  Search search(kernel.workload, std::move(sketches), target_, MachineProfile::For(target_), {});
+  Search search(kernel.workload, std::move(sketches), target_, MachineProfile::For(target_, speed_),
+                {});
   if (search.pool_size() == 0) return Default(kernel);
   // The default is believed as it is, what stands against it only as far as the model is sure.
   double least_ns = search.Expect(0, model_).ns;
@@ -57,13 +58,14 @@ StatusOr<std::optional<FoundSchedule>> ScheduleLookup::FindTuned(const PlanKerne
 }
 
 StatusOr<FoundSchedule> ScheduleLookup::Default(const PlanKernel& kernel) const {
-  HONE_ASSIGN_OR_RETURN(const Schedule schedule,
-                        DefaultSchedule(kernel.workload, kernel.layouts, target_, numerics_));
+  HONE_ASSIGN_OR_RETURN(const Schedule schedule, DefaultSchedule(kernel.workload, kernel.layouts,
+                                                                 target_, numerics_, speed_));
   FoundSchedule found{"default", schedule.ToString()};
   const StatusOr<LoopNest> nest = ApplySchedule(schedule, kernel.workload);
   if (nest.ok()) {
     found.expected_ns =
-        EstimateCost(AnalyzeNest(*nest, target_), target_, MachineProfile::For(target_)).total_ns;
+        EstimateCost(AnalyzeNest(*nest, target_), target_, MachineProfile::For(target_, speed_))
+            .total_ns;
   }
   return found;
 }
@@ -71,6 +73,7 @@ StatusOr<FoundSchedule> ScheduleLookup::Default(const PlanKernel& kernel) const 
 Status ScheduleLookup::LearnFromRecords() {
   if (knowledge_) return absl::OkStatus();
   HONE_ASSIGN_OR_RETURN(knowledge_, RecordedKnowledge::Read(*store_, kCodegenEpoch));
+  speed_ = knowledge_->SpeedOf(target_.ToString());
   return model_.TrainBase(knowledge_->Rows());
 }
 

@@ -34,7 +34,8 @@ class ScheduleLookup {
   // that was not costs the reading of the database, each some tens of milliseconds.
   StatusOr<FoundSchedule> Find(const PlanKernel& kernel);
 
-  // What the analytic model picks.
+  // What the analytic model picks. Once a kernel without a record of its own was looked for, the
+  // model knows what devices of the target have measured of themselves, as far as records say.
   StatusOr<FoundSchedule> Default(const PlanKernel& kernel) const;
 
  private:
@@ -46,6 +47,7 @@ class ScheduleLookup {
   const Target target_;
   const Numerics numerics_;
   std::optional<RecordedKnowledge> knowledge_;  // once it was needed
+  pb::CoreSpeed speed_;                         // as far as that says
 };
 
 }  // namespace hone
