@@ -25,25 +25,26 @@ constexpr double kUsableShare = 0.75;  // of a cache, before conflicts bite
 }  // namespace
 
 void CacheMisses::Describe(const StageNest& stage, const LoopPath& path, StageFacts* facts) {
-  std::vector<TensorUse> uses;
+  std::vector<const TensorUse*> uses;
   for (const TensorUse& use : bounds_.ReadsOf(stage)) {
-    if (!InRegisters(nest_, use.access.tensor)) uses.push_back(use);
+    if (!InRegisters(nest_, use.access.tensor)) uses.push_back(&use);
   }
-  if (!InRegisters(nest_, stage.stage.name)) uses.push_back(bounds_.WriteBy(stage));
+  const TensorUse written = bounds_.WriteBy(stage);
+  if (!InRegisters(nest_, stage.stage.name)) uses.push_back(&written);
   const size_t depths = path.trips.size() + 1;
   // Where each tensor is made anew: loops outside of that use the same memory again.
   std::vector<size_t> place;
-  for (const TensorUse& use : uses) place.push_back(bounds_.PlaceOf(use.access.tensor, path));
+  for (const TensorUse* use : uses) place.push_back(bounds_.PlaceOf(use->access.tensor, path));
   std::vector<std::vector<double>> footprint(depths);  // [depth][use]
   const std::vector<double> near = {static_cast<double>(target_.l1_bytes),
                                     static_cast<double>(target_.l2_bytes)};
   std::vector<std::vector<double>> crowd(depths);  // [depth]: of each use, of each cache
   for (size_t depth = 0; depth < depths; ++depth) {
-    const Extents reach = bounds_.ReachAt(stage, path, depth);
-    for (const TensorUse& use : uses) {
-      const std::vector<double> box = BoxOf(use, reach);
-      footprint[depth].push_back(BoxBytes(use, box));
-      for (double capacity : near) crowd[depth].push_back(OccupiedBytes(use, box, capacity));
+    const Extents& reach = bounds_.ReachAt(stage, path, depth);
+    for (const TensorUse* use : uses) {
+      const Runs runs = RunsOf(*use, BoxOf(*use, reach));
+      footprint[depth].push_back(BytesOf(runs));
+      for (double capacity : near) crowd[depth].push_back(OccupiedBytes(runs, capacity));
     }
   }
   for (size_t u = 0; u < uses.size(); ++u) {
@@ -59,8 +60,8 @@ void CacheMisses::Describe(const StageNest& stage, const LoopPath& path, StageFa
   for (size_t depth = 1; depth < depths; ++depth) {
     before[depth] = before[depth - 1] * path.trips[depth - 1];
   }
-  // `level`: of the near caches, or beyond them.
-  auto misses = [&](double capacity, size_t level, size_t use) {
+  // The outermost depth from which on all fits. `level`: of the near caches, or beyond them.
+  const auto fits_from = [&](double capacity, size_t level) {
     size_t depth = 0;
     while (depth + 1 < depths) {
       double total = 0;
@@ -70,6 +71,12 @@ void CacheMisses::Describe(const StageNest& stage, const LoopPath& path, StageFa
       if (total <= kUsableShare * capacity) break;
       ++depth;
     }
+    return depth;
+  };
+  const size_t l1_depth = fits_from(near[0], 0);
+  const size_t l2_depth = fits_from(near[1], 1);
+  const size_t l3_depth = fits_from(static_cast<double>(target_.l3_bytes), near.size());
+  const auto misses = [&](size_t depth, size_t use) {
     if (depth <= place[use]) return footprint[place[use]][use];  // it never leaves the cache
     const size_t outer = depth == 0 ? 0 : depth - 1;
     return footprint[outer][use] * before[outer];
@@ -80,31 +87,30 @@ void CacheMisses::Describe(const StageNest& stage, const LoopPath& path, StageFa
       path.own + (stage.microkernel.empty() ? (stage.order.empty() ? 0 : stage.order.size() - 1)
                                             : stage.LoopIndex(stage.microkernel)));
   for (size_t u = 0; u < uses.size(); ++u) {
+    const TensorUse& use = *uses[u];
     TensorFacts tensor;
-    tensor.tensor = uses[u].access.tensor;
-    tensor.written = uses[u].written;
-    tensor.padded = uses[u].access.padded;
+    tensor.tensor = use.access.tensor;
+    tensor.written = use.written;
+    tensor.padded = use.access.padded;
     const Buffer* buffer = nest_.FindBuffer(tensor.tensor);
     const StageNest* producer = nest_.FindStage(tensor.tensor);
     tensor.constant = (buffer != nullptr && buffer->role == BufferRole::kConstant) ||
                       (producer != nullptr && bounds_.IsPrepared(*producer));
     tensor.gathered = !vector_dim.empty() && stage.intrinsics.empty() &&
-                      VectorReadOf(nest_, uses[u].access, vector_dim,
+                      VectorReadOf(nest_, use.access, vector_dim,
                                    static_cast<int64_t>(facts->lanes)) == VectorRead::kGather;
     tensor.bytes = footprint[0][u];
-    tensor.l1_miss_bytes = misses(near[0], 0, u);
-    tensor.l2_miss_bytes = misses(near[1], 1, u);
-    tensor.l3_miss_bytes = target_.l3_bytes > 0
-                               ? misses(static_cast<double>(target_.l3_bytes), near.size(), u)
-                               : tensor.l2_miss_bytes;
+    tensor.l1_miss_bytes = misses(l1_depth, u);
+    tensor.l2_miss_bytes = misses(l2_depth, u);
+    tensor.l3_miss_bytes = target_.l3_bytes > 0 ? misses(l3_depth, u) : tensor.l2_miss_bytes;
     tensor.reuse = footprint[0][u] > 0 ? tensor.l1_miss_bytes / footprint[0][u] : 1;
     tensor.inner_bytes = footprint[inner][u];
     if (tensor.constant && producer != nullptr) {
-      tensor.streams = RunsOf(uses[u], BoxOf(uses[u], bounds_.ReachAt(stage, path, inner))).count;
+      tensor.streams = RunsOf(use, BoxOf(use, bounds_.ReachAt(stage, path, inner))).count;
     }
     facts->tensors.push_back(std::move(tensor));
     for (const auto& [loop, depth] : MeetingLoops(stage, path)) {
-      together_[loop].push_back({stage.stage.name, uses[u].access.tensor, footprint[depth][u]});
+      together_[loop].push_back({stage.stage.name, use.access.tensor, footprint[depth][u]});
     }
   }
 }

@@ -78,13 +78,9 @@ Runs RunsOf(const TensorUse& use, const std::vector<double>& box) {
   return runs;
 }
 
-double BoxBytes(const TensorUse& use, const std::vector<double>& box) {
-  const Runs runs = RunsOf(use, box);
-  return runs.count * std::ceil(runs.bytes / kLine) * kLine;
-}
+double BytesOf(const Runs& runs) { return runs.count * std::ceil(runs.bytes / kLine) * kLine; }
 
-double OccupiedBytes(const TensorUse& use, const std::vector<double>& box, double capacity) {
-  const Runs runs = RunsOf(use, box);
+double OccupiedBytes(const Runs& runs, double capacity) {
   const double lines_of_run = std::ceil(runs.bytes / kLine);
   const double lines = runs.count * lines_of_run;
   const auto way = static_cast<int64_t>(capacity / kWays);

@@ -40,11 +40,12 @@ struct Runs {
 };
 Runs RunsOf(const TensorUse& use, const std::vector<double>& box);
 
-// Bytes of the box, of whole cache lines.
-double BoxBytes(const TensorUse& use, const std::vector<double>& box);
+// Bytes of the runs, of whole cache lines.
+double BytesOf(const Runs& runs);
 
-// How much of a cache of `capacity` bytes the box keeps from others, in bytes: more than its lines
-// where these are a large power of two apart, so that few places of the cache have room for them.
-double OccupiedBytes(const TensorUse& use, const std::vector<double>& box, double capacity);
+// How much of a cache of `capacity` bytes the runs keep from others, in bytes: more than their
+// lines where these are a large power of two apart, so that few places of the cache have room for
+// them.
+double OccupiedBytes(const Runs& runs, double capacity);
 
 }  // namespace hone

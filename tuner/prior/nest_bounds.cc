@@ -70,8 +70,9 @@ LoopPath NestBounds::PathOf(const StageNest& stage) const {
   return path;
 }
 
-Extents NestBounds::ReachAt(const StageNest& stage, const LoopPath& path, size_t depth) const {
-  if (depth >= path.own) return LoopsOf(stage).Reach(depth - path.own);
+const Extents& NestBounds::ReachAt(const StageNest& stage, const LoopPath& path,
+                                   size_t depth) const {
+  if (depth >= path.own) return ReachInside(stage, stage, depth - path.own);
   return ReachInside(stage, *path.owner[depth], path.position[depth]);
 }
 

@@ -50,7 +50,7 @@ class NestBounds {
   LoopPath PathOf(const StageNest& stage) const;
 
   // How far the stage's dims reach while the path's loops from `depth` on run.
-  Extents ReachAt(const StageNest& stage, const LoopPath& path, size_t depth) const;
+  const Extents& ReachAt(const StageNest& stage, const LoopPath& path, size_t depth) const;
 
   // How deep on the path the tensor's producer is computed; 0 where it is not inside of it.
   size_t PlaceOf(absl::string_view tensor, const LoopPath& path) const;
