@@ -48,11 +48,12 @@ bool InterpretedAgreesWithOracle(const Workload& workload, const Schedule& sched
 }
 
 StatusOr<double> RmsErrorAgainstOracle(const Workload& workload, const Schedule& schedule,
-                                       const Target& target, std::mt19937_64& random) {
+                                       const Target& target, std::mt19937_64& random,
+                                       RunBy run_by) {
   HONE_ASSIGN_OR_RETURN(const KernelCase values,
                         DrawKernelCase(workload, {}, InputKind::kNormal, random));
   HONE_ASSIGN_OR_RETURN(const TensorMap outputs,
-                        RunKernel(workload, schedule, target, values, RunBy::kMachine));
+                        RunKernel(workload, schedule, target, values, run_by));
   double squares = 0;
   int64_t count = 0;
   for (const auto& [name, want] : values.expected) {

@@ -6,6 +6,7 @@
 
 #include "base/target.h"
 #include "compiler/schedule/schedule.h"
+#include "tests/lower/kernel_check.h"
 
 namespace hone {
 
@@ -22,6 +23,7 @@ bool InterpretedAgreesWithOracle(const Workload& workload, const Schedule& sched
 // Root of the mean square of what the outputs differ by, on inputs from N(0,1). The oracle sums in
 // float64 and rounds once.
 StatusOr<double> RmsErrorAgainstOracle(const Workload& workload, const Schedule& schedule,
-                                       const Target& target, std::mt19937_64& random);
+                                       const Target& target, std::mt19937_64& random,
+                                       RunBy run_by = RunBy::kMachine);
 
 }  // namespace hone

@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <set>
 #include <string>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "compiler/compile.h"
 #include "compiler/ir/evaluate.h"
 #include "compiler/operators/reference.h"
@@ -17,6 +19,8 @@ namespace hone {
 namespace {
 
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
 
 Target TargetWith(const std::string& features) {
   return *Target::Parse("target/1 x86_64 cpu=x86-64 features=" + features +
@@ -54,7 +58,8 @@ void ExpectAgreement(const Workload& workload, const Schedule& schedule, const T
   }
 }
 
-void ExpectDots(const std::string& text, const std::string& features, const std::string& name) {
+void ExpectDots(const std::string& text, const std::string& features, const std::string& name,
+                Numerics numerics = Numerics::kInt8) {
   SCOPED_TRACE(name);
   const Workload workload = *Workload::Parse(text);
   const Target target = TargetWith(features);
@@ -62,7 +67,7 @@ void ExpectDots(const std::string& text, const std::string& features, const std:
   for (const Buffer& buffer : workload.buffers) {
     layouts.push_back(Layout::Identity(static_cast<int>(buffer.shape.size())));
   }
-  auto sketches = DeriveSketches(workload, layouts, target, Numerics::kInt8);
+  auto sketches = DeriveSketches(workload, layouts, target, numerics);
   ASSERT_TRUE(sketches.ok()) << sketches.status();
   std::mt19937_64 random(1);
   int dots = 0;
@@ -74,6 +79,8 @@ void ExpectDots(const std::string& text, const std::string& features, const std:
       const Schedule schedule = *sketch.Instantiate(*assignment);
       EXPECT_THAT(schedule.ToString(), HasSubstr(" " + name + "\n"));
       ExpectAgreement(workload, schedule, target, random);
+      const auto artifact = Compile(workload, schedule, target);
+      EXPECT_TRUE(artifact.ok()) << artifact.status() << schedule.ToString();
       ++checked;
       ++dots;
     }
@@ -103,6 +110,41 @@ TEST(DotRuleTest, WidensWhatNoInstructionTakes) {
 
 TEST(DotRuleTest, MultipliesPairsOfBf16) {
   ExpectDots(Product("bf16", "bf16", "f32"), kVnni, "vdpbf16ps");
+}
+
+constexpr char kMatmul[] =
+    "workload/1\ninput x f32 [9,23]\nconstant w f32 [23,37]\noutput y f32 [9,37]\n"
+    "stage y f32 [m:9,n:37] sum [k:23] = x[m,k]*w[k,n]\n";
+
+TEST(DotRuleTest, RoundsFp32ToBf16WhereTheClassAllowsIt) {
+  ExpectDots(kMatmul, kVnni, "vdpbf16ps", Numerics::kBf16);
+  ExpectDots(
+      "workload/1\ninput x f32 [1,6,7,4]\nconstant w f32 [3,3,4,16]\noutput y f32 [1,6,7,16]\n"
+      "stage c f32 [n:1,h:6,w:7,o:16] sum [p:3,q:3,i:4] = "
+      "x[n,h+p+-1,w+q+-1,i else 0x0p+0]*w[p,q,i,o]\n"
+      "stage y f32 [n:1,h:6,w:7,o:16] = max(c[n,h,w,o],0x0p+0)\n",
+      kVnni, "vdpbf16ps", Numerics::kBf16);
+}
+
+std::set<std::string> DotSketches(const std::string& features, Numerics numerics) {
+  auto sketches = DeriveSketches(*Workload::Parse(kMatmul), std::vector(3, Layout::Identity(2)),
+                                 TargetWith(features), numerics);
+  EXPECT_TRUE(sketches.ok()) << sketches.status();
+  std::set<std::string> names;
+  for (const Sketch& sketch : *sketches) {
+    if (absl::StartsWith(sketch.name(), "dot_")) names.insert(sketch.name());
+  }
+  return names;
+}
+
+// Three products of two at a time take longer than one multiply-add.
+TEST(DotRuleTest, SplitsFp32OnlyWhereThatCanPay) {
+  EXPECT_THAT(DotSketches(kVnni, Numerics::kBf16), Not(IsEmpty()));
+  for (const Numerics numerics : {Numerics::kStrict, Numerics::kFp32, Numerics::kFast}) {
+    EXPECT_THAT(DotSketches(kVnni, numerics), IsEmpty()) << NumericsName(numerics);
+  }
+  const std::string tiles = absl::StrCat("amx-bf16,amx-tile,", kVnni);
+  EXPECT_THAT(DotSketches(tiles, Numerics::kBf16), IsEmpty()) << "tiles are faster";
 }
 
 TEST(DotRuleTest, KeepsDenormalsWhereTheClassDoes) {

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <initializer_list>
 #include <ostream>
 #include <random>
 
@@ -82,6 +84,29 @@ const Case kCases[] = {
      {"", "", ""}},
 };
 
+// Convolutions whose products by Winograd's points go to the unit.
+const Case kWinogradCases[] = {
+    {"both_dims",
+     "workload/1\ninput x f32 [1,32,5,18]\nconstant w f32 [48,32,3,3]\noutput y f32 [1,48,5,18]\n"
+     "stage c f32 [n:1,o:48,h:5,w:18] sum [i:32,p:3,q:3] = "
+     "x[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n"
+     "stage y f32 [n:1,o:48,h:5,w:18] = max(c[n,o,h,w],0x0p+0)\n",
+     {"0,1/16,2,3,1%16", "", "0,1/16,2,3,1%16"}},
+    {"channels_last",
+     "workload/1\ninput x f32 [2,4,12,48]\nconstant w f32 [3,3,48,16]\noutput y f32 [2,2,10,16]\n"
+     "stage y f32 [n:2,h:2,w:10,o:16] sum [p:3,q:3,i:48] = x[n,h+p,w+q,i]*w[p,q,i,o]\n",
+     {"", "", ""}},
+    {"one_dim",
+     "workload/1\ninput x f32 [2,40,32]\nconstant w f32 [3,32,16]\noutput y f32 [2,40,16]\n"
+     "stage y f32 [n:2,h:40,o:16] sum [p:3,i:32] = x[n,h+p+-1,i else 0x0p+0]*w[p,i,o]\n",
+     {"", "", ""}},
+    {"narrow",
+     "workload/1\ninput x f32 [1,32,10,4]\nconstant w f32 [32,32,3,3]\noutput y f32 [1,32,10,4]\n"
+     "stage y f32 [n:1,o:32,h:10,w:4] sum [i:32,p:3,q:3] = "
+     "x[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n",
+     {"0,1/16,2,3,1%16", "", "0,1/16,2,3,1%16"}},
+};
+
 class TileRuleTest : public testing::TestWithParam<Case> {};
 
 std::vector<Sketch> TileSketches(const Case& c, const Target& target, Numerics numerics) {
@@ -95,18 +120,19 @@ std::vector<Sketch> TileSketches(const Case& c, const Target& target, Numerics n
   return with_tiles;
 }
 
-TEST_P(TileRuleTest, ComputesWhatTheOracleSays) {
-  const Workload workload = *Workload::Parse(GetParam().workload);
+// `draws` of every sketch by tiles, in every class that may have it.
+void ExpectOracle(const Case& c, std::initializer_list<Numerics> classes, int draws) {
+  const Workload workload = *Workload::Parse(c.workload);
   std::mt19937_64 random(1);
-  for (const Numerics numerics : {Numerics::kFp32, Numerics::kFast, Numerics::kBf16}) {
+  for (const Numerics numerics : classes) {
     for (const int threads : {1, 2}) {
       const Target target = MatrixTarget(threads);
-      const std::vector<Sketch> sketches = TileSketches(GetParam(), target, numerics);
+      const std::vector<Sketch> sketches = TileSketches(c, target, numerics);
       EXPECT_FALSE(sketches.empty());
       for (const Sketch& sketch : sketches) {
         SCOPED_TRACE(sketch.ToString());
         int agreed = 0;
-        for (int draw = 0; draw < 100 && agreed < 2 && !HasFailure(); ++draw) {
+        for (int draw = 0; draw < 100 && agreed < draws && !testing::Test::HasFailure(); ++draw) {
           const std::optional<Assignment> assignment = DrawAssignment(sketch, random);
           if (!assignment) continue;
           const auto schedule = sketch.Instantiate(*assignment);
@@ -123,8 +149,150 @@ TEST_P(TileRuleTest, ComputesWhatTheOracleSays) {
   }
 }
 
+TEST_P(TileRuleTest, ComputesWhatTheOracleSays) {
+  ExpectOracle(GetParam(), {Numerics::kFp32, Numerics::kFast, Numerics::kBf16}, 2);
+}
+
 INSTANTIATE_TEST_SUITE_P(Cases, TileRuleTest, testing::ValuesIn(kCases),
                          [](const auto& info) { return std::string(info.param.name); });
+
+class WinogradTilesTest : public testing::TestWithParam<Case> {};
+
+TEST_P(WinogradTilesTest, ComputeWhatTheOracleSays) {
+  for (const Numerics numerics : {Numerics::kFp32, Numerics::kFast}) {
+    const std::vector<Sketch> sketches = TileSketches(GetParam(), MatrixTarget(), numerics);
+    EXPECT_THAT(sketches, testing::Contains(
+                              testing::Property(&Sketch::name, testing::StartsWith("winograd"))));
+  }
+  ExpectOracle(GetParam(), {Numerics::kFp32, Numerics::kFast}, 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, WinogradTilesTest, testing::ValuesIn(kWinogradCases),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+// The first draw of the sketch that its holes allow.
+Schedule FirstDraw(const Sketch& sketch, std::mt19937_64& random) {
+  for (int draw = 0; draw < 1000; ++draw) {
+    const std::optional<Assignment> assignment = DrawAssignment(sketch, random);
+    if (assignment) return *sketch.Instantiate(*assignment);
+  }
+  ADD_FAILURE() << "no values fit\n" << sketch.ToString();
+  return Schedule();
+}
+
+TEST(WinogradTilesErrorTest, StaysWithinTheClass) {
+  const Case c = {"",
+                  "workload/1\ninput x f32 [1,64,8,16]\nconstant w f32 [16,64,3,3]\n"
+                  "output y f32 [1,16,8,16]\nstage y f32 [n:1,o:16,h:8,w:16] "
+                  "sum [i:64,p:3,q:3] = x[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n",
+                  {"0,1/16,2,3,1%16", "", "0,1/16,2,3,1%16"}};
+  const Workload workload = *Workload::Parse(c.workload);
+  const Target target = MatrixTarget();
+  const auto error = [&](const Schedule& schedule) {
+    std::mt19937_64 same_inputs(3);
+    const auto rms =
+        RmsErrorAgainstOracle(workload, schedule, target, same_inputs, RunBy::kInterpreter);
+    EXPECT_TRUE(rms.ok()) << rms.status() << schedule.ToString();
+    return rms.value_or(0);
+  };
+  const std::string layouts = BoundaryLayoutLines(workload, LayoutsOf(workload, c.layouts));
+  const double sequential = error(*Schedule::Parse("schedule/1\n" + layouts));
+  ASSERT_GT(sequential, 0);
+  for (const Numerics numerics : {Numerics::kFp32, Numerics::kFast}) {
+    std::mt19937_64 random(1);
+    for (const Sketch& sketch : TileSketches(c, target, numerics)) {
+      if (!absl::StartsWith(sketch.name(), "winograd")) continue;
+      const double ratio = error(FirstDraw(sketch, random)) / sequential;
+      EXPECT_GT(ratio, 0) << sketch.name();
+      EXPECT_LE(ratio, SequentialErrorFactor(numerics)) << sketch.name();
+      RecordProperty(std::string(NumericsName(numerics)), absl::StrCat(ratio));
+    }
+  }
+}
+
+TEST(WinogradTilesTextTest, ReadsAsExpected) {
+  const std::vector<Sketch> sketches =
+      TileSketches(kWinogradCases[0], MatrixTarget(), Numerics::kFp32);
+  const auto found = std::find_if(sketches.begin(), sketches.end(), [](const Sketch& sketch) {
+    return sketch.name() == "winograd_tiles";
+  });
+  ASSERT_NE(found, sketches.end());
+  EXPECT_EQ(found->ToString(), R"(sketch/1 winograd_tiles
+hole group in 48
+hole strip in 2, 6
+hole height in 9
+hole width in 16, 32, 48
+require floordiv(height+15,16)*(floordiv(width+15,16)+1)+1<=8
+schedule/1
+layout x 0,1/16,2,3,1%16
+layout y 0,1/16,2,3,1%16
+winograd c h 2
+winograd c.m w 2
+inline c
+prepare c.g
+prepare c.m.g
+layout c.d 0,1,2/16,3,4,2%16
+layout c.m.d 0,1,2,3/16,4,5,3%16
+layout c.m.m 0,1,2,3/16,4,5,3%16
+layout c.m.g 0,1,2/16,3,2%16
+tile c.m.g d1 16
+reorder c.m.g d1.0 d2 d0 w.k d1.1
+unroll c.m.g w.k
+vectorize c.m.g d1.1
+layout c.g 0,2,3,1
+at c.g c.m.g d2
+reorder c.g d1 d3 h.k d0
+unroll c.g h.k
+vectorize c.g d0
+tile y o ?group
+tile y o.1 16
+tile y h ?strip
+tile y h.1 2
+tile y w 2
+reorder y n h.0 o.0 o.1.0 h.1.0 w.0 h.1.1 w.1 o.1.1
+unroll y h.1.1
+unroll y w.1
+vectorize y o.1.1
+layout c.m 1,3,0,4,2
+at c.m y w.0
+reorder c.m n h h.k w o
+unroll c.m h.k
+unroll c.m w
+vectorize c.m o
+accumulate c.m.m
+at c.m.m y o.0
+tile c.m.d d2 16
+reorder c.m.d d1 d2.0 d3 d4 d0 w.k d2.1
+unroll c.m.d w.k
+vectorize c.m.d d2.1
+reorder c.d d0 d2 d3 h.k d1
+unroll c.d h.k
+vectorize c.d d1
+at c.d c.m.d d3
+split c.m.m.a 6
+layout c.m.d@c.m.m.a 1,2,3,5,0,4/32,6,4%32
+tile c.m.d@c.m.m.a d3 32
+tile c.m.d@c.m.m.a d3.1 16
+reorder c.m.d@c.m.m.a d2 d4 d3.0 d0 d1 d5 d3.1.0 part d3.1.1
+unroll c.m.d@c.m.m.a part
+vectorize c.m.d@c.m.m.a d3.1.1
+layout c.m.g@c.m.m.a 1,2,3/16,0,4/2,3%16,4%2
+prepare c.m.g@c.m.m.a
+reorder c.m.g@c.m.m.a d0 d1 d2 part d3
+unroll c.m.g@c.m.m.a part
+tile c.m.m w ?height
+tile c.m.m o ?width by 16
+reorder c.m.m w.k h.k o.0 n h w.0 w.1 o.1
+vectorize c.m.m o.1
+layout c.m.m.a 0,1,2,4,5,3
+at c.m.m.a c.m.m w.0
+tile c.m.m.a i 32
+reorder c.m.m.a i.0 i.1 w.k h.k n h w o
+tensorize c.m.m.a i.1 tdpbf16ps
+at c.m.d@c.m.m.a y h.0
+at c.m.d c.m.d@c.m.m.a d3.0
+)");
+}
 
 TEST(TileRuleTermsTest, AreAsManyAsTheClassNeeds) {
   const auto terms = [](Numerics numerics) {

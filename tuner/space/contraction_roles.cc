@@ -59,6 +59,17 @@ bool HoldsAll(DType from, DType to) {
   return DTypeBytes(to) > DTypeBytes(from) && IsSigned(to);
 }
 
+// The terms that fp32 operands are split into for the dot; 0 where that cannot pay.
+int64_t PayingTerms(const RuleInput& input, const TensorIntrinsic& dot) {
+  const int64_t terms = SplitTermsMin(input.numerics);
+  if (dot.left != DType::kBF16 || dot.right != DType::kBF16 || terms >= dot.group) return 0;
+  for (const TensorIntrinsic& tile : TensorIntrinsics()) {
+    const bool is_faster = !tile.IsDot() && tile.left == dot.left && tile.right == dot.right;
+    if (is_faster && HasTensorIntrinsic(input.target, tile)) return 0;
+  }
+  return terms;
+}
+
 }  // namespace
 
 std::string GroupDim(const RuleInput& input, const ContractionRoles& roles) {
@@ -90,7 +101,11 @@ std::vector<DotChoice> DotsOf(const RuleInput& input, const ContractionRoles& ro
     if (IsFloat(dot.left) && input.numerics == Numerics::kStrict) continue;
     const bool as_is = (vector == dot.left && broadcast == dot.right) ||
                        (vector == dot.right && broadcast == dot.left);
-    if (as_is && dot.left != DType::kI16) {
+    const bool is_f32 = vector == DType::kF32 && broadcast == DType::kF32;
+    const int64_t terms = is_f32 ? PayingTerms(input, dot) : 0;
+    if (terms > 0) {
+      fused.push_back({&dot, dot.left, dot.right, terms});
+    } else if (as_is && dot.left != DType::kI16) {
       bytes.push_back({&dot, vector, broadcast});
     } else if (dot.left == DType::kI16 && HoldsAll(vector, dot.left) &&
                HoldsAll(broadcast, dot.right)) {

@@ -40,10 +40,17 @@ struct DotChoice {
   const TensorIntrinsic* intrinsic = nullptr;
   DType vector_side = DType::kI16;
   DType broadcast_side = DType::kI16;
+  int64_t terms = 0;  // that fp32 values are split into; 0: they are no such values
 };
 
-// The fastest alone: of bytes themselves before bytes widened. Empty where there is none, or where
-// the operands cannot be laid out for it.
+// The fastest alone: of bytes themselves before bytes widened. Empty where there is none, where the
+// operands cannot be laid out for it, or where it cannot pay:
+//
+// fp32 values split into bf16 parts take `terms` products where fp32 takes one, and no machine's
+// dots make more than `group` products in the time of a multiply-add (vdpbf16ps and bfdot: 2). So
+// one term can pay, where the class allows rounding to bf16: 1/2 of the time. Three take 3/2 of the
+// time of multiply-adds and six 3 times, on the best of machines. Of machines that also multiply
+// tiles of bf16, dots make as many products as multiply-adds or half as many: they have none.
 std::vector<DotChoice> DotsOf(const RuleInput& input, const ContractionRoles& roles);
 
 }  // namespace hone

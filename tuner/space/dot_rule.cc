@@ -1,4 +1,5 @@
-// Contractions by dot instructions: integers, and bf16 where the target has it. As in the rule for
+// Contractions by dot instructions: integers, and bf16 where the target has it, also as what fp32
+// values are rounded to where the numerics class allows that. As in the rule for
 // plain multiply-adds a tile of mv vectors x nr points is accumulated in registers, but each step
 // takes a group of neighbouring points of one reduce dim:
 //
@@ -36,6 +37,7 @@ class DotSketch {
     if (Extent(roles_.main) % group_ != 0) {
       writer_.Line("pad ", anchor(), " ", roles_.main, " ", group_);
     }
+    if (IsSplit()) writer_.Line("split ", anchor(), " ", dot_.terms);
     CopyVectorSide();
     CopyBroadcastSide();
     tiles_.Write(width_, has_row() && IsConstant(roles_.broadcast_side), writer_);
@@ -84,8 +86,16 @@ class DotSketch {
 
   bool IsConstant(const Access& access) const { return hone::IsConstant(input_, access.tensor); }
 
-  static std::string As(DType from, DType to) {
-    return from == to ? "" : absl::StrCat(" as ", DTypeName(to));
+  bool IsSplit() const { return dot_.terms > 0; }
+  // What the copy calls index `i` of its operand in a layout: a split copy has its parts first.
+  int Place(int i) const { return IsSplit() ? i + 1 : i; }
+  std::string PlaceText(size_t i) const { return absl::StrCat(Place(static_cast<int>(i))); }
+
+  // `split` makes both copies.
+  void WriteCache(const Access& access, DType dtype) {
+    if (IsSplit()) return;
+    writer_.Line("cache ", access.tensor, " ", anchor(),
+                 access.dtype == dtype ? "" : absl::StrCat(" as ", DTypeName(dtype)));
   }
 
   // Panels of `dim` in blocks of `block`: for each point of the other dims, group after group.
@@ -95,24 +105,25 @@ class DotSketch {
     const int panel = access.PlainIndexOf(dim);
     const int main = access.PlainIndexOf(roles_.main);
     std::vector<std::string> parts;
+    if (IsSplit()) parts.push_back("0");
     for (size_t d = 0; d < access.indices.size(); ++d) {
       const bool reduces =
           std::any_of(roles_.others.begin(), roles_.others.end(),
                       [&](const std::string& other) { return UsesVar(access.indices[d], other); });
       if (static_cast<int>(d) == panel || static_cast<int>(d) == main || reduces) continue;
-      parts.push_back(absl::StrCat(d));
+      parts.push_back(PlaceText(d));
     }
-    if (panel >= 0) parts.push_back(absl::StrCat(panel, "/", block));
+    if (panel >= 0) parts.push_back(absl::StrCat(Place(panel), "/", block));
     for (size_t d = 0; d < access.indices.size(); ++d) {
-      const bool placed = std::find(parts.begin(), parts.end(), absl::StrCat(d)) != parts.end();
+      const bool placed = std::find(parts.begin(), parts.end(), PlaceText(d)) != parts.end();
       if (static_cast<int>(d) != panel && static_cast<int>(d) != main && !placed) {
-        parts.push_back(absl::StrCat(d));
+        parts.push_back(PlaceText(d));
       }
     }
-    parts.push_back(absl::StrCat(main, "/", group_));
-    if (panel >= 0) parts.push_back(absl::StrCat(panel, "%", block));
-    parts.push_back(absl::StrCat(main, "%", group_));
-    writer_.Line("cache ", access.tensor, " ", anchor(), As(access.dtype, dtype));
+    parts.push_back(absl::StrCat(Place(main), "/", group_));
+    if (panel >= 0) parts.push_back(absl::StrCat(Place(panel), "%", block));
+    parts.push_back(absl::StrCat(Place(main), "%", group_));
+    WriteCache(access, dtype);
     writer_.Line("layout ", copy, " ", absl::StrJoin(parts, ","));
     if (IsConstant(access)) writer_.Line("prepare ", copy);
   }
@@ -138,11 +149,22 @@ class DotSketch {
     const bool padded = access.padded || Extent(roles_.main) % group_ != 0;
     if (access.dtype == dot_.broadcast_side && !padded && HasGroups(layout, main)) return;
     copy_ = absl::StrCat(access.tensor, "@", anchor());
-    writer_.Line("cache ", access.tensor, " ", anchor(), As(access.dtype, dot_.broadcast_side));
-    std::vector<std::string> loops;
+    WriteCache(access, dot_.broadcast_side);
+    std::vector<std::string> loops, parts;
+    if (IsSplit()) {
+      parts.push_back("0");
+      loops.push_back("part");
+    }
     const LayoutDim& last = layout.dims.back();
     if (HasGroups(layout, main)) {
-      if (!layout.IsIdentity()) writer_.Line("layout ", copy_, " ", layout.ToString());
+      if (!layout.IsIdentity()) {
+        Layout placed = IsSplit() ? Layout::Identity(1) : Layout();
+        for (LayoutDim part : layout.dims) {
+          part.dim = Place(part.dim);
+          placed.dims.push_back(part);
+        }
+        writer_.Line("layout ", copy_, " ", placed.ToString());
+      }
       for (const LayoutDim& part : layout.dims) {
         const std::string dim = absl::StrCat("d", part.dim);
         const bool split = last.modulus > 0 && part.dim == last.dim;
@@ -156,19 +178,18 @@ class DotSketch {
       writer_.Line("vectorize ", copy_, " ", loops.back());
     } else {
       // The dim goes innermost; what is read along it lies apart.
-      std::vector<std::string> parts;
       for (size_t d = 0; d < access.indices.size(); ++d) {
         if (static_cast<int>(d) == main) continue;
-        parts.push_back(absl::StrCat(d));
+        parts.push_back(PlaceText(d));
         loops.push_back(absl::StrCat("d", d));
       }
-      parts.push_back(absl::StrCat(main));
+      parts.push_back(PlaceText(main));
       loops.push_back(absl::StrCat("d", main));
       writer_.Line("layout ", copy_, " ", absl::StrJoin(parts, ","));
       writer_.Line("reorder ", copy_, " ", absl::StrJoin(loops, " "));
     }
     if (input_.target.threads > 1 && !copy_in_rows_ && loops.size() > 1) {
-      const size_t shared = std::max<size_t>(1, loops.size() - 2);
+      const size_t shared = std::max<size_t>(IsSplit() ? 2 : 1, loops.size() - 2);
       writer_.FuseParallel(copy_, {loops.begin(), loops.begin() + static_cast<int64_t>(shared)});
     }
   }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,16 @@ namespace hone {
 
 // Vector operations of one straight-line block; more compile slowly and gain nothing.
 inline constexpr int64_t kMaxBlockOperations = 128;
+// Rows that a matrix unit is for; fewer leave it idle.
+inline constexpr int64_t kTileRowsMin = 4;
+
+// A stage that computes one of the anchor's operands, and whose loops are its own already: a copy
+// of it for the anchor is made inside `loop` of `host`, and the stage inside the copy, in pieces
+// that stay in the near caches.
+struct OperandPlace {
+  std::string stage;
+  std::string host, loop;
+};
 
 // What a rule sees: the workload after its elementwise stages were written into their readers.
 struct RuleInput {
@@ -29,6 +40,7 @@ struct RuleInput {
   // `begin` has them before the anchor. `begin_near` leaves to the rule where they are computed.
   std::vector<const StageNest*> producers;
   SketchWriter begin_near{"", ""};
+  std::optional<OperandPlace> near;     // of an operand; rules that make no copies ignore it
   const StageNest* output = nullptr;    // the last stage
   Numerics numerics = Numerics::kFp32;  // that the sketches must keep to
 };

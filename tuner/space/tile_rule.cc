@@ -23,8 +23,6 @@
 namespace hone {
 namespace {
 
-constexpr int64_t kRowsMin = 4;  // fewer leave the unit idle
-
 int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
@@ -91,7 +89,7 @@ std::optional<Roles> FindRoles(const RuleInput& input) {
     const std::string inner = anchor_dim[*dim];
     const bool is_row = !inner.empty() && roles.row.empty() && roles.rows.Uses(inner) &&
                         !roles.columns.Uses(inner) &&
-                        DimExtent(input.nest, *input.anchor, inner) >= kRowsMin;
+                        DimExtent(input.nest, *input.anchor, inner) >= kTileRowsMin;
     if (is_row) {
       roles.row = inner;
       roles.row_out = *dim;
@@ -273,12 +271,15 @@ class TileSketch {
   void WriteCopyLoops(const Access& access, int main, int second) {
     const std::string copy = CopyOf(access);
     if (IsConstant(access)) writer_.Line("prepare ", copy);
+    const bool is_near = input_.near && input_.near->stage == access.tensor;
     std::vector<std::string> loops;
+    std::vector<std::string> inside;  // of the pieces in which a near operand is computed
     for (size_t i = 0; i < access.indices.size(); ++i) {
       const int index = static_cast<int>(i);
-      if (index != main && index != second) loops.push_back(absl::StrCat("d", i));
+      if (index == main || index == second) continue;
+      (is_near && IsBatch(access.indices[i]) ? inside : loops).push_back(absl::StrCat("d", i));
     }
-    loops.push_back(absl::StrCat("d", second));
+    (is_near ? inside : loops).push_back(absl::StrCat("d", second));
     const std::vector<std::string> outside = loops;
     const std::string along = absl::StrCat("d", main);
     const LayoutDim last = LayoutOf(input_.nest, access.tensor).dims.back();
@@ -297,12 +298,36 @@ class TileSketch {
         vector += ".1";
       }
     }
+    if (is_near) {
+      // One block of the reduction at a time, of a row of all points.
+      const size_t blocks = outside.size() + (in_vectors ? 1 : 0);
+      WriteNear(copy, blocks > 0 ? loops[blocks - 1] : "");
+      loops.insert(loops.begin() + static_cast<std::ptrdiff_t>(blocks), inside.begin(),
+                   inside.end());
+    }
     if (IsSplit()) loops.push_back("part");
     loops.push_back(vector);
     writer_.Line("reorder ", copy, " ", absl::StrJoin(loops, " "));
     if (IsSplit()) writer_.Line("unroll ", copy, " part");
     if (in_vectors) writer_.Line("vectorize ", copy, " ", loops.back());
     if (input_.target.threads > 1 && !IsConstant(access)) writer_.FuseParallel(copy, outside);
+  }
+
+  // Whether the index is a dim that both operands have.
+  bool IsBatch(const Expr& index) const {
+    return index.kind() == ExprKind::kVar && roles_.rows.Uses(index->name) &&
+           roles_.columns.Uses(index->name);
+  }
+
+  // Legal once the sums have their place.
+  void WriteNear(const std::string& copy, const std::string& loop) {
+    const OperandPlace& near = *input_.near;
+    writer_.LastLine("at ", copy, " ", near.host, " ", near.loop);
+    if (loop.empty()) {
+      writer_.LastLine("at ", near.stage, " ", near.host, " ", near.loop);
+    } else {
+      writer_.LastLine("at ", near.stage, " ", copy, " ", loop);
+    }
   }
 
   void TileColumns() {

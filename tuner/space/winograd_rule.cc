@@ -8,6 +8,9 @@
 //       products             a contraction for each point, nested as ContractionRule does
 //       tile by tile         result transform and epilogue
 //
+// With a matrix unit, the products may be those of bf16 parts: TileRule's, once the data transform
+// has been split. The parts are made of each piece of transformed data while it is near.
+//
 // The error grows fast with the tile; the numerics class says which tiles there are.
 #include <algorithm>
 #include <map>
@@ -29,6 +32,12 @@ constexpr size_t kTiledDimsMax = 2;  // as WriteInnerResult has it
 
 // What threads share: strips, or groups of channels where there are few strips.
 enum class Share { kStrips, kGroups };
+
+// What computes the products. Tiles multiply bf16 parts, and those of F(2,3) alone. A result then
+// takes 24 products of parts where 6 terms are kept (54 without Winograd), 12 where 3 are (27).
+// F(4,3) would have to keep 6 to stay within class fast: 13.5. (With 3 its error was 112 times that
+// of sequential fp32 over 64 channels, where 64 times are allowed; that of F(2,3) is 18.)
+enum class Unit { kVectors, kTiles };
 
 // Dims are named as in the anchor and, with `_out`, as in the output.
 struct Roles {
@@ -112,11 +121,12 @@ std::string NameOf(int64_t tile, Share share) {
 
 class WinogradSketch {
  public:
-  WinogradSketch(const RuleInput& input, const Roles& roles, int64_t tile, Share share)
+  WinogradSketch(const RuleInput& input, const Roles& roles, int64_t tile, Share share, Unit unit)
       : input_(input),
         roles_(roles),
         tile_(tile),
         share_(share),
+        unit_(unit),
         nest_(input.nest),
         writer_((share == Share::kStrips ? input.begin_near : input.begin)
                     .Continue(NameOf(tile, share))) {}
@@ -136,6 +146,9 @@ class WinogradSketch {
   int64_t lanes() const { return input_.target.FloatLanes(); }
   bool threads() const { return input_.target.threads > 1; }
   size_t depth() const { return roles_.tiled.size(); }
+  int64_t TilesAlong(size_t s) const {
+    return (DimExtent(input_.nest, *input_.anchor, roles_.tiled[s]) + tile_ - 1) / tile_;
+  }
   // What the data's index `i` is called in the data transform of tiled dim `s`.
   static std::string DataDim(size_t s, size_t i) { return absl::StrCat("d", i + s); }
 
@@ -248,15 +261,18 @@ class WinogradSketch {
   void WriteResults() {
     const std::string& panel = roles_.panel_out;
     const std::string& first = roles_.tiled_out[0];
-    const int64_t extent = DimExtent(input_.nest, *input_.anchor, roles_.tiled[0]);
-    const int64_t tiles = (extent + tile_ - 1) / tile_;
+    const int64_t tiles = TilesAlong(0);
     std::vector<int64_t> strips;
     for (int64_t rows = 1; rows <= tiles; ++rows) {
       if (tiles % rows == 0) strips.push_back(rows * tile_);
     }
     const int64_t channels = DimExtent(input_.nest, *input_.anchor, roles_.panel);
+    // A matrix unit's tiles reach beyond what ends before its dim does: groups, and strips where
+    // they cut the dim that its rows may be.
+    const bool are_tiles = unit_ == Unit::kTiles;
+    if (are_tiles && (depth() == 1 || TilesAlong(1) < kTileRowsMin)) strips = {tiles * tile_};
     std::vector<int64_t> groups;
-    for (int64_t group = lanes(); group < channels; group *= 2) {
+    for (int64_t group = lanes(); group < channels && !are_tiles; group *= 2) {
       if (channels % group == 0) groups.push_back(group);
     }
     groups.push_back(channels);
@@ -341,6 +357,8 @@ class WinogradSketch {
       writer_.Line("vectorize ", stage, " ", loops.back());
       if (s < last) {
         writer_.Line("at ", stage, " ", results_[s + 1], ".d ", DataDim(s + 1, roles_.data_at[0]));
+      } else if (unit_ == Unit::kTiles) {
+        // Its place is inside of the copy that the products' rule makes of it.
       } else if (share_ == Share::kStrips) {
         // Legal once the products have their place.
         writer_.LastLine("at ", stage, " ", y(), " ", strip_loop_);
@@ -363,15 +381,20 @@ class WinogradSketch {
     Target one_thread = input_.target;
     one_thread.threads = 1;  // the strips or groups around have them all
     RuleInput input{nest_, one_thread, writer_};
+    input.numerics = input_.numerics;
     input.output = nest_.FindStage(products_);
     input.anchor = nest_.FindStage(products_ + ".a");
-    return ContractionRule(input);
+    if (unit_ == Unit::kVectors) return ContractionRule(input);
+    input.producers.push_back(nest_.FindStage(results_.back() + ".g"));
+    input.near = OperandPlace{results_.back() + ".d", y(), strip_loop_};
+    return TileRule(input);
   }
 
   const RuleInput& input_;
   const Roles& roles_;
   const int64_t tile_;
   const Share share_;
+  const Unit unit_;
   LoopNest nest_;
   SketchWriter writer_;
   std::vector<std::string> results_;  // the stage each tiled dim is transformed back in
@@ -390,8 +413,11 @@ std::vector<Sketch> WinogradRule(const RuleInput& input) {
     if (tile > WinogradTileMax(input.numerics)) break;
     for (Share share : {Share::kStrips, Share::kGroups}) {
       if (share == Share::kGroups && input.target.threads <= 1) continue;
-      for (Sketch& sketch : WinogradSketch(input, *roles, tile, share).Write()) {
-        sketches.push_back(std::move(sketch));
+      for (const Unit unit : {Unit::kVectors, Unit::kTiles}) {
+        if (unit == Unit::kTiles && (share == Share::kGroups || tile != kTiles[0])) continue;
+        for (Sketch& sketch : WinogradSketch(input, *roles, tile, share, unit).Write()) {
+          sketches.push_back(std::move(sketch));
+        }
       }
     }
   }
