@@ -414,7 +414,9 @@ std::vector<Sketch> WinogradRule(const RuleInput& input) {
     for (Share share : {Share::kStrips, Share::kGroups}) {
       if (share == Share::kGroups && input.target.threads <= 1) continue;
       for (const Unit unit : {Unit::kVectors, Unit::kTiles}) {
-        if (unit == Unit::kTiles && (share == Share::kGroups || tile != kTiles[0])) continue;
+        const bool tiles_apply =
+            share == Share::kStrips && tile == kTiles[0] && input.producers.empty();
+        if (unit == Unit::kTiles && !tiles_apply) continue;
         for (Sketch& sketch : WinogradSketch(input, *roles, tile, share, unit).Write()) {
           sketches.push_back(std::move(sketch));
         }
