@@ -11,9 +11,15 @@
 // The sums are Toom and Cook's: evaluate both polynomials at points, multiply, interpolate; as a
 // filter that is the transpose (Winograd 1980; Lavin and Gray, arXiv:1509.09308). Few points keep
 // their rounding error within that of fp32; it grows fast beyond TILE 2.
+//
+// Sums of bytes multiplied in 32 bits stay exact: the transforms' fractions are multiplied out of
+// the weights and the results divided by what that was, 2 for TILE 2. The operands become 16 bits
+// wide. What may not fit in them, or in the sums' 32 bits, is refused.
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <iterator>
+#include <limits>
 #include <numeric>
 #include <optional>
 
@@ -78,6 +84,28 @@ Transforms MakeTransforms(int64_t tile, int64_t taps) {
   return t;
 }
 
+// What makes all coefficients of the weights integers; 0 where the other transforms have fractions.
+int64_t IntegerScale(const Transforms& t) {
+  constexpr int64_t kScaleMax = 120;
+  const auto is_whole = [](const Matrix& matrix, double scale) {
+    for (const std::vector<double>& row : matrix) {
+      for (const double value : row) {
+        if (std::abs(value * scale - std::round(value * scale)) > 1e-9) return false;
+      }
+    }
+    return true;
+  };
+  if (!is_whole(t.data, 1) || !is_whole(t.results, 1)) return 0;
+  for (int64_t scale = 1; scale <= kScaleMax; ++scale) {
+    if (is_whole(t.weights, static_cast<double>(scale))) return scale;
+  }
+  return 0;
+}
+
+Expr Constant(double value, Type type) {
+  return IsFloat(type.dtype) ? Float(value, type) : Int(std::llround(value), type);
+}
+
 // Sum of coefficient * term, without multiplications by one; some coefficient is not zero.
 Expr Combination(const std::vector<double>& coefficients, const std::vector<Expr>& terms) {
   std::vector<size_t> order(terms.size());
@@ -91,7 +119,7 @@ Expr Combination(const std::vector<double>& coefficients, const std::vector<Expr
     const double coefficient = coefficients[i];
     if (coefficient == 0) continue;
     const double size = std::abs(coefficient);
-    const Expr term = size == 1 ? terms[i] : Float(size, terms[i].type()) * terms[i];
+    const Expr term = size == 1 ? terms[i] : Constant(size, terms[i].type()) * terms[i];
     if (!sum) {
       sum = coefficient < 0 ? Unary(UnaryOp::kNeg, term) : term;
     } else {
@@ -138,6 +166,12 @@ bool IndexedElsewhere(const Expr& load, size_t at, absl::string_view dim) {
   return false;
 }
 
+// What is read, perhaps widened.
+Expr ReadOf(const Expr& operand) {
+  return operand.kind() == ExprKind::kCast && !IsFloat(operand.type().dtype) ? operand.arg(0)
+                                                                             : operand;
+}
+
 // Tries one way round of the operands.
 std::optional<Convolution> MatchOperands(const Stage& stage, const std::string& dim,
                                          const Expr& data, const Expr& weights) {
@@ -165,14 +199,16 @@ std::optional<Convolution> MatchConvolution(const Stage& stage, const std::strin
       stage.body->binary != BinaryOp::kMul) {
     return std::nullopt;
   }
-  auto found = MatchOperands(stage, dim, stage.body.arg(0), stage.body.arg(1));
-  return found ? found : MatchOperands(stage, dim, stage.body.arg(1), stage.body.arg(0));
+  const Expr left = ReadOf(stage.body.arg(0));
+  const Expr right = ReadOf(stage.body.arg(1));
+  auto found = MatchOperands(stage, dim, left, right);
+  return found ? found : MatchOperands(stage, dim, right, left);
 }
 
 // A transformed operand: point k's combination of what `read` reads, for every place of the tensor
 // but `at`, which counts `extent` tiles. (An extent of 0: the index is gone.)
-StageNest TransformedOperand(const LoopNest& nest, const std::string& name, const Expr& load,
-                             size_t at, int64_t extent, const Matrix& matrix,
+StageNest TransformedOperand(const LoopNest& nest, const std::string& name, DType dtype,
+                             const Expr& load, size_t at, int64_t extent, const Matrix& matrix,
                              const std::string& point,
                              const std::function<Expr(std::vector<Expr>, int64_t)>& read) {
   std::vector<Dim> dims = {{point, Int(static_cast<int64_t>(matrix.size()))}};
@@ -186,9 +222,93 @@ StageNest TransformedOperand(const LoopNest& nest, const std::string& name, cons
   std::vector<Expr> terms;
   for (size_t i = 0; i < matrix[0].size(); ++i) terms.push_back(read(indices, i));
   return StageNest({.name = name,
-                    .dtype = load.type().dtype,
+                    .dtype = dtype,
                     .dims = std::move(dims),
                     .body = RowOf(matrix, Var(point), terms)});
+}
+
+// What a value of the type may be; nothing of types that the transforms have no room for.
+std::optional<Interval> ValuesOf(DType dtype) {
+  if (dtype == DType::kU8) return Interval{0, 255};
+  if (dtype == DType::kI8) return Interval{-128, 127};
+  if (dtype == DType::kI16) return Interval{-32768, 32767};
+  return std::nullopt;
+}
+
+std::optional<Interval> Combined(BinaryOp op, const Interval& a, const Interval& b) {
+  if (op == BinaryOp::kAdd) return Interval{a.min + b.min, a.max + b.max};
+  if (op == BinaryOp::kSub) return Interval{a.min - b.max, a.max - b.min};
+  if (op != BinaryOp::kMul) return std::nullopt;
+  const auto [least, most] =
+      std::minmax({a.min * b.min, a.min * b.max, a.max * b.min, a.max * b.max});
+  return Interval{least, most};
+}
+
+// The integers that the expression may be if none wraps; nothing where that is not known.
+std::optional<Interval> ValuesOf(const LoopNest& nest, const Expr& e) {
+  if (e.kind() == ExprKind::kInt) return Interval{e->int_value, e->int_value};
+  if (e.kind() == ExprKind::kLoad) {
+    const DType dtype = e.type().dtype;
+    const std::optional<Interval> all = ValuesOf(dtype);
+    const StageNest* stage = nest.FindStage(e->name);
+    if (stage == nullptr || stage->stage.combiner != Combiner::kNone || !all) return all;
+    // Narrower than its type where its body says so; zeros are around it.
+    const std::optional<Interval> values = ValuesOf(nest, stage->stage.body);
+    if (!values || values->min < all->min || values->max > all->max) return all;
+    return Interval{std::min<int64_t>(values->min, 0), std::max<int64_t>(values->max, 0)};
+  }
+  std::vector<Interval> args;
+  for (size_t i = e.kind() == ExprKind::kSelect ? 1 : 0; i < e.args().size(); ++i) {
+    const std::optional<Interval> values = ValuesOf(nest, e.arg(i));
+    if (!values) return std::nullopt;
+    args.push_back(*values);
+  }
+  switch (e.kind()) {
+    case ExprKind::kCast: {
+      const std::optional<Interval> all = ValuesOf(e.type().dtype);
+      const bool fits = all && args[0].min >= all->min && args[0].max <= all->max;
+      return fits ? std::optional(args[0]) : std::nullopt;
+    }
+    case ExprKind::kSelect:
+      return Interval{std::min(args[0].min, args[1].min), std::max(args[0].max, args[1].max)};
+    case ExprKind::kUnary:
+      if (e->unary != UnaryOp::kNeg) return std::nullopt;
+      return Interval{-args[0].max, -args[0].min};
+    case ExprKind::kBinary:
+      return Combined(e->binary, args[0], args[1]);
+    default:
+      return std::nullopt;
+  }
+}
+
+// That transformed operands fit in 16 bits, and sums of their products in 32.
+Status CheckIntegers(const LoopNest& nest, const StageNest& data, const StageNest& weights,
+                     const std::vector<Dim>& reduce, const Matrix& results) {
+  double most = 1;
+  for (const StageNest* operand : {&data, &weights}) {
+    const std::optional<Interval> values = ValuesOf(nest, operand->stage.body);
+    if (!values || values->min < std::numeric_limits<int16_t>::min() ||
+        values->max > std::numeric_limits<int16_t>::max()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "sums of the integers that '", operand->stage.name, "' is made of may exceed 16 bits"));
+    }
+    most *= static_cast<double>(std::max(-values->min, values->max));
+  }
+  for (const Dim& dim : reduce) {
+    if (!dim.extent.IsInt()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("'", dim.name, "' has no constant extent, so the sums may exceed 32 bits"));
+    }
+    most *= static_cast<double>(dim.extent->int_value);
+  }
+  double largest = 0;
+  for (const std::vector<double>& row : results) {
+    double sum = 0;
+    for (const double value : row) sum += std::abs(value);
+    largest = std::max(largest, sum);
+  }
+  if (most * largest <= std::numeric_limits<int32_t>::max()) return absl::OkStatus();
+  return absl::InvalidArgumentError("the transformed sums may exceed 32 bits");
 }
 
 }  // namespace
@@ -223,8 +343,9 @@ Status Apply(const WinogradStep& step, LoopNest& nest) {
         absl::StrCat("stage '", step.stage, "' is no convolution of stride 1 along '", step.dim,
                      "': a sum of x[.. ", step.dim, " + tap ..] * w[.. tap ..]"));
   }
-  if (stage.stage.dtype != DType::kF32 && stage.stage.dtype != DType::kF64) {
-    return absl::InvalidArgumentError("the transforms need fp32 or fp64");
+  const bool is_integer = stage.stage.dtype == DType::kI32;
+  if (stage.stage.dtype != DType::kF32 && stage.stage.dtype != DType::kF64 && !is_integer) {
+    return absl::InvalidArgumentError("the transforms need sums of f32, f64 or i32");
   }
   constexpr int64_t kPointsMax = std::size(kPoints) + 1;
   if (step.tile < 2 || conv->taps < 2 || step.tile > kPointsMax + 1 - conv->taps) {
@@ -233,10 +354,21 @@ Status Apply(const WinogradStep& step, LoopNest& nest) {
                                                    kPointsMax + 1, " together are possible"));
   }
   const Expr otherwise = Otherwise(conv->data);
-  if (otherwise && !(otherwise.kind() == ExprKind::kFloat && otherwise->float_value == 0)) {
+  const bool is_zero =
+      otherwise &&
+      (otherwise.IsInt(0) || (otherwise.kind() == ExprKind::kFloat && otherwise->float_value == 0));
+  if (otherwise && !is_zero) {
     return absl::InvalidArgumentError("the data is padded with something else than 0");
   }
-  const Transforms transforms = MakeTransforms(step.tile, conv->taps);
+  Transforms transforms = MakeTransforms(step.tile, conv->taps);
+  const int64_t scale = is_integer ? IntegerScale(transforms) : 1;
+  if (scale == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tiles of ", step.tile, " have fractions that integers have no room for"));
+  }
+  for (std::vector<double>& row : transforms.weights) {
+    for (double& value : row) value *= static_cast<double>(scale);
+  }
   const int64_t points = static_cast<int64_t>(transforms.data.size());
   const int64_t extent = dim->extent->int_value;
   const int64_t tiles = (extent + step.tile - 1) / step.tile;
@@ -245,25 +377,27 @@ Status Apply(const WinogradStep& step, LoopNest& nest) {
   const std::string weights_name = step.stage + ".g";
   const std::string product_name = step.stage + ".m";
   const DType dtype = stage.stage.dtype;
+  const DType operand = is_integer ? DType::kI16 : dtype;  // transformed
+  const DType data_type = conv->data.type().dtype;
 
   // The last tile may reach beyond the data, where there was no padding.
   const Expr data_extent = nest.ShapeOf(conv->data->name)[conv->data_at];
   const bool reaches_out =
       !data_extent.IsInt() ||
       (tiles - 1) * step.tile + points - 1 + conv->offset >= data_extent->int_value;
-  const Expr border = otherwise ? otherwise : reaches_out ? Float(0, {dtype, 1}) : Expr();
-  StageNest data = TransformedOperand(nest, data_name, conv->data, conv->data_at, tiles,
-                                      transforms.data, point, [&](std::vector<Expr> at, int64_t i) {
-                                        at[conv->data_at] =
-                                            at[conv->data_at] * step.tile + (i + conv->offset);
-                                        return Load(conv->data->name, dtype, std::move(at), border);
-                                      });
-  StageNest weights =
-      TransformedOperand(nest, weights_name, conv->weights, conv->weights_at, 0, transforms.weights,
-                         point, [&](std::vector<Expr> at, int64_t i) {
-                           at[conv->weights_at] = Int(i);
-                           return Load(conv->weights->name, dtype, std::move(at));
-                         });
+  const Expr border = otherwise ? otherwise : reaches_out ? Constant(0, {data_type, 1}) : Expr();
+  StageNest data = TransformedOperand(
+      nest, data_name, operand, conv->data, conv->data_at, tiles, transforms.data, point,
+      [&](std::vector<Expr> at, int64_t i) {
+        at[conv->data_at] = at[conv->data_at] * step.tile + (i + conv->offset);
+        return Cast(Load(conv->data->name, data_type, std::move(at), border), operand);
+      });
+  StageNest weights = TransformedOperand(
+      nest, weights_name, operand, conv->weights, conv->weights_at, 0, transforms.weights, point,
+      [&](std::vector<Expr> at, int64_t i) {
+        at[conv->weights_at] = Int(i);
+        return Cast(Load(conv->weights->name, conv->weights.type().dtype, std::move(at)), operand);
+      });
 
   // The padding along DIM is in the transformed data now; other windows still need theirs.
   bool padded = false;
@@ -286,26 +420,28 @@ Status Apply(const WinogradStep& step, LoopNest& nest) {
   }
   std::vector<Dim> reduce = stage.stage.reduce;
   std::erase_if(reduce, [&](const Dim& d) { return d.name == conv->tap; });
-  StageNest product(
-      {.name = product_name,
-       .dtype = dtype,
-       .dims = std::move(dims),
-       .combiner = reduce.empty() ? Combiner::kNone : Combiner::kSum,
-       .reduce = reduce,
-       .body = Load(data_name, dtype, std::move(data_indices), padded ? otherwise : Expr()) *
-               Load(weights_name, dtype, std::move(weight_indices))});
+  if (is_integer) {
+    HONE_RETURN_IF_ERROR(CheckIntegers(nest, data, weights, reduce, transforms.results));
+  }
+  const Expr zero = padded ? Constant(0, {operand, 1}) : Expr();
+  StageNest product({.name = product_name,
+                     .dtype = dtype,
+                     .dims = std::move(dims),
+                     .combiner = reduce.empty() ? Combiner::kNone : Combiner::kSum,
+                     .reduce = reduce,
+                     .body = Cast(Load(data_name, operand, std::move(data_indices), zero), dtype) *
+                             Cast(Load(weights_name, operand, std::move(weight_indices)), dtype)});
 
   std::vector<Expr> terms;
   for (int64_t k = 0; k < points; ++k) {
     result_indices[0] = Int(k);
     terms.push_back(Load(product_name, dtype, result_indices));
   }
+  Expr result = RowOf(transforms.results, FloorMod(Var(step.dim), step.tile), terms);
+  if (scale > 1) result = Binary(BinaryOp::kDiv, result, Int(scale, {dtype, 1}));
   const size_t at = found - nest.stages.data();
-  nest.stages[at] =
-      StageNest({.name = step.stage,
-                 .dtype = dtype,
-                 .dims = stage.stage.dims,
-                 .body = RowOf(transforms.results, FloorMod(Var(step.dim), step.tile), terms)});
+  nest.stages[at] = StageNest(
+      {.name = step.stage, .dtype = dtype, .dims = stage.stage.dims, .body = std::move(result)});
   nest.stages.insert(nest.stages.begin() + at,
                      {std::move(data), std::move(weights), std::move(product)});
   return absl::OkStatus();

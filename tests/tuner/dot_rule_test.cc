@@ -27,18 +27,27 @@ Target TargetWith(const std::string& features) {
                         " l1=32768 l2=1048576 l3=0 cores=1 threads=1");
 }
 
+// Bytes of all values; the least and the greatest alone; or every product as large as it can be.
+enum class Bytes { kAll, kExtremes, kLargest };
+
+int DrawByte(Bytes bytes, DType dtype, std::mt19937_64& random) {
+  const int least = dtype == DType::kU8 ? 0 : -128;
+  if (bytes == Bytes::kLargest) return dtype == DType::kU8 ? 255 : -128;
+  if (bytes == Bytes::kExtremes) return random() % 2 == 0 ? least : least + 255;
+  return std::uniform_int_distribution<int>(least, least + 255)(random);
+}
+
 // Identity layouts: the program's flat buffers are the tensors.
 void ExpectAgreement(const Workload& workload, const Schedule& schedule, const Target& target,
-                     std::mt19937_64& random) {
+                     std::mt19937_64& random, Bytes bytes = Bytes::kAll) {
   auto program = LowerWorkload(workload, schedule, target);
   ASSERT_TRUE(program.ok()) << program.status() << "\n" << schedule.ToString();
-  std::uniform_int_distribution<int> byte(0, 255);
   TensorMap inputs;
   TensorMap flat;
   for (const Buffer& buffer : workload.buffers) {
     Tensor tensor = Tensor::Zeros(buffer.dtype, *EvaluateShape(buffer.shape, {}));
     for (int64_t i = 0; i < tensor.ElementCount(); ++i) {
-      const int value = byte(random) - (buffer.dtype == DType::kU8 ? 0 : 128);
+      const int value = DrawByte(bytes, buffer.dtype, random);
       if (buffer.role != BufferRole::kOutput) tensor.Set(i, value);
     }
     flat[buffer.name] = tensor.Reshaped({tensor.ElementCount()});
@@ -110,6 +119,49 @@ TEST(DotRuleTest, WidensWhatNoInstructionTakes) {
 
 TEST(DotRuleTest, MultipliesPairsOfBf16) {
   ExpectDots(Product("bf16", "bf16", "f32"), kVnni, "vdpbf16ps");
+}
+
+std::string ConvolutionOf(const std::string& image, const std::string& weights, int channels) {
+  const std::string i = absl::StrCat(channels);
+  return "workload/1\ninput x " + image + " [1,5,7," + i + "]\nconstant w " + weights + " [3,3," +
+         i + ",16]\noutput y i32 [1,5,7,16]\nstage y i32 [n:1,h:5,w:7,o:16] sum [p:3,q:3,i:" + i +
+         "] = i32(x[n,h+p+-1,w+q+-1,i else 0:" + image + "])*i32(w[p,q,i,o])\n";
+}
+
+std::vector<Sketch> WinogradSketches(const Workload& workload) {
+  std::vector<Layout> layouts(3, Layout::Identity(4));
+  auto sketches = DeriveSketches(workload, layouts, TargetWith("avx,avx2,fma"), Numerics::kInt8);
+  EXPECT_TRUE(sketches.ok()) << sketches.status();
+  std::vector<Sketch> found;
+  for (const Sketch& sketch : *sketches) {
+    if (absl::StartsWith(sketch.name(), "winograd")) found.push_back(sketch);
+  }
+  return found;
+}
+
+TEST(DotRuleTest, WinogradOfBytesIsExact) {
+  std::mt19937_64 random(1);
+  for (const auto& [image, weights] : {std::pair{"u8", "i8"}, {"i8", "i8"}, {"u8", "u8"}}) {
+    SCOPED_TRACE(absl::StrCat(image, " by ", weights));
+    const Workload workload = *Workload::Parse(ConvolutionOf(image, weights, 48));
+    const std::vector<Sketch> sketches = WinogradSketches(workload);
+    EXPECT_FALSE(sketches.empty());
+    for (const Sketch& sketch : sketches) {
+      std::optional<Assignment> assignment;
+      while (!assignment) assignment = DrawAssignment(sketch, random);
+      const Schedule schedule = *sketch.Instantiate(*assignment);
+      EXPECT_THAT(schedule.ToString(), HasSubstr(" pmaddwd\n"));
+      for (const Bytes bytes : {Bytes::kAll, Bytes::kExtremes, Bytes::kLargest}) {
+        ExpectAgreement(workload, schedule, TargetWith("avx,avx2,fma"), random, bytes);
+      }
+    }
+  }
+}
+
+// 1020 x 1152 for a product, times three of them in a result: 609 channels fit in 32 bits.
+TEST(DotRuleTest, WinogradOfBytesIsForSumsThatFit) {
+  EXPECT_FALSE(WinogradSketches(*Workload::Parse(ConvolutionOf("u8", "i8", 608))).empty());
+  EXPECT_TRUE(WinogradSketches(*Workload::Parse(ConvolutionOf("u8", "i8", 624))).empty());
 }
 
 constexpr char kMatmul[] =

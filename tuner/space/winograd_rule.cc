@@ -11,6 +11,8 @@
 // With a matrix unit, the products may be those of bf16 parts: TileRule's, once the data transform
 // has been split. The parts are made of each piece of transformed data while it is near.
 //
+// Sums of bytes are exact: their transformed operands have 16 bits, and products are DotRule's.
+//
 // The error grows fast with the tile; the numerics class says which tiles there are.
 #include <algorithm>
 #include <map>
@@ -48,7 +50,10 @@ struct Roles {
   std::string data;                               // tensor
   std::vector<size_t> data_at;                    // the data's index of each tiled dim
   size_t data_panel = 0;                          // the data's index that vectors run along
+  int64_t data_lanes = 0;                         // of them, transformed
 };
+
+bool IsInteger(const RuleInput& input) { return input.anchor->stage.dtype == DType::kI32; }
 
 // Whether the anchor is a convolution of stride 1 and three taps along the dim.
 bool CanTile(const RuleInput& input, const std::string& dim) {
@@ -59,7 +64,9 @@ bool CanTile(const RuleInput& input, const std::string& dim) {
 }
 
 std::optional<Roles> FindRoles(const RuleInput& input) {
-  if (input.anchor == nullptr || input.anchor->stage.dtype != DType::kF32) return std::nullopt;
+  if (input.anchor == nullptr) return std::nullopt;
+  const bool is_float = input.anchor->stage.dtype == DType::kF32;
+  if (!is_float && !(IsInteger(input) && input.producers.empty())) return std::nullopt;
   const Stage& anchor = input.anchor->stage;
   const std::optional<ContractionForm> form = MatchContractionForm(anchor);
   if (!form) return std::nullopt;
@@ -110,6 +117,19 @@ std::optional<Roles> FindRoles(const RuleInput& input) {
       last.modulus > 0 ? last.modulus : DimExtent(input.nest, *input.anchor, along->name);
   if (last.divisor != 1 || run % lanes != 0) return std::nullopt;
   roles.data_panel = last.dim;
+  roles.data_lanes = lanes;
+  if (!IsInteger(input)) return roles;
+  // Transformed integers are of 16 bits; pairs of their products are what dots sum, in place.
+  if (run % (2 * lanes) == 0) roles.data_lanes = 2 * lanes;
+  LoopNest trial = input.nest;
+  std::string products = anchor.name;
+  for (const std::string& dim : roles.tiled) {
+    if (!Apply(WinogradStep{products, dim, kTiles[0]}, trial).ok()) return std::nullopt;
+    products += ".m";
+  }
+  for (const Access& access : AccessesOf(trial.FindStage(products)->stage.body)) {
+    if (access.padded) return std::nullopt;
+  }
   return roles;
 }
 
@@ -343,7 +363,7 @@ class WinogradSketch {
       }
       const size_t shared = loops.size() + 1;
       if (s == last) {
-        writer_.Line("tile ", stage, " ", panel, " ", lanes());
+        writer_.Line("tile ", stage, " ", panel, " ", roles_.data_lanes);
         loops.push_back(panel + ".0");
       }
       for (size_t at : roles_.data_at) loops.push_back(DataDim(s, at));
@@ -384,8 +404,10 @@ class WinogradSketch {
     input.numerics = input_.numerics;
     input.output = nest_.FindStage(products_);
     input.anchor = nest_.FindStage(products_ + ".a");
-    if (unit_ == Unit::kVectors) return ContractionRule(input);
+    const bool are_dots = IsInteger(input_);
+    if (unit_ == Unit::kVectors && !are_dots) return ContractionRule(input);
     input.producers.push_back(nest_.FindStage(results_.back() + ".g"));
+    if (unit_ == Unit::kVectors) return DotRule(input);
     input.near = OperandPlace{results_.back() + ".d", y(), strip_loop_};
     return TileRule(input);
   }
@@ -414,6 +436,7 @@ std::vector<Sketch> WinogradRule(const RuleInput& input) {
     for (Share share : {Share::kStrips, Share::kGroups}) {
       if (share == Share::kGroups && input.target.threads <= 1) continue;
       for (const Unit unit : {Unit::kVectors, Unit::kTiles}) {
+        if (IsInteger(input) && tile != kTiles[0]) continue;
         const bool tiles_apply =
             share == Share::kStrips && tile == kTiles[0] && input.producers.empty();
         if (unit == Unit::kTiles && !tiles_apply) continue;
