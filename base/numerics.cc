@@ -19,23 +19,26 @@ struct NumericsClass {
   const char* description;
   double sequential_error_factor;
   int winograd_tile_max;
+  bool strassen;
   int split_terms_min;
   bool rescales;
   const char* any_feature;  // the device needs one of these; "": any device serves
 };
 
 constexpr NumericsClass kClasses[] = {
-    {Numerics::kStrict, "strict", "plain fp32 multiply-adds, direct algorithms", 1.2, 0, 0, false,
-     ""},
+    {Numerics::kStrict, "strict", "plain fp32 multiply-adds, direct algorithms", 1.2, 0, false, 0,
+     false, ""},
     {Numerics::kFp32, "fp32",
-     "what stays near fp32's own error: also Winograd's F(2,3), 6 bf16 terms", 4, 2, 6, true, ""},
+     "what stays near fp32's own error: also Winograd's F(2,3), Strassen's products, 6 bf16 terms",
+     4, 2, true, 6, true, ""},
     {Numerics::kFast, "fast",
-     "fp32 values by coarser algorithms: also Winograd's F(4,3), 3 bf16 terms", 64, 4, 3, true, ""},
-    {Numerics::kBf16, "bf16", "products of bf16 values, summed in fp32", 0, 0, 1, true,
+     "fp32 values by coarser algorithms: also Winograd's F(4,3), 3 bf16 terms", 64, 4, true, 3,
+     true, ""},
+    {Numerics::kBf16, "bf16", "products of bf16 values, summed in fp32", 0, 0, false, 1, true,
      "amx-bf16,avx512bf16,bf16"},
     // Integers are exact; what is none keeps to fp32.
-    {Numerics::kInt8, "int8", "integers exactly: bytes multiplied, summed in 32 bits", 4, 2, 6,
-     true, ""},
+    {Numerics::kInt8, "int8", "integers exactly: bytes multiplied, summed in 32 bits", 4, 2, true,
+     6, true, ""},
 };
 
 const NumericsClass& ClassOf(Numerics numerics) {
@@ -74,6 +77,8 @@ double SequentialErrorFactor(Numerics numerics) {
 }
 
 int WinogradTileMax(Numerics numerics) { return ClassOf(numerics).winograd_tile_max; }
+
+bool AllowsStrassen(Numerics numerics) { return ClassOf(numerics).strassen; }
 
 int SplitTermsMin(Numerics numerics) { return ClassOf(numerics).split_terms_min; }
 

@@ -29,6 +29,9 @@ double SequentialErrorFactor(Numerics numerics);
 // The largest tile F(tile, 3) of Winograd's whose error stays within the class; 0: none may be.
 int WinogradTileMax(Numerics numerics);
 
+// Whether products of matrices may be made by Strassen's algorithm within the class.
+bool AllowsStrassen(Numerics numerics);
+
 // The fewest products of bf16 parts that may stand for an fp32 product within the class: 6, 3 or 1;
 // 0: it may not be split.
 int SplitTermsMin(Numerics numerics);

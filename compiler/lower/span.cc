@@ -13,8 +13,9 @@ std::optional<Span> AtomSpan(const Expr& atom, const std::map<std::string, Span>
     auto dim = dims.find(atom->name);
     return dim == dims.end() ? Span{atom, Int(1)} : dim->second;  // else a parameter
   }
-  if (atom.kind() != ExprKind::kBinary || atom->binary != BinaryOp::kFloorDiv ||
-      !atom.arg(1).IsInt()) {
+  const bool is_quotient = atom.kind() == ExprKind::kBinary && atom->binary == BinaryOp::kFloorDiv;
+  const bool is_rest = atom.kind() == ExprKind::kBinary && atom->binary == BinaryOp::kFloorMod;
+  if ((!is_quotient && !is_rest) || !atom.arg(1).IsInt() || atom.arg(1)->int_value < 1) {
     return std::nullopt;
   }
   std::optional<Span> inner = IndexSpan(atom.arg(0), dims, ranges);
@@ -22,6 +23,10 @@ std::optional<Span> AtomSpan(const Expr& atom, const std::map<std::string, Span>
   const int64_t divisor = atom.arg(1)->int_value;
   // Points that begin on a multiple take fewest quotients; others may reach into one more.
   const bool aligned = Simplify(FloorMod(inner->base, divisor), ranges).IsInt(0);
+  if (is_rest) {
+    return Span{Int(0),
+                aligned ? Simplify(Min(inner->extent, Int(divisor)), ranges) : Int(divisor)};
+  }
   const Expr reach = inner->extent - 1 + (aligned ? 0 : divisor - 1);
   return Span{Simplify(FloorDiv(inner->base, divisor), ranges),
               Simplify(FloorDiv(reach, divisor) + 1, ranges)};

@@ -18,7 +18,7 @@ struct Span {
 };
 
 // The span of an index over the spans of the dimensions in it; other variables stand for
-// themselves. Nothing if the index is neither linear in them nor a floordiv of what is.
+// themselves. Nothing if the index is neither linear in them nor a floordiv or floormod of what is.
 std::optional<Span> IndexSpan(const Expr& index, const std::map<std::string, Span>& dims,
                               const Ranges& ranges);
 

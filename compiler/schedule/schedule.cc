@@ -28,6 +28,7 @@ constexpr Verb kVerbs[] = {
     {"running", ParseRunning},
     {"split", ParseSplitPrecision},
     {"split_reduce", ParseSplitReduce},
+    {"strassen", ParseStrassen},
     {"tensorize", ParseTensorize},
     {"tile", ParseTile},
     {"unroll", ParseUnroll},
@@ -125,6 +126,8 @@ Status CheckAlgorithms(const Schedule& schedule, Numerics numerics) {
     bool allowed = true;
     if (std::holds_alternative<WinogradStep>(step)) {
       allowed = WinogradTileMax(numerics) > 0;
+    } else if (std::holds_alternative<StrassenStep>(step)) {
+      allowed = AllowsStrassen(numerics);
     } else if (const auto* split = std::get_if<SplitPrecisionStep>(&step)) {
       allowed = SplitTermsMin(numerics) > 0 && split->terms >= SplitTermsMin(numerics);
     } else if (std::holds_alternative<RunningStep>(step)) {

@@ -120,6 +120,16 @@ struct WinogradStep {
   friend bool operator==(const WinogradStep&, const WinogradStep&) = default;
 };
 
+// strassen.cc:  strassen STAGE ROW COLUMN SUM BLOCK
+struct StrassenStep {
+  std::string stage;
+  std::string row;
+  std::string column;
+  std::string sum;
+  int64_t block = 1;  // columns side by side that belong to one half
+  friend bool operator==(const StrassenStep&, const StrassenStep&) = default;
+};
+
 // im2col.cc:  im2col STAGE
 struct Im2colStep {
   std::string stage;
@@ -158,7 +168,7 @@ struct PadStep {
 
 using Step = std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep,
                           FuseStep, ReorderStep, AnnotateStep, MicrokernelStep, PrefetchStep,
-                          SplitReduceStep, AccumulateStep, WinogradStep, Im2colStep,
+                          SplitReduceStep, AccumulateStep, WinogradStep, StrassenStep, Im2colStep,
                           SplitPrecisionStep, PadStep, RunningStep, TensorizeStep, HilbertStep>;
 
 std::string ToString(const LayoutStep& step);
@@ -176,6 +186,7 @@ std::string ToString(const PrefetchStep& step);
 std::string ToString(const SplitReduceStep& step);
 std::string ToString(const AccumulateStep& step);
 std::string ToString(const WinogradStep& step);
+std::string ToString(const StrassenStep& step);
 std::string ToString(const Im2colStep& step);
 std::string ToString(const SplitPrecisionStep& step);
 std::string ToString(const PadStep& step);
@@ -200,6 +211,7 @@ StatusOr<Step> ParsePrefetch(TextReader& reader);
 StatusOr<Step> ParseSplitReduce(TextReader& reader);
 StatusOr<Step> ParseAccumulate(TextReader& reader);
 StatusOr<Step> ParseWinograd(TextReader& reader);
+StatusOr<Step> ParseStrassen(TextReader& reader);
 StatusOr<Step> ParseIm2col(TextReader& reader);
 StatusOr<Step> ParseSplitPrecision(TextReader& reader);
 StatusOr<Step> ParsePad(TextReader& reader);
@@ -223,6 +235,7 @@ Status Apply(const PrefetchStep& step, LoopNest& nest);
 Status Apply(const SplitReduceStep& step, LoopNest& nest);
 Status Apply(const AccumulateStep& step, LoopNest& nest);
 Status Apply(const WinogradStep& step, LoopNest& nest);
+Status Apply(const StrassenStep& step, LoopNest& nest);
 Status Apply(const Im2colStep& step, LoopNest& nest);
 Status Apply(const SplitPrecisionStep& step, LoopNest& nest);
 Status Apply(const PadStep& step, LoopNest& nest);

@@ -17,29 +17,26 @@
 // wide. What may not fit in them, or in the sums' 32 bits, is refused.
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <iterator>
 #include <limits>
-#include <numeric>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "compiler/ir/simplify.h"
+#include "compiler/schedule/bilinear.h"
 #include "compiler/schedule/steps.h"
 
 namespace hone {
 namespace {
-
-using Matrix = std::vector<std::vector<double>>;
 
 // Exact in binary, and small: large powers of them are what costs accuracy.
 constexpr double kPoints[] = {0, 1, -1, 2, -2, 0.5, -0.5};
 
 // The three transforms: result = results * ((data * input) . (weights * taps)).
 struct Transforms {
-  Matrix data;     // [points][points]
-  Matrix weights;  // [points][taps]
-  Matrix results;  // [tile][points]
+  Coefficients data;     // [points][points]
+  Coefficients weights;  // [points][taps]
+  Coefficients results;  // [tile][points]
 };
 
 // The coefficients of the product of (x - p) over all finite points but `left_out`.
@@ -87,7 +84,7 @@ Transforms MakeTransforms(int64_t tile, int64_t taps) {
 // What makes all coefficients of the weights integers; 0 where the other transforms have fractions.
 int64_t IntegerScale(const Transforms& t) {
   constexpr int64_t kScaleMax = 120;
-  const auto is_whole = [](const Matrix& matrix, double scale) {
+  const auto is_whole = [](const Coefficients& matrix, double scale) {
     for (const std::vector<double>& row : matrix) {
       for (const double value : row) {
         if (std::abs(value * scale - std::round(value * scale)) > 1e-9) return false;
@@ -102,43 +99,6 @@ int64_t IntegerScale(const Transforms& t) {
   return 0;
 }
 
-Expr Constant(double value, Type type) {
-  return IsFloat(type.dtype) ? Float(value, type) : Int(std::llround(value), type);
-}
-
-// Sum of coefficient * term, without multiplications by one; some coefficient is not zero.
-Expr Combination(const std::vector<double>& coefficients, const std::vector<Expr>& terms) {
-  std::vector<size_t> order(terms.size());
-  std::iota(order.begin(), order.end(), 0);
-  // A positive term first, so that no sign has to be changed.
-  const auto positive =
-      std::find_if(order.begin(), order.end(), [&](size_t i) { return coefficients[i] > 0; });
-  if (positive != order.end()) std::rotate(order.begin(), positive, positive + 1);
-  Expr sum;
-  for (size_t i : order) {
-    const double coefficient = coefficients[i];
-    if (coefficient == 0) continue;
-    const double size = std::abs(coefficient);
-    const Expr term = size == 1 ? terms[i] : Constant(size, terms[i].type()) * terms[i];
-    if (!sum) {
-      sum = coefficient < 0 ? Unary(UnaryOp::kNeg, term) : term;
-    } else {
-      sum = coefficient < 0 ? sum - term : sum + term;
-    }
-  }
-  return sum;
-}
-
-// The row of the matrix that `which` names, applied to the terms.
-Expr RowOf(const Matrix& matrix, const Expr& which, const std::vector<Expr>& terms) {
-  Expr value = Combination(matrix.back(), terms);
-  for (size_t row = matrix.size() - 1; row-- > 0;) {
-    value = Select(Binary(BinaryOp::kEqual, which, Int(static_cast<int64_t>(row))),
-                   Combination(matrix[row], terms), value);
-  }
-  return value;
-}
-
 // What the step needs to know of the convolution.
 struct Convolution {
   Expr data;  // loads
@@ -149,22 +109,6 @@ struct Convolution {
   int64_t taps = 0;
   int64_t offset = 0;
 };
-
-const Dim* FindDim(const std::vector<Dim>& dims, absl::string_view name) {
-  for (const Dim& dim : dims) {
-    if (dim.name == name) return &dim;
-  }
-  return nullptr;
-}
-
-// Whether another index than `at` has `dim` in it.
-bool IndexedElsewhere(const Expr& load, size_t at, absl::string_view dim) {
-  const std::vector<Expr> indices = Indices(load);
-  for (size_t i = 0; i < indices.size(); ++i) {
-    if (i != at && UsesVar(indices[i], dim)) return true;
-  }
-  return false;
-}
 
 // What is read, perhaps widened.
 Expr ReadOf(const Expr& operand) {
@@ -203,28 +147,6 @@ std::optional<Convolution> MatchConvolution(const Stage& stage, const std::strin
   const Expr right = ReadOf(stage.body.arg(1));
   auto found = MatchOperands(stage, dim, left, right);
   return found ? found : MatchOperands(stage, dim, right, left);
-}
-
-// A transformed operand: point k's combination of what `read` reads, for every place of the tensor
-// but `at`, which counts `extent` tiles. (An extent of 0: the index is gone.)
-StageNest TransformedOperand(const LoopNest& nest, const std::string& name, DType dtype,
-                             const Expr& load, size_t at, int64_t extent, const Matrix& matrix,
-                             const std::string& point,
-                             const std::function<Expr(std::vector<Expr>, int64_t)>& read) {
-  std::vector<Dim> dims = {{point, Int(static_cast<int64_t>(matrix.size()))}};
-  std::vector<Expr> indices;
-  const std::vector<Expr> shape = nest.ShapeOf(load->name);
-  for (size_t d = 0; d < shape.size(); ++d) {
-    indices.push_back(Var(absl::StrCat("d", d)));
-    if (d == at && extent == 0) continue;
-    dims.push_back({absl::StrCat("d", d), d == at ? Int(extent) : shape[d]});
-  }
-  std::vector<Expr> terms;
-  for (size_t i = 0; i < matrix[0].size(); ++i) terms.push_back(read(indices, i));
-  return StageNest({.name = name,
-                    .dtype = dtype,
-                    .dims = std::move(dims),
-                    .body = RowOf(matrix, Var(point), terms)});
 }
 
 // What a value of the type may be; nothing of types that the transforms have no room for.
@@ -283,7 +205,7 @@ std::optional<Interval> ValuesOf(const LoopNest& nest, const Expr& e) {
 
 // That transformed operands fit in 16 bits, and sums of their products in 32.
 Status CheckIntegers(const LoopNest& nest, const StageNest& data, const StageNest& weights,
-                     const std::vector<Dim>& reduce, const Matrix& results) {
+                     const std::vector<Dim>& reduce, const Coefficients& results) {
   double most = 1;
   for (const StageNest* operand : {&data, &weights}) {
     const std::optional<Interval> values = ValuesOf(nest, operand->stage.body);
@@ -386,14 +308,18 @@ Status Apply(const WinogradStep& step, LoopNest& nest) {
       !data_extent.IsInt() ||
       (tiles - 1) * step.tile + points - 1 + conv->offset >= data_extent->int_value;
   const Expr border = otherwise ? otherwise : reaches_out ? Constant(0, {data_type, 1}) : Expr();
-  StageNest data = TransformedOperand(
-      nest, data_name, operand, conv->data, conv->data_at, tiles, transforms.data, point,
+  std::vector<Expr> data_extents = nest.ShapeOf(conv->data->name);
+  data_extents[conv->data_at] = Int(tiles);
+  StageNest data = CombinedOperand(
+      data_name, operand, data_extents, transforms.data, point,
       [&](std::vector<Expr> at, int64_t i) {
         at[conv->data_at] = at[conv->data_at] * step.tile + (i + conv->offset);
         return Cast(Load(conv->data->name, data_type, std::move(at), border), operand);
       });
-  StageNest weights = TransformedOperand(
-      nest, weights_name, operand, conv->weights, conv->weights_at, 0, transforms.weights, point,
+  std::vector<Expr> weights_extents = nest.ShapeOf(conv->weights->name);
+  weights_extents[conv->weights_at] = Int(0);
+  StageNest weights = CombinedOperand(
+      weights_name, operand, weights_extents, transforms.weights, point,
       [&](std::vector<Expr> at, int64_t i) {
         at[conv->weights_at] = Int(i);
         return Cast(Load(conv->weights->name, conv->weights.type().dtype, std::move(at)), operand);
@@ -437,7 +363,7 @@ Status Apply(const WinogradStep& step, LoopNest& nest) {
     result_indices[0] = Int(k);
     terms.push_back(Load(product_name, dtype, result_indices));
   }
-  Expr result = RowOf(transforms.results, FloorMod(Var(step.dim), step.tile), terms);
+  Expr result = CombinationOf(transforms.results, FloorMod(Var(step.dim), step.tile), terms);
   if (scale > 1) result = Binary(BinaryOp::kDiv, result, Int(scale, {dtype, 1}));
   const size_t at = found - nest.stages.data();
   nest.stages[at] = StageNest(

@@ -41,6 +41,9 @@ TEST(NumericsTest, AllowsMoreErrorAndLargerTilesFromClassToClass) {
   EXPECT_EQ(WinogradTileMax(Numerics::kStrict), 0);
   EXPECT_EQ(WinogradTileMax(Numerics::kFp32), 2);
   EXPECT_EQ(WinogradTileMax(Numerics::kFast), 4);
+  EXPECT_FALSE(AllowsStrassen(Numerics::kStrict));
+  EXPECT_TRUE(AllowsStrassen(Numerics::kFp32));
+  EXPECT_TRUE(AllowsStrassen(Numerics::kFast));
 }
 
 TEST(NumericsTest, EveryDeviceHasTheClassesOfFp32) {

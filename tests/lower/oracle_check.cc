@@ -43,7 +43,9 @@ bool AgreesWithOracle(const Workload& workload, const Schedule& schedule, const 
 bool InterpretedAgreesWithOracle(const Workload& workload, const Schedule& schedule,
                                  const Target& target, std::mt19937_64& random) {
   const auto artifact = Compile(workload, schedule, target);
-  if (artifact.ok()) EXPECT_EQ(artifact->spill_count(), 0) << schedule.ToString();
+  if (artifact.ok()) {
+    EXPECT_EQ(artifact->spill_count(), 0) << schedule.ToString();
+  }
   return Agrees(workload, schedule, target, random, RunBy::kInterpreter);
 }
 

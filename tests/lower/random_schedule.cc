@@ -46,13 +46,19 @@ class Drawer {
     }
   }
 
-  // Winograd along up to two dims, where the stage is a convolution along them; patches.
+  // Winograd along up to two dims, where the stage is a convolution along them; Strassen; patches.
   void DrawAlgorithm() {
     for (int i = 0; i < 2 && random_() % 2; ++i) {
       const StageNest stage = Pick(nest_.stages, random_);
       if (stage.order.empty()) return;
       Try(WinogradStep{stage.stage.name, Pick(stage.order, random_),
                        2 + static_cast<int64_t>(random_() % 2)});
+    }
+    if (random_() % 2) {
+      const StageNest stage = Pick(nest_.stages, random_);
+      if (stage.order.empty()) return;
+      Try(StrassenStep{stage.stage.name, Pick(stage.order, random_), Pick(stage.order, random_),
+                       Pick(stage.order, random_), 1 + static_cast<int64_t>(random_() % 8)});
     }
     if (random_() % 4 == 0) Try(Im2colStep{Pick(nest_.stages, random_).stage.name});
     if (random_() % 2) DrawRunning();

@@ -134,6 +134,29 @@ TEST(ScheduleTest, WinogradIsForConvolutionsOfStrideOne) {
   EXPECT_THAT(Refusal("tile c h 2\nwinograd c h 2\n"), HasSubstr("before any other step"));
 }
 
+TEST(ScheduleTest, StrassenMakesSevenProductsOfHalves) {
+  auto nest = Applied("im2col c\nstrassen c h o i 8\n");
+  ASSERT_TRUE(nest.ok()) << nest.status();
+  std::vector<std::string> names;
+  for (const StageNest& stage : nest->stages) names.push_back(stage.stage.name);
+  EXPECT_THAT(names, testing::ElementsAre("c.p", "c.d", "c.g", "c.m", "c", "y"));
+  const Stage& products = nest->FindStage("c.m")->stage;
+  EXPECT_TRUE(products.dims[0].extent.IsInt(7));
+  EXPECT_TRUE(products.dims[2].extent.IsInt(8)) << "of 16 channels";
+  EXPECT_TRUE(products.dims[3].extent.IsInt(5)) << "of nine rows";
+  EXPECT_TRUE(products.reduce[0].extent.IsInt(4)) << "of 8 channels";
+}
+
+TEST(ScheduleTest, StrassenIsForProductsOfMatrices) {
+  EXPECT_THAT(Refusal("strassen c h o i 8\n"), HasSubstr("no product of matrices along 'h', 'o'"));
+  EXPECT_THAT(Refusal("strassen c v o i 8\n"), HasSubstr("no dimension 'v'"));
+  EXPECT_THAT(Refusal("strassen c h o w 8\n"), HasSubstr("no reduced dimension 'w'"));
+  EXPECT_THAT(Refusal("strassen c n o i 8\n"), HasSubstr("extent below 2"));
+  EXPECT_THAT(Refusal("strassen c h o i 16\n"), HasSubstr("blocks of 16 among 16 columns"));
+  EXPECT_THAT(Refusal("strassen c h o i 0\n"), HasSubstr("blocks of 0"));
+  EXPECT_THAT(Refusal("tile c h 2\nstrassen c h o i 8\n"), HasSubstr("before any other step"));
+}
+
 TEST(ScheduleTest, Im2colReadsPatchesPointByPoint) {
   auto nest = Applied("im2col c\n");
   ASSERT_TRUE(nest.ok()) << nest.status();

@@ -369,6 +369,36 @@ at c.m.d y n_h.0
   EXPECT_EQ(SketchOf(derived, "winograd_groups_panel_inner").name(), "winograd_groups_panel_inner");
 }
 
+// The names of what is derived of x[m,k] * w[k,n] by Strassen's algorithm.
+std::set<std::string> StrassenSketches(int64_t m, int64_t n, int64_t k, Numerics numerics,
+                                       int threads) {
+  const std::string text = absl::StrCat(
+      "workload/1\ninput x f32 [", m, ",", k, "]\nconstant w f32 [", k, ",", n, "]\noutput y f32 [",
+      m, ",", n, "]\nstage y f32 [m:", m, ",n:", n, "] sum [k:", k, "] = x[m,k]*w[k,n]\n");
+  auto sketches = DeriveSketches(*Workload::Parse(text), {L("0,1"), L("0,1"), L("0,1")},
+                                 Avx2(threads), numerics);
+  EXPECT_TRUE(sketches.ok()) << sketches.status();
+  std::set<std::string> names;
+  for (const Sketch& sketch : *sketches) {
+    if (sketch.name().rfind("strassen", 0) == 0) names.insert(sketch.name());
+  }
+  return names;
+}
+
+TEST(DeriveTest, StrassenIsForLargeProducts) {
+  EXPECT_THAT(StrassenSketches(384, 768, 768, Numerics::kFp32, 1),
+              testing::UnorderedElementsAre("strassen_panel_outer", "strassen_panel_inner",
+                                            "strassen_row_blocks"));
+  EXPECT_THAT(StrassenSketches(384, 768, 768, Numerics::kFast, 2),
+              testing::Contains("strassen_groups_panel_outer"));
+  EXPECT_THAT(StrassenSketches(384, 768, 768, Numerics::kStrict, 1), testing::IsEmpty());
+  EXPECT_THAT(StrassenSketches(384, 768, 128, Numerics::kFp32, 1), testing::IsEmpty());
+  EXPECT_THAT(StrassenSketches(384, 128, 768, Numerics::kFp32, 1), testing::IsEmpty());
+  EXPECT_THAT(StrassenSketches(32, 768, 768, Numerics::kFp32, 1), testing::IsEmpty());
+  EXPECT_THAT(StrassenSketches(383, 768, 768, Numerics::kFp32, 1), testing::IsEmpty())
+      << "an odd number of rows";
+}
+
 TEST(DeriveTest, WinogradIsForStrideOneAndBlockedChannels) {
   for (const char* name : {"plain_convolution", "first_convolution", "depthwise", "matmul"}) {
     for (const Sketch& sketch : Derive(CaseOf(name), Avx2()).sketches) {

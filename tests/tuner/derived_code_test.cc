@@ -64,6 +64,10 @@ TEST_P(DerivedCodeTest, AgreesWithTheOracle) {
 }
 
 const Case kCases[] = {
+    // large enough for Strassen's products
+    {"workload/1\ninput x f32 [66,368]\nconstant w f32 [368,1024]\noutput y f32 [66,1024]\n"
+     "stage y f32 [m:66,n:1024] sum [k:368] = x[m,k]*w[k,n]\n",
+     {"", "", ""}},
     {"workload/1\ninput x f32 [1,16,7,13]\nconstant w f32 [24,16,3,3]\nconstant b f32 [24]\n"
      "input r f32 [1,24,7,13]\noutput y f32 [1,24,7,13]\n"
      "stage c f32 [n:1,o:24,h:7,w:13] sum [i:16,p:3,q:3] = "
@@ -391,6 +395,12 @@ TEST_P(NumericsTest, WhatIsDerivedStaysWithinTheClass) {
 INSTANTIATE_TEST_SUITE_P(Classes, NumericsTest,
                          testing::Values(Numerics::kStrict, Numerics::kFp32, Numerics::kFast),
                          [](const auto& info) { return std::string(NumericsName(info.param)); });
+
+TEST(CheckAlgorithmsTest, StrictHasNoProductsOfSums) {
+  const Schedule schedule = *Schedule::Parse("schedule/1\nstrassen y m n k 8\n");
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckAlgorithms(schedule, Numerics::kStrict)));
+  EXPECT_TRUE(CheckAlgorithms(schedule, Numerics::kFp32).ok());
+}
 
 TEST(CheckAlgorithmsTest, StrictHasDirectAlgorithmsOnly) {
   const Schedule schedule = *Schedule::Parse("schedule/1\nwinograd c h 2\n");

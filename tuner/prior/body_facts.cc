@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -51,7 +52,7 @@ PointCost BodyCost(const Expr& e) {
 std::vector<LoadGroup> GroupLoads(const Expr& body) {
   std::vector<LoadGroup> groups;
   std::map<std::string, size_t> alike;  // by tensor and indices without their constants
-  std::vector<std::vector<std::pair<double, double>>> constants;  // least and largest, by index
+  std::vector<std::vector<std::set<double>>> constants;  // by index
   for (Access& access : AccessesOf(body)) {
     std::string key = access.tensor;
     std::vector<double> offsets;
@@ -66,18 +67,19 @@ std::vector<LoadGroup> GroupLoads(const Expr& body) {
     const auto [at, is_new] = alike.emplace(key, groups.size());
     if (is_new) {
       constants.emplace_back();
-      for (double offset : offsets) constants.back().emplace_back(offset, offset);
-      groups.push_back({std::move(access), 1, std::vector<double>(offsets.size(), 0)});
+      for (double offset : offsets) constants.back().push_back({offset});
+      groups.push_back({std::move(access), 1, std::vector<double>(offsets.size(), 0),
+                        std::vector<double>(offsets.size(), 1)});
       continue;
     }
     LoadGroup& group = groups[at->second];
     group.loads += 1;
     group.access.padded |= access.padded;
     for (size_t i = 0; i < offsets.size(); ++i) {
-      auto& [least, largest] = constants[at->second][i];
-      least = std::min(least, offsets[i]);
-      largest = std::max(largest, offsets[i]);
-      group.spread[i] = largest - least;
+      std::set<double>& places = constants[at->second][i];
+      places.insert(offsets[i]);
+      group.spread[i] = *places.rbegin() - *places.begin();
+      group.places[i] = static_cast<double>(places.size());
     }
   }
   return groups;

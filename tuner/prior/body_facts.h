@@ -17,11 +17,12 @@ struct PointCost {
 };
 
 // Loads of one tensor that differ by constants alone: x[2*t], x[2*t+1], x[2*t+2] are three loads
-// with a spread of 2.
+// with a spread of 2, at 3 places.
 struct LoadGroup {
   Access access;
   double loads = 1;
   std::vector<double> spread;  // by index
+  std::vector<double> places;  // by index; different constants
 };
 
 struct BodyFacts {

@@ -20,6 +20,7 @@ TensorUse MakeUse(const LoopNest& nest, Access access) {
     use.shape.push_back(static_cast<double>(ExtentValue(extent, nest.params)));
   }
   use.spread.resize(use.access.indices.size(), 0);
+  use.places.resize(use.access.indices.size(), 1);
   use.layout = LayoutOf(nest, use.access.tensor);
   use.element_bytes = static_cast<double>(DTypeBytes(nest.DTypeOf(use.access.tensor)));
   return use;
@@ -31,6 +32,7 @@ TensorUse ReadOf(const LoopNest& nest, const LoadGroup& group) {
   TensorUse use = MakeUse(nest, group.access);
   use.loads = group.loads;
   use.spread = group.spread;
+  use.places = group.places;
   return use;
 }
 
@@ -45,7 +47,9 @@ TensorUse WriteOf(const LoopNest& nest, const StageNest& stage) {
 std::vector<double> BoxOf(const TensorUse& use, const Extents& reach) {
   std::vector<double> box;
   for (size_t d = 0; d < use.shape.size(); ++d) {
-    box.push_back(std::min(use.shape[d], SpanOf(use.access.indices[d], reach) + use.spread[d]));
+    const double span = SpanOf(use.access.indices[d], reach);
+    box.push_back(
+        std::min({use.shape[d], span + use.spread[d], std::max(1.0, span) * use.places[d]}));
   }
   return box;
 }

@@ -18,6 +18,7 @@ struct TensorUse {
   bool written = false;
   double loads = 1;
   std::vector<double> spread;  // by index
+  std::vector<double> places;  // by index
   std::vector<double> shape;   // logical; parameters at their maximum
   Layout layout;
   double element_bytes = 4;
@@ -29,7 +30,7 @@ TensorUse ReadOf(const LoopNest& nest, const LoadGroup& group);
 TensorUse WriteOf(const LoopNest& nest, const StageNest& stage);
 
 // Logical extents of what the use touches, by dimension of the tensor, while each dim of the stage
-// runs over its extent in `reach`.
+// runs over its extent in `reach`. Places that lie farther apart than that count without the gaps.
 std::vector<double> BoxOf(const TensorUse& use, const Extents& reach);
 
 // What a box of logical extents takes up in the tensor's layout.

@@ -94,7 +94,10 @@ double RangeOf(const Expr& e, const Extents& extents) {
       return kUnknown;
     case BinaryOp::kFloorDiv:
       if (divisor.IsInt() && divisor->int_value > 0) {
-        return left / static_cast<double>(divisor->int_value);
+        // What runs over whole tiles begins with one.
+        const double by = static_cast<double>(divisor->int_value);
+        const double tiles = (left + 1) / by;
+        return tiles == std::floor(tiles) ? tiles - 1 : left / by;
       }
       return kUnknown;
     case BinaryOp::kFloorMod:

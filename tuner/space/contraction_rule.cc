@@ -309,6 +309,9 @@ bool HasLongPanels(const RuleInput& input, const ContractionRoles& roles) {
 bool CanPackWhileRunning(const RuleInput& input, const ContractionRoles& roles) {
   const Access& side = roles.vector_side;
   if (IsConstant(input, side.tensor) || side.padded) return false;
+  // What is prepared lies as vectors read it.
+  const StageNest* computed = input.nest.FindStage(side.tensor);
+  if (computed != nullptr && computed->placement == Placement::kPrepare) return false;
   if (roles.row.empty() || side.PlainIndexOf(roles.panel) < 0) return false;
   if (VectorReadOf(input.nest, side, roles.panel, input.target.FloatLanes()) !=
       VectorRead::kContiguous) {

@@ -15,8 +15,9 @@ using Rule = std::vector<Sketch> (*)(const RuleInput&);
 
 // Each rule that applies adds its sketches. The general rule is asked last: its sketches are what
 // remains where no other applies, and a safe ground where they do.
-constexpr Rule kRules[] = {ContractionRule, DotRule,       TileRule,        WinogradRule,
-                           DepthwiseRule,   ReductionRule, ElementwiseRule, CopyRule};
+constexpr Rule kRules[] = {ContractionRule, DotRule,         TileRule,
+                           WinogradRule,    StrassenRule,    DepthwiseRule,
+                           ReductionRule,   ElementwiseRule, CopyRule};
 // These say of every stage how it is computed, prologues included.
 constexpr Rule kChainRules[] = {StripRule, RunningRule, RowRule, GeneralRule};
 

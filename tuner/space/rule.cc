@@ -35,6 +35,32 @@ OutputOrder OrderOf(const LoopNest& nest, const StageNest& stage) {
   return order;
 }
 
+namespace {
+
+// How much an index changes from one lane to the next, where vectors begin at multiples of their
+// length: then no vector reaches across a multiple of `lanes`. Nothing when that is no constant.
+std::optional<int64_t> StepOf(const Expr& index, absl::string_view dim, int64_t lanes) {
+  if (index.kind() != ExprKind::kBinary || !index.arg(1).IsInt()) {
+    if (index.kind() != ExprKind::kBinary || index->binary != BinaryOp::kAdd) {
+      return CoefficientOf(index, dim);
+    }
+    const std::optional<int64_t> left = StepOf(index.arg(0), dim, lanes);
+    const std::optional<int64_t> right = StepOf(index.arg(1), dim, lanes);
+    return left && right ? std::optional<int64_t>(*left + *right) : std::nullopt;
+  }
+  const int64_t by = index.arg(1)->int_value;
+  const bool is_whole = index.arg(0).IsVar(dim) && by % lanes == 0;
+  if (index->binary == BinaryOp::kFloorDiv && is_whole) return 0;
+  if (index->binary == BinaryOp::kFloorMod && is_whole) return 1;
+  if (index->binary == BinaryOp::kMul) {
+    const std::optional<int64_t> step = StepOf(index.arg(0), dim, lanes);
+    return step ? std::optional<int64_t>(*step * by) : std::nullopt;
+  }
+  return CoefficientOf(index, dim);
+}
+
+}  // namespace
+
 VectorRead VectorReadOf(const LoopNest& nest, const Access& access, absl::string_view dim,
                         int64_t lanes) {
   if (!access.Uses(dim)) return VectorRead::kBroadcast;
@@ -47,7 +73,7 @@ VectorRead VectorReadOf(const LoopNest& nest, const Access& access, absl::string
         return VectorRead::kGather;
       }
     }
-    const std::optional<int64_t> step = CoefficientOf(access.indices[part->dim], dim);
+    const std::optional<int64_t> step = StepOf(access.indices[part->dim], dim, lanes);
     const bool whole = part->modulus == 0 || part->modulus % lanes == 0;
     // Every divisor-th element of a dim that lies in phases is the next one of its phase.
     const bool contiguous = step == part->divisor && whole;

@@ -75,6 +75,7 @@ std::map<std::string, std::string> AnchorDims(const RuleInput& input);
 std::vector<Sketch> ContractionRule(const RuleInput& input);
 std::vector<Sketch> TileRule(const RuleInput& input);
 std::vector<Sketch> WinogradRule(const RuleInput& input);
+std::vector<Sketch> StrassenRule(const RuleInput& input);
 std::vector<Sketch> DotRule(const RuleInput& input);
 std::vector<Sketch> DepthwiseRule(const RuleInput& input);
 std::vector<Sketch> ReductionRule(const RuleInput& input);
