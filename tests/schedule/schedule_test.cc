@@ -220,7 +220,8 @@ TEST(ScheduleTest, SplittingMakesSumsOfProductsOfBf16Parts) {
     int products = 0;
     Visit(sum.body, [&](const Expr& e) {
       products += e.kind() == ExprKind::kBinary && e->binary == BinaryOp::kMul;
-      if (e.kind() == ExprKind::kLoad) EXPECT_FALSE(e->has_otherwise) << "the parts hold padding";
+      const bool is_load = e.kind() == ExprKind::kLoad;
+      EXPECT_FALSE(is_load && e->has_otherwise) << "the parts hold padding";
     });
     EXPECT_EQ(products, terms);
   }
@@ -263,9 +264,8 @@ TEST(ScheduleTest, PaddingLengthensSumsByZeros) {
   ASSERT_TRUE(nest.ok()) << nest.status();
   const Stage& sum = nest->FindStage("c")->stage;
   EXPECT_TRUE(sum.reduce[0].extent.IsInt(24));
-  Visit(sum.body, [](const Expr& e) {
-    if (e.kind() == ExprKind::kLoad) EXPECT_TRUE(e->has_otherwise);
-  });
+  Visit(sum.body,
+        [](const Expr& e) { EXPECT_TRUE(e.kind() != ExprKind::kLoad || e->has_otherwise); });
   EXPECT_THAT(Refusal("pad c o 24\n"), HasSubstr("does not reduce over 'o'"));
   EXPECT_THAT(Refusal("pad y h 24\n"), HasSubstr("does not reduce over 'h'"));
   EXPECT_THAT(Refusal("pad c i 0\n"), HasSubstr("not positive"));

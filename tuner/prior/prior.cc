@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -49,9 +50,9 @@ double BlockCycles(const StageFacts& stage, const Target& target, const MachineP
 // A sketch and a value for each of its holes.
 using Point = std::pair<int, Assignment>;
 
-// All that meet their requirements; these are quickly asked, estimating is not.
-std::vector<Point> PointsOf(const std::vector<Sketch>& sketches) {
-  std::vector<Point> points;
+// All that meet their requirements, by sketch; these are quickly asked, estimating is not.
+std::vector<std::vector<Point>> PointsOf(const std::vector<Sketch>& sketches) {
+  std::vector<std::vector<Point>> points(sketches.size());
   for (size_t s = 0; s < sketches.size(); ++s) {
     const std::vector<Hole>& holes = sketches[s].holes();
     const int64_t size = sketches[s].Size();
@@ -64,7 +65,7 @@ std::vector<Point> PointsOf(const std::vector<Sketch>& sketches) {
         assignment.push_back(static_cast<int>(rest % values));
         rest /= values;
       }
-      if (sketches[s].Satisfies(assignment)) points.emplace_back(s, std::move(assignment));
+      if (sketches[s].Satisfies(assignment)) points[s].emplace_back(s, std::move(assignment));
     }
   }
   return points;
@@ -199,17 +200,31 @@ std::vector<EstimatedCandidate> EstimateCandidates(const Workload& workload,
                                                    const std::vector<Sketch>& sketches,
                                                    const Target& target,
                                                    const MachineProfile& profile, int64_t limit) {
-  const std::vector<Point> points = PointsOf(sketches);
-  const double sampled = static_cast<double>(points.size()) <= static_cast<double>(limit)
-                             ? static_cast<double>(points.size())
-                             : kSampledShare * static_cast<double>(limit);
+  const std::vector<std::vector<Point>> points = PointsOf(sketches);
+  size_t total = 0;
+  for (const std::vector<Point>& own : points) total += own.size();
+  size_t left = total <= static_cast<size_t>(limit)
+                    ? total
+                    : static_cast<size_t>(kSampledShare * static_cast<double>(limit));
+  // An even share for each sketch, the smallest first, as they leave some of theirs to the others:
+  // one with few holes says as much of the best as one with many.
+  std::vector<size_t> order(points.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return points[a].size() < points[b].size(); });
+  std::vector<size_t> shares(points.size());
+  for (size_t i = 0; i < order.size(); ++i) {
+    shares[order[i]] = std::min(points[order[i]].size(), left / (order.size() - i));
+    left -= shares[order[i]];
+  }
   Estimator estimator(workload, sketches, target, profile);
-  const double step = std::max(1.0, static_cast<double>(points.size()) / std::max(1.0, sampled));
-  for (double at = 0; at < static_cast<double>(points.size()); at += step) {
-    estimator.Estimate(points[static_cast<size_t>(at)]);
+  for (size_t s = 0; s < points.size(); ++s) {
+    for (size_t i = 0; i < shares[s]; ++i) {
+      estimator.Estimate(points[s][i * points[s].size() / shares[s]]);
+    }
   }
   // A sample passes by the best; steps from the best that it has lead there.
-  while (estimator.count() < std::min<int64_t>(limit, static_cast<int64_t>(points.size())) &&
+  while (estimator.count() < std::min<int64_t>(limit, static_cast<int64_t>(total)) &&
          estimator.StepFromBest(limit)) {
   }
   return estimator.TakeSorted();

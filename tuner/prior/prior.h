@@ -46,7 +46,8 @@ double LeastFlops(const Workload& workload, const std::vector<EstimatedCandidate
 inline constexpr int64_t kCandidatesMax = 1500;
 
 // The legal candidates of all sketches, best first (ties: in the order of the space). Where there
-// are more than `limit`: a regular sample, and what steps of one hole from its best lead to.
+// are more than `limit`: a regular sample, as large of each sketch, and what steps of one hole from
+// its best lead to.
 std::vector<EstimatedCandidate> EstimateCandidates(const Workload& workload,
                                                    const std::vector<Sketch>& sketches,
                                                    const Target& target,
