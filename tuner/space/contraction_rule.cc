@@ -324,11 +324,24 @@ bool CanPackWhileRunning(const RuleInput& input, const ContractionRoles& roles) 
          extent(roles.panel) >= 4 * input.target.FloatLanes();
 }
 
+// Whether each operand is too large for the second cache: then the order of blocks of the output
+// says how much of both is read again.
+bool AreOperandsLarge(const RuleInput& input, const ContractionRoles& roles) {
+  int64_t bytes = DTypeBytes(roles.vector_side.dtype);
+  for (const Dim& dim : input.anchor->stage.reduce) {
+    bytes *= DimExtent(input.nest, *input.anchor, dim.name);
+  }
+  return bytes * std::min(DimExtent(input.nest, *input.anchor, roles.row),
+                          DimExtent(input.nest, *input.anchor, roles.panel)) >
+         input.target.l2_bytes;
+}
+
 // Whether rows or panels of what a prologue computes can be computed where they are used: of one
-// operand, in an order that does not come back to them.
+// operand, in an order that does not come back to them, as the curve does.
 bool ComputesInRows(const RuleInput& input, const ContractionRoles& roles, LoopOrder order) {
   const bool vector_side = IsComputed(input, roles.vector_side);
   if (roles.row.empty() || vector_side == IsComputed(input, roles.broadcast_side)) return false;
+  if (order == LoopOrder::kHilbert) return false;
   if (vector_side) return order == LoopOrder::kPanelOuter;
   return order != LoopOrder::kPanelOuter || !roles.block.empty();
 }
@@ -380,6 +393,7 @@ std::vector<Sketch> ContractionRule(const RuleInput& input) {
   if (!roles->row.empty() && roles->block.empty() &&
       DimExtent(input.nest, *input.anchor, roles->row) >= 128) {
     add(LoopOrder::kRowBlocks, "row_blocks");
+    if (AreOperandsLarge(input, *roles)) add(LoopOrder::kHilbert, "hilbert");
   }
   return sketches;
 }

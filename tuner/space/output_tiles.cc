@@ -50,9 +50,10 @@ void OutputTiles::DeclareBlocks(SketchWriter& writer) {
     for (int64_t blocks : {1, 2, 4, 8, 14, 28}) sizes.push_back((extent + blocks - 1) / blocks);
     block_ = writer.Hole("block", DistinctTiles(extent, sizes));
   }
-  if (order_ == LoopOrder::kRowBlocks) {
+  if (HasRowBlocks()) {
     block_ = writer.Hole("block", DistinctTiles(Extent(roles_.row), {8, 16, 24, 32, 48, 64}));
   }
+  if (order_ == LoopOrder::kHilbert) panels_ = writer.Hole("panels", {2, 4, 8, 16});
 }
 
 void OutputTiles::Write(absl::string_view width, bool packed_rows, SketchWriter& writer) {
@@ -65,10 +66,18 @@ void OutputTiles::Write(absl::string_view width, bool packed_rows, SketchWriter&
   if (has_row()) writer.Line("tile ", y, " ", row, " ", rows_, packed_rows ? " by 1" : "");
   outside_ = roles_.outer_out;
   // Blocks are made of register tiles, so that they bring no tails of their own.
-  if (order_ == LoopOrder::kRowBlocks) {
+  std::string panels = panel + ".0";  // the loop over panels
+  std::string row_blocks;
+  if (HasRowBlocks()) {
     writer.Line("tile ", y, " ", rows, " ", block_);
-    outside_.push_back(rows + ".0");
+    row_blocks = rows + ".0";
     rows += ".1";
+    outside_.push_back(row_blocks);
+  }
+  if (order_ == LoopOrder::kHilbert) {
+    writer.Line("tile ", y, " ", panels, " ", panels_);
+    outside_.push_back(panels + ".0");
+    panels += ".1";
   }
   const bool block_tiled = order_ == LoopOrder::kPanelOuter && has_block();
   std::string block = roles_.block_out;
@@ -88,9 +97,9 @@ void OutputTiles::Write(absl::string_view width, bool packed_rows, SketchWriter&
   if (order_ == LoopOrder::kPanelInner) {
     if (has_row()) outside_.push_back(rows);
     parallel_depth_ = outside_.size();
-    outside_.push_back(panel + ".0");
+    outside_.push_back(panels);
   } else {
-    outside_.push_back(panel + ".0");
+    outside_.push_back(panels);
     parallel_depth_ = outside_.size();
     if (block_tiled) outside_.push_back(block);
     if (has_row()) outside_.push_back(rows);
@@ -100,9 +109,20 @@ void OutputTiles::Write(absl::string_view width, bool packed_rows, SketchWriter&
   if (has_row()) all.push_back(row + ".1");
   all.push_back(panel + ".1");
   writer.Line("reorder ", y, " ", absl::StrJoin(all, " "));
+  if (order_ == LoopOrder::kHilbert) WriteCurve(row_blocks, panel + ".0.0", writer);
   if (TilesDown()) writer.Line("unroll ", y, " ", down);
   if (has_row()) writer.Line("unroll ", y, " ", row, ".1");
   writer.Line("vectorize ", y, " ", panel, ".1");
+}
+
+void OutputTiles::WriteCurve(const std::string& outer, const std::string& inner,
+                             SketchWriter& writer) {
+  writer.Line("hilbert ", input_.output->stage.name, " ", outer, " ", inner);
+  const auto at = std::find(outside_.begin(), outside_.end(), outer);
+  *at = absl::StrCat(outer, "_", inner);
+  outside_.erase(at + 1);
+  copy_depth_ -= 1;
+  parallel_depth_ = copy_depth_;
 }
 
 void OutputTiles::ShareBetweenThreads(size_t depth, SketchWriter& writer) {

@@ -14,10 +14,11 @@
 
 namespace hone {
 
-// How the output's loops nest. kReduceBlocks cuts the reduction: the part of a panel that one block
-// needs stays in the near caches while all rows go over it, and the sums stay in memory between
-// blocks; its loops are the rule's own business.
-enum class LoopOrder { kPanelOuter, kPanelInner, kRowBlocks, kReduceBlocks };
+// How the output's loops nest. kHilbert goes over blocks of both dims along a Hilbert curve, so
+// that of two blocks that follow each other one operand's part is the same. kReduceBlocks cuts the
+// reduction: the part of a panel that one block needs stays in the near caches while all rows go
+// over it, and the sums stay in memory between blocks; its loops are the rule's own business.
+enum class LoopOrder { kPanelOuter, kPanelInner, kRowBlocks, kHilbert, kReduceBlocks };
 
 class OutputTiles {
  public:
@@ -53,14 +54,19 @@ class OutputTiles {
   }
   bool has_row() const { return !roles_.row.empty(); }
   bool has_block() const { return !roles_.block.empty(); }
+  bool HasRowBlocks() const {
+    return order_ == LoopOrder::kRowBlocks || order_ == LoopOrder::kHilbert;
+  }
   bool TilesDown() const;
+  // Makes one loop of two of those outside, which are neighbours.
+  void WriteCurve(const std::string& outer, const std::string& inner, SketchWriter& writer);
   int64_t MostAccumulators(const std::vector<int64_t>& widths, int64_t registers) const;
 
   const RuleInput& input_;
   const ContractionRoles& roles_;
   const LoopOrder order_;
   // How the schedule refers to the holes.
-  std::string rows_, down_, block_;
+  std::string rows_, down_, block_, panels_;
   std::vector<std::string> outside_;
   size_t copy_depth_ = 0;
   size_t parallel_depth_ = 0;
