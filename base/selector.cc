@@ -113,10 +113,13 @@ bool Selector::Holds(const Clause& clause, const DeviceFacts& facts) {
   if (clause.relation == Relation::kHasNot) return !facts.words.contains(clause.key);
   const auto fact = facts.values.find(clause.key);
   if (fact == facts.values.end()) return clause.relation == Relation::kIsNot;
-  const bool is_one = std::binary_search(clause.values.begin(), clause.values.end(), fact->second);
+  const std::optional<double> number = ReadNumber(fact->second);
+  const bool is_one =
+      std::any_of(clause.values.begin(), clause.values.end(), [&](const std::string& value) {
+        return value == fact->second || (number && ReadNumber(value) == number);
+      });
   if (clause.relation == Relation::kIs) return is_one;
   if (clause.relation == Relation::kIsNot) return !is_one;
-  const std::optional<double> number = ReadNumber(fact->second);
   if (!number) return false;
   switch (clause.relation) {
     case Relation::kAtLeast:

@@ -24,7 +24,8 @@ class Selector {
  public:
   // Clauses between commas, all of which must hold:
   //   WORD  !WORD               the device is called so, or has the feature or label; has not
-  //   KEY=VALUE  KEY!=VALUE     the fact has this value, or one of several: board=rpi4|rpi5
+  //   KEY=VALUE  KEY!=VALUE     the fact has this value, or one of several: board=rpi4|rpi5; two
+  //                             numbers are equal however they are written: l1=32K
   //   KEY>=NUMBER  <= > <       the fact is a number; K, M, G, T are powers of 1024: memory>=8G
   // A fact that the device does not state satisfies only the negations. "" matches every device.
   // InvalidArgument names the clause that cannot be read.

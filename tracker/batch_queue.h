@@ -1,41 +1,75 @@
-// BatchQueue: the batches that wait for a device, oldest first, sorted into one lane for each
-// different demand, so that a device looks at a few lanes and never at a million batches. Part of
-// FarmState; holds ids only.
+// BatchQueue: the batches that wait for a device, and which of them goes next: users take turns by
+// fair share, and of one user the batch that is most urgent. Sorted into one lane for each user and
+// demand, so that a device looks at a few lanes and never at a million batches. Part of FarmState;
+// holds ids only.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "base/target.h"
+#include "tracker/fair_share.h"
 #include "tracker/matchmaking.h"
 
 namespace hone {
 
+// A step of priority is worth this much of waiting. So the less urgent of one user wait longer, by
+// a bounded time, and never for ever.
+inline constexpr int64_t kPriorityStepNs = int64_t{60} * 1'000'000'000;
+inline constexpr int kPriorityMax = 100;  // and the least is -kPriorityMax
+
+struct WaitingBatch {
+  std::string id;
+  std::string user;
+  uint64_t order = 0;  // unique: the number of its submission
+  int64_t submitted_ns = 0;
+  int priority = 0;
+  Demand demand;
+};
+
 class BatchQueue {
  public:
-  // `order`: the lower runs first; unique. Also where a batch that lost its device comes back to.
-  void Add(uint64_t order, const std::string& batch_id, const Demand& demand);
+  // Also for a batch that lost its device: it comes back to its old place.
+  void Add(const WaitingBatch& batch);
   // No effect if it does not wait.
   void Remove(uint64_t order);
-  // Takes out the oldest batch that may run on the device; none if there is no such.
-  std::optional<std::string> TakeFor(absl::string_view device_name, const Target& device_target);
+  // Takes out the batch that the device should run next; none if nothing that waits may run there.
+  // `may`: whether it is open to a user (quotas, reservations).
+  std::optional<std::string> TakeFor(const DeviceView& device,
+                                     const std::function<bool(const std::string& user)>& may);
   // Ids of all that wait, oldest first.
   std::vector<std::string> Ids() const;
-  int64_t size() const { return static_cast<int64_t>(lane_of_.size()); }
+  // How many batches of the same user go before it, on whatever device; 0 if it does not wait.
+  int64_t AheadOf(uint64_t order) const;
+  int64_t WaitingOf(absl::string_view user) const;
+  int64_t size() const { return static_cast<int64_t>(place_of_.size()); }
+
+  FairShare& shares() { return shares_; }
+  const FairShare& shares() const { return shares_; }
 
  private:
-  using LaneKey = std::pair<std::string, std::string>;  // device, target's text
+  // Least first: when it was submitted, moved by its priority; then in order of submission.
+  using Urgency = std::pair<int64_t, uint64_t>;
   struct Lane {
     Demand demand;
-    std::map<uint64_t, std::string> batches;  // by order; never empty
+    std::map<Urgency, std::string> batches;  // never empty
   };
-  std::map<LaneKey, Lane> lanes_;
-  std::map<uint64_t, LaneKey> lane_of_;
+  using Lanes = std::map<std::string, Lane>;  // by the demand's text
+  struct Place {
+    std::string user;
+    std::string demand;
+    Urgency urgency;
+  };
+
+  std::map<std::string, Lanes, std::less<>> users_;  // no user without lanes
+  std::map<uint64_t, Place> place_of_;               // by order
+  FairShare shares_;
 };
 
 }  // namespace hone

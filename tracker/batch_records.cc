@@ -5,7 +5,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/digest.h"
+#include "base/selector.h"
 #include "base/target.h"
+#include "tracker/batch_queue.h"
 
 namespace hone {
 namespace {
@@ -33,6 +35,11 @@ Status CheckBatch(const pb::Batch& batch) {
       return absl::InvalidArgumentError(absl::StrCat("candidate ", i, " has no schedule"));
     }
   }
+  if (batch.priority() < -kPriorityMax || batch.priority() > kPriorityMax) {
+    return absl::InvalidArgumentError(absl::StrCat("priority ", batch.priority(), " is not from -",
+                                                   kPriorityMax, " to ", kPriorityMax));
+  }
+  HONE_RETURN_IF_ERROR(Selector::Parse(batch.selector()).status());
   return Target::Parse(batch.target()).status();
 }
 

@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "proto/batch.pb.h"
 #include "proto/farm.pb.h"
+#include "proto/policy.pb.h"
 #include "proto/record.pb.h"
 
 namespace hone {
@@ -34,6 +35,13 @@ struct CancelEvent {
 struct ClientSeenEvent {
   std::string client_id;
   std::vector<std::string> acknowledged;
+};
+
+// --- Events: from those who own the farm
+
+struct PolicyEvent {
+  pb::FarmPolicy policy;  // passed CheckPolicy
+  int64_t unix_ms = 0;    // now, on the clock of its reservations
 };
 
 // --- Events: from agents
@@ -67,9 +75,9 @@ struct BatchCommittedEvent {
   Status status;
 };
 
-using FarmEvent =
-    std::variant<SubmitEvent, CancelEvent, ClientSeenEvent, AgentStateEvent, SessionEndedEvent,
-                 ReportEvent, TickEvent, EpochPersistedEvent, BatchCommittedEvent>;
+using FarmEvent = std::variant<SubmitEvent, CancelEvent, ClientSeenEvent, PolicyEvent,
+                               AgentStateEvent, SessionEndedEvent, ReportEvent, TickEvent,
+                               EpochPersistedEvent, BatchCommittedEvent>;
 
 // --- Effects, to be carried out in order
 

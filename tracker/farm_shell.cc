@@ -41,7 +41,7 @@ StatusOr<pb::SubmitReply> FarmShell::Submit(const pb::SubmitRequest& request) {
   absl::MutexLock lock(&mutex_);
   HONE_RETURN_IF_ERROR(CheckOpen());
   if (!state_.KnowsBatch(request.batch_id())) {
-    HONE_RETURN_IF_ERROR(state_.CheckRoom());
+    HONE_RETURN_IF_ERROR(state_.CheckSubmittable(request.batch()));
     HONE_ASSIGN_OR_RETURN(event.finished, journal_.FindBatchResult(request.batch_id()));
   }
   event.batch = std::make_shared<const pb::Batch>(request.batch());

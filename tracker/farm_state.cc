@@ -33,6 +33,20 @@ bool TakesWork(const pb::DeviceInfo& info) {
   return info.state() == pb::READY || info.state() == pb::BUSY;
 }
 
+std::string UserOf(const pb::Batch& batch) {
+  if (!batch.user().empty()) return batch.user();
+  return batch.client().substr(0, batch.client().find('@'));
+}
+
+// Of a batch that passed CheckBatch.
+Demand DemandOf(const pb::Batch& batch) {
+  StatusOr<Target> target = Target::Parse(batch.target());
+  HONE_CHECK(target.ok()) << "an unchecked batch: " << target.status();
+  StatusOr<Selector> selector = Selector::Parse(batch.selector());
+  HONE_CHECK(selector.ok()) << "an unchecked batch: " << selector.status();
+  return {.selector = *std::move(selector), .target = *std::move(target)};
+}
+
 pb::BatchResult ErrorResult(const std::string& batch_id, absl::string_view error) {
   pb::BatchResult result;
   result.set_batch_id(batch_id);
@@ -43,7 +57,7 @@ pb::BatchResult ErrorResult(const std::string& batch_id, absl::string_view error
 }  // namespace
 
 FarmState::FarmState(FarmLimits limits, const std::map<std::string, uint64_t>& epochs)
-    : limits_(limits) {
+    : limits_(limits), typical_ns_(limits.typical_ns) {
   for (const auto& [name, epoch] : epochs) devices_[name].epoch = epoch;
 }
 
@@ -76,12 +90,14 @@ void FarmState::On(SubmitEvent event) {
   client.batch_ids.insert(event.batch_id);
   Batch& batch = batches_[event.batch_id];
   batch.client_id = event.client_id;
-  batch.order = next_order_++;
   batch.batch = std::move(event.batch);
-  batch.submitted_ns = now_ns_;
-  const StatusOr<Target> target = Target::Parse(batch.batch->target());
-  HONE_CHECK(target.ok()) << "an unchecked batch: " << target.status();
-  batch.demand = {.device = batch.batch->device(), .target = *target};
+  batch.waiting = {.id = event.batch_id,
+                   .user = UserOf(*batch.batch),
+                   .order = next_order_++,
+                   .submitted_ns = now_ns_,
+                   .priority = batch.batch->priority(),
+                   .demand = DemandOf(*batch.batch)};
+  ++batches_of_[batch.waiting.user];
   // Granted by an earlier life of the tracker; if to several devices, then only one keeps it.
   for (auto& [name, device] : devices_) {
     const bool here = std::any_of(device.attempts.begin(), device.attempts.end(),
@@ -95,9 +111,17 @@ void FarmState::On(SubmitEvent event) {
   if (event.finished) {
     Finish(event.batch_id, *std::move(event.finished));
   } else if (batch.device.empty()) {
-    queue_.Add(batch.order, event.batch_id, batch.demand);
+    queue_.Add(batch.waiting);
     refill_ = true;
   }
+}
+
+void FarmState::On(const PolicyEvent& event) {
+  policy_ = Policy(event.policy, event.unix_ms, now_ns_);
+  for (const pb::UserPolicy& user : event.policy.users()) {
+    if (user.weight() > 0) queue_.shares().SetWeight(user.user(), user.weight());
+  }
+  refill_ = true;
 }
 
 void FarmState::On(const CancelEvent& event) {
@@ -123,8 +147,9 @@ void FarmState::On(const ClientSeenEvent& event) {
 void FarmState::DropClient(const std::string& client_id) {
   for (const std::string& id : clients_[client_id].batch_ids) {
     const Batch& batch = batches_.find(id)->second;
-    queue_.Remove(batch.order);
+    queue_.Remove(batch.waiting.order);
     if (!batch.device.empty()) DropAttempt(devices_[batch.device], id);
+    if (!batch.result) --batches_of_[batch.waiting.user];
     batches_.erase(id);
   }
   clients_.erase(client_id);
@@ -181,8 +206,8 @@ void FarmState::TakeDeviceStatus(const std::string& agent_name, const Agent& age
   device.info = status.info();
   device.seen_ns = now_ns_;
   device.seen = true;
-  StatusOr<Target> target = Target::Parse(status.info().target());
-  device.target = target.ok() ? std::optional<Target>(*std::move(target)) : std::nullopt;
+  StatusOr<DeviceView> view = ViewOf(status.info());
+  device.view = view.ok() ? std::optional<DeviceView>(*std::move(view)) : std::nullopt;
   if (mine && device.boot != agent.boot) EndLease(name, device, "its agent was started again");
   if (device.epoch_asked != 0) return;
 
@@ -226,9 +251,10 @@ void FarmState::TakeHeld(const std::string& name, Device& device, const pb::Devi
       continue;
     const auto batch = batches_.find(attempt.batch_id());
     if (batch == batches_.end() && resumed) {
-      device.attempts.push_back({attempt.attempt_id(), attempt.batch_id(), /*held=*/true});
+      device.attempts.push_back(
+          {.attempt_id = attempt.attempt_id(), .batch_id = attempt.batch_id(), .held = true});
     } else if (batch != batches_.end() && !batch->second.result && batch->second.device.empty()) {
-      queue_.Remove(batch->second.order);
+      queue_.Remove(batch->second.waiting.order);
       Grant(name, device, attempt.batch_id(), /*held=*/true);
     }
   }
@@ -253,17 +279,18 @@ void FarmState::EndLease(const std::string& name, Device& device, absl::string_v
   const std::string agent = std::exchange(device.agent, "");
   device.boot = 0;
   device.epoch_asked = 0;
-  const std::vector<Attempt> attempts = std::exchange(device.attempts, {});
-  for (const Attempt& attempt : attempts) {
-    const auto found = batches_.find(attempt.batch_id);
+  while (!device.attempts.empty()) {
+    const std::string batch_id = device.attempts.front().batch_id;
+    Settle(device, device.attempts.begin());
+    const auto found = batches_.find(batch_id);
     if (found == batches_.end() || found->second.result) continue;
     Batch& batch = found->second;
     batch.device.clear();
     if (++batch.losses > limits_.losses_max) {
-      FinishWithError(attempt.batch_id, absl::StrCat("given up: its device was lost ", batch.losses,
-                                                     " times, at last ", name, " (", why, ")"));
+      FinishWithError(batch_id, absl::StrCat("given up: its device was lost ", batch.losses,
+                                             " times, at last ", name, " (", why, ")"));
     } else {
-      queue_.Add(batch.order, attempt.batch_id, batch.demand);
+      queue_.Add(batch.waiting);
       refill_ = true;
     }
   }
@@ -344,8 +371,9 @@ void FarmState::Answer(uint64_t call, pb::ReportOutcome outcome, absl::string_vi
 void FarmState::Finish(const std::string& batch_id, pb::BatchResult result) {
   Batch& batch = batches_.find(batch_id)->second;
   if (batch.result) return;
-  queue_.Remove(batch.order);
+  queue_.Remove(batch.waiting.order);
   if (!batch.device.empty()) DropAttempt(devices_[std::exchange(batch.device, "")], batch_id);
+  --batches_of_[batch.waiting.user];
   batch.result = std::move(result);
   batch.batch.reset();
   effects_.push_back(NotifyClient{batch.client_id});
@@ -356,11 +384,28 @@ void FarmState::FinishWithError(const std::string& batch_id, absl::string_view e
 }
 
 void FarmState::DropAttempt(Device& device, absl::string_view batch_id) {
-  const auto dropped = std::erase_if(
-      device.attempts, [&](const Attempt& attempt) { return attempt.batch_id == batch_id; });
-  if (dropped == 0) return;
+  const auto attempt = std::find_if(device.attempts.begin(), device.attempts.end(),
+                                    [&](const Attempt& a) { return a.batch_id == batch_id; });
+  if (attempt == device.attempts.end()) return;
+  Settle(device, attempt);
   refill_ = true;
   MarkAgent(device.agent);
+}
+
+void FarmState::Settle(Device& device, std::vector<Attempt>::iterator attempt) {
+  // Attempts run one after another: only the first one used the device.
+  const bool ran = attempt == device.attempts.begin();
+  const int64_t took_ns = ran ? now_ns_ - device.busy_since_ns : 0;
+  if (ran) device.busy_since_ns = now_ns_;
+  const Attempt settled = *attempt;
+  device.attempts.erase(attempt);
+  if (settled.user.empty()) return;
+  queue_.shares().Correct(settled.user, took_ns - settled.foreseen_ns);
+  if (ran) typical_ns_ += (took_ns - typical_ns_) / 16;
+  if (std::none_of(device.attempts.begin(), device.attempts.end(),
+                   [&](const Attempt& other) { return other.user == settled.user; })) {
+    --devices_of_[settled.user];
+  }
 }
 
 // --- Time
@@ -377,20 +422,17 @@ void FarmState::On(TickEvent event) {
   for (const std::string& id : silent) DropClient(id);
   for (const std::string& id : queue_.Ids()) {
     const Batch& batch = batches_.find(id)->second;
-    if (now_ns_ - batch.submitted_ns < limits_.unmatched_ns) break;  // the rest is younger
-    if (AnyDeviceCanRun(batch.demand)) continue;
-    FinishWithError(
-        id, absl::StrCat("no device of the farm can run it: it needs ",
-                         batch.demand.device.empty() ? "any device"
-                                                     : absl::StrCat("device ", batch.demand.device),
-                         " with ", batch.demand.target.ToString()));
+    if (now_ns_ - batch.waiting.submitted_ns < limits_.unmatched_ns) break;  // the rest is younger
+    if (AnyDeviceCanRun(batch.waiting.demand)) continue;
+    FinishWithError(id, absl::StrCat("no device of the farm can run it: it needs ",
+                                     batch.waiting.demand.ToString()));
   }
 }
 
 bool FarmState::AnyDeviceCanRun(const Demand& demand) const {
   return std::any_of(devices_.begin(), devices_.end(), [&](const auto& entry) {
     const auto& [name, device] = entry;
-    return device.seen && device.target && CanRun(demand, name, *device.target);
+    return device.view && CanRun(demand, *device.view);
   });
 }
 
@@ -404,19 +446,45 @@ void FarmState::FillDevices() {
 }
 
 void FarmState::FillDevice(const std::string& name, Device& device) {
-  if (device.agent.empty() || device.epoch_asked != 0 || !device.target) return;
+  if (device.agent.empty() || device.epoch_asked != 0 || !device.view) return;
   if (!TakesWork(device.info) || agents_[device.agent].session == 0) return;
   while (static_cast<int>(device.attempts.size()) < limits_.batches_ahead) {
-    const std::optional<std::string> batch_id = queue_.TakeFor(name, *device.target);
+    const std::optional<std::string> batch_id =
+        queue_.TakeFor(*device.view, [&](const std::string& user) { return MayGrant(user, name); });
     if (!batch_id) return;
     Grant(name, device, *batch_id, /*held=*/false);
   }
 }
 
+bool FarmState::MayGrant(const std::string& user, const std::string& device) const {
+  if (!policy_.WhyClosed(device, user, now_ns_).empty()) return false;
+  const int devices_max = policy_.Of(user).devices_max();
+  const auto devices = devices_of_.find(user);
+  if (devices_max == 0 || devices == devices_of_.end() || devices->second < devices_max) {
+    return true;
+  }
+  // One more batch for a device that works for the user already.
+  const std::vector<Attempt>& attempts = devices_.find(device)->second.attempts;
+  return std::any_of(attempts.begin(), attempts.end(),
+                     [&](const Attempt& attempt) { return attempt.user == user; });
+}
+
 void FarmState::Grant(const std::string& name, Device& device, const std::string& batch_id,
                       bool held) {
-  batches_.find(batch_id)->second.device = name;
-  device.attempts.push_back({AttemptId(batch_id, name, device.epoch), batch_id, held});
+  Batch& batch = batches_.find(batch_id)->second;
+  batch.device = name;
+  const std::string& user = batch.waiting.user;
+  if (device.attempts.empty()) device.busy_since_ns = now_ns_;
+  if (std::none_of(device.attempts.begin(), device.attempts.end(),
+                   [&](const Attempt& other) { return other.user == user; })) {
+    ++devices_of_[user];
+  }
+  queue_.shares().Serve(user, typical_ns_);
+  device.attempts.push_back({.attempt_id = AttemptId(batch_id, name, device.epoch),
+                             .batch_id = batch_id,
+                             .held = held,
+                             .user = user,
+                             .foreseen_ns = typical_ns_});
   MarkAgent(device.agent);
 }
 
@@ -448,10 +516,79 @@ bool FarmState::KnowsBatch(absl::string_view batch_id) const {
   return batches_.find(batch_id) != batches_.end();
 }
 
-Status FarmState::CheckRoom() const {
-  if (static_cast<int>(batches_.size()) < limits_.batches_max) return absl::OkStatus();
-  return absl::ResourceExhaustedError(
-      absl::StrCat("the tracker has ", limits_.batches_max, " batches already; wait for some"));
+Status FarmState::CheckSubmittable(const pb::Batch& batch) const {
+  if (static_cast<int>(batches_.size()) >= limits_.batches_max) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the tracker has ", limits_.batches_max, " batches already; wait for some"));
+  }
+  const std::string user = UserOf(batch);
+  const int64_t batches_max = policy_.Of(user).batches_max();
+  const auto batches = batches_of_.find(user);
+  if (batches_max != 0 && batches != batches_of_.end() && batches->second >= batches_max) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("quota: ", user, " has ", batches->second, " batches already, of ",
+                     batches_max, " allowed; wait for some, or ask the farm's owner for more"));
+  }
+  const std::string why = WhyNowhere(DemandOf(batch));
+  return why.empty() ? absl::OkStatus() : absl::FailedPreconditionError(why);
+}
+
+std::string FarmState::WhyNowhere(const Demand& demand) const {
+  std::map<std::string, std::vector<std::string>> devices_by_reason;
+  for (const auto& [name, device] : devices_) {
+    if (!device.view) continue;
+    const std::string why = WhyNot(demand, *device.view);
+    if (why.empty()) return "";
+    devices_by_reason[why].push_back(name);
+  }
+  if (devices_by_reason.empty()) return "";
+  // The farm may be large; the reason that holds for most devices says most.
+  const auto most = std::max_element(
+      devices_by_reason.begin(), devices_by_reason.end(),
+      [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
+  const auto& [reason, names] = *most;
+  return absl::StrCat("no device of this farm could ever run it: ", names.front(),
+                      names.size() > 1 ? absl::StrCat(" and ", names.size() - 1, " more: ") : ": ",
+                      reason, devices_by_reason.size() > 1 ? "; others fail otherwise" : "",
+                      "; see `hone devices`, and choose with --device");
+}
+
+std::string FarmState::WhyWaiting(absl::string_view batch_id) const {
+  const auto found = batches_.find(batch_id);
+  if (found == batches_.end()) return "";
+  const Batch& batch = found->second;
+  if (batch.result || !batch.device.empty()) return "";
+  const WaitingBatch& waiting = batch.waiting;
+  int fit = 0, open = 0;
+  std::string closed;
+  for (const auto& [name, device] : devices_) {
+    if (!device.view || !CanRun(waiting.demand, *device.view)) continue;
+    ++fit;
+    const std::string why = policy_.WhyClosed(name, waiting.user, now_ns_);
+    if (device.agent.empty()) {
+      closed = absl::StrCat(name, " is lost");
+    } else if (!why.empty()) {
+      closed = absl::StrCat(name, " is ", why);
+    } else if (!TakesWork(device.info)) {
+      closed = absl::StrCat(name, " is ", pb::DeviceState_Name(device.info.state()), ": ",
+                            device.info.reason());
+    } else {
+      ++open;
+    }
+  }
+  if (fit == 0) return WhyNowhere(waiting.demand);
+  if (open == 0) {
+    return fit == 1 ? closed
+                    : absl::StrCat("none of ", fit, " devices that fit takes work: ", closed);
+  }
+  const int devices_max = policy_.Of(waiting.user).devices_max();
+  const auto devices = devices_of_.find(waiting.user);
+  if (devices_max != 0 && devices != devices_of_.end() && devices->second >= devices_max) {
+    return absl::StrCat("quota: ", devices->second, " devices work for ", waiting.user,
+                        " already, of ", devices_max, " allowed");
+  }
+  return absl::StrCat(open, " devices that fit are busy; ", queue_.AheadOf(waiting.order),
+                      " batches of ", waiting.user, " go before it");
 }
 
 std::vector<pb::BatchResult> FarmState::ResultsOf(absl::string_view client_id) const {
@@ -459,7 +596,7 @@ std::vector<pb::BatchResult> FarmState::ResultsOf(absl::string_view client_id) c
   if (const auto client = clients_.find(client_id); client != clients_.end()) {
     for (const std::string& id : client->second.batch_ids) {
       const Batch& batch = batches_.find(id)->second;
-      if (batch.result) results[batch.order] = &*batch.result;
+      if (batch.result) results[batch.waiting.order] = &*batch.result;
     }
   }
   std::vector<pb::BatchResult> list;

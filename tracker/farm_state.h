@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "base/target.h"
 #include "proto/device.pb.h"
 #include "tracker/batch_queue.h"
 #include "tracker/farm_events.h"
+#include "tracker/policy.h"
 
 namespace hone {
 
@@ -31,6 +31,8 @@ struct FarmLimits {
   // The batches of a client that is silent for so long are dropped.
   int64_t client_ttl_ns = int64_t{600} * 1'000'000'000;
   int batches_max = 100'000;  // known at a time
+  // What an attempt is taken to last, as long as none has ended.
+  int64_t typical_ns = int64_t{1} * 1'000'000'000;
 };
 
 class FarmState {
@@ -43,8 +45,13 @@ class FarmState {
 
   // Questions; none changes anything.
   bool KnowsBatch(absl::string_view batch_id) const;
-  // ResourceExhausted when no more batches are taken.
-  Status CheckRoom() const;
+  // Whether the batch, which passed CheckBatch and is not known yet, can be taken in.
+  // ResourceExhausted when the farm or its user has too many; FailedPrecondition when none of the
+  // devices ever seen could run it, with the reason that is nearest to hand.
+  Status CheckSubmittable(const pb::Batch& batch) const;
+  // Why a batch that waits does, in one line: "3 of ada's batches go before it"; "" if it does not
+  // wait.
+  std::string WhyWaiting(absl::string_view batch_id) const;
   // Finished and not acknowledged, in the order they were submitted.
   std::vector<pb::BatchResult> ResultsOf(absl::string_view client_id) const;
   std::vector<pb::DeviceInfo> Devices(int64_t now_ns) const;
@@ -54,10 +61,8 @@ class FarmState {
  private:
   struct Batch {
     std::string client_id;
-    uint64_t order = 0;
     std::shared_ptr<const pb::Batch> batch;
-    Demand demand;
-    int64_t submitted_ns = 0;
+    WaitingBatch waiting;  // its place in the queue, also while it does not wait
     int losses = 0;
     std::string device;  // that it is granted to; "" when it waits or is finished
     std::optional<pb::BatchResult> result;  // set when finished
@@ -65,7 +70,9 @@ class FarmState {
   struct Attempt {
     std::string attempt_id;
     std::string batch_id;
-    bool held = false;  // by the agent, as it says itself
+    bool held = false;        // by the agent, as it says itself
+    std::string user;         // "" when its batch is not known
+    int64_t foreseen_ns = 0;  // charged to the user when it was granted
   };
   // A device known by name. Leased while `agent` is set: to that agent, in that life of it.
   struct Device {
@@ -75,8 +82,9 @@ class FarmState {
     uint64_t boot = 0;
     int64_t expires_ns = 0;
     std::vector<Attempt> attempts;  // in the order they run
+    int64_t busy_since_ns = 0;      // since then the first attempt is at it
     pb::DeviceInfo info;
-    std::optional<Target> target;  // none when its text cannot be read
+    std::optional<DeviceView> view;  // none when its target cannot be read
     int64_t seen_ns = 0;
     bool seen = false;  // since the tracker was started
   };
@@ -94,6 +102,7 @@ class FarmState {
   void On(SubmitEvent event);
   void On(const CancelEvent& event);
   void On(const ClientSeenEvent& event);
+  void On(const PolicyEvent& event);
   void On(const AgentStateEvent& event);
   void On(SessionEndedEvent event);
   void On(ReportEvent event);
@@ -121,14 +130,24 @@ class FarmState {
   void Answer(uint64_t call, pb::ReportOutcome outcome, absl::string_view message = "");
 
   Client& Seen(const std::string& client_id);
+  // The attempt is over, whatever came of it: its user is charged what it took.
+  void Settle(Device& device, std::vector<Attempt>::iterator attempt);
+  bool MayGrant(const std::string& user, const std::string& device) const;
   void MarkAgent(const std::string& agent) { agents_to_tell_.insert(agent); }
   pb::AgentOrders OrdersFor(const std::string& name, const Agent& agent) const;
+  // Of the devices ever seen.
   bool AnyDeviceCanRun(const Demand& demand) const;
+  // What keeps the batch from all of them; "" if one could run it, or none was seen.
+  std::string WhyNowhere(const Demand& demand) const;
 
   FarmLimits limits_;
   int64_t now_ns_ = 0;  // of the event that is handled
   uint64_t next_order_ = 1;
   BatchQueue queue_;
+  Policy policy_;
+  int64_t typical_ns_;                                      // of an attempt, lately
+  std::map<std::string, int, std::less<>> devices_of_;      // user -> devices at work for them
+  std::map<std::string, int64_t, std::less<>> batches_of_;  // user -> waiting and running
   std::map<std::string, Batch, std::less<>> batches_;
   std::map<std::string, Device> devices_;
   std::map<std::string, Agent> agents_;

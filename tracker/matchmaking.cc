@@ -1,28 +1,82 @@
 #include "tracker/matchmaking.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace hone {
 namespace {
 
+bool SelectsByName(const Selector& selector, const std::string& name) {
+  // The clause of a name is the name.
+  return selector.ToString() == name;
+}
+
+bool HasFeatures(const Target& wanted, const Target& device) {
+  return std::includes(device.features.begin(), device.features.end(), wanted.features.begin(),
+                       wanted.features.end());
+}
+
 bool CanExecute(const Target& wanted, const Target& device) {
-  return wanted.arch == device.arch && wanted.threads <= device.cores &&
-         std::all_of(wanted.features.begin(), wanted.features.end(),
-                     [&](const std::string& feature) { return device.HasFeature(feature); });
+  return wanted.threads <= device.cores && wanted.arch == device.arch &&
+         HasFeatures(wanted, device);
 }
 
 bool IsSameKind(const Target& wanted, const Target& device) {
-  return wanted.cpu == device.cpu && wanted.l1_bytes == device.l1_bytes &&
+  return wanted.cores == device.cores && wanted.l1_bytes == device.l1_bytes &&
          wanted.l2_bytes == device.l2_bytes && wanted.l3_bytes == device.l3_bytes &&
-         wanted.cores == device.cores;
+         wanted.cpu == device.cpu;
 }
 
 }  // namespace
 
-bool CanRun(const Demand& demand, absl::string_view device_name, const Target& device_target) {
-  if (!CanExecute(demand.target, device_target)) return false;
-  return demand.device.empty() ? IsSameKind(demand.target, device_target)
-                               : demand.device == device_name;
+std::string Demand::ToString() const {
+  return absl::StrCat(selector.ToString(), " on ", target.ToString());
+}
+
+StatusOr<DeviceView> ViewOf(const pb::DeviceInfo& info) {
+  HONE_ASSIGN_OR_RETURN(Target target, Target::Parse(info.target()));
+  DeviceView view = {.name = info.name(), .target = std::move(target)};
+  view.facts.values.insert(info.facts().begin(), info.facts().end());
+  view.facts.words.insert(info.labels().begin(), info.labels().end());
+  auto& values = view.facts.values;
+  values["name"] = info.name();
+  values["arch"] = view.target.arch;
+  values["cpu"] = view.target.cpu;
+  values["cores"] = absl::StrCat(view.target.cores);
+  values["l1"] = absl::StrCat(view.target.l1_bytes);
+  values["l2"] = absl::StrCat(view.target.l2_bytes);
+  values["l3"] = absl::StrCat(view.target.l3_bytes);
+  view.facts.words.insert(info.name());
+  view.facts.words.insert(view.target.features.begin(), view.target.features.end());
+  return view;
+}
+
+bool CanRun(const Demand& demand, const DeviceView& device) {
+  if (!CanExecute(demand.target, device.target)) return false;
+  if (SelectsByName(demand.selector, device.name)) return true;
+  return IsSameKind(demand.target, device.target) && demand.selector.Matches(device.facts);
+}
+
+std::string WhyNot(const Demand& demand, const DeviceView& device) {
+  const Target& wanted = demand.target;
+  const Target& has = device.target;
+  if (wanted.arch != has.arch) return absl::StrCat("its architecture is ", has.arch);
+  std::vector<std::string> missing;
+  std::set_difference(wanted.features.begin(), wanted.features.end(), has.features.begin(),
+                      has.features.end(), std::back_inserter(missing));
+  if (!missing.empty()) return absl::StrCat("it lacks ", absl::StrJoin(missing, ", "));
+  if (wanted.threads > has.cores) return absl::StrCat("it has ", has.cores, " cores");
+  if (SelectsByName(demand.selector, device.name)) return "";
+  const std::vector<std::string> unmet = demand.selector.Unmet(device.facts);
+  if (!unmet.empty()) return absl::StrCat("not ", absl::StrJoin(unmet, ", not "));
+  if (!IsSameKind(wanted, has)) {
+    return absl::StrCat("it is another kind of machine (", has.ToString(),
+                        "); name it to use it all the same");
+  }
+  return "";
 }
 
 }  // namespace hone

@@ -1,23 +1,44 @@
-// Which batch may run on which device. A pure rule over Target and names; used by the queue, and by
-// whoever must explain why a batch waits. Never looks at load or leases.
+// Which batch may run on which device. A pure rule over Target, Selector and what devices say of
+// themselves; used by the queue, and by whoever must explain why a batch waits. Never looks at load
+// or leases.
 #pragma once
 
 #include <string>
 
-#include "absl/strings/string_view.h"
+#include "base/selector.h"
 #include "base/target.h"
+#include "proto/device.pb.h"
 
 namespace hone {
 
 // What a batch asks of a device.
 struct Demand {
-  std::string device;  // the name of a device, or "" for any
+  Selector selector;
   Target target;
+
+  // Equal demands have equal texts.
+  std::string ToString() const;
 };
 
-// A batch that names its device needs a machine that can execute its code: architecture, features
-// and cores. One that leaves the choice to us needs the same kind of machine, caches included,
-// because its times become records of that target.
-bool CanRun(const Demand& demand, absl::string_view device_name, const Target& device_target);
+// A device as the rule sees it.
+struct DeviceView {
+  std::string name;
+  Target target;
+  DeviceFacts facts;
+};
+
+// InvalidArgument if the device's target cannot be read. Facts beside those it states: name, arch,
+// cpu, cores and l1, l2, l3 in bytes, of the target; words: its name, its labels and the target's
+// features.
+StatusOr<DeviceView> ViewOf(const pb::DeviceInfo& info);
+
+// A batch whose selector names the device needs a machine that can execute its code: architecture,
+// features and cores. Any other needs the same kind of machine too, caches included, because its
+// times become records of that target.
+bool CanRun(const Demand& demand, const DeviceView& device);
+
+// What keeps the batch from the device, in a few words: "board=rpi4", "feature sve"; "" if nothing
+// does.
+std::string WhyNot(const Demand& demand, const DeviceView& device);
 
 }  // namespace hone

@@ -142,7 +142,7 @@ void CompleteBatch(const Work& work, const TuningOptions& options, double roofli
       std::clamp<int64_t>(static_cast<int64_t>(roofline_ns / 1e6 * 300), 1000, 30000));
   batch.set_final(flight->duel);
   batch.set_cold_constants(work.cold_constants());
-  batch.set_device(options.device);
+  batch.set_selector(options.device);
   batch.set_client(options.client);
   batch.set_tool_version(options.tool_version);
   batch.set_search_seed(options.seed);

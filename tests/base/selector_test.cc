@@ -50,6 +50,8 @@ TEST(SelectorTest, NumbersAreCompared) {
   EXPECT_FALSE(Of("cores<4").Matches(Pi()));
   EXPECT_TRUE(Of("memory>=8192M").Matches(Pi()));
   EXPECT_FALSE(Of("memory>8G").Matches(Pi()));
+  EXPECT_TRUE(Of("memory=8192M,cores=4.0|8").Matches(Pi()));
+  EXPECT_FALSE(Of("memory!=8192M").Matches(Pi()));
   EXPECT_FALSE(Of("board>3").Matches(Pi()));  // it is not a number
 }
 

@@ -61,7 +61,7 @@ class AgentTest : public testing::Test {
   // The batch, for whatever device there is.
   static pb::Batch ForThisMachine(pb::Batch batch) {
     batch.set_workload("workload/1 made up for a test");
-    batch.set_device("board");
+    batch.set_selector("board");
     batch.set_numerics("fp32");
     return batch;
   }

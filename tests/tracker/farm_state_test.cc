@@ -1,6 +1,7 @@
 #include "tracker/farm_state.h"
 
 #include <gmock/gmock.h>
+#include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
 #include <deque>
@@ -22,8 +23,14 @@ std::shared_ptr<const pb::Batch> SomeBatch(const std::string& device = "") {
   batch.set_workload("workload/1 w");
   batch.set_target(Target().ToString());
   batch.set_numerics("fp32");
-  batch.set_device(device);
+  batch.set_selector(device);
   batch.add_candidates()->set_schedule("schedule/1");
+  return std::make_shared<const pb::Batch>(batch);
+}
+
+std::shared_ptr<const pb::Batch> BatchOf(const std::string& user) {
+  pb::Batch batch = *SomeBatch();
+  batch.set_user(user);
   return std::make_shared<const pb::Batch>(batch);
 }
 
@@ -78,6 +85,14 @@ class FarmStateTest : public ::testing::Test {
 
   void Submit(const std::string& id, const std::string& device = "") {
     Feed(SubmitEvent{.client_id = "client", .batch_id = id, .batch = SomeBatch(device)});
+  }
+  void SubmitAs(const std::string& user, const std::string& id) {
+    Feed(SubmitEvent{.client_id = "client", .batch_id = id, .batch = BatchOf(user)});
+  }
+  void Decide(const std::string& policy) {
+    PolicyEvent event;
+    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(policy, &event.policy));
+    Feed(std::move(event));
   }
   // Agent "agent" says that it has "board"; session 1, boot 1.
   void Hello(uint64_t epoch = 0, const std::vector<std::string>& held = {}) {
@@ -368,15 +383,15 @@ TEST_F(FarmStateTest, CancelsOnlyTheClientsOwn) {
 }
 
 TEST_F(FarmStateTest, GrantsANamedDevicesBatchToItAlone) {
-  Submit("a", "other board");
+  Submit("a", "other-board");
   Hello();
   EXPECT_THAT(Granted(), IsEmpty());
-  Feed(AgentStateEvent{2, StateOf("other", 1, 1, "other board", 0)});
+  Feed(AgentStateEvent{2, StateOf("other", 1, 1, "other-board", 0)});
   EXPECT_THAT(Granted(2), ElementsAre("a"));
 }
 
 TEST_F(FarmStateTest, GivesUpABatchThatNoDeviceCanRun) {
-  Submit("a", "unheard of");
+  Submit("a", "unheard-of");
   Hello();
   Wait(59);
   EXPECT_THAT(Results(), IsEmpty());
@@ -442,6 +457,88 @@ TEST_F(FarmStateTest, DoesNotBelieveAReportOfTheWrongLength) {
   Feed(std::move(event));
   EXPECT_EQ(records_, 0);
   EXPECT_THAT(Results()[0], HasSubstr("0 measurements of 1 candidates"));
+}
+
+TEST_F(FarmStateTest, SharesADeviceBetweenUsers) {
+  for (const char* id : {"a1", "a2", "a3"}) SubmitAs("ada", id);
+  for (const char* id : {"b1", "b2"}) SubmitAs("bob", id);
+  Hello();
+  EXPECT_THAT(Granted(), ElementsAre("a1", "b1"));
+  now_ns_ += kSecond;
+  Report("a1", 1);
+  now_ns_ += 5 * kSecond;  // bob's takes longer
+  Report("b1", 1);
+  EXPECT_THAT(Granted(), ElementsAre("a2", "a3"));
+}
+
+TEST_F(FarmStateTest, TakesTheUserFromWhoSubmittedWhereNobodyIsNamed) {
+  pb::Batch batch = *SomeBatch();
+  batch.set_client("ada@desk:17");
+  Feed(SubmitEvent{"client", "a", std::make_shared<const pb::Batch>(batch)});
+  EXPECT_THAT(state_.WhyWaiting("a"), IsEmpty());  // no device was seen yet
+  Decide(R"(users { user: "ada" batches_max: 1 })");
+  EXPECT_THAT(std::string(state_.CheckSubmittable(batch).message()),
+              HasSubstr("quota: ada has 1 batches already, of 1 allowed"));
+  EXPECT_TRUE(state_.CheckSubmittable(*BatchOf("bob")).ok());
+}
+
+TEST_F(FarmStateTest, AUserWithAQuotaOfDevicesGetsNoMore) {
+  Decide(R"(users { user: "ada" devices_max: 1 })");
+  for (const char* id : {"a1", "a2", "a3", "a4"}) SubmitAs("ada", id);
+  Hello();
+  Feed(AgentStateEvent{2, StateOf("other", 1, 1, "second", 0)});
+  EXPECT_THAT(Granted(1), ElementsAre("a1", "a2"));
+  EXPECT_THAT(Granted(2), IsEmpty());
+  EXPECT_THAT(state_.WhyWaiting("a3"), HasSubstr("quota: 1 devices work for ada already"));
+  Decide("");
+  EXPECT_THAT(Granted(2), ElementsAre("a3", "a4"));
+}
+
+TEST_F(FarmStateTest, AReservedDeviceWorksForItsUserAlone) {
+  Decide(R"(reservations { device: "board" user: "bob" until_unix_ms: 5000 })");
+  SubmitAs("ada", "a");
+  SubmitAs("bob", "b");
+  Hello();
+  EXPECT_THAT(Granted(), ElementsAre("b"));
+  EXPECT_THAT(state_.WhyWaiting("a"), HasSubstr("board is reserved for bob"));
+  Wait(6);
+  Hello(1, {"b"});
+  EXPECT_THAT(Granted(), ElementsAre("b", "a"));
+}
+
+TEST_F(FarmStateTest, ADrainedDeviceFinishesWhatItHas) {
+  Submit("a");
+  Hello();
+  Decide(R"(drained { key: "board" value: "new fan" })");
+  Submit("b");
+  EXPECT_THAT(Granted(), ElementsAre("a"));
+  EXPECT_THAT(state_.WhyWaiting("b"), HasSubstr("drained: new fan"));
+  Report("a", 1);
+  EXPECT_THAT(Granted(), IsEmpty());
+  EXPECT_THAT(Results(), ElementsAre("a"));
+}
+
+TEST_F(FarmStateTest, RefusesAtOnceWhatNoDeviceCouldEverRun) {
+  EXPECT_TRUE(state_.CheckSubmittable(*SomeBatch("board=rpi4")).ok());  // none was seen yet
+  Hello();
+  const Status status = state_.CheckSubmittable(*SomeBatch("board=rpi4"));
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("no device of this farm could ever run it: board: not board=rpi4"));
+  EXPECT_TRUE(state_.CheckSubmittable(*SomeBatch()).ok());
+}
+
+TEST_F(FarmStateTest, SaysWhyABatchWaits) {
+  for (const char* id : {"a", "b", "c", "d"}) Submit(id);
+  Hello();
+  EXPECT_EQ(state_.WhyWaiting("a"), "");
+  EXPECT_THAT(state_.WhyWaiting("d"),
+              HasSubstr("1 devices that fit are busy; 1 batches of  go before it"));
+  pb::AgentState state = StateOf("agent", 1, 100, "board", 1, {"a", "b"});
+  state.mutable_devices(0)->mutable_info()->set_state(pb::QUARANTINED);
+  state.mutable_devices(0)->mutable_info()->set_reason("its clock drifts");
+  Feed(AgentStateEvent{1, state});
+  EXPECT_EQ(state_.WhyWaiting("d"), "board is QUARANTINED: its clock drifts");
 }
 
 }  // namespace
