@@ -20,12 +20,6 @@ Status BadClause(absl::string_view clause, absl::string_view why) {
                    "; a selector reads like: arch=aarch64,sve,board=rpi4|rpi5,cores>=4,!shared"));
 }
 
-bool IsName(absl::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.' || c == '/' || c == ':';
-  });
-}
-
 // "80", "8.6", "8G".
 std::optional<double> ReadNumber(absl::string_view text) {
   double factor = 1;
@@ -43,6 +37,12 @@ std::optional<double> ReadNumber(absl::string_view text) {
 }
 
 }  // namespace
+
+bool Selector::IsWord(absl::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.' || c == '/' || c == ':';
+  });
+}
 
 StatusOr<Selector> Selector::Parse(absl::string_view text) {
   Selector selector;
@@ -76,7 +76,7 @@ StatusOr<Selector::Clause> Selector::ParseClause(absl::string_view text) {
   if (at == absl::string_view::npos) {
     absl::string_view word = text;
     clause.relation = absl::ConsumePrefix(&word, "!") ? Relation::kHasNot : Relation::kHas;
-    if (!IsName(word)) return BadClause(text, "is not a word, nor KEY=VALUE");
+    if (!IsWord(word)) return BadClause(text, "is not a word, nor KEY=VALUE");
     clause.key = std::string(word);
     clause.text = std::string(text);
     return clause;
@@ -92,12 +92,12 @@ StatusOr<Selector::Clause> Selector::ParseClause(absl::string_view text) {
   }
   const absl::string_view key = absl::StripTrailingAsciiWhitespace(text.substr(0, begin));
   value = absl::StripLeadingAsciiWhitespace(value);
-  if (!IsName(key)) return BadClause(text, "begins with no key");
+  if (!IsWord(key)) return BadClause(text, "begins with no key");
   clause.key = std::string(key);
   clause.values = absl::StrSplit(value, '|');
   std::sort(clause.values.begin(), clause.values.end());
   for (const std::string& one : clause.values) {
-    if (!IsName(one)) return BadClause(text, "has no value that can be read");
+    if (!IsWord(one)) return BadClause(text, "has no value that can be read");
   }
   if (clause.relation != Relation::kIs && clause.relation != Relation::kIsNot) {
     const std::optional<double> number = ReadNumber(value);

@@ -31,6 +31,9 @@ class Selector {
   // InvalidArgument names the clause that cannot be read.
   static StatusOr<Selector> Parse(absl::string_view text);
 
+  // What names, labels, keys and values are made of: letters, digits and _ - . / :
+  static bool IsWord(absl::string_view text);
+
   // Clauses sorted, without repetitions: equal selectors have equal texts.
   const std::string& ToString() const { return text_; }
   bool Matches(const DeviceFacts& facts) const { return Unmet(facts).empty(); }

@@ -5,6 +5,7 @@
 #include "cli/compile_command.h"
 #include "cli/devices_command.h"
 #include "cli/doctor_command.h"
+#include "cli/farm_command.h"
 #include "cli/records_command.h"
 #include "cli/run_command.h"
 #include "cli/tune_command.h"
@@ -14,9 +15,9 @@ namespace hone {
 
 std::vector<Command> AllCommands() {
   return {
-      MakeTuneCommand(),    MakeCompileCommand(), MakeZooCommand(),
-      MakeRunCommand(),     MakeCheckCommand(),   MakeBenchCommand(),
-      MakeRecordsCommand(), MakeDevicesCommand(), MakeDoctorCommand(),
+      MakeTuneCommand(),  MakeCompileCommand(), MakeZooCommand(),     MakeRunCommand(),
+      MakeCheckCommand(), MakeBenchCommand(),   MakeRecordsCommand(), MakeDevicesCommand(),
+      MakeFarmCommand(),  MakeDoctorCommand(),
   };
 }
 

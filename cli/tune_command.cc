@@ -11,6 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/numerics.h"
+#include "base/selector.h"
+#include "base/target.h"
 #include "cli/default_paths.h"
 #include "cli/interrupt.h"
 #include "cli/model_source.h"
@@ -23,6 +25,7 @@
 #include "db/memory_record_store.h"
 #include "db/sqlite_record_store.h"
 #include "device_agent/machine_probe.h"
+#include "rpc/device_facts.h"
 #include "rpc/farm_client.h"
 #include "tuner/cost_model/xgboost_cost_model.h"
 #include "tuner/measure/build_pool.h"
@@ -42,22 +45,33 @@ std::string ClientName() {
   return absl::StrCat(user == nullptr ? "somebody" : user, "@", host, ":", getpid());
 }
 
-// A device to tune for: the named one, or the first that is up.
-StatusOr<pb::DeviceInfo> ChooseDevice(FarmClient& client, const std::string& name) {
+// A device to tune for: the first that the selector matches and that is up.
+StatusOr<pb::DeviceInfo> ChooseDevice(FarmClient& client, const std::string& selected) {
+  HONE_ASSIGN_OR_RETURN(const Selector selector, Selector::Parse(selected));
   HONE_ASSIGN_OR_RETURN(const FarmStatus status, client.ListDevices());
-  std::vector<std::string> names;
+  std::vector<std::string> unmet, down;
   for (const pb::DeviceInfo& device : status.devices) {
-    names.push_back(device.name());
-    if (!name.empty() && device.name() != name) continue;
-    if (device.state() == pb::READY || device.state() == pb::BUSY) return device;
+    const StatusOr<Target> target = Target::Parse(device.target());
+    if (!target.ok()) continue;
+    const std::vector<std::string> missing = selector.Unmet(FactsOf(device, *target));
+    if (!missing.empty()) {
+      unmet.push_back(absl::StrCat(device.name(), " is not ", absl::StrJoin(missing, ", ")));
+    } else if (device.state() == pb::READY || device.state() == pb::BUSY) {
+      return device;
+    } else {
+      down.push_back(absl::StrCat(device.name(), " is ", pb::DeviceState_Name(device.state())));
+    }
   }
-  if (names.empty()) {
+  if (status.devices.empty()) {
     return absl::UnavailableError(
         "the tracker knows no device; start hone-agent on the machine that shall measure");
   }
+  if (!down.empty()) {
+    return absl::UnavailableError(
+        absl::StrCat("no device is ready: ", absl::StrJoin(down, ", "), " (see hone devices)"));
+  }
   return absl::NotFoundError(absl::StrCat(
-      name.empty() ? "no device is ready" : absl::StrCat("device '", name, "' is not ready"),
-      "; the tracker knows ", absl::StrJoin(names, ", "), " (see hone devices)"));
+      "no device matches '", selected, "': ", absl::StrJoin(unmet, "; "), " (see hone devices)"));
 }
 
 KernelProgress::State StateOf(WorkloadState::Phase phase) {
@@ -203,6 +217,7 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
   TuningOptions tuning = TuningOptionsOf(options, farm.target, numerics, ModelConstantBytes(plan));
   tuning.time_max_ms = static_cast<int64_t>(options.minutes * 60000);
   tuning.device = options.device;
+  tuning.priority = static_cast<int>(options.priority);
   tuning.speed = farm.device.speed();
   tuning.spare_core =
       farm.local == nullptr || options.threads < std::thread::hardware_concurrency();
@@ -275,7 +290,14 @@ Command MakeTuneCommand() {
                    "a farm's tracker, unix:/path or host:port; default: "
                    "$HONE_TRACKER, or this machine alone",
                    &options->tracker},
-                  {"--device", "NAME", "a certain device of the farm", &options->device},
+                  {"--device", "SELECTOR",
+                   "devices of the farm: a name, or what they must be, as in "
+                   "arch=aarch64,board=rpi4|rpi5,cores>=4,!shared",
+                   &options->device},
+                  {"--priority", "N",
+                   "more urgent than your other work, from -100 to 100; a step is worth a minute "
+                   "of waiting",
+                   &options->priority},
                   {"--seed", "N", "of everything that is left to chance", &options->seed, false, 0},
                   {"--report", "FILE.html", "write what was seen as a page with curves",
                    &options->report},

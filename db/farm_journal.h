@@ -1,7 +1,7 @@
 // FarmJournal: what the tracker must not forget when it is killed: the latest lease epoch of each
-// device, and which batches are finished and how. Only the tracker uses it. The stores of db/
-// implement it beside RecordStore, because a batch's records and its being finished are one
-// transaction.
+// device, what its owners decided, and which batches are finished and how. Only the tracker uses
+// it. The stores of db/ implement it beside RecordStore, because a batch's records and its being
+// finished are one transaction.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "base/status.h"
 #include "proto/batch.pb.h"
+#include "proto/policy.pb.h"
 #include "proto/record.pb.h"
 
 namespace hone {
@@ -25,6 +26,11 @@ class FarmJournal {
   virtual StatusOr<std::map<std::string, uint64_t>> LoadEpochs() const = 0;
   // Safe on disk when it returns. FailedPrecondition if the device's epoch is not lower.
   virtual Status SaveEpoch(absl::string_view device, uint64_t epoch) = 0;
+
+  // The one saved last; an empty one if none was.
+  virtual StatusOr<pb::FarmPolicy> LoadPolicy() const = 0;
+  // Safe on disk when it returns.
+  virtual Status SavePolicy(const pb::FarmPolicy& policy) = 0;
 
   // Stores the result of the batch `result.batch_id` and its records, all or none. AlreadyExists,
   // and nothing is stored, if the batch is finished already.

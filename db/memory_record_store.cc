@@ -140,6 +140,17 @@ Status MemoryRecordStore::SaveEpoch(absl::string_view device, uint64_t epoch) {
   return absl::OkStatus();
 }
 
+StatusOr<pb::FarmPolicy> MemoryRecordStore::LoadPolicy() const {
+  absl::MutexLock lock(&mutex_);
+  return policy_;
+}
+
+Status MemoryRecordStore::SavePolicy(const pb::FarmPolicy& policy) {
+  absl::MutexLock lock(&mutex_);
+  policy_ = policy;
+  return absl::OkStatus();
+}
+
 Status MemoryRecordStore::CommitBatch(const pb::BatchResult& result,
                                       absl::Span<const pb::Record> records) {
   HONE_RETURN_IF_ERROR(CheckBatchResult(result));

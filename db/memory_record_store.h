@@ -31,6 +31,8 @@ class MemoryRecordStore : public RecordStore, public FarmJournal {
 
   StatusOr<std::map<std::string, uint64_t>> LoadEpochs() const override;
   Status SaveEpoch(absl::string_view device, uint64_t epoch) override;
+  StatusOr<pb::FarmPolicy> LoadPolicy() const override;
+  Status SavePolicy(const pb::FarmPolicy& policy) override;
   Status CommitBatch(const pb::BatchResult& result, absl::Span<const pb::Record> records) override;
   StatusOr<std::optional<pb::BatchResult>> FindBatchResult(
       absl::string_view batch_id) const override;
@@ -43,6 +45,7 @@ class MemoryRecordStore : public RecordStore, public FarmJournal {
   // In a batch: its id, and the candidate's place.
   std::set<std::pair<std::string, int>> places_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, uint64_t> epochs_ ABSL_GUARDED_BY(mutex_);
+  pb::FarmPolicy policy_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, pb::BatchResult> results_ ABSL_GUARDED_BY(mutex_);
 };
 

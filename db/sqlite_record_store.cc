@@ -253,6 +253,29 @@ class SqliteRecordStore::Impl {
     return statement.Step().status();
   }
 
+  StatusOr<pb::FarmPolicy> LoadPolicy() ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    HONE_ASSIGN_OR_RETURN(SqliteStatement statement,
+                          file_.connection->Prepare("SELECT message FROM farm_policy"));
+    HONE_ASSIGN_OR_RETURN(const bool found, statement.Step());
+    pb::FarmPolicy policy;
+    if (found && !policy.ParseFromString(statement.Blob(0))) {
+      return absl::DataLossError("the farm's policy cannot be read; set it anew");
+    }
+    return policy;
+  }
+
+  Status SavePolicy(const pb::FarmPolicy& policy) ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    HONE_RETURN_IF_ERROR(CheckWritable());
+    HONE_ASSIGN_OR_RETURN(
+        SqliteStatement statement,
+        file_.connection->Prepare("INSERT INTO farm_policy (id, message) VALUES (1, ?1) "
+                                  "ON CONFLICT (id) DO UPDATE SET message = excluded.message"));
+    statement.BindBlob(1, policy.SerializeAsString());
+    return statement.Step().status();
+  }
+
   StatusOr<std::optional<pb::BatchResult>> FindBatchResult(absl::string_view batch_id)
       ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
@@ -404,6 +427,12 @@ StatusOr<std::map<std::string, uint64_t>> SqliteRecordStore::LoadEpochs() const 
 
 Status SqliteRecordStore::SaveEpoch(absl::string_view device, uint64_t epoch) {
   return impl_->SaveEpoch(device, epoch);
+}
+
+StatusOr<pb::FarmPolicy> SqliteRecordStore::LoadPolicy() const { return impl_->LoadPolicy(); }
+
+Status SqliteRecordStore::SavePolicy(const pb::FarmPolicy& policy) {
+  return impl_->SavePolicy(policy);
 }
 
 Status SqliteRecordStore::CommitBatch(const pb::BatchResult& result,

@@ -50,6 +50,8 @@ class SqliteRecordStore : public RecordStore, public FarmJournal {
 
   StatusOr<std::map<std::string, uint64_t>> LoadEpochs() const override;
   Status SaveEpoch(absl::string_view device, uint64_t epoch) override;
+  StatusOr<pb::FarmPolicy> LoadPolicy() const override;
+  Status SavePolicy(const pb::FarmPolicy& policy) override;
   Status CommitBatch(const pb::BatchResult& result, absl::Span<const pb::Record> records) override;
   StatusOr<std::optional<pb::BatchResult>> FindBatchResult(
       absl::string_view batch_id) const override;

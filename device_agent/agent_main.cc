@@ -19,6 +19,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "base/selector.h"
 #include "base/status.h"
 #include "device_agent/agent.h"
 #include "device_agent/machine_probe.h"
@@ -32,6 +33,7 @@ namespace asio = boost::asio;
 struct Options {
   std::string tracker = "127.0.0.1:7710";
   std::string name;
+  std::vector<std::string> labels;
   int threads = 1;
   int parent_pid = 0;
   std::string spool;
@@ -40,11 +42,21 @@ struct Options {
   bool quiet = false;
 };
 
+// Names and labels are words of selectors.
+std::string CheckWord(const std::string& word) {
+  if (Selector::IsWord(word)) return "";
+  return absl::StrCat("'", word, "' is no word; letters, digits and _ - . / : make one");
+}
+
 void Declare(CLI::App& app, Options& options) {
   app.add_option("--tracker", options.tracker, "The tracker: unix:/path or host:port")
       ->capture_default_str();
   app.add_option("--name", options.name,
-                 "Name of this device, unique in the farm (default: the host's name)");
+                 "Name of this device, unique in the farm (default: the host's name)")
+      ->check(CheckWord);
+  app.add_option("--label", options.labels,
+                 "Word that selects this device, as in `hone tune --device rack3`; may be repeated")
+      ->check(CheckWord);
   app.add_option("--threads", options.threads, "Threads that a kernel may use")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
@@ -74,6 +86,7 @@ pb::DeviceInfo DescribeDevice(const Options& options) {
   pb::DeviceInfo info;
   info.set_name(options.name.empty() ? HostName() : options.name);
   info.set_target(machine.target.ToString());
+  info.mutable_labels()->Assign(options.labels.begin(), options.labels.end());
   for (const auto& [name, value] : machine.facts) (*info.mutable_facts())[name] = value;
   *info.mutable_speed() = MeasureCoreSpeed(machine.target);
   return info;

@@ -22,7 +22,11 @@ constexpr int64_t kTroubleNanos = 10'000 * kNanosPerMilli;
 StatusOr<std::unique_ptr<FarmShell>> FarmShell::Start(const FarmLimits& limits,
                                                       FarmJournal& journal, const Clock& clock) {
   HONE_ASSIGN_OR_RETURN(const auto epochs, journal.LoadEpochs());
-  return std::unique_ptr<FarmShell>(new FarmShell(limits, epochs, journal, clock));
+  HONE_ASSIGN_OR_RETURN(pb::FarmPolicy policy, journal.LoadPolicy());
+  auto shell = std::unique_ptr<FarmShell>(new FarmShell(limits, epochs, journal, clock));
+  absl::MutexLock lock(&shell->mutex_);
+  shell->Feed(PolicyEvent{std::move(policy), clock.UnixMillis()});
+  return shell;
 }
 
 Status FarmShell::CheckOpen() const {
@@ -86,6 +90,29 @@ pb::ListDevicesReply FarmShell::ListDevices() {
   reply.set_queued_batches(state_.queued_batches());
   reply.set_running_batches(state_.running_batches());
   return reply;
+}
+
+// --- Admin
+
+pb::FarmPolicy FarmShell::GetPolicy() {
+  absl::MutexLock lock(&mutex_);
+  return state_.policy();
+}
+
+StatusOr<pb::FarmPolicy> FarmShell::SetPolicy(pb::FarmPolicy policy) {
+  HONE_RETURN_IF_ERROR(CheckPolicy(policy));
+  absl::MutexLock lock(&mutex_);
+  HONE_RETURN_IF_ERROR(CheckOpen());
+  const int64_t revision = state_.policy().revision();
+  if (policy.revision() != revision) {
+    return absl::AbortedError(absl::StrCat("the policy was changed meanwhile: this is made from ",
+                                           "revision ", policy.revision(), ", the latest is ",
+                                           revision, "; try again"));
+  }
+  policy.set_revision(revision + 1);
+  HONE_RETURN_IF_ERROR(journal_.SavePolicy(policy));
+  Feed(PolicyEvent{policy, clock_.UnixMillis()});
+  return policy;
 }
 
 // --- Agents

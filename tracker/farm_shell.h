@@ -37,7 +37,7 @@ class FarmShell {
  public:
   using ResultsDone = std::function<void(StatusOr<pb::ResultsReply>)>;
 
-  // Reads the epochs from the journal. Both must outlive the shell.
+  // Reads the epochs and the policy from the journal. Both must outlive the shell.
   static StatusOr<std::unique_ptr<FarmShell>> Start(const FarmLimits& limits, FarmJournal& journal,
                                                     const Clock& clock);
 
@@ -49,6 +49,11 @@ class FarmShell {
   void Results(const pb::ResultsRequest& request, ResultsDone done);
   StatusOr<pb::CancelReply> Cancel(const pb::CancelRequest& request);
   pb::ListDevicesReply ListDevices();
+
+  // --- Admin
+  pb::FarmPolicy GetPolicy();
+  // Aborted if `policy` was not made from the latest revision.
+  StatusOr<pb::FarmPolicy> SetPolicy(pb::FarmPolicy policy);
 
   // --- Agents
   // The stream must stay until EndSession.

@@ -615,6 +615,8 @@ std::vector<pb::DeviceInfo> FarmState::Devices(int64_t now_ns) const {
       info.set_reason("its agent is silent");
     } else if (TakesWork(info)) {
       info.set_state(device.attempts.empty() ? pb::READY : pb::BUSY);
+      info.set_reason(policy_.WhyClosed(name, /*user=*/"", now_ns));
+      if (policy_.IsDrained(name)) info.set_state(pb::DRAINING);
     }
   }
   return list;

@@ -55,6 +55,7 @@ class FarmState {
   // Finished and not acknowledged, in the order they were submitted.
   std::vector<pb::BatchResult> ResultsOf(absl::string_view client_id) const;
   std::vector<pb::DeviceInfo> Devices(int64_t now_ns) const;
+  const pb::FarmPolicy& policy() const { return policy_.text(); }
   int64_t queued_batches() const { return queue_.size(); }
   int64_t running_batches() const;
 

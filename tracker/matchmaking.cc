@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "rpc/device_facts.h"
 
 namespace hone {
 namespace {
@@ -38,20 +39,8 @@ std::string Demand::ToString() const {
 
 StatusOr<DeviceView> ViewOf(const pb::DeviceInfo& info) {
   HONE_ASSIGN_OR_RETURN(Target target, Target::Parse(info.target()));
-  DeviceView view = {.name = info.name(), .target = std::move(target)};
-  view.facts.values.insert(info.facts().begin(), info.facts().end());
-  view.facts.words.insert(info.labels().begin(), info.labels().end());
-  auto& values = view.facts.values;
-  values["name"] = info.name();
-  values["arch"] = view.target.arch;
-  values["cpu"] = view.target.cpu;
-  values["cores"] = absl::StrCat(view.target.cores);
-  values["l1"] = absl::StrCat(view.target.l1_bytes);
-  values["l2"] = absl::StrCat(view.target.l2_bytes);
-  values["l3"] = absl::StrCat(view.target.l3_bytes);
-  view.facts.words.insert(info.name());
-  view.facts.words.insert(view.target.features.begin(), view.target.features.end());
-  return view;
+  DeviceFacts facts = FactsOf(info, target);
+  return DeviceView{.name = info.name(), .target = std::move(target), .facts = std::move(facts)};
 }
 
 bool CanRun(const Demand& demand, const DeviceView& device) {

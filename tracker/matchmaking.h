@@ -27,9 +27,7 @@ struct DeviceView {
   DeviceFacts facts;
 };
 
-// InvalidArgument if the device's target cannot be read. Facts beside those it states: name, arch,
-// cpu, cores and l1, l2, l3 in bytes, of the target; words: its name, its labels and the target's
-// features.
+// InvalidArgument if the device's target cannot be read.
 StatusOr<DeviceView> ViewOf(const pb::DeviceInfo& info);
 
 // A batch whose selector names the device needs a machine that can execute its code: architecture,

@@ -30,6 +30,8 @@ class Policy {
   // is.
   std::string WhyClosed(absl::string_view device, absl::string_view user, int64_t now_ns) const;
 
+  bool IsDrained(const std::string& device) const { return policy_.drained().contains(device); }
+
   const pb::FarmPolicy& text() const { return policy_; }
 
  private:

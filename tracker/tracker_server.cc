@@ -12,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "rpc/address.h"
 #include "rpc/channel.h"
+#include "tracker/admin_service.h"
 #include "tracker/agent_service.h"
 #include "tracker/farm_service.h"
 #include "tracker/farm_shell.h"
@@ -46,7 +47,7 @@ Status ClearSocket(const std::string& listen) {
 class TrackerServer::Impl {
  public:
   explicit Impl(std::unique_ptr<FarmShell> shell)
-      : shell_(std::move(shell)), farm_(*shell_), agents_(*shell_) {}
+      : shell_(std::move(shell)), farm_(*shell_), agents_(*shell_), admin_(*shell_) {}
 
   ~Impl() {
     shell_->ShutDown();
@@ -61,6 +62,7 @@ class TrackerServer::Impl {
     HONE_RETURN_IF_ERROR(ConfigureServer(checked, builder, &port));
     builder.RegisterService(&farm_);
     builder.RegisterService(&agents_);
+    builder.RegisterService(&admin_);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port == 0) {
       return absl::UnavailableError(absl::StrCat(
@@ -79,6 +81,7 @@ class TrackerServer::Impl {
   const std::unique_ptr<FarmShell> shell_;
   FarmService farm_;
   AgentService agents_;
+  AdminService admin_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
 };

@@ -244,6 +244,18 @@ TEST_P(RecordStoreTest, SkipsARecordOfABatchItHas) {
   EXPECT_THAT(Schedules(store().Query({})), ElementsAre("a", "a"));
 }
 
+TEST_P(RecordStoreTest, KeepsThePolicySavedLast) {
+  EXPECT_EQ(journal().LoadPolicy()->SerializeAsString(), "");
+  pb::FarmPolicy policy;
+  policy.set_revision(1);
+  ASSERT_TRUE(journal().SavePolicy(policy).ok());
+  policy.set_revision(2);
+  (*policy.mutable_drained())["board"] = "new fan";
+  ASSERT_TRUE(journal().SavePolicy(policy).ok());
+  EXPECT_EQ(journal().LoadPolicy()->revision(), 2);
+  EXPECT_EQ(journal().LoadPolicy()->drained().at("board"), "new fan");
+}
+
 TEST_P(RecordStoreTest, KeepsEpochsAndNeverLowersThem) {
   EXPECT_THAT(*journal().LoadEpochs(), IsEmpty());
   EXPECT_TRUE(journal().SaveEpoch("board", 1).ok());

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "db/memory_record_store.h"
 #include "rpc/agent_session.h"
+#include "rpc/farm_admin.h"
 #include "rpc/farm_client.h"
 #include "tracker/tracker_server.h"
 
@@ -334,6 +335,57 @@ TEST_F(FarmOverGrpcTest, SaysThatNoTrackerIsThere) {
 TEST_F(FarmOverGrpcTest, RefusesASecondTrackerOnOneSocket) {
   const auto second = TrackerServer::Start({.listen = address_}, store_, clock_);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition) << second.status();
+}
+
+TEST_F(FarmOverGrpcTest, APolicyOutlivesTheTracker) {
+  auto admin = *FarmAdmin::Connect(address_);
+  const auto drain = [](pb::FarmPolicy* policy) {
+    (*policy->mutable_drained())["board"] = "new fan";
+    return absl::OkStatus();
+  };
+  auto changed = admin->ChangePolicy(drain);
+  ASSERT_TRUE(changed.ok()) << changed.status();
+  EXPECT_EQ(changed->revision(), 1);
+  StopTracker();
+  StartTracker();
+  // The first call may find the old connection gone.
+  auto kept = admin->GetPolicy();
+  for (int i = 0; i < 100 && absl::IsUnavailable(kept.status()); ++i) kept = admin->GetPolicy();
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_EQ(kept->drained().at("board"), "new fan");
+}
+
+TEST_F(FarmOverGrpcTest, ChangesOfAPolicyAtTheSameTimeAllCount) {
+  auto one = *FarmAdmin::Connect(address_);
+  auto other = *FarmAdmin::Connect(address_);
+  int tries = 0;
+  const auto changed = one->ChangePolicy([&](pb::FarmPolicy* policy) {
+    if (++tries == 1) {
+      EXPECT_TRUE(other
+                      ->ChangePolicy([](pb::FarmPolicy* theirs) {
+                        (*theirs->mutable_drained())["b"] = "theirs";
+                        return absl::OkStatus();
+                      })
+                      .ok());
+    }
+    (*policy->mutable_drained())["a"] = "ours";
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(changed.ok()) << changed.status();
+  EXPECT_EQ(tries, 2);
+  EXPECT_EQ(changed->drained().size(), 2);
+}
+
+TEST_F(FarmOverGrpcTest, RefusesAtOnceWhatNoDeviceCouldRun) {
+  FakeAgent agent(address_, 1);
+  auto client = Client();
+  ASSERT_TRUE(client->Submit(SomeBatch(1)).ok());
+  All(*client);
+  pb::Batch batch = SomeBatch(1);
+  batch.set_selector("board=rpi4");
+  const auto refused = client->Submit(batch);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("not board=rpi4"));
 }
 
 }  // namespace

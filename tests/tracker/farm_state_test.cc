@@ -513,6 +513,8 @@ TEST_F(FarmStateTest, ADrainedDeviceFinishesWhatItHas) {
   Submit("b");
   EXPECT_THAT(Granted(), ElementsAre("a"));
   EXPECT_THAT(state_.WhyWaiting("b"), HasSubstr("drained: new fan"));
+  EXPECT_EQ(state_.Devices(now_ns_)[0].state(), pb::DRAINING);
+  EXPECT_EQ(state_.Devices(now_ns_)[0].reason(), "drained: new fan");
   Report("a", 1);
   EXPECT_THAT(Granted(), IsEmpty());
   EXPECT_THAT(Results(), ElementsAre("a"));

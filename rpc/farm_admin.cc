@@ -1,0 +1,67 @@
+#include "rpc/farm_admin.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "proto/farm.grpc.pb.h"
+#include "rpc/channel.h"
+#include "rpc/grpc_status.h"
+
+namespace hone {
+namespace {
+
+constexpr absl::Duration kCallTimeout = absl::Seconds(10);
+constexpr int kAttemptsMax = 5;
+
+}  // namespace
+
+class FarmAdmin::Impl {
+ public:
+  Impl(std::string tracker, const std::shared_ptr<grpc::Channel>& channel)
+      : tracker_(std::move(tracker)), stub_(pb::Admin::NewStub(channel)) {}
+
+  template <typename Request>
+  StatusOr<pb::FarmPolicy> Call(grpc::Status (pb::Admin::Stub::*method)(grpc::ClientContext*,
+                                                                        const Request&,
+                                                                        pb::FarmPolicy*),
+                                const Request& request) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + kCallTimeout));
+    pb::FarmPolicy reply;
+    const Status status = FromGrpc((stub_.get()->*method)(&context, request, &reply));
+    if (status.ok()) return reply;
+    return Status(status.code(), absl::StrCat("tracker ", tracker_, ": ", status.message()));
+  }
+
+ private:
+  const std::string tracker_;
+  const std::unique_ptr<pb::Admin::Stub> stub_;
+};
+
+FarmAdmin::FarmAdmin(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+FarmAdmin::~FarmAdmin() = default;
+
+StatusOr<std::unique_ptr<FarmAdmin>> FarmAdmin::Connect(const std::string& tracker) {
+  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, MakeChannel(tracker));
+  return std::unique_ptr<FarmAdmin>(new FarmAdmin(std::make_unique<Impl>(tracker, channel)));
+}
+
+StatusOr<pb::FarmPolicy> FarmAdmin::GetPolicy() {
+  return impl_->Call(&pb::Admin::Stub::GetPolicy, pb::GetPolicyRequest());
+}
+
+StatusOr<pb::FarmPolicy> FarmAdmin::ChangePolicy(
+    const std::function<Status(pb::FarmPolicy*)>& change) {
+  StatusOr<pb::FarmPolicy> changed = absl::AbortedError("never tried");
+  for (int attempt = 0; attempt < kAttemptsMax && absl::IsAborted(changed.status()); ++attempt) {
+    HONE_ASSIGN_OR_RETURN(pb::FarmPolicy policy, GetPolicy());
+    HONE_RETURN_IF_ERROR(change(&policy));
+    changed = impl_->Call(&pb::Admin::Stub::SetPolicy, policy);
+  }
+  return changed;
+}
+
+}  // namespace hone

@@ -1,0 +1,32 @@
+// FarmAdmin: what the owner of a farm asks of its tracker: reads and changes the policy. Used by
+// the command line. Submits no work: see farm_client.h.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "proto/policy.pb.h"
+
+namespace hone {
+
+class FarmAdmin {
+ public:
+  // InvalidArgument if the address ("unix:/path" or "host:port") is not usable. Connects with the
+  // first call, which is Unavailable if no tracker answers.
+  static StatusOr<std::unique_ptr<FarmAdmin>> Connect(const std::string& tracker);
+  ~FarmAdmin();
+
+  StatusOr<pb::FarmPolicy> GetPolicy();
+  // Makes a change to the latest policy, again if somebody else's came between, and returns what
+  // is in force then. An error of `change` is returned as it is, and nothing is changed.
+  StatusOr<pb::FarmPolicy> ChangePolicy(const std::function<Status(pb::FarmPolicy*)>& change);
+
+ private:
+  class Impl;
+  explicit FarmAdmin(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hone
