@@ -118,9 +118,6 @@ void FarmState::On(SubmitEvent event) {
 
 void FarmState::On(const PolicyEvent& event) {
   policy_ = Policy(event.policy, event.unix_ms, now_ns_);
-  for (const pb::UserPolicy& user : event.policy.users()) {
-    if (user.weight() > 0) queue_.shares().SetWeight(user.user(), user.weight());
-  }
   refill_ = true;
 }
 
@@ -400,7 +397,7 @@ void FarmState::Settle(Device& device, std::vector<Attempt>::iterator attempt) {
   const Attempt settled = *attempt;
   device.attempts.erase(attempt);
   if (settled.user.empty()) return;
-  queue_.shares().Correct(settled.user, took_ns - settled.foreseen_ns);
+  queue_.shares().Correct(settled.user, VirtualNanos(settled.user, took_ns - settled.foreseen_ns));
   if (ran) typical_ns_ += (took_ns - typical_ns_) / 16;
   if (std::none_of(device.attempts.begin(), device.attempts.end(),
                    [&](const Attempt& other) { return other.user == settled.user; })) {
@@ -456,6 +453,11 @@ void FarmState::FillDevice(const std::string& name, Device& device) {
   }
 }
 
+double FarmState::VirtualNanos(const std::string& user, int64_t device_ns) const {
+  const double weight = policy_.Of(user).weight();
+  return static_cast<double>(device_ns) / (weight > 0 ? weight : 1);
+}
+
 bool FarmState::MayGrant(const std::string& user, const std::string& device) const {
   if (!policy_.WhyClosed(device, user, now_ns_).empty()) return false;
   const int devices_max = policy_.Of(user).devices_max();
@@ -479,7 +481,7 @@ void FarmState::Grant(const std::string& name, Device& device, const std::string
                    [&](const Attempt& other) { return other.user == user; })) {
     ++devices_of_[user];
   }
-  queue_.shares().Serve(user, typical_ns_);
+  queue_.shares().Serve(user, VirtualNanos(user, typical_ns_));
   device.attempts.push_back({.attempt_id = AttemptId(batch_id, name, device.epoch),
                              .batch_id = batch_id,
                              .held = held,

@@ -133,6 +133,8 @@ class FarmState {
   Client& Seen(const std::string& client_id);
   // The attempt is over, whatever came of it: its user is charged what it took.
   void Settle(Device& device, std::vector<Attempt>::iterator attempt);
+  // Device time as the user's share of it counts.
+  double VirtualNanos(const std::string& user, int64_t device_ns) const;
   bool MayGrant(const std::string& user, const std::string& device) const;
   void MarkAgent(const std::string& agent) { agents_to_tell_.insert(agent); }
   pb::AgentOrders OrdersFor(const std::string& name, const Agent& agent) const;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -30,7 +31,8 @@ class BatchQueueTest : public ::testing::Test {
     const auto id = queue_.TakeFor(
         device_, [&](const std::string& user) { return users.empty() || users.contains(user); });
     if (!id) return "";
-    queue_.shares().Serve(id->substr(0, 1), kSecond);
+    const std::string user = id->substr(0, 1);
+    queue_.shares().Serve(user, kSecond / (weight_.contains(user) ? weight_.at(user) : 1));
     return *id;
   }
   std::vector<std::string> TakeMany(int count) {
@@ -47,6 +49,7 @@ class BatchQueueTest : public ::testing::Test {
     return info;
   }());
   BatchQueue queue_;
+  std::map<std::string, double> weight_;  // 1 for who is not named
   uint64_t order_ = 0;
   int64_t now_ns_ = 0;
 };
@@ -63,7 +66,7 @@ TEST_F(BatchQueueTest, UsersTakeTurnsHoweverMuchOneOfThemHasWaiting) {
 }
 
 TEST_F(BatchQueueTest, TwiceTheWeightIsTwiceTheTime) {
-  queue_.shares().SetWeight("b", 2);
+  weight_["b"] = 2;
   for (int i = 1; i <= 300; ++i) Add(absl::StrCat("a", i), "a");
   for (int i = 1; i <= 300; ++i) Add(absl::StrCat("b", i), "b");
   int b = 0;

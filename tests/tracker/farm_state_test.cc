@@ -471,6 +471,26 @@ TEST_F(FarmStateTest, SharesADeviceBetweenUsers) {
   EXPECT_THAT(Granted(), ElementsAre("a2", "a3"));
 }
 
+TEST_F(FarmStateTest, AWeightHoldsUntilItIsTakenAway) {
+  const auto of_ada = [&] {
+    int count = 0;
+    for (int i = 0; i < 30; ++i) {
+      const std::string id = Granted().at(0);
+      count += id[0] == 'a';
+      now_ns_ += kSecond;
+      Report(id, 1);
+    }
+    return count;
+  };
+  for (int i = 0; i < 100; ++i) SubmitAs("ada", absl::StrCat("a", i));
+  for (int i = 0; i < 100; ++i) SubmitAs("bob", absl::StrCat("b", i));
+  Decide(R"(users { user: "ada" weight: 2 })");
+  Hello();
+  EXPECT_NEAR(of_ada(), 20, 2);
+  Decide(R"(users { user: "ada" })");
+  EXPECT_NEAR(of_ada(), 15, 2);
+}
+
 TEST_F(FarmStateTest, TakesTheUserFromWhoSubmittedWhereNobodyIsNamed) {
   pb::Batch batch = *SomeBatch();
   batch.set_client("ada@desk:17");
