@@ -53,8 +53,7 @@ StatusOr<Step> ParseIm2col(TextReader& reader) {
 
 Status Apply(const Im2colStep& step, LoopNest& nest) {
   HONE_ASSIGN_OR_RETURN(StageNest * stage, nest.StageOrError(step.stage));
-  if (!stage->tiles.empty() || !stage->fusions.empty() || !stage->kinds.empty() ||
-      stage->placement != Placement::kRoot) {
+  if (!stage->IsUnscheduled()) {
     return absl::InvalidArgumentError("im2col before any other step on the stage");
   }
   if (stage->stage.combiner != Combiner::kSum) {

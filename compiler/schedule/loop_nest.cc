@@ -9,6 +9,10 @@
 
 namespace hone {
 
+bool StageNest::IsUnscheduled() const {
+  return tiles.empty() && fusions.empty() && kinds.empty() && placement == Placement::kRoot;
+}
+
 bool StageNest::HasLoop(absl::string_view loop) const { return LoopIndex(loop) < order.size(); }
 
 size_t StageNest::LoopIndex(absl::string_view loop) const {

@@ -64,6 +64,9 @@ struct StageNest {
   // The stage without steps on it: a loop a dimension, those that reduce inside.
   explicit StageNest(Stage unscheduled);
 
+  // Whether no step has split, fused, marked or placed its loops yet: an algorithm step, which
+  // makes other stages of it, may still come.
+  bool IsUnscheduled() const;
   bool HasLoop(absl::string_view loop) const;
   size_t LoopIndex(absl::string_view loop) const;  // order.size() if there is none
   // Whether the loop belongs to a reduce dimension.

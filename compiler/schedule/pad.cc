@@ -41,8 +41,7 @@ StatusOr<Step> ParsePad(TextReader& reader) {
 
 Status Apply(const PadStep& step, LoopNest& nest) {
   HONE_ASSIGN_OR_RETURN(StageNest * stage, nest.StageOrError(step.stage));
-  if (!stage->tiles.empty() || !stage->fusions.empty() || !stage->kinds.empty() ||
-      stage->placement != Placement::kRoot) {
+  if (!stage->IsUnscheduled()) {
     return absl::InvalidArgumentError("pad before any other step on the stage");
   }
   const auto dim = std::find_if(stage->stage.reduce.begin(), stage->stage.reduce.end(),

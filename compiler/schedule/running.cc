@@ -116,11 +116,6 @@ Expr SummedRead(const Stage& sum, const Exponentials& e) {
   return load;
 }
 
-bool IsUntouched(const StageNest& stage) {
-  return stage.tiles.empty() && stage.fusions.empty() && stage.kinds.empty() &&
-         stage.placement == Placement::kRoot;
-}
-
 // Makes the stages of one running maximum and of what hangs on it.
 class RunningForm {
  public:
@@ -355,7 +350,7 @@ Status Apply(const RunningStep& step, LoopNest& nest) {
       reads_ends |= late.count(e->name) > 0 || (ends.count(e->name) > 0 && !as_it_runs);
     });
     if (chain.count(name) > 0) {
-      if (!IsUntouched(stage) || nest.layouts.count(name) > 0)
+      if (!stage.IsUnscheduled() || nest.layouts.count(name) > 0)
         return Refuse("running before any other step on the stages");
       if (reads_ends) {
         return Refuse(absl::StrCat("'", name, "' needs the last step of what it is a part of"));

@@ -83,8 +83,7 @@ StatusOr<Step> ParseSplitPrecision(TextReader& reader) {
 
 Status Apply(const SplitPrecisionStep& step, LoopNest& nest) {
   HONE_ASSIGN_OR_RETURN(StageNest * stage, nest.StageOrError(step.stage));
-  if (!stage->tiles.empty() || !stage->fusions.empty() || !stage->kinds.empty() ||
-      stage->placement != Placement::kRoot) {
+  if (!stage->IsUnscheduled()) {
     return absl::InvalidArgumentError("split before any other step on the stage");
   }
   const auto terms = std::find_if(std::begin(kTerms), std::end(kTerms),

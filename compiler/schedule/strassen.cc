@@ -144,8 +144,7 @@ StatusOr<Step> ParseStrassen(TextReader& reader) {
 Status Apply(const StrassenStep& step, LoopNest& nest) {
   HONE_ASSIGN_OR_RETURN(StageNest * found, nest.StageOrError(step.stage));
   const StageNest stage = *found;
-  if (!stage.tiles.empty() || !stage.fusions.empty() || !stage.kinds.empty() ||
-      stage.placement != Placement::kRoot) {
+  if (!stage.IsUnscheduled()) {
     return absl::InvalidArgumentError("strassen before any other step on the stage");
   }
   const std::vector<Dim>& dims = stage.stage.dims;

@@ -250,8 +250,7 @@ StatusOr<Step> ParseWinograd(TextReader& reader) {
 Status Apply(const WinogradStep& step, LoopNest& nest) {
   HONE_ASSIGN_OR_RETURN(StageNest * found, nest.StageOrError(step.stage));
   const StageNest stage = *found;
-  if (!stage.tiles.empty() || !stage.fusions.empty() || !stage.kinds.empty() ||
-      stage.placement != Placement::kRoot) {
+  if (!stage.IsUnscheduled()) {
     return absl::InvalidArgumentError("winograd before any other step on the stage");
   }
   const Dim* dim = FindDim(stage.stage.dims, step.dim);
