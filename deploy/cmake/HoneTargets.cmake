@@ -7,7 +7,9 @@ add_library(hone_flags INTERFACE)
 target_compile_options(hone_flags INTERFACE -Wall -Wextra -Werror=return-type -Wno-unused-parameter
   -Wno-missing-field-initializers
   # clang blames its users for what libstdc++'s stable_sort is made of.
-  $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>
+  # What a mutex guards is read and written under it: clang proves it from the annotations.
+  $<$<CXX_COMPILER_ID:Clang>:-Werror=thread-safety>)
 target_include_directories(hone_flags INTERFACE ${CMAKE_SOURCE_DIR})
 if(HONE_SANITIZE)
   target_compile_options(hone_flags INTERFACE -fsanitize=${HONE_SANITIZE} -fno-omit-frame-pointer)
