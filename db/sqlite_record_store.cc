@@ -294,12 +294,13 @@ class SqliteRecordStore::Impl {
   }
 
  private:
-  Status CheckWritable() const {
+  Status CheckWritable() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     if (file_.lock != nullptr) return absl::OkStatus();
     return absl::FailedPreconditionError("the database was opened for reading only");
   }
 
-  Status Prepare(SqliteStatement& statement, absl::string_view sql) {
+  Status Prepare(SqliteStatement& statement, absl::string_view sql)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     HONE_ASSIGN_OR_RETURN(statement, file_.connection->Prepare(sql));
     return absl::OkStatus();
   }
