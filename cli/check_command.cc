@@ -8,12 +8,13 @@
 #include "absl/strings/str_format.h"
 #include "base/file.h"
 #include "cli/compiled_model.h"
-#include "cli/shape_options.h"
+#include "cli/shape_option.h"
 #include "cli/tensor_file.h"
 #include "compiler/graph/evaluate_plan.h"
 #include "compiler/graph/plan_model.h"
 #include "compiler/import/onnx.h"
 #include "compiler/import/tensor_proto.h"
+#include "compiler/shape_options.h"
 
 namespace hone {
 namespace {

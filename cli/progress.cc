@@ -16,56 +16,58 @@ namespace {
 constexpr int64_t kLiveIntervalNanos = 100'000'000;
 constexpr int64_t kPlainIntervalNanos = 5'000'000'000;
 
-double SumOverCalls(const TuningProgress& progress, double KernelProgress::* nanos) {
+double SumOverCalls(const pb::TuningProgress& progress,
+                    double (pb::KernelProgress::*nanos)() const) {
   double sum = 0;
-  for (const KernelProgress& kernel : progress.kernels) {
-    if (!(kernel.*nanos > 0)) return 0;
-    sum += kernel.calls * kernel.*nanos;
+  for (const pb::KernelProgress& kernel : progress.kernels()) {
+    if (!((kernel.*nanos)() > 0)) return 0;
+    sum += kernel.calls() * (kernel.*nanos)();
   }
   return sum;
 }
 
 // Seconds until the first of the two limits is reached; negative when there is none to go by.
-double SecondsLeft(const TuningProgress& progress) {
+double SecondsLeft(const pb::TuningProgress& progress) {
   double left = -1;
-  if (progress.elapsed_max_s > 0) {
-    left = std::max(0.0, progress.elapsed_max_s - progress.elapsed_s);
+  if (progress.elapsed_max_s() > 0) {
+    left = std::max(0.0, progress.elapsed_max_s() - progress.elapsed_s());
   }
-  if (progress.trials_max > 0 && progress.trials > 0 && progress.elapsed_s > 0) {
-    const double by_trials = static_cast<double>(progress.trials_max - progress.trials) *
-                             progress.elapsed_s / static_cast<double>(progress.trials);
+  if (progress.trials_max() > 0 && progress.trials() > 0 && progress.elapsed_s() > 0) {
+    const double by_trials = static_cast<double>(progress.trials_max() - progress.trials()) *
+                             progress.elapsed_s() / static_cast<double>(progress.trials());
     left = left < 0 ? by_trials : std::min(left, by_trials);
   }
   return left;
 }
 
-std::string StateMark(KernelProgress::State state) {
+std::string StateMark(pb::KernelProgress::State state) {
   switch (state) {
-    case KernelProgress::State::kWaiting:
+    case pb::KernelProgress::WAITING:
       return " ";
-    case KernelProgress::State::kTuning:
+    case pb::KernelProgress::TUNING:
       return ">";
-    case KernelProgress::State::kDone:
+    case pb::KernelProgress::DONE:
       return "*";
+    default:
+      return "";
   }
-  return "";
 }
 
-double PeakShare(const KernelProgress& kernel, double peak_gflops) {
-  if (!(kernel.best_ns > 0) || !(peak_gflops > 0)) return 0;
-  return kernel.flops / kernel.best_ns / peak_gflops;
+double PeakShare(const pb::KernelProgress& kernel, double peak_gflops) {
+  if (!(kernel.best_ns() > 0) || !(peak_gflops > 0)) return 0;
+  return kernel.flops() / kernel.best_ns() / peak_gflops;
 }
 
 // Those being tuned first; then by the time the model spends in them, for that is where to gain.
-std::vector<const KernelProgress*> InOrderOfInterest(const TuningProgress& progress) {
-  std::vector<const KernelProgress*> kernels;
-  for (const KernelProgress& kernel : progress.kernels) kernels.push_back(&kernel);
+std::vector<const pb::KernelProgress*> InOrderOfInterest(const pb::TuningProgress& progress) {
+  std::vector<const pb::KernelProgress*> kernels;
+  for (const pb::KernelProgress& kernel : progress.kernels()) kernels.push_back(&kernel);
   std::stable_sort(kernels.begin(), kernels.end(),
-                   [](const KernelProgress* left, const KernelProgress* right) {
-                     const bool left_tuning = left->state == KernelProgress::State::kTuning;
-                     const bool right_tuning = right->state == KernelProgress::State::kTuning;
+                   [](const pb::KernelProgress* left, const pb::KernelProgress* right) {
+                     const bool left_tuning = left->state() == pb::KernelProgress::TUNING;
+                     const bool right_tuning = right->state() == pb::KernelProgress::TUNING;
                      if (left_tuning != right_tuning) return left_tuning;
-                     return left->calls * left->best_ns > right->calls * right->best_ns;
+                     return left->calls() * left->best_ns() > right->calls() * right->best_ns();
                    });
   return kernels;
 }
@@ -78,21 +80,21 @@ int TerminalRows() {
 
 }  // namespace
 
-double ModelDefaultNanos(const TuningProgress& progress) {
-  return SumOverCalls(progress, &KernelProgress::default_ns);
+double ModelDefaultNanos(const pb::TuningProgress& progress) {
+  return SumOverCalls(progress, &pb::KernelProgress::default_ns);
 }
 
-double ModelBestNanos(const TuningProgress& progress) {
-  return SumOverCalls(progress, &KernelProgress::best_ns);
+double ModelBestNanos(const pb::TuningProgress& progress) {
+  return SumOverCalls(progress, &pb::KernelProgress::best_ns);
 }
 
-std::string RenderOverall(const TuningProgress& progress) {
-  std::string line = progress.trials_max > 0
-                         ? absl::StrFormat("%d/%d trials", progress.trials, progress.trials_max)
-                         : absl::StrFormat("%d trials", progress.trials);
-  if (progress.elapsed_s > 0) {
+std::string RenderOverall(const pb::TuningProgress& progress) {
+  std::string line = progress.trials_max() > 0
+                         ? absl::StrFormat("%d/%d trials", progress.trials(), progress.trials_max())
+                         : absl::StrFormat("%d trials", progress.trials());
+  if (progress.elapsed_s() > 0) {
     absl::StrAppendFormat(&line, ", %.1f/s",
-                          static_cast<double>(progress.trials) / progress.elapsed_s);
+                          static_cast<double>(progress.trials()) / progress.elapsed_s());
   }
   const double before = ModelDefaultNanos(progress);
   const double after = ModelBestNanos(progress);
@@ -100,32 +102,32 @@ std::string RenderOverall(const TuningProgress& progress) {
     absl::StrAppend(&line, ", ", FormatNanos(before), " -> ", FormatNanos(after), " (",
                     FormatRatio(before / after), ")");
   }
-  if (progress.finished) {
-    absl::StrAppend(&line, ", took ", FormatWait(progress.elapsed_s));
+  if (progress.finished()) {
+    absl::StrAppend(&line, ", took ", FormatWait(progress.elapsed_s()));
   } else if (double left = SecondsLeft(progress); left >= 0) {
     absl::StrAppend(&line, ", ", FormatWait(left), " left");
   }
   return line;
 }
 
-std::vector<std::string> RenderProgress(const TuningProgress& progress, int width, int rows) {
+std::vector<std::string> RenderProgress(const pb::TuningProgress& progress, int width, int rows) {
   std::vector<std::string> lines = {Shorten(RenderOverall(progress), width)};
   // Kernel names take what the numbers leave.
   const size_t name_width = std::clamp(width - 49, 12, 40);
   size_t shown = 0;
-  for (const KernelProgress* kernel : InOrderOfInterest(progress)) {
-    const size_t left = progress.kernels.size() - shown;
+  for (const pb::KernelProgress* kernel : InOrderOfInterest(progress)) {
+    const size_t left = progress.kernels().size() - shown;
     if (static_cast<int>(lines.size()) + 1 >= rows && left > 1) {
       lines.push_back(absl::StrFormat("  and %d more", left));
       break;
     }
-    std::string speedup = kernel->default_ns > 0 && kernel->best_ns > 0
-                              ? FormatRatio(kernel->default_ns / kernel->best_ns)
+    std::string speedup = kernel->default_ns() > 0 && kernel->best_ns() > 0
+                              ? FormatRatio(kernel->default_ns() / kernel->best_ns())
                               : "-";
     std::string line = absl::StrFormat(
-        "%s %-*s %5d trials %8s %7s of peak %7s", StateMark(kernel->state), name_width,
-        Shorten(kernel->name, name_width), kernel->trials, FormatNanos(kernel->best_ns),
-        FormatShare(PeakShare(*kernel, progress.peak_gflops)), speedup);
+        "%s %-*s %5d trials %8s %7s of peak %7s", StateMark(kernel->state()), name_width,
+        Shorten(kernel->name(), name_width), kernel->trials(), FormatNanos(kernel->best_ns()),
+        FormatShare(PeakShare(*kernel, progress.peak_gflops())), speedup);
     lines.push_back(Shorten(line, width));
     ++shown;
   }
@@ -137,10 +139,10 @@ ProgressDisplay::ProgressDisplay(const Console& console, const Clock& clock)
 
 ProgressDisplay::~ProgressDisplay() { End(); }
 
-void ProgressDisplay::Update(const TuningProgress& progress) {
+void ProgressDisplay::Update(const pb::TuningProgress& progress) {
   const int64_t now_ns = clock_.MonotonicNanos();
   const int64_t interval_ns = console_.live ? kLiveIntervalNanos : kPlainIntervalNanos;
-  if (drawn_ && !progress.finished && now_ns - last_drawn_ns_ < interval_ns) return;
+  if (drawn_ && !progress.finished() && now_ns - last_drawn_ns_ < interval_ns) return;
   drawn_ = true;
   last_drawn_ns_ = now_ns;
   if (!console_.live) {

@@ -9,41 +9,20 @@
 
 #include "base/clock.h"
 #include "cli/console.h"
+#include "proto/tuning.pb.h"
 
 namespace hone {
 
-struct KernelProgress {
-  enum class State { kWaiting, kTuning, kDone };
-  std::string name;  // "conv3x3_64x56x56"
-  State state = State::kWaiting;
-  int64_t trials = 0;     // measured, those of earlier runs included
-  int64_t failures = 0;   // of them
-  int calls = 1;          // how often the model runs it
-  double flops = 0;       // of one call; 0: share of peak has no meaning
-  double default_ns = 0;  // of the default schedule; 0 until measured
-  double best_ns = 0;     // 0 until measured
-};
-
-struct TuningProgress {
-  std::vector<KernelProgress> kernels;
-  int64_t trials = 0;      // of this run
-  int64_t trials_max = 0;  // 0: no limit
-  double elapsed_s = 0;
-  double elapsed_max_s = 0;  // 0: no limit
-  double peak_gflops = 0;    // fp32 peak of the threads that kernels use; 0 until known
-  bool finished = false;
-};
-
 // Sums over kernels and calls; 0 until every kernel has been measured.
-double ModelDefaultNanos(const TuningProgress& progress);
-double ModelBestNanos(const TuningProgress& progress);
+double ModelDefaultNanos(const pb::TuningProgress& progress);
+double ModelBestNanos(const pb::TuningProgress& progress);
 
 // One overall line, then one line a kernel: those being tuned first, then those with most time to
 // lose. At most `rows` lines of at most `width` columns; what does not fit is counted in the last.
-std::vector<std::string> RenderProgress(const TuningProgress& progress, int width, int rows);
+std::vector<std::string> RenderProgress(const pb::TuningProgress& progress, int width, int rows);
 
 // The overall line alone: "412/2000 trials, 38.2/s, 12.3 ms -> 5.02 ms (2.45x), 0:42 left"
-std::string RenderOverall(const TuningProgress& progress);
+std::string RenderOverall(const pb::TuningProgress& progress);
 
 class ProgressDisplay {
  public:
@@ -53,7 +32,7 @@ class ProgressDisplay {
 
   // Call as often as there is news: draws at most every 100 ms on a terminal, every 5 s in a pipe,
   // and always when finished.
-  void Update(const TuningProgress& progress);
+  void Update(const pb::TuningProgress& progress);
   // Leaves what is drawn standing; the next output begins below it.
   void End();
 

@@ -1,116 +1,33 @@
 #include "cli/tune_command.h"
 
-#include <unistd.h>
-
-#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/numerics.h"
-#include "base/selector.h"
 #include "base/target.h"
 #include "cli/default_paths.h"
 #include "cli/interrupt.h"
-#include "cli/model_source.h"
 #include "cli/numerics_option.h"
 #include "cli/progress.h"
-#include "cli/shape_options.h"
+#include "cli/shape_option.h"
 #include "cli/tuning_output.h"
 #include "cli/tuning_replay.h"
 #include "cli/tuning_tasks.h"
+#include "compiler/model_source.h"
 #include "db/memory_record_store.h"
 #include "db/sqlite_record_store.h"
 #include "device_agent/machine_probe.h"
-#include "rpc/device_facts.h"
+#include "rpc/device_choice.h"
 #include "rpc/farm_client.h"
-#include "tuner/cost_model/xgboost_cost_model.h"
-#include "tuner/measure/build_pool.h"
-#include "tuner/measure/farm_measurer.h"
+#include "rpc/sibling_program.h"
+#include "tuner/farm_tuning.h"
 #include "tuner/measure/local_farm.h"
-#include "tuner/measure/pausing_measurer.h"
-#include "tuner/tuning_session.h"
+#include "tuner/tuning_progress.h"
 
 namespace hone {
 namespace {
-
-// "user@host:pid", kept with every record.
-std::string ClientName() {
-  char host[256] = "";
-  gethostname(host, sizeof(host) - 1);
-  const char* user = std::getenv("USER");
-  return absl::StrCat(user == nullptr ? "somebody" : user, "@", host, ":", getpid());
-}
-
-// A device to tune for: the first that the selector matches and that is up.
-StatusOr<pb::DeviceInfo> ChooseDevice(FarmClient& client, const std::string& selected) {
-  HONE_ASSIGN_OR_RETURN(const Selector selector, Selector::Parse(selected));
-  HONE_ASSIGN_OR_RETURN(const FarmStatus status, client.ListDevices());
-  std::vector<std::string> unmet, down;
-  for (const pb::DeviceInfo& device : status.devices) {
-    const StatusOr<Target> target = Target::Parse(device.target());
-    if (!target.ok()) continue;
-    const std::vector<std::string> missing = selector.Unmet(FactsOf(device, *target));
-    if (!missing.empty()) {
-      unmet.push_back(absl::StrCat(device.name(), " is not ", absl::StrJoin(missing, ", ")));
-    } else if (device.state() == pb::READY || device.state() == pb::BUSY) {
-      return device;
-    } else {
-      down.push_back(absl::StrCat(device.name(), " is ", pb::DeviceState_Name(device.state())));
-    }
-  }
-  if (status.devices.empty()) {
-    return absl::UnavailableError(
-        "the tracker knows no device; start hone-agent on the machine that shall measure");
-  }
-  if (!down.empty()) {
-    return absl::UnavailableError(
-        absl::StrCat("no device is ready: ", absl::StrJoin(down, ", "), " (see hone devices)"));
-  }
-  return absl::NotFoundError(absl::StrCat(
-      "no device matches '", selected, "': ", absl::StrJoin(unmet, "; "), " (see hone devices)"));
-}
-
-KernelProgress::State StateOf(WorkloadState::Phase phase) {
-  switch (phase) {
-    case WorkloadState::Phase::kWaiting:
-      return KernelProgress::State::kWaiting;
-    case WorkloadState::Phase::kSearching:
-    case WorkloadState::Phase::kFinal:
-      return KernelProgress::State::kTuning;
-    case WorkloadState::Phase::kDone:
-      return KernelProgress::State::kDone;
-  }
-  return KernelProgress::State::kWaiting;
-}
-
-TuningProgress ProgressOf(const TuningState& state, const TuneOptions& options) {
-  TuningProgress progress;
-  int64_t before = 0;
-  for (const WorkloadState& workload : state.workloads) {
-    progress.kernels.push_back({.name = workload.name,
-                                .state = StateOf(workload.phase),
-                                .trials = static_cast<int64_t>(workload.trials.size()),
-                                .failures = workload.failures,
-                                .calls = workload.calls,
-                                .flops = workload.flops,
-                                .default_ns = workload.default_ns,
-                                .best_ns = workload.best_ns});
-    before += static_cast<int64_t>(workload.trials.size());
-  }
-  before -= state.trials;
-  progress.trials = state.trials;
-  progress.trials_max = std::max<int64_t>(
-      state.trials, options.trials * static_cast<int64_t>(state.workloads.size()) - before);
-  progress.elapsed_s = state.elapsed_s;
-  progress.elapsed_max_s = options.minutes * 60;
-  progress.peak_gflops = state.speed.peak_gflops() * static_cast<double>(options.threads);
-  progress.finished = state.finished;
-  return progress;
-}
 
 // The tracker to use: the one named, or one started here with an agent of its own.
 struct Farm {
@@ -132,27 +49,10 @@ StatusOr<Farm> OpenFarm(const TuneOptions& options, const std::string& database)
     tracker = farm.local->tracker();
   }
   HONE_ASSIGN_OR_RETURN(farm.client, FarmClient::Connect({.tracker = tracker}));
-  HONE_ASSIGN_OR_RETURN(farm.device, ChooseDevice(*farm.client, options.device));
+  HONE_ASSIGN_OR_RETURN(const FarmStatus status, farm.client->ListDevices());
+  HONE_ASSIGN_OR_RETURN(farm.device, ChooseDevice(status.devices, options.device));
   HONE_ASSIGN_OR_RETURN(farm.target, Target::Parse(farm.device.target()));
   return farm;
-}
-
-// Compilers: where this machine measures too, those beside it have the cores that are left, and the
-// others run while nothing is measured. More than a few would slow down what is measured beside
-// them, through the caches and the memory that all share.
-BuildPool::Options BuildersFor(const TuneOptions& options, const Farm& farm) {
-  constexpr int64_t kBesideMost = 4;
-  const auto cores = std::max<int64_t>(1, std::thread::hardware_concurrency());
-  BuildPool::Options pool;
-  pool.program = SiblingProgram("hone-build-worker");
-  if (farm.local == nullptr) {
-    pool.workers = pool.workers_beside = static_cast<int>(std::min(cores, kBesideMost));
-    return pool;
-  }
-  pool.workers = static_cast<int>(std::min(cores, 2 * kBesideMost));
-  pool.workers_beside =
-      static_cast<int>(std::clamp<int64_t>(cores - options.threads, 0, kBesideMost));
-  return pool;
 }
 
 // What is known already. A tracker elsewhere keeps its database to itself: nothing is known then.
@@ -209,35 +109,29 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
                         LoadPlanAtTop(options.model, options.shapes, farm.target));
   HONE_ASSIGN_OR_RETURN(std::vector<TuningTask> tasks, ChooseTasks(options, plan));
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<RecordStore> history, OpenHistory(options, database));
-  HONE_ASSIGN_OR_RETURN(const std::unique_ptr<BuildPool> pool,
-                        BuildPool::Start(BuildersFor(options, farm)));
-  const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
-  FarmMeasurer device(*farm.client);
-  PausingMeasurer measurer(device, *pool);
   TuningOptions tuning = TuningOptionsOf(options, farm.target, numerics, ModelConstantBytes(plan));
   tuning.time_max_ms = static_cast<int64_t>(options.minutes * 60000);
   tuning.device = options.device;
   tuning.priority = static_cast<int>(options.priority);
   tuning.speed = farm.device.speed();
-  tuning.spare_core =
-      farm.local == nullptr || options.threads < std::thread::hardware_concurrency();
-  tuning.client = ClientName();
+  const char* user = std::getenv("USER");
+  tuning.client = ClientName(user == nullptr ? "" : user);
   tuning.run_id = absl::StrCat(tuning.client, "/", clock.UnixMillis());
-  TuningSession session(
-      std::move(tasks), tuning, *model,
-      [&](pb::BuildRequest request, std::function<void(pb::BuildReply)> done) {
-        pool->Submit(std::move(request), std::move(done));
-      },
-      measurer, history.get(), clock);
+  const TuningLimits limits = {
+      .trials = options.trials, .minutes = options.minutes, .threads = options.threads};
   ProgressDisplay display(console, clock);
-  const Status status =
-      session.Run([&] { return interrupt.Requested(); },
-                  [&](const TuningState& state) { display.Update(ProgressOf(state, options)); });
+  const StatusOr<TuningState> state = TuneOnFarm(
+      {.build_worker = SiblingProgram("hone-build-worker"),
+       .measures_here = farm.local != nullptr,
+       .threads = options.threads},
+      *farm.client, std::move(tasks), tuning, history.get(), clock,
+      [&] { return interrupt.Requested(); },
+      [&](const TuningState& state) { display.Update(ProgressOf(state, limits)); });
   display.End();
-  if (!status.ok() && farm.local != nullptr) HONE_RETURN_IF_ERROR(farm.local->Check());
-  HONE_RETURN_IF_ERROR(status);
-  PrintTrouble(session.state(), console);
-  HONE_RETURN_IF_ERROR(PrintTuning(options, tuning, session.state(),
+  if (!state.ok() && farm.local != nullptr) HONE_RETURN_IF_ERROR(farm.local->Check());
+  HONE_RETURN_IF_ERROR(state.status());
+  PrintTrouble(*state, console);
+  HONE_RETURN_IF_ERROR(PrintTuning(options, tuning, *state,
                                    {.device = farm.device.name(),
                                     .unix_ms = clock.UnixMillis(),
                                     .interrupted = interrupt.Requested()},

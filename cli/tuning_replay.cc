@@ -6,12 +6,13 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
-#include "cli/model_source.h"
 #include "cli/tuning_output.h"
 #include "cli/tuning_tasks.h"
 #include "compiler/compile.h"
+#include "compiler/model_source.h"
 #include "db/sqlite_record_store.h"
 #include "tuner/cost_model/xgboost_cost_model.h"
+#include "tuner/farm_tuning.h"
 #include "tuner/measure/replay_measurer.h"
 #include "tuner/tuning_session.h"
 

@@ -90,12 +90,6 @@ StatusOr<std::vector<TuningTask>> ChooseTasks(const TuneOptions& options, const 
   return fitting;
 }
 
-int64_t ModelConstantBytes(const ModelPlan& plan) {
-  int64_t bytes = 0;
-  for (const TuningTask& task : TasksOf(plan)) bytes += task.calls * ConstantBytes(task.workload);
-  return bytes;
-}
-
 TuningOptions TuningOptionsOf(const TuneOptions& options, const Target& target, Numerics numerics,
                               int64_t model_constant_bytes) {
   TuningOptions tuning;

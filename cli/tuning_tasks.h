@@ -24,9 +24,6 @@ Status CheckTemplate(const Sketch& sketch, Numerics numerics);
 // why when a template fits none.
 StatusOr<std::vector<TuningTask>> ChooseTasks(const TuneOptions& options, const ModelPlan& plan);
 
-// That the whole model reads in one run, also where only some kernels are tuned.
-int64_t ModelConstantBytes(const ModelPlan& plan);
-
 // How the session goes by the command line, alike for a run and for its replay. What only one of
 // them has (devices, clients, limits of time) is for the caller to add.
 TuningOptions TuningOptionsOf(const TuneOptions& options, const Target& target, Numerics numerics,

@@ -17,29 +17,30 @@ class FakeClock : public Clock {
   int64_t now_ns = 1;
 };
 
-TuningProgress TwoKernels() {
-  TuningProgress progress;
-  progress.kernels = {
-      {.name = "dense_512x1000",
-       .state = KernelProgress::State::kDone,
-       .trials = 96,
-       .flops = 1.024e6,
-       .default_ns = 64e3,
-       .best_ns = 51.2e3},
-      {.name = "conv3x3_64x56x56",
-       .state = KernelProgress::State::kTuning,
-       .trials = 40,
-       .failures = 1,
-       .calls = 4,
-       .flops = 231.2e6,
-       .default_ns = 5e6,
-       .best_ns = 2.4e6},
-  };
-  progress.trials = 136;
-  progress.trials_max = 400;
-  progress.elapsed_s = 4;
-  progress.elapsed_max_s = 60;
-  progress.peak_gflops = 112;
+pb::TuningProgress TwoKernels() {
+  pb::TuningProgress progress;
+  pb::KernelProgress* dense = progress.add_kernels();
+  dense->set_name("dense_512x1000");
+  dense->set_state(pb::KernelProgress::DONE);
+  dense->set_trials(96);
+  dense->set_calls(1);
+  dense->set_flops(1.024e6);
+  dense->set_default_ns(64e3);
+  dense->set_best_ns(51.2e3);
+  pb::KernelProgress* conv = progress.add_kernels();
+  conv->set_name("conv3x3_64x56x56");
+  conv->set_state(pb::KernelProgress::TUNING);
+  conv->set_trials(40);
+  conv->set_failures(1);
+  conv->set_calls(4);
+  conv->set_flops(231.2e6);
+  conv->set_default_ns(5e6);
+  conv->set_best_ns(2.4e6);
+  progress.set_trials(136);
+  progress.set_trials_max(400);
+  progress.set_elapsed_s(4);
+  progress.set_elapsed_max_s(60);
+  progress.set_peak_gflops(112);
   return progress;
 }
 
@@ -51,8 +52,8 @@ TEST(ProgressTest, ShowsTheWholeThenEachKernel) {
 }
 
 TEST(ProgressTest, FitsTheTerminal) {
-  TuningProgress progress = TwoKernels();
-  for (int i = 0; i < 30; ++i) progress.kernels.push_back({.name = "pool"});
+  pb::TuningProgress progress = TwoKernels();
+  for (int i = 0; i < 30; ++i) progress.add_kernels()->set_name("pool");
   std::vector<std::string> lines = RenderProgress(progress, 60, 5);
   EXPECT_EQ(lines.size(), 5);
   EXPECT_EQ(lines.back(), "  and 29 more");
@@ -60,16 +61,16 @@ TEST(ProgressTest, FitsTheTerminal) {
 }
 
 TEST(ProgressTest, SaysNothingOfTheModelBeforeEveryKernelIsMeasured) {
-  TuningProgress progress = TwoKernels();
-  progress.kernels.push_back({.name = "pool"});
+  pb::TuningProgress progress = TwoKernels();
+  progress.add_kernels()->set_name("pool");
   EXPECT_EQ(RenderOverall(progress), "136/400 trials, 34.0/s, 0:08 left");
 }
 
 TEST(ProgressTest, GoesByTheClockWhenTrialsHaveNoLimit) {
-  TuningProgress progress = TwoKernels();
-  progress.trials_max = 0;
+  pb::TuningProgress progress = TwoKernels();
+  progress.set_trials_max(0);
   EXPECT_THAT(RenderOverall(progress), testing::EndsWith("0:56 left"));
-  progress.finished = true;
+  progress.set_finished(true);
   EXPECT_THAT(RenderOverall(progress), testing::EndsWith("took 0:04"));
 }
 
@@ -78,13 +79,13 @@ TEST(ProgressDisplayTest, WritesPlainLinesNowAndThenIntoAPipe) {
   Console console{.out = out, .err = err};
   FakeClock clock;
   ProgressDisplay display(console, clock);
-  TuningProgress progress = TwoKernels();
+  pb::TuningProgress progress = TwoKernels();
   display.Update(progress);
   clock.now_ns += 1'000'000'000;
   display.Update(progress);
   std::string first = RenderOverall(progress) + "\n";
   EXPECT_EQ(err.str(), first);
-  progress.finished = true;
+  progress.set_finished(true);
   display.Update(progress);
   EXPECT_EQ(err.str(), first + RenderOverall(progress) + "\n");
 }

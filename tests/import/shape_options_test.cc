@@ -1,4 +1,4 @@
-#include "cli/shape_options.h"
+#include "compiler/shape_options.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// From a model file to a plan, as `hone tune` and `hone compile` both need it: the same file,
-// shapes and target give the same kernels, so what one tunes the other finds.
+// From a model file to a plan, as tuning and compiling both need it: the same file, shapes and
+// target give the same kernels, so what one tunes the other finds.
 #pragma once
 
 #include <string>
@@ -18,8 +18,5 @@ StatusOr<ModelPlan> LoadPlan(const std::string& path, const std::vector<std::str
 // The same at the tops of all ranges: a range is tuned there.
 StatusOr<ModelPlan> LoadPlanAtTop(const std::string& path, const std::vector<std::string>& shapes,
                                   const Target& target);
-
-// Path of a program that is installed beside this one: in $HONE_BIN_DIR, or this one's folder.
-std::string SiblingProgram(const std::string& name);
 
 }  // namespace hone

@@ -1,4 +1,4 @@
-#include "cli/shape_options.h"
+#include "compiler/shape_options.h"
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -55,16 +55,6 @@ StatusOr<ShapeOptions> ParseShapeOptions(const std::vector<std::string>& shapes)
     }
   }
   return options;
-}
-
-Option ShapeOption(std::vector<std::string>* shapes) {
-  return {
-      "--shape", "NAME=VALUE",
-      "size of a dimension that the model leaves open (batch_size=1, or batch_size=1..8 to leave "
-      "it "
-      "open between these), or the whole shape of an input (INPUT=1x3x480x640); a single size is "
-      "taken for the dimension NAME first, then for the one-dimensional input NAME",
-      shapes};
 }
 
 }  // namespace hone

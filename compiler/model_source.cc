@@ -1,12 +1,9 @@
-#include "cli/model_source.h"
+#include "compiler/model_source.h"
 
-#include <cstdlib>
-#include <filesystem>
-
-#include "cli/shape_options.h"
 #include "compiler/graph/plan_for_ranges.h"
 #include "compiler/graph/plan_model.h"
 #include "compiler/import/onnx.h"
+#include "compiler/shape_options.h"
 
 namespace hone {
 namespace {
@@ -32,15 +29,6 @@ StatusOr<ModelPlan> LoadPlanAtTop(const std::string& path, const std::vector<std
                                   const Target& target) {
   HONE_ASSIGN_OR_RETURN(const ShapeOptions options, ParseShapeOptions(shapes));
   return Plan(path, options.import, target);
-}
-
-std::string SiblingProgram(const std::string& name) {
-  if (const char* folder = std::getenv("HONE_BIN_DIR"); folder != nullptr) {
-    return (std::filesystem::path(folder) / name).string();
-  }
-  std::error_code error;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
-  return (self.parent_path() / name).string();
 }
 
 }  // namespace hone
