@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/median.h"
 #include "cli/compiled_model.h"
 #include "cli/quantity.h"
 #include "cli/table.h"
@@ -29,7 +30,6 @@ Status FillInputs(CompiledModel& model) {
 struct Times {
   std::vector<int64_t> run_ns;  // sorted
   std::vector<int64_t> step_ns;
-  int64_t Median() const { return run_ns[run_ns.size() / 2]; }
 };
 
 StatusOr<Times> Measure(CompiledModel& model, const BenchOptions& options, const Clock& clock) {
@@ -114,10 +114,12 @@ StatusOr<ExitCode> BenchModel(const BenchOptions& options, const Clock& clock,
                                           .profile = options.profile}));
   HONE_RETURN_IF_ERROR(FillInputs(model));
   HONE_ASSIGN_OR_RETURN(const Times times, Measure(model, options, clock));
-  console.out << absl::StrFormat("%s: min %.3f ms, median %.3f ms (%d runs, %d thread%s)\n",
-                                 model.Name(), times.run_ns.front() / 1e6, times.Median() / 1e6,
-                                 times.run_ns.size(), model.Threads(),
-                                 model.Threads() == 1 ? "" : "s");
+  const std::vector<double> run_ns(times.run_ns.begin(), times.run_ns.end());
+  const Interval interval = MedianInterval(run_ns);
+  console.out << absl::StrFormat(
+      "%s: min %.3f ms, median %.3f ms, 95 %% sure from %.3f to %.3f ms (%d runs, %d thread%s)\n",
+      model.Name(), run_ns.front() / 1e6, Median(run_ns) / 1e6, interval.low / 1e6,
+      interval.high / 1e6, run_ns.size(), model.Threads(), model.Threads() == 1 ? "" : "s");
   if (options.profile) {
     console.out << "\n" << KernelTable(model, times, console.out_is_tty ? console.width : 0);
   }

@@ -66,11 +66,12 @@ StatusOr<std::vector<RecordSummary>> SummariesOf(const RecordStore& store,
   return summaries;
 }
 
-// OK before failed, then the fastest first.
+// OK before failed, what counts before what does not, then the fastest first.
 bool Better(const pb::Record& left, const pb::Record& right) {
   const pb::Measurement& a = left.measurement();
   const pb::Measurement& b = right.measurement();
   if ((a.failure() == pb::OK) != (b.failure() == pb::OK)) return a.failure() == pb::OK;
+  if (a.taint().empty() != b.taint().empty()) return a.taint().empty();
   return a.cost_ns() < b.cost_ns();
 }
 
@@ -89,10 +90,24 @@ void AppendBestSchedule(const pb::Record& best, std::string* out) {
 // What is wrong, or how the times were taken if not as usual.
 std::string MessageOf(const pb::Measurement& measurement) {
   if (measurement.failure() != pb::OK) return measurement.message();
-  std::vector<absl::string_view> notes;
+  std::vector<std::string> notes;
+  if (!measurement.taint().empty()) {
+    notes.push_back(absl::StrCat("does not count: ", measurement.taint()));
+  }
   if (measurement.cold_constants()) notes.push_back("constants from memory");
-  if (measurement.not_quiet()) notes.push_back("beside other work");
+  if (measurement.not_quiet()) {
+    notes.push_back(measurement.disturbance().empty()
+                        ? "beside other work"
+                        : absl::StrCat("beside other work: ", measurement.disturbance()));
+  }
   return absl::StrJoin(notes, ", ");
+}
+
+// Where the median lies, 95 % sure.
+std::string IntervalOf(const pb::Measurement& measurement) {
+  if (measurement.high_ns() <= 0) return "-";
+  return absl::StrCat(FormatNanos(measurement.low_ns()), " to ",
+                      FormatNanos(measurement.high_ns()));
 }
 
 }  // namespace
@@ -160,6 +175,7 @@ StatusOr<std::string> RecordDetails(const RecordStore& store, absl::string_view 
   std::stable_sort(history.begin(), history.end(), Better);
   Table table({{"result"},
                {"time", Align::kRight},
+               {"median", Align::kRight},
                {"spread", Align::kRight},
                {"class"},
                {"error", Align::kRight},
@@ -172,9 +188,10 @@ StatusOr<std::string> RecordDetails(const RecordStore& store, absl::string_view 
   for (int64_t i = 0; i < shown; ++i) {
     const pb::Measurement& measurement = history[i].measurement();
     table.AddRow({FailureName(measurement), FormatNanos(measurement.cost_ns()),
-                  FormatShare(measurement.spread()), history[i].numerics(), ErrorOf(measurement),
-                  FormatNanos(history[i].predicted_ns()), history[i].origin(), measurement.device(),
-                  FormatUnixMillis(measurement.unix_ms()), MessageOf(measurement)});
+                  IntervalOf(measurement), FormatShare(measurement.spread()), history[i].numerics(),
+                  ErrorOf(measurement), FormatNanos(history[i].predicted_ns()), history[i].origin(),
+                  measurement.device(), FormatUnixMillis(measurement.unix_ms()),
+                  MessageOf(measurement)});
   }
   absl::StrAppend(&out, "\n", table.Render(width));
   if (shown < static_cast<int64_t>(history.size())) {

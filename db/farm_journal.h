@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "base/status.h"
 #include "proto/batch.pb.h"
+#include "proto/farm.pb.h"
 #include "proto/policy.pb.h"
 #include "proto/record.pb.h"
 
@@ -36,6 +37,11 @@ class FarmJournal {
   // and nothing is stored, if the batch is finished already.
   virtual Status CommitBatch(const pb::BatchResult& result,
                              absl::Span<const pb::Record> records) = 0;
+  // Marks what the device measured from `since_unix_ms` to `until_unix_ms`, on its own clock and
+  // both inclusive, as not counting: such records are kept, and never the best. Those that are
+  // marked already keep their reason. How many were marked.
+  virtual StatusOr<int64_t> TaintRecords(absl::string_view device, const pb::Taint& taint) = 0;
+
   // The result of a finished batch, for a client that asks again; kept for a week.
   virtual StatusOr<std::optional<pb::BatchResult>> FindBatchResult(
       absl::string_view batch_id) const = 0;

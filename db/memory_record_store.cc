@@ -17,6 +17,7 @@ bool HasKey(const pb::Record& record, const RecordKey& key) {
 }
 
 bool IsOk(const pb::Record& record) { return record.measurement().failure() == pb::OK; }
+bool Counts(const pb::Record& record) { return IsOk(record) && !IsTainted(record); }
 
 bool Passes(const pb::Record& record, const RecordFilter& filter) {
   const auto is = [](const auto& wanted, const auto& got) { return !wanted || *wanted == got; };
@@ -24,7 +25,7 @@ bool Passes(const pb::Record& record, const RecordFilter& filter) {
          is(filter.numerics, record.numerics()) &&
          is(filter.codegen_epoch, record.codegen_epoch()) &&
          is(filter.failure, record.measurement().failure()) &&
-         is(filter.device, record.measurement().device());
+         is(filter.device, record.measurement().device()) && is(filter.tainted, IsTainted(record));
 }
 
 }  // namespace
@@ -51,7 +52,7 @@ StatusOr<std::optional<pb::Record>> MemoryRecordStore::Best(
   absl::MutexLock lock(&mutex_);
   const pb::Record* best = nullptr;
   for (const pb::Record& record : records_) {
-    if (!HasKey(record, key) || !IsOk(record)) continue;
+    if (!HasKey(record, key) || !Counts(record)) continue;
     if (layouts && *layouts != record.layouts()) continue;
     if (best == nullptr || IsBetterRecord(record, *best)) best = &record;
   }
@@ -63,7 +64,7 @@ StatusOr<std::vector<pb::Record>> MemoryRecordStore::BestPerLayouts(const Record
   absl::MutexLock lock(&mutex_);
   std::map<std::string, const pb::Record*> best;
   for (const pb::Record& record : records_) {
-    if (!HasKey(record, key) || !IsOk(record)) continue;
+    if (!HasKey(record, key) || !Counts(record)) continue;
     const pb::Record*& place = best[record.layouts()];
     if (place == nullptr || IsBetterRecord(record, *place)) place = &record;
   }
@@ -83,8 +84,11 @@ StatusOr<std::vector<pb::Record>> MemoryRecordStore::History(const RecordKey& ke
 
 StatusOr<std::vector<pb::Record>> MemoryRecordStore::AllForTarget(absl::string_view target,
                                                                   int64_t limit) const {
-  return Query(
-      {.target = std::string(target), .failure = pb::OK, .newest_first = true, .limit = limit});
+  return Query({.target = std::string(target),
+                .failure = pb::OK,
+                .tainted = false,
+                .newest_first = true,
+                .limit = limit});
 }
 
 StatusOr<std::vector<pb::Record>> MemoryRecordStore::Query(const RecordFilter& filter) const {
@@ -117,6 +121,8 @@ StatusOr<std::vector<RecordSummary>> MemoryRecordStore::Summarize() const {
     summary.latest_unix_ms = std::max(summary.latest_unix_ms, record.measurement().unix_ms());
     if (!IsOk(record)) {
       ++summary.failures;
+    } else if (IsTainted(record)) {
+      continue;
     } else if (!summary.best_cost_ns || record.measurement().cost_ns() < *summary.best_cost_ns) {
       summary.best_cost_ns = record.measurement().cost_ns();
     }
@@ -161,6 +167,21 @@ Status MemoryRecordStore::CommitBatch(const pb::BatchResult& result,
   HONE_RETURN_IF_ERROR(AppendLocked(records));
   results_[result.batch_id()] = result;
   return absl::OkStatus();
+}
+
+StatusOr<int64_t> MemoryRecordStore::TaintRecords(absl::string_view device,
+                                                  const pb::Taint& taint) {
+  HONE_RETURN_IF_ERROR(CheckTaint(taint));
+  absl::MutexLock lock(&mutex_);
+  int64_t marked = 0;
+  for (pb::Record& record : records_) {
+    pb::Measurement& m = *record.mutable_measurement();
+    if (m.device() != device || IsTainted(record)) continue;
+    if (m.unix_ms() < taint.since_unix_ms() || m.unix_ms() > taint.until_unix_ms()) continue;
+    m.set_taint(taint.reason());
+    ++marked;
+  }
+  return marked;
 }
 
 StatusOr<std::optional<pb::BatchResult>> MemoryRecordStore::FindBatchResult(

@@ -34,6 +34,7 @@ class MemoryRecordStore : public RecordStore, public FarmJournal {
   StatusOr<pb::FarmPolicy> LoadPolicy() const override;
   Status SavePolicy(const pb::FarmPolicy& policy) override;
   Status CommitBatch(const pb::BatchResult& result, absl::Span<const pb::Record> records) override;
+  StatusOr<int64_t> TaintRecords(absl::string_view device, const pb::Taint& taint) override;
   StatusOr<std::optional<pb::BatchResult>> FindBatchResult(
       absl::string_view batch_id) const override;
 

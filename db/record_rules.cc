@@ -31,9 +31,24 @@ Status CheckBatchResult(const pb::BatchResult& result) {
   return absl::OkStatus();
 }
 
+Status CheckTaint(const pb::Taint& taint) {
+  if (taint.reason().empty()) {
+    return absl::InvalidArgumentError("records are marked as not counting for a reason only");
+  }
+  return absl::OkStatus();
+}
+
+bool IsTainted(const pb::Record& record) { return !record.measurement().taint().empty(); }
+
+bool IsBench(const pb::Record& record) {
+  const auto quality = record.environment().find("quality");
+  return quality != record.environment().end() && quality->second == "bench";
+}
+
 bool IsBetterRecord(const pb::Record& a, const pb::Record& b) {
   const auto rank = [](const pb::Record& r) {
-    return std::make_tuple(!r.measurement().finalist(), r.measurement().cost_ns(), r.id());
+    return std::make_tuple(!IsBench(r), !r.measurement().finalist(), r.measurement().cost_ns(),
+                           r.id());
   };
   return rank(a) < rank(b);
 }

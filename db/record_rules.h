@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "proto/batch.pb.h"
+#include "proto/farm.pb.h"
 #include "proto/record.pb.h"
 
 namespace hone {
@@ -12,8 +13,14 @@ namespace hone {
 // workload, workload_key, target, numerics or schedule, or OK with no positive, finite cost.
 Status CheckRecord(const pb::Record& record);
 Status CheckBatchResult(const pb::BatchResult& result);
+Status CheckTaint(const pb::Taint& taint);
 
-// Of two OK records: finalists first, then the lower cost, then the older.
+bool IsTainted(const pb::Record& record);
+// Whether it comes from a device fit to compare with others (its "quality" is "bench").
+bool IsBench(const pb::Record& record);
+
+// Of two OK records that are not tainted: bench devices' first, then finalists, then the lower
+// cost, then the older.
 bool IsBetterRecord(const pb::Record& a, const pb::Record& b);
 
 }  // namespace hone

@@ -34,6 +34,7 @@ struct RecordFilter {
   std::optional<int> codegen_epoch;
   std::optional<pb::FailureKind> failure;
   std::optional<std::string> device;
+  std::optional<bool> tainted;
   bool newest_first = false;  // else in the order they were appended
   int64_t limit = 0;          // 0: all
 };
@@ -57,8 +58,9 @@ class RecordStore {
   // are there already (same non-empty batch_id and candidate) are skipped.
   virtual Status Append(absl::Span<const pb::Record> records) = 0;
 
-  // The record to compile with: among those that are OK, finalists before others, then the lowest
-  // cost_ns, then the oldest. With `layouts`, only records with these boundary layouts.
+  // The record to compile with: among those that are OK and not tainted, those measured on a device
+  // of quality "bench" before others, then finalists before others, then the lowest cost_ns, then
+  // the oldest. With `layouts`, only records with these boundary layouts.
   virtual StatusOr<std::optional<pb::Record>> Best(
       const RecordKey& key, const std::optional<std::string>& layouts = std::nullopt) const = 0;
   // The best of each choice of boundary layouts, in the order of their layouts.
@@ -66,8 +68,8 @@ class RecordStore {
 
   // Everything ever measured for the key, failures included, oldest first: for resuming.
   virtual StatusOr<std::vector<pb::Record>> History(const RecordKey& key) const = 0;
-  // All OK records of a target under any workload, newest first: for learning across workloads.
-  // `limit` 0 means all.
+  // All OK records of a target under any workload that are not tainted, newest first: for learning
+  // across workloads. `limit` 0 means all.
   virtual StatusOr<std::vector<pb::Record>> AllForTarget(absl::string_view target,
                                                          int64_t limit) const = 0;
 

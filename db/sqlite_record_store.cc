@@ -22,7 +22,8 @@ constexpr absl::string_view kRecordColumns =
     "JOIN workload w ON w.id = r.workload_id JOIN target t ON t.id = r.target_id ";
 constexpr absl::string_view kOfKey =
     "WHERE w.key = ?1 AND t.text = ?2 AND r.numerics = ?3 AND r.codegen_epoch = ?4 ";
-constexpr absl::string_view kBestFirst = "ORDER BY r.finalist DESC, r.cost_ns, r.id ";
+constexpr absl::string_view kCounts = "AND r.failure = 0 AND r.tainted = 0 ";
+constexpr absl::string_view kBestFirst = "ORDER BY r.bench DESC, r.finalist DESC, r.cost_ns, r.id ";
 
 StatusOr<pb::Record> ReadRecord(const SqliteStatement& row) {
   pb::Record record;
@@ -101,18 +102,18 @@ class SqliteRecordStore::Impl {
   Status PrepareAll() ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
     // Readers look up the best record of every kernel of a model, in microseconds each: prepared.
-    HONE_RETURN_IF_ERROR(Prepare(
-        best_, absl::StrCat(kRecordColumns, kOfKey, "AND r.failure = 0 ", kBestFirst, "LIMIT 1")));
     HONE_RETURN_IF_ERROR(
-        Prepare(best_of_layouts_,
-                absl::StrCat(kRecordColumns, kOfKey, "AND r.failure = 0 AND r.layouts = ?5 ",
-                             kBestFirst, "LIMIT 1")));
+        Prepare(best_, absl::StrCat(kRecordColumns, kOfKey, kCounts, kBestFirst, "LIMIT 1")));
+    HONE_RETURN_IF_ERROR(
+        Prepare(best_of_layouts_, absl::StrCat(kRecordColumns, kOfKey, kCounts,
+                                               "AND r.layouts = ?5 ", kBestFirst, "LIMIT 1")));
     if (file_.lock == nullptr) return absl::OkStatus();
     HONE_RETURN_IF_ERROR(Prepare(
         insert_record_,
         "INSERT INTO record (workload_id, target_id, numerics, codegen_epoch, schedule, layouts, "
-        "failure, finalist, cost_ns, device, unix_ms, batch_id, candidate, message) "
-        "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14) ON CONFLICT DO NOTHING"));
+        "failure, finalist, cost_ns, device, unix_ms, batch_id, candidate, message, "
+        "tainted, bench) "
+        "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16) ON CONFLICT DO NOTHING"));
     HONE_RETURN_IF_ERROR(
         Prepare(insert_workload_,
                 "INSERT INTO workload (key, text) VALUES (?1, ?2) ON CONFLICT DO NOTHING"));
@@ -184,6 +185,7 @@ class SqliteRecordStore::Impl {
     conditions.Add("r.codegen_epoch", filter.codegen_epoch);
     conditions.Add("r.failure", filter.failure);
     conditions.Add("r.device", filter.device);
+    conditions.Add("r.tainted", filter.tainted);
     std::string sql = absl::StrCat(kRecordColumns, conditions.Sql(), "ORDER BY r.id",
                                    filter.newest_first ? " DESC" : "");
     if (filter.limit > 0) absl::StrAppend(&sql, " LIMIT ", filter.limit);
@@ -199,7 +201,8 @@ class SqliteRecordStore::Impl {
         SqliteStatement statement,
         file_.connection->Prepare(
             "SELECT w.key, w.text, t.text, r.numerics, r.codegen_epoch, count(*), "
-            "sum(r.failure != 0), min(CASE WHEN r.failure = 0 THEN r.cost_ns END), max(r.unix_ms) "
+            "sum(r.failure != 0), "
+            "min(CASE WHEN r.failure = 0 AND r.tainted = 0 THEN r.cost_ns END), max(r.unix_ms) "
             "FROM record r JOIN workload w ON w.id = r.workload_id "
             "JOIN target t ON t.id = r.target_id "
             "GROUP BY r.workload_id, r.target_id, r.numerics, r.codegen_epoch ORDER BY min(r.id)"));
@@ -276,6 +279,30 @@ class SqliteRecordStore::Impl {
     return statement.Step().status();
   }
 
+  StatusOr<int64_t> TaintRecords(absl::string_view device, const pb::Taint& taint)
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    HONE_RETURN_IF_ERROR(CheckTaint(taint));
+    absl::MutexLock lock(&mutex_);
+    HONE_RETURN_IF_ERROR(CheckWritable());
+    HONE_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*file_.connection));
+    HONE_ASSIGN_OR_RETURN(const auto messages, MessagesToTaint(device, taint));
+    HONE_ASSIGN_OR_RETURN(
+        SqliteStatement update,
+        file_.connection->Prepare("UPDATE record SET tainted = 1, message = ?2 WHERE id = ?1"));
+    for (const auto& [id, message] : messages) {
+      pb::Record record;
+      if (!record.ParseFromString(message)) {
+        return absl::DataLossError(absl::StrCat("record ", id, " of the database cannot be read"));
+      }
+      record.mutable_measurement()->set_taint(taint.reason());
+      update.BindInteger(1, id);
+      update.BindBlob(2, record.SerializeAsString());
+      HONE_RETURN_IF_ERROR(update.Run());
+    }
+    HONE_RETURN_IF_ERROR(transaction->Commit());
+    return static_cast<int64_t>(messages.size());
+  }
+
   StatusOr<std::optional<pb::BatchResult>> FindBatchResult(absl::string_view batch_id)
       ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
@@ -297,6 +324,25 @@ class SqliteRecordStore::Impl {
   Status CheckWritable() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     if (file_.lock != nullptr) return absl::OkStatus();
     return absl::FailedPreconditionError("the database was opened for reading only");
+  }
+
+  // Ids and messages of the records that are not marked yet.
+  StatusOr<std::vector<std::pair<int64_t, std::string>>> MessagesToTaint(absl::string_view device,
+                                                                         const pb::Taint& taint)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    HONE_ASSIGN_OR_RETURN(
+        SqliteStatement select,
+        file_.connection->Prepare("SELECT id, message FROM record WHERE device = ?1 "
+                                  "AND unix_ms BETWEEN ?2 AND ?3 AND tainted = 0"));
+    select.BindText(1, device);
+    select.BindInteger(2, taint.since_unix_ms());
+    select.BindInteger(3, taint.until_unix_ms());
+    std::vector<std::pair<int64_t, std::string>> messages;
+    while (true) {
+      HONE_ASSIGN_OR_RETURN(const bool row, select.Step());
+      if (!row) return messages;
+      messages.emplace_back(select.Integer(0), select.Blob(1));
+    }
   }
 
   Status Prepare(SqliteStatement& statement, absl::string_view sql)
@@ -354,6 +400,8 @@ class SqliteRecordStore::Impl {
       }
       s.BindInteger(13, record.candidate());
       s.BindBlob(14, message.SerializeAsString());
+      s.BindInteger(15, IsTainted(record));
+      s.BindInteger(16, IsBench(record));
       HONE_RETURN_IF_ERROR(s.Run());
     }
     return absl::OkStatus();
@@ -393,9 +441,9 @@ StatusOr<std::optional<pb::Record>> SqliteRecordStore::Best(
 
 StatusOr<std::vector<pb::Record>> SqliteRecordStore::BestPerLayouts(const RecordKey& key) const {
   HONE_ASSIGN_OR_RETURN(std::vector<pb::Record> records,
-                        impl_->OfKey(key,
-                                     "AND r.failure = 0 "
-                                     "ORDER BY r.layouts, r.finalist DESC, r.cost_ns, r.id"));
+                        impl_->OfKey(key, absl::StrCat(kCounts,
+                                                       "ORDER BY r.layouts, r.bench DESC, "
+                                                       "r.finalist DESC, r.cost_ns, r.id")));
   std::vector<pb::Record> best;
   for (pb::Record& record : records) {
     if (best.empty() || best.back().layouts() != record.layouts())
@@ -410,8 +458,11 @@ StatusOr<std::vector<pb::Record>> SqliteRecordStore::History(const RecordKey& ke
 
 StatusOr<std::vector<pb::Record>> SqliteRecordStore::AllForTarget(absl::string_view target,
                                                                   int64_t limit) const {
-  return impl_->Query(
-      {.target = std::string(target), .failure = pb::OK, .newest_first = true, .limit = limit});
+  return impl_->Query({.target = std::string(target),
+                       .failure = pb::OK,
+                       .tainted = false,
+                       .newest_first = true,
+                       .limit = limit});
 }
 
 StatusOr<std::vector<pb::Record>> SqliteRecordStore::Query(const RecordFilter& filter) const {
@@ -439,6 +490,11 @@ Status SqliteRecordStore::SavePolicy(const pb::FarmPolicy& policy) {
 Status SqliteRecordStore::CommitBatch(const pb::BatchResult& result,
                                       absl::Span<const pb::Record> records) {
   return impl_->CommitBatch(result, records);
+}
+
+StatusOr<int64_t> SqliteRecordStore::TaintRecords(absl::string_view device,
+                                                  const pb::Taint& taint) {
+  return impl_->TaintRecords(device, taint);
 }
 
 StatusOr<std::optional<pb::BatchResult>> SqliteRecordStore::FindBatchResult(

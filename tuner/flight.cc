@@ -178,6 +178,11 @@ Landing Land(const Flight& flight, double seconds, Work* work, WorkloadState* st
     const pb::Measurement& measurement = result.measurements(i);
     landing.peak_gflops = std::max(landing.peak_gflops, measurement.peak_gflops());
     if (measurement.failure() != pb::OK && !IsCandidatesFault(measurement.failure())) continue;
+    // Times that do not count teach nothing; the device spent them all the same.
+    if (!measurement.taint().empty()) {
+      if (!flight.duel) ++landing.trials;
+      continue;
+    }
     const int candidate = flight.proposals[i].candidate;
     const Search& search = work->search();
     work->Observe(candidate, measurement);

@@ -116,7 +116,7 @@ class TuningSession::Impl {
     HONE_ASSIGN_OR_RETURN(std::vector<pb::Record> records, history_->History(work.key()));
     const std::string layouts = work.Layouts();
     for (const pb::Record& record : records) {
-      if (record.layouts() != layouts) continue;
+      if (record.layouts() != layouts || !record.measurement().taint().empty()) continue;
       RaiseSpeed(record.speed());
       RaisePeak(work.Recall(record, &state));
     }

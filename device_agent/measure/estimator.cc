@@ -1,11 +1,12 @@
 #include "device_agent/measure/estimator.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <utility>
 
+#include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "base/median.h"
 
 namespace hone {
 namespace {
@@ -21,14 +22,31 @@ double FastestRun(const Visit& visit) {
 }  // namespace
 
 bool IsQuiet(const Visit& visit, double gflops_max) {
+  return WhyNotQuiet(visit, gflops_max).empty();
+}
+
+std::string WhyNotQuiet(const Visit& visit, double gflops_max) {
   const double low = std::min(visit.gflops_before, visit.gflops_after);
   const double high = std::max(visit.gflops_before, visit.gflops_after);
-  return high - low <= kCalibrationDriftMax * high && low >= kCalibrationOfBestMin * gflops_max &&
-         visit.lost_share <= kLostShareMax && !visit.throttled;
+  if (visit.throttled) return "heat or power throttled the core";
+  if (visit.lost_share > kLostShareMax) {
+    return absl::StrFormat("others had the core %.0f %% of the time", 100 * visit.lost_share);
+  }
+  if (visit.moved) return "the thread was moved to another core";
+  if (high - low > kCalibrationDriftMax * high) {
+    return absl::StrFormat("the core's speed moved by %.1f %%", 100 * (high - low) / high);
+  }
+  if (low < kCalibrationOfBestMin * gflops_max) {
+    return absl::StrFormat("the core ran at %.0f %% of its best", 100 * low / gflops_max);
+  }
+  return "";
 }
 
 void Estimator::Add(Visit visit, bool quiet) {
   HONE_CHECK(!visit.run_ns.empty());
+  for (double gflops : {visit.gflops_before, visit.gflops_after}) {
+    gflops_max_ = std::max(gflops_max_, gflops);
+  }
   (quiet ? quiet_ : disturbed_).push_back(std::move(visit));
 }
 
@@ -47,22 +65,21 @@ void Estimator::Describe(pb::Measurement& measurement) const {
     if (FastestRun(visit) < FastestRun(*fastest)) fastest = &visit;
   }
   const double median = Median(runs);
-  std::vector<double> deviations;
-  for (double run : runs) deviations.push_back(std::abs(run - median));
+  const Interval interval = MedianInterval(runs);
   measurement.set_cost_ns(FastestRun(*fastest));
+  measurement.set_low_ns(interval.low);
+  measurement.set_high_ns(interval.high);
   measurement.set_median_ns(median);
-  measurement.set_spread(Median(deviations) / median);
+  measurement.set_spread(MedianDeviation(runs, median) / median);
   measurement.set_visits(visits());
   measurement.set_runs(static_cast<int>(runs.size()));
   measurement.set_not_quiet(!has_quiet_visit());
+  measurement.clear_disturbance();
+  if (!has_quiet_visit()) {
+    const std::string why = WhyNotQuiet(*fastest, gflops_max_);
+    measurement.set_disturbance(why.empty() ? "the core ran below its best" : why);
+  }
   measurement.set_peak_gflops(std::max(fastest->gflops_before, fastest->gflops_after));
-}
-
-double Median(std::vector<double> values) {
-  HONE_CHECK(!values.empty());
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
 }  // namespace hone

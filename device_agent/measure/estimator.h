@@ -4,6 +4,7 @@
 // slow are dropped. Pure arithmetic for the worker's timer loop; reads no clock.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "proto/measurement.pb.h"
@@ -17,12 +18,15 @@ struct Visit {
   double gflops_after = 0;
   double lost_share = 0;   // of the visit's time: others had the core, and the clock counted it
   bool throttled = false;  // heat or power lowered the clock meanwhile
+  bool moved = false;      // the thread ended on another core than it began on
 };
 
 // Whether the core did as well during the visit as it can: the two calibrations within 2 % of each
-// other, neither below 0.97 of the best one seen, `gflops_max`, and hardly any of the time lost to
-// others.
+// other, neither below 0.97 of the best one seen, `gflops_max`, hardly any of the time lost to
+// others, and all of it on one core.
 bool IsQuiet(const Visit& visit, double gflops_max);
+// What kept it from being quiet: "others had the core 12 % of the time"; "" if it was.
+std::string WhyNotQuiet(const Visit& visit, double gflops_max);
 
 class Estimator {
  public:
@@ -33,8 +37,9 @@ class Estimator {
   int visits() const { return static_cast<int>(Counted().size()); }
   bool has_quiet_visit() const { return !quiet_.empty(); }
 
-  // Fills cost, median, spread, visits, runs, not_quiet and peak_gflops: the better calibration of
-  // the visit that had the fastest run. Needs at least one visit.
+  // Fills cost, median with its interval, spread, visits, runs, not_quiet with what it means, and
+  // peak_gflops: the better calibration of the visit that had the fastest run. Needs at least one
+  // visit.
   void Describe(pb::Measurement& measurement) const;
 
  private:
@@ -43,9 +48,7 @@ class Estimator {
 
   std::vector<Visit> quiet_;
   std::vector<Visit> disturbed_;
+  double gflops_max_ = 0;  // of all calibrations
 };
-
-// Of a non-empty list; the mean of the two middle values when their number is even.
-double Median(std::vector<double> values);
 
 }  // namespace hone

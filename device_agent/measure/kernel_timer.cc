@@ -1,5 +1,6 @@
 #include "device_agent/measure/kernel_timer.h"
 
+#include <sched.h>
 #include <time.h>
 
 #include <algorithm>
@@ -51,11 +52,13 @@ Visit KernelTimer::TimeVisit(const std::function<void(Visit&)>& take) const {
   Visit visit;
   const int64_t start_ns = ReadClock(CLOCK_MONOTONIC);
   const Interference before = interference.Read(start_ns);
+  const int cpu = sched_getcpu();
   visit.gflops_before = hone_fma_gflops();
   take(visit);
   visit.gflops_after = hone_fma_gflops();
   const int64_t end_ns = ReadClock(CLOCK_MONOTONIC);
   const Interference after = interference.Read(end_ns);
+  visit.moved = threads == 1 && sched_getcpu() != cpu;
   visit.throttled = after.throttled > before.throttled;
   // The thread's CPU time leaves out what others took.
   if (CountsCpuTime(*std::min_element(visit.run_ns.begin(), visit.run_ns.end()))) return visit;

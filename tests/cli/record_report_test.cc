@@ -90,6 +90,22 @@ TEST_F(RecordReportTest, SaysWhatWasNotAsUsual) {
               HasSubstr("constants from memory, beside other work"));
 }
 
+TEST_F(RecordReportTest, ShowsWhereTheMedianLies) {
+  pb::Record record = MatmulRecord(512, pb::OK);
+  record.mutable_measurement()->set_low_ns(12500);
+  record.mutable_measurement()->set_high_ns(13500);
+  EXPECT_TRUE(store_.Append({record}).ok());
+  EXPECT_THAT(*RecordDetails(store_, "cafe", std::nullopt, 9, 0), HasSubstr("12.5 us to 13.5 us"));
+}
+
+TEST_F(RecordReportTest, SaysWhyARecordDoesNotCount) {
+  pb::Record record = MatmulRecord(512, pb::OK);
+  record.mutable_measurement()->set_taint("throttled");
+  EXPECT_TRUE(store_.Append({record}).ok());
+  EXPECT_THAT(*RecordDetails(store_, "cafe", std::nullopt, 9, 0),
+              HasSubstr("does not count: throttled"));
+}
+
 TEST_F(RecordReportTest, SaysWhereKeysAreListed) {
   Status status = RecordDetails(store_, "beef", std::nullopt, 2, 0).status();
   EXPECT_TRUE(absl::IsNotFound(status));

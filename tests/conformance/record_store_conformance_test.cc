@@ -289,6 +289,66 @@ TEST_P(RecordStoreTest, CommitsNothingOfABatchWithABadRecord) {
   EXPECT_FALSE(journal().FindBatchResult("b1")->has_value());
 }
 
+pb::Record MeasuredAt(const std::string& schedule, double cost_ns, int64_t unix_ms) {
+  pb::Record record = OkRecord(schedule, cost_ns);
+  record.mutable_measurement()->set_unix_ms(unix_ms);
+  return record;
+}
+
+pb::Taint MakeTaint(int64_t since_unix_ms, int64_t until_unix_ms, const std::string& reason) {
+  pb::Taint taint;
+  taint.set_since_unix_ms(since_unix_ms);
+  taint.set_until_unix_ms(until_unix_ms);
+  taint.set_reason(reason);
+  return taint;
+}
+
+TEST_P(RecordStoreTest, TaintedRecordsStayAndAreNeverTheBest) {
+  pb::Record elsewhere = MeasuredAt("elsewhere", 15, 200);
+  elsewhere.mutable_measurement()->set_device("other board");
+  Append({MeasuredAt("before", 30, 99), MeasuredAt("first", 10, 100), MeasuredAt("last", 5, 300),
+          MeasuredAt("after", 40, 301), elsewhere});
+  EXPECT_EQ(BestSchedule(kKey), "last");
+  EXPECT_EQ(journal().TaintRecords("board", MakeTaint(100, 300, "it drifted")).value(), 2);
+  EXPECT_EQ(BestSchedule(kKey), "elsewhere");
+  EXPECT_THAT(Schedules(store().BestPerLayouts(kKey)), ElementsAre("elsewhere"));
+  EXPECT_THAT(Schedules(store().History(kKey)),
+              ElementsAre("before", "first", "last", "after", "elsewhere"));
+  EXPECT_THAT(Schedules(store().Query({.tainted = true})), ElementsAre("first", "last"));
+  EXPECT_EQ(store().Query({.tainted = true})->front().measurement().taint(), "it drifted");
+  EXPECT_THAT(Schedules(store().AllForTarget("target/1 t", 0)),
+              ElementsAre("elsewhere", "after", "before"));
+  EXPECT_EQ(store().Summarize()->front().best_cost_ns, 15);
+}
+
+TEST_P(RecordStoreTest, TaintsARecordOnceAndOnlyForAReason) {
+  Append({MeasuredAt("a", 10, 100)});
+  EXPECT_EQ(journal().TaintRecords("board", MakeTaint(0, 200, "it drifted")).value(), 1);
+  EXPECT_EQ(journal().TaintRecords("board", MakeTaint(0, 200, "once more")).value(), 0);
+  EXPECT_EQ(store().History(kKey)->front().measurement().taint(), "it drifted");
+  EXPECT_EQ(journal().TaintRecords("board", MakeTaint(0, 200, "")).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_P(RecordStoreTest, BestIsNeverARecordThatCameTainted) {
+  pb::Record hot = OkRecord("hot", 5);
+  hot.mutable_measurement()->set_taint("throttled");
+  Append({hot, OkRecord("cool", 10)});
+  EXPECT_EQ(BestSchedule(kKey), "cool");
+  EXPECT_EQ(BestSchedule(kKey, ""), "cool");
+}
+
+TEST_P(RecordStoreTest, BestPrefersDevicesOfBenchQualityToIndicativeOnes) {
+  pb::Record indicative = OkRecord("indicative", 5);
+  indicative.mutable_measurement()->set_finalist(true);
+  (*indicative.mutable_environment())["quality"] = "indicative";
+  pb::Record bench = OkRecord("bench", 10);
+  (*bench.mutable_environment())["quality"] = "bench";
+  Append({indicative, bench});
+  EXPECT_EQ(BestSchedule(kKey), "bench");
+  EXPECT_THAT(Schedules(store().BestPerLayouts(kKey)), ElementsAre("bench"));
+}
+
 INSTANTIATE_TEST_SUITE_P(Stores, RecordStoreTest,
                          ::testing::Values(Implementation{"Memory", OpenMemory},
                                            Implementation{"Sqlite", OpenSqlite}),

@@ -50,9 +50,25 @@ TEST(EstimatorTest, DropsDisturbedVisitsOnceThereIsAQuietOne) {
   EXPECT_FALSE(measurement.not_quiet());
 }
 
-TEST(EstimatorTest, MedianOfAnEvenNumberIsTheMiddle) {
-  EXPECT_EQ(Median({4, 1, 3, 2}), 2.5);
-  EXPECT_EQ(Median({5}), 5);
+TEST(EstimatorTest, SaysWhatDisturbedTheFastestVisitWhileNoneWasQuiet) {
+  Estimator estimator;
+  estimator.Add({{20}, 100, 100, 0.12}, false);
+  estimator.Add({{30}, 100, 95}, false);
+  pb::Measurement measurement;
+  estimator.Describe(measurement);
+  EXPECT_EQ(measurement.disturbance(), "others had the core 12 % of the time");
+  estimator.Add({{10}, 90, 90}, false);
+  estimator.Describe(measurement);
+  EXPECT_EQ(measurement.disturbance(), "the core ran at 90 % of its best");
+  estimator.Add({{25}, 100, 100}, true);
+  estimator.Describe(measurement);
+  EXPECT_EQ(measurement.disturbance(), "");
+}
+
+TEST(EstimatorTest, CallsAVisitDisturbedWhenTheThreadWasMoved) {
+  Visit visit = {{1}, 100, 100};
+  visit.moved = true;
+  EXPECT_EQ(WhyNotQuiet(visit, 100), "the thread was moved to another core");
 }
 
 }  // namespace
