@@ -134,6 +134,12 @@ class FarmClient::Impl {
     return status;
   }
 
+  StatusOr<pb::FarmSnapshot> Snapshot(const pb::SnapshotRequest& request) {
+    pb::FarmSnapshot snapshot;
+    HONE_RETURN_IF_ERROR(Call(&pb::Farm::Stub::Snapshot, request, &snapshot, kCallTimeout));
+    return snapshot;
+  }
+
  private:
   template <typename Request, typename Reply>
   Status Call(grpc::Status (pb::Farm::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
@@ -262,5 +268,9 @@ Status FarmClient::Cancel(const std::vector<std::string>& batch_ids) {
 int FarmClient::outstanding() const { return impl_->outstanding(); }
 
 StatusOr<FarmStatus> FarmClient::ListDevices() { return impl_->ListDevices(); }
+
+StatusOr<pb::FarmSnapshot> FarmClient::Snapshot(const pb::SnapshotRequest& request) {
+  return impl_->Snapshot(request);
+}
 
 }  // namespace hone

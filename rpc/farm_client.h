@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "proto/batch.pb.h"
 #include "proto/device.pb.h"
+#include "proto/snapshot.pb.h"
 
 namespace hone {
 
@@ -51,6 +52,8 @@ class FarmClient {
   int outstanding() const;
 
   StatusOr<FarmStatus> ListDevices();
+  // All that there is to see, within the request's limits.
+  StatusOr<pb::FarmSnapshot> Snapshot(const pb::SnapshotRequest& request);
 
  private:
   class Impl;

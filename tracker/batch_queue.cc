@@ -83,4 +83,17 @@ int64_t BatchQueue::WaitingOf(absl::string_view user) const {
   return waiting;
 }
 
+std::vector<BatchQueue::Group> BatchQueue::Groups() const {
+  std::vector<Group> groups;
+  for (const auto& [user, lanes] : users_) {
+    for (const auto& [text, lane] : lanes) {
+      groups.push_back({.user = user,
+                        .demand = &lane.demand,
+                        .size = static_cast<int64_t>(lane.batches.size()),
+                        .next = lane.batches.begin()->second});
+    }
+  }
+  return groups;
+}
+
 }  // namespace hone

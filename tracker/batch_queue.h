@@ -48,6 +48,14 @@ class BatchQueue {
   // How many batches of the same user go before it, on whatever device; 0 if it does not wait.
   int64_t AheadOf(uint64_t order) const;
   int64_t WaitingOf(absl::string_view user) const;
+  // Batches of one user that ask for the same; for those who watch.
+  struct Group {
+    std::string user;
+    const Demand* demand = nullptr;  // never null
+    int64_t size = 0;
+    std::string next;  // the id of the one that goes first
+  };
+  std::vector<Group> Groups() const;
   int64_t size() const { return static_cast<int64_t>(place_of_.size()); }
 
   FairShare& shares() { return shares_; }

@@ -33,6 +33,15 @@ grpc::ServerUnaryReactor* FarmService::ListDevices(grpc::CallbackServerContext* 
   return reactor;
 }
 
+grpc::ServerUnaryReactor* FarmService::Snapshot(grpc::CallbackServerContext* context,
+                                                const pb::SnapshotRequest* request,
+                                                pb::FarmSnapshot* reply) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  *reply = shell_.Snapshot(*request);
+  reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* FarmService::Cancel(grpc::CallbackServerContext* context,
                                               const pb::CancelRequest* request,
                                               pb::CancelReply* reply) {

@@ -21,6 +21,9 @@ class FarmService : public pb::Farm::CallbackService {
   grpc::ServerUnaryReactor* ListDevices(grpc::CallbackServerContext* context,
                                         const pb::ListDevicesRequest* request,
                                         pb::ListDevicesReply* reply) override;
+  grpc::ServerUnaryReactor* Snapshot(grpc::CallbackServerContext* context,
+                                     const pb::SnapshotRequest* request,
+                                     pb::FarmSnapshot* reply) override;
   grpc::ServerUnaryReactor* Cancel(grpc::CallbackServerContext* context,
                                    const pb::CancelRequest* request,
                                    pb::CancelReply* reply) override;

@@ -20,10 +20,11 @@ constexpr int64_t kTroubleNanos = 10'000 * kNanosPerMilli;
 }  // namespace
 
 StatusOr<std::unique_ptr<FarmShell>> FarmShell::Start(const FarmLimits& limits,
-                                                      FarmJournal& journal, const Clock& clock) {
+                                                      FarmJournal& journal, const Clock& clock,
+                                                      const EventLog& log) {
   HONE_ASSIGN_OR_RETURN(const auto epochs, journal.LoadEpochs());
   HONE_ASSIGN_OR_RETURN(pb::FarmPolicy policy, journal.LoadPolicy());
-  auto shell = std::unique_ptr<FarmShell>(new FarmShell(limits, epochs, journal, clock));
+  auto shell = std::unique_ptr<FarmShell>(new FarmShell(limits, epochs, journal, clock, log));
   absl::MutexLock lock(&shell->mutex_);
   shell->Feed(PolicyEvent{std::move(policy), clock.UnixMillis()});
   return shell;
@@ -47,6 +48,7 @@ StatusOr<pb::SubmitReply> FarmShell::Submit(const pb::SubmitRequest& request) {
   if (!state_.KnowsBatch(request.batch_id())) {
     HONE_RETURN_IF_ERROR(state_.CheckSubmittable(request.batch()));
     HONE_ASSIGN_OR_RETURN(event.finished, journal_.FindBatchResult(request.batch_id()));
+    history_.Submitted(request.batch_id(), request.batch());
   }
   event.batch = std::make_shared<const pb::Batch>(request.batch());
   Feed(std::move(event));
@@ -92,6 +94,33 @@ pb::ListDevicesReply FarmShell::ListDevices() {
   return reply;
 }
 
+pb::FarmSnapshot FarmShell::Snapshot(const pb::SnapshotRequest& request) {
+  pb::FarmSnapshot snapshot;
+  absl::MutexLock lock(&mutex_);
+  const FarmView view(state_, clock_.MonotonicNanos());
+  snapshot.set_unix_ms(clock_.UnixMillis());
+  history_.Look(view, snapshot.unix_ms());
+  view.AddTo(request, &snapshot);
+  history_.AddTo(request, &snapshot);
+  pb::TrackerEntry& tracker = *snapshot.mutable_tracker();
+  const Status health = HealthNow();
+  tracker.set_version(HONE_VERSION);
+  tracker.set_serving(health.ok());
+  tracker.set_trouble(std::string(health.message()));
+  tracker.set_clients_waiting(static_cast<int64_t>(waiters_.size()));
+  return snapshot;
+}
+
+Status FarmShell::Health() {
+  absl::MutexLock lock(&mutex_);
+  return HealthNow();
+}
+
+Status FarmShell::HealthNow() const {
+  HONE_RETURN_IF_ERROR(CheckOpen());
+  return journal_trouble_;
+}
+
 // --- Admin
 
 pb::FarmPolicy FarmShell::GetPolicy() {
@@ -111,6 +140,7 @@ StatusOr<pb::FarmPolicy> FarmShell::SetPolicy(pb::FarmPolicy policy) {
   }
   policy.set_revision(revision + 1);
   HONE_RETURN_IF_ERROR(journal_.SavePolicy(policy));
+  history_.PolicyChanged(policy);
   Feed(PolicyEvent{policy, clock_.UnixMillis()});
   return policy;
 }
@@ -133,12 +163,14 @@ void FarmShell::TakeState(uint64_t session, pb::AgentState state) {
         absl::InvalidArgumentError("an agent's state needs its name and a boot above 0"));
     return;
   }
+  history_.SessionSpoke(session, state);
   Feed(AgentStateEvent{session, std::move(state)});
 }
 
 void FarmShell::EndSession(uint64_t session) {
   absl::MutexLock lock(&mutex_);
   sessions_.erase(session);
+  history_.SessionEnded(session);
   if (!closed_) Feed(SessionEndedEvent{session});
 }
 
@@ -149,9 +181,14 @@ StatusOr<pb::ReportReply> FarmShell::Report(const pb::ReportRequest& request) {
   absl::MutexLock lock(&mutex_);
   HONE_RETURN_IF_ERROR(CheckOpen());
   answer_.reset();
+  reported_ = {.device = request.device(),
+               .epoch = request.epoch(),
+               .user = FarmHistory::UserOf(request.batch()),
+               .seconds = FarmView(state_, clock_.MonotonicNanos()).AgeOf(request.batch_id())};
   Feed(ReportEvent{.call = next_call_++, .report = request});
   HONE_CHECK(answer_.has_value()) << "a report was not answered";
   HONE_RETURN_IF_ERROR(answer_->status);
+  if (answer_->reply.outcome() == pb::STALE) history_.ReportStale(request);
   return answer_->reply;
 }
 
@@ -168,6 +205,7 @@ void FarmShell::Tick() {
   for (const Waiter& waiter : waiters_) waiting.insert(waiter.client_id);
   for (const std::string& id : waiting) Feed(ClientSeenEvent{.client_id = id});
   Feed(TickEvent{});
+  history_.Look(FarmView(state_, clock_.MonotonicNanos()), clock_.UnixMillis());
 }
 
 void FarmShell::ShutDown() {
@@ -203,15 +241,21 @@ void FarmShell::Feed(FarmEvent event) {
 }
 
 std::optional<FarmEvent> FarmShell::Do(PersistEpoch effect) {
+  const int64_t began_ns = clock_.MonotonicNanos();
   Status status = journal_.SaveEpoch(effect.device, effect.epoch);
-  NoteWrite(status);
+  NoteWrite(status, began_ns);
+  if (status.ok()) history_.LeaseGranted(effect.device, effect.epoch);
   return EpochPersistedEvent{std::move(effect.device), effect.epoch, std::move(status)};
 }
 
 std::optional<FarmEvent> FarmShell::Do(CommitBatch effect) {
   BatchCommittedEvent event = {.call = effect.call, .result = std::move(effect.result)};
+  const int64_t began_ns = clock_.MonotonicNanos();
   event.status = journal_.CommitBatch(event.result, effect.records);
-  NoteWrite(event.status);
+  NoteWrite(event.status, began_ns);
+  if (event.status.ok()) {
+    history_.Finished(reported_, event.result, effect.records, clock_.UnixMillis());
+  }
   if (absl::IsAlreadyExists(event.status)) {
     // What was committed first is what counts.
     const auto first = journal_.FindBatchResult(event.result.batch_id());
@@ -229,6 +273,7 @@ std::optional<FarmEvent> FarmShell::Do(SendOrders effect) {
 std::optional<FarmEvent> FarmShell::Do(const CloseSession& effect) {
   const auto session = sessions_.find(effect.session);
   if (session != sessions_.end()) session->second->Close(effect.status);
+  history_.SessionClosed(effect.session, effect.status);
   return std::nullopt;
 }
 
@@ -244,12 +289,16 @@ std::optional<FarmEvent> FarmShell::Do(const NotifyClient& effect) {
 
 // Leases and reports are tried again without end, so a full disk would look like a farm that never
 // answers. It passes only when a person sees to it: the clients are told. Other failures pass.
-void FarmShell::NoteWrite(const Status& status) {
+void FarmShell::NoteWrite(const Status& status, int64_t began_ns) {
+  const int64_t now_ns = clock_.MonotonicNanos();
+  history_.Wrote(status, now_ns - began_ns);
   if (absl::IsResourceExhausted(status) || absl::IsPermissionDenied(status) ||
       absl::IsDataLoss(status)) {
+    if (journal_trouble_.ok()) log_.Write(Event::kJournalFailed, {{"why", status.message()}});
     journal_trouble_ = status;
-    journal_trouble_until_ns_ = clock_.MonotonicNanos() + kTroubleNanos;
+    journal_trouble_until_ns_ = now_ns + kTroubleNanos;
   } else if (status.ok()) {
+    if (!journal_trouble_.ok()) log_.Write(Event::kJournalRecovered, {});
     journal_trouble_ = absl::OkStatus();
   }
 }

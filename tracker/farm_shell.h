@@ -15,10 +15,12 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "base/clock.h"
+#include "base/event_log.h"
 #include "base/status.h"
 #include "db/farm_journal.h"
 #include "proto/farm.pb.h"
 #include "tracker/farm_events.h"
+#include "tracker/farm_history.h"
 #include "tracker/farm_state.h"
 
 namespace hone {
@@ -37,9 +39,9 @@ class FarmShell {
  public:
   using ResultsDone = std::function<void(StatusOr<pb::ResultsReply>)>;
 
-  // Reads the epochs and the policy from the journal. Both must outlive the shell.
+  // Reads the epochs and the policy from the journal. All must outlive the shell.
   static StatusOr<std::unique_ptr<FarmShell>> Start(const FarmLimits& limits, FarmJournal& journal,
-                                                    const Clock& clock);
+                                                    const Clock& clock, const EventLog& log);
 
   // --- Farm
   StatusOr<pb::SubmitReply> Submit(const pb::SubmitRequest& request);
@@ -49,6 +51,9 @@ class FarmShell {
   void Results(const pb::ResultsRequest& request, ResultsDone done);
   StatusOr<pb::CancelReply> Cancel(const pb::CancelRequest& request);
   pb::ListDevicesReply ListDevices();
+  pb::FarmSnapshot Snapshot(const pb::SnapshotRequest& request);
+  // OK while work is taken in and results are kept; else why not.
+  Status Health();
 
   // --- Admin
   pb::FarmPolicy GetPolicy();
@@ -77,8 +82,12 @@ class FarmShell {
   };
 
   FarmShell(const FarmLimits& limits, const std::map<std::string, uint64_t>& epochs,
-            FarmJournal& journal, const Clock& clock)
-      : journal_(journal), clock_(clock), state_(limits, epochs) {}
+            FarmJournal& journal, const Clock& clock, const EventLog& log)
+      : journal_(journal),
+        clock_(clock),
+        log_(log),
+        state_(limits, epochs),
+        history_(clock.UnixMillis(), log) {}
 
   void Feed(FarmEvent event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Each carries out one effect and returns the event that comes of it, if any.
@@ -89,16 +98,19 @@ class FarmShell {
   std::optional<FarmEvent> Do(AnswerReport effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<FarmEvent> Do(const NotifyClient& effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Remembers how a write to the journal went, for those who wait for what could not be written.
-  void NoteWrite(const Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteWrite(const Status& status, int64_t began_ns) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Status HealthNow() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Answers waiters that have results, wait in vain, or have waited long enough.
   void AnswerWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status CheckOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   FarmJournal& journal_;
   const Clock& clock_;
+  const EventLog& log_;
 
   absl::Mutex mutex_;
   FarmState state_ ABSL_GUARDED_BY(mutex_);
+  FarmHistory history_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t next_tick_ns_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t next_session_ ABSL_GUARDED_BY(mutex_) = 1;
@@ -110,6 +122,7 @@ class FarmShell {
   int64_t journal_trouble_until_ns_ ABSL_GUARDED_BY(mutex_) = 0;
   // Of the report that is handled.
   std::optional<AnswerReport> answer_ ABSL_GUARDED_BY(mutex_);
+  FarmHistory::Outcome reported_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace hone

@@ -398,6 +398,7 @@ void FarmState::Settle(Device& device, std::vector<Attempt>::iterator attempt) {
   device.attempts.erase(attempt);
   if (settled.user.empty()) return;
   queue_.shares().Correct(settled.user, VirtualNanos(settled.user, took_ns - settled.foreseen_ns));
+  device_ns_of_[settled.user] += static_cast<double>(took_ns);
   if (ran) typical_ns_ += (took_ns - typical_ns_) / 16;
   if (std::none_of(device.attempts.begin(), device.attempts.end(),
                    [&](const Attempt& other) { return other.user == settled.user; })) {
@@ -606,20 +607,25 @@ std::vector<pb::BatchResult> FarmState::ResultsOf(absl::string_view client_id) c
   return list;
 }
 
+std::pair<pb::DeviceState, std::string> FarmState::StateOf(const std::string& name,
+                                                           const Device& device,
+                                                           int64_t now_ns) const {
+  if (now_ns - device.seen_ns > limits_.silence_ns) return {pb::LOST, "its agent is silent"};
+  if (!TakesWork(device.info)) return {device.info.state(), device.info.reason()};
+  const pb::DeviceState state = device.attempts.empty() ? pb::READY : pb::BUSY;
+  return {policy_.IsDrained(name) ? pb::DRAINING : state,
+          policy_.WhyClosed(name, /*user=*/"", now_ns)};
+}
+
 std::vector<pb::DeviceInfo> FarmState::Devices(int64_t now_ns) const {
   std::vector<pb::DeviceInfo> list;
   for (const auto& [name, device] : devices_) {
     if (!device.seen) continue;
     pb::DeviceInfo& info = list.emplace_back(device.info);
     info.set_epoch(device.epoch);
-    if (now_ns - device.seen_ns > limits_.silence_ns) {
-      info.set_state(pb::LOST);
-      info.set_reason("its agent is silent");
-    } else if (TakesWork(info)) {
-      info.set_state(device.attempts.empty() ? pb::READY : pb::BUSY);
-      info.set_reason(policy_.WhyClosed(name, /*user=*/"", now_ns));
-      if (policy_.IsDrained(name)) info.set_state(pb::DRAINING);
-    }
+    auto [state, reason] = StateOf(name, device, now_ns);
+    info.set_state(state);
+    info.set_reason(std::move(reason));
   }
   return list;
 }

@@ -60,6 +60,8 @@ class FarmState {
   int64_t running_batches() const;
 
  private:
+  friend class FarmView;  // shows it
+
   struct Batch {
     std::string client_id;
     std::shared_ptr<const pb::Batch> batch;
@@ -137,6 +139,9 @@ class FarmState {
   double VirtualNanos(const std::string& user, int64_t device_ns) const;
   bool MayGrant(const std::string& user, const std::string& device) const;
   void MarkAgent(const std::string& agent) { agents_to_tell_.insert(agent); }
+  // READY, BUSY, LOST, ... as it is now, and why.
+  std::pair<pb::DeviceState, std::string> StateOf(const std::string& name, const Device& device,
+                                                  int64_t now_ns) const;
   pb::AgentOrders OrdersFor(const std::string& name, const Agent& agent) const;
   // Of the devices ever seen.
   bool AnyDeviceCanRun(const Demand& demand) const;
@@ -148,9 +153,10 @@ class FarmState {
   uint64_t next_order_ = 1;
   BatchQueue queue_;
   Policy policy_;
-  int64_t typical_ns_;                                      // of an attempt, lately
-  std::map<std::string, int, std::less<>> devices_of_;      // user -> devices at work for them
-  std::map<std::string, int64_t, std::less<>> batches_of_;  // user -> waiting and running
+  int64_t typical_ns_;                                       // of an attempt, lately
+  std::map<std::string, int, std::less<>> devices_of_;       // user -> devices at work for them
+  std::map<std::string, int64_t, std::less<>> batches_of_;   // user -> waiting and running
+  std::map<std::string, double, std::less<>> device_ns_of_;  // user -> what devices worked for them
   std::map<std::string, Batch, std::less<>> batches_;
   std::map<std::string, Device> devices_;
   std::map<std::string, Agent> agents_;

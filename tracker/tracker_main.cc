@@ -6,11 +6,13 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <string>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/status.h"
 #include "db/sqlite_record_store.h"
 #include "rpc/address.h"
+#include "rpc/log_sink.h"
 #include "tracker/tracker_server.h"
 
 namespace hone {
@@ -22,6 +24,8 @@ struct Options {
   TrackerOptions tracker = {.listen = "127.0.0.1:7710"};
   SqliteOpenOptions database = {.path = "hone.db", .mode = SqliteOpenOptions::Mode::kWrite};
   int parent_pid = 0;
+  std::string log = "text";
+  bool quiet = false;
 };
 
 void Declare(CLI::App& app, Options& options) {
@@ -34,6 +38,10 @@ void Declare(CLI::App& app, Options& options) {
                  "End when this process is no longer the parent");
   app.add_option("--purpose", options.database.holder,
                  "What the tracker runs for, told to others who want the same database");
+  app.add_option("--log", options.log, "How events are logged to stderr, one a line: text or json")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"text", "json"}));
+  app.add_flag("--quiet", options.quiet, "Log warnings and errors only");
   app.footer(
       "Start one tracker for a farm, an agent on every device, and tune from anywhere:\n"
       "  hone-tracker --listen 127.0.0.1:7710 --db farm.db\n"
@@ -50,7 +58,7 @@ ExitCode Fail(ExitCode code, const Status& status) {
   return code;
 }
 
-ExitCode Serve(const Options& options) {
+ExitCode Serve(Options options) {
   // Blocked here and so in every thread to come: only sigtimedwait takes them.
   sigset_t signals;
   sigemptyset(&signals);
@@ -59,6 +67,8 @@ ExitCode Serve(const Options& options) {
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
 
+  options.tracker.log = MakeLogSink(options.quiet ? LogLevel::kWarning : LogLevel::kInfo);
+  options.tracker.log_format = options.log == "json" ? LogFormat::kJson : LogFormat::kText;
   // Before a database is made for nothing.
   const auto address = CheckAddress(options.tracker.listen);
   if (!address.ok()) return Fail(kCannotListen, address.status());
@@ -88,7 +98,7 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kOk : kBadArguments;
   }
-  return Serve(options);
+  return Serve(std::move(options));
 }
 
 }  // namespace

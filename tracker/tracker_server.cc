@@ -46,12 +46,18 @@ Status ClearSocket(const std::string& listen) {
 
 class TrackerServer::Impl {
  public:
-  explicit Impl(std::unique_ptr<FarmShell> shell)
-      : shell_(std::move(shell)), farm_(*shell_), agents_(*shell_), admin_(*shell_) {}
+  Impl(std::unique_ptr<EventLog> log, std::unique_ptr<FarmShell> shell)
+      : log_(std::move(log)),
+        shell_(std::move(shell)),
+        farm_(*shell_),
+        agents_(*shell_),
+        admin_(*shell_) {}
 
   ~Impl() {
     shell_->ShutDown();
-    if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
+    if (server_ == nullptr) return;
+    server_->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
+    log_->Write(Event::kTrackerStopped, {{"address", address_}});
   }
 
   Status Listen(const std::string& listen) {
@@ -71,6 +77,7 @@ class TrackerServer::Impl {
     address_ = absl::StartsWith(checked, "unix:")
                    ? checked
                    : absl::StrCat(checked.substr(0, checked.rfind(':')), ":", port);
+    log_->Write(Event::kTrackerStarted, {{"address", address_}, {"version", HONE_VERSION}});
     return absl::OkStatus();
   }
 
@@ -78,6 +85,7 @@ class TrackerServer::Impl {
   const std::string& address() const { return address_; }
 
  private:
+  const std::unique_ptr<EventLog> log_;
   const std::unique_ptr<FarmShell> shell_;
   FarmService farm_;
   AgentService agents_;
@@ -92,9 +100,10 @@ TrackerServer::~TrackerServer() = default;
 StatusOr<std::unique_ptr<TrackerServer>> TrackerServer::Start(const TrackerOptions& options,
                                                               FarmJournal& journal,
                                                               const Clock& clock) {
+  auto log = std::make_unique<EventLog>(options.log_format, clock, options.log);
   HONE_ASSIGN_OR_RETURN(std::unique_ptr<FarmShell> shell,
-                        FarmShell::Start(options.limits, journal, clock));
-  auto impl = std::make_unique<Impl>(std::move(shell));
+                        FarmShell::Start(options.limits, journal, clock, *log));
+  auto impl = std::make_unique<Impl>(std::move(log), std::move(shell));
   HONE_RETURN_IF_ERROR(impl->Listen(options.listen));
   return std::unique_ptr<TrackerServer>(new TrackerServer(std::move(impl)));
 }

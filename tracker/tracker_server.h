@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/event_log.h"
 #include "base/status.h"
 #include "db/farm_journal.h"
 #include "tracker/farm_state.h"
@@ -15,6 +16,8 @@ namespace hone {
 struct TrackerOptions {
   std::string listen;  // "unix:/path" or "host:port"; port 0 takes a free one
   FarmLimits limits;
+  EventLog::Sink log;  // null: nothing is logged
+  LogFormat log_format = LogFormat::kText;
 };
 
 class TrackerServer {
