@@ -1,33 +1,35 @@
-// The agent of one device: takes what the tracker grants it, has it measured by the worker, and
-// reports, until told to stop. Everything happens on one thread, in the io_context; the session's
-// threads only post to it.
+// The agent of one host: one connection to the tracker, any number of devices behind it. Carries
+// orders to the devices, and their states and reports to the tracker, until told to stop.
+// Everything happens on one thread, in the io_context; the session's threads only post to it.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "device_agent/assignments.h"
-#include "device_agent/measuring_worker.h"
+#include "device_agent/agent_device.h"
+#include "device_agent/power_domain.h"
 #include "device_agent/report_spool.h"
-#include "proto/device.pb.h"
 #include "rpc/agent_session.h"
 
 namespace hone {
 
 struct AgentOptions {
-  std::string tracker;         // "unix:/path" or "host:port"
-  pb::DeviceInfo device;       // name, target, facts and speed
-  std::string worker_program;  // path of hone-worker
-  std::string spool_folder;    // "" keeps reports in memory only
+  std::string tracker;  // "unix:/path" or "host:port"
+  std::string name;     // unique in the farm
+  std::vector<AgentDeviceOptions> devices;
+  // The devices share neither power nor heat: several measure at a time.
+  bool independent_devices = false;
+  std::string spool_folder;  // "" keeps reports in memory only
 };
 
 class Agent {
  public:
-  // Starts the worker, then the session. Both arguments must outlive the agent. `context` is
+  // Starts the workers, then the session. Both arguments must outlive the agent. `context` is
   // stopped when the tracker refuses the agent; status() then says why.
   static StatusOr<std::unique_ptr<Agent>> Start(boost::asio::io_context& context,
                                                 const Clock& clock, AgentOptions options);
@@ -37,20 +39,22 @@ class Agent {
 
  private:
   Agent(boost::asio::io_context& context, const Clock& clock, AgentOptions options);
+  Status StartDevices();
   Status Connect();
 
   void OnOrders(const pb::AgentOrders& orders);
   void OnSettled(const std::string& attempt_id, const pb::ReportReply& reply);
-  void OnMeasured(pb::BatchResult result);
-  void RunNext();
+  void OnLink(const Status& status);
+  void Report(pb::ReportRequest report);
   void PublishState();
 
   boost::asio::io_context& context_;
   const Clock& clock_;
   const AgentOptions options_;
-  Assignments assignments_;
   std::optional<ReportSpool> spool_;
-  std::unique_ptr<MeasuringWorker> worker_;
+  PowerDomain domain_;
+  std::vector<std::unique_ptr<AgentDevice>> devices_;
+  bool publishing_ = false;  // the state is sent once what happens now is over
   Status status_;
   std::unique_ptr<AgentSession> session_;  // last: its handlers use the rest
 };

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -16,12 +17,18 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "base/clock.h"
+#include "base/cpus.h"
 #include "base/selector.h"
 #include "base/status.h"
 #include "device_agent/agent.h"
+#include "device_agent/canary_file.h"
+#include "device_agent/device_spec.h"
 #include "device_agent/machine_probe.h"
 #include "device_agent/measure/core_speed.h"
 
@@ -33,12 +40,18 @@ namespace asio = boost::asio;
 struct Options {
   std::string tracker = "127.0.0.1:7710";
   std::string name;
+  std::vector<std::string> devices;
+  bool independent_devices = false;
   std::vector<std::string> labels;
+  std::string quality = "auto";
+  std::string sysroot;
+  int gate_wait_s = 120;
   int threads = 1;
   int parent_pid = 0;
   std::string spool;
   std::string worker;
   bool probe = false;
+  bool print = false;
   bool quiet = false;
 };
 
@@ -52,11 +65,32 @@ void Declare(CLI::App& app, Options& options) {
   app.add_option("--tracker", options.tracker, "The tracker: unix:/path or host:port")
       ->capture_default_str();
   app.add_option("--name", options.name,
-                 "Name of this device, unique in the farm (default: the host's name)")
+                 "Name of this agent, unique in the farm, and of its device if that has no other "
+                 "(default: the host's name)")
       ->check(CheckWord);
+  app.add_option("--device", options.devices,
+                 "NAME=cpu:LIST, a device of some of this machine's processors (0-3,6); may be "
+                 "repeated (default: one of all)")
+      ->check([](const std::string& text) {
+        return std::string(ParseDeviceSpec(text).status().message());
+      });
+  app.add_flag("--independent-devices", options.independent_devices,
+               "The devices do not disturb each other: measure on several at a time");
   app.add_option("--label", options.labels,
                  "Word that selects this device, as in `hone tune --device rack3`; may be repeated")
       ->check(CheckWord);
+  app.add_option("--quality", options.quality,
+                 "bench: times count beside other machines', and the device waits until it is "
+                 "quiet; indicative: they do not (auto: as its clock and its kind allow)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "bench", "indicative"}));
+  app.add_option("--gate-wait", options.gate_wait_s,
+                 "Seconds that a batch waits until its device is quiet")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 120));
+  app.add_option(
+      "--sysroot", options.sysroot,
+      "Folder below which sensors and facts are read, for tests (default: this machine)");
   app.add_option("--threads", options.threads, "Threads that a kernel may use")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
@@ -66,11 +100,14 @@ void Declare(CLI::App& app, Options& options) {
                  "The measuring program (default: hone-worker beside this one)");
   app.add_option("--parent-pid", options.parent_pid, "End when this process ends");
   app.add_flag("--probe", options.probe,
-               "Print what this machine is (target, speed, facts) and end");
+               "Print what this machine is (target, speed, facts) and end, for programs");
+  app.add_flag("--print", options.print, "Print what the devices are, for people, and end");
   app.add_flag("--quiet", options.quiet, "Log warnings only");
   app.footer(
       "Start one on every device of a farm, with the tracker's address:\n"
       "  hone-agent --tracker farm.example.com:7710 --name pi-3\n"
+      "Two devices of four processors each on one host:\n"
+      "  hone-agent --device left=cpu:0-3 --device right=cpu:4-7\n"
       "It dials out, measures what it is given, one batch at a time, and reconnects by itself.\n"
       "Exit codes: 0 ended by a signal, 1 could not start or was refused, 2 wrong arguments.");
 }
@@ -80,16 +117,34 @@ std::string HostName() {
   return gethostname(name, sizeof(name) - 1) == 0 && name[0] != '\0' ? name : "device";
 }
 
-pb::DeviceInfo DescribeDevice(const Options& options) {
-  Machine machine = ProbeThisMachine();
-  machine.target.threads = options.threads;
+pb::DeviceInfo DescribeDevice(const Options& options, const DeviceSpec& device) {
+  const ScopedCpus on_its_cpus(device.cpus);
+  Machine machine = ProbeThisMachine(options.sysroot, device.cpus);
+  machine.target.threads = device.cpus.empty()
+                               ? options.threads
+                               : std::min(options.threads, static_cast<int>(device.cpus.size()));
+  if (options.quality != "auto") machine.facts["quality"] = options.quality;
   pb::DeviceInfo info;
-  info.set_name(options.name.empty() ? HostName() : options.name);
+  info.set_name(device.name);
   info.set_target(machine.target.ToString());
   info.mutable_labels()->Assign(options.labels.begin(), options.labels.end());
   for (const auto& [name, value] : machine.facts) (*info.mutable_facts())[name] = value;
   *info.mutable_speed() = MeasureCoreSpeed(machine.target);
   return info;
+}
+
+std::string AgentName(const Options& options) {
+  return options.name.empty() ? HostName() : options.name;
+}
+
+StatusOr<std::vector<DeviceSpec>> DeviceSpecs(const Options& options) {
+  std::vector<DeviceSpec> devices;
+  for (const std::string& text : options.devices) {
+    HONE_ASSIGN_OR_RETURN(devices.emplace_back(), ParseDeviceSpec(text));
+  }
+  if (devices.empty()) devices.push_back({.name = AgentName(options)});
+  HONE_RETURN_IF_ERROR(CheckDeviceSpecs(devices, AllowedCpus()));
+  return devices;
 }
 
 // One fact a line, its name first; the target, in its text form, leads.
@@ -105,6 +160,34 @@ void PrintProbe(const pb::DeviceInfo& info) {
   for (const auto& [name, value] :
        std::map<std::string, std::string>(info.facts().begin(), info.facts().end()))
     std::cout << name << " " << value << "\n";
+}
+
+// For people: a device's facts in columns.
+Status PrintDevices(const Options& options) {
+  HONE_ASSIGN_OR_RETURN(const std::vector<DeviceSpec> devices, DeviceSpecs(options));
+  for (const DeviceSpec& device : devices) {
+    const pb::DeviceInfo info = DescribeDevice(options, device);
+    std::cout << "device " << info.name() << "\n";
+    const auto line = [](const std::string& name, const std::string& value) {
+      std::cout << absl::StrFormat("  %-18s %s\n", name, value);
+    };
+    const Target target = Target::Parse(info.target()).value_or(Target());
+    line("core", absl::StrCat(target.cpu, " (", target.arch, "), ", target.cores, " of them, ",
+                              target.threads, " for a kernel"));
+    line("processors", device.cpus.empty() ? CpuListText(AllowedCpus()) : CpuListText(device.cpus));
+    line("features", absl::StrJoin(target.features, " "));
+    line("caches", absl::StrFormat("%d KiB, %d KiB, %d KiB", target.l1_bytes >> 10,
+                                   target.l2_bytes >> 10, target.l3_bytes >> 10));
+    const pb::CoreSpeed& speed = info.speed();
+    line("peak", absl::StrFormat("%.1f GFLOP/s a core", speed.peak_gflops()));
+    line("reads",
+         absl::StrFormat("%.0f, %.0f, %.0f GB/s from its caches, %.1f from memory", speed.l1_gbps(),
+                         speed.l2_gbps(), speed.l3_gbps(), speed.memory_gbps()));
+    for (const auto& [name, value] :
+         std::map<std::string, std::string>(info.facts().begin(), info.facts().end()))
+      line(name, value);
+  }
+  return absl::OkStatus();
 }
 
 Status Serve(const Options& options) {
@@ -123,13 +206,24 @@ Status Serve(const Options& options) {
   }
   AgentOptions agent_options;
   agent_options.tracker = options.tracker;
-  agent_options.device = DescribeDevice(options);
+  agent_options.name = AgentName(options);
+  agent_options.independent_devices = options.independent_devices;
   agent_options.spool_folder = options.spool;
-  agent_options.worker_program = !options.worker.empty()
-                                     ? options.worker
-                                     : std::filesystem::read_symlink("/proc/self/exe")
-                                           .replace_filename("hone-worker")
-                                           .string();
+  const std::string worker_program = !options.worker.empty()
+                                         ? options.worker
+                                         : std::filesystem::read_symlink("/proc/self/exe")
+                                               .replace_filename("hone-worker")
+                                               .string();
+  HONE_ASSIGN_OR_RETURN(const std::vector<DeviceSpec> devices, DeviceSpecs(options));
+  for (const DeviceSpec& spec : devices) {
+    AgentDeviceOptions& device = agent_options.devices.emplace_back();
+    device.info = DescribeDevice(options, spec);
+    device.cpus = spec.cpus;
+    device.worker_program = worker_program;
+    device.sysroot = options.sysroot;
+    device.gate.wait_max_ns = int64_t{options.gate_wait_s} * 1'000'000'000;
+    if (!options.spool.empty()) device.canary_path = CanaryPath(options.spool, spec.name);
+  }
   const SystemClock clock;
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<Agent> agent,
                         Agent::Start(context, clock, std::move(agent_options)));
@@ -147,13 +241,13 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   if (options.probe) {
-    PrintProbe(DescribeDevice(options));
+    PrintProbe(DescribeDevice(options, {.name = AgentName(options)}));
     return 0;
   }
   signal(SIGPIPE, SIG_IGN);
   spdlog::set_default_logger(spdlog::stderr_color_mt("hone-agent"));
   spdlog::set_level(options.quiet ? spdlog::level::warn : spdlog::level::info);
-  const Status status = Serve(options);
+  const Status status = options.print ? PrintDevices(options) : Serve(options);
   if (status.ok()) return 0;
   std::cerr << "hone-agent: " << std::string(status.message()) << std::endl;
   return 1;

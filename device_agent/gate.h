@@ -22,7 +22,7 @@ struct GateLimits {
   int64_t free_bytes_min = int64_t{64} << 20;
   double clock_drift_max = 0.02;  // from before a batch to after it
   int64_t wait_max_ns = int64_t{120} * 1'000'000'000;
-  int64_t poll_ns = 200'000'000;
+  int64_t poll_ns = 100'000'000;
 };
 
 // What keeps the gate closed, in a few words with numbers; "" if nothing does. `earlier` are

@@ -238,12 +238,12 @@ Machine ProbeMachine(const std::string& root, const std::string& arch,
   return machine;
 }
 
-Machine ProbeThisMachine() {
+Machine ProbeThisMachine(const std::string& root, std::vector<int> cpus) {
   utsname names;
   uname(&names);
-  std::vector<int> cpus = AllowedCpus();
+  if (cpus.empty()) cpus = AllowedCpus();
   if (cpus.empty()) cpus = {0};
-  return ProbeMachine("", names.machine, CpuFeatures(), cpus);
+  return ProbeMachine(root, names.machine, CpuFeatures(), cpus);
 }
 
 }  // namespace hone

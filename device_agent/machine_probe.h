@@ -23,8 +23,9 @@ struct Machine {
 Machine ProbeMachine(const std::string& root, const std::string& arch,
                      std::vector<std::string> features, const std::vector<int>& cpus);
 
-// This machine, as this process may use it.
-Machine ProbeThisMachine();
+// This machine, as this process may use it: `cpus` of it, all that it may if there are none; below
+// `root`.
+Machine ProbeThisMachine(const std::string& root = "", std::vector<int> cpus = {});
 
 // LLVM's name of the core ("znver3"), or the best generic one that `features` allow
 // ("x86-64-v3"). `cpuinfo` holds the fields of one processor in /proc/cpuinfo.

@@ -17,6 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/cpus.h"
 #include "proto/worker.pb.h"
 #include "rpc/child_process.h"
 #include "rpc/frame.h"
@@ -31,6 +32,7 @@ constexpr int64_t kTimeoutDefaultMs = 10000;
 // What the whole batch may take before the worker, which watches each run itself, counts as broken.
 constexpr int64_t kBatchGraceMs = 120000;
 constexpr int64_t kTimeoutsPerCandidate = 4;
+constexpr std::chrono::seconds kCanaryTimeout(30);
 
 std::chrono::milliseconds BatchDeadline(const pb::Batch& batch) {
   const int64_t timeout_ms = batch.timeout_ms() > 0 ? batch.timeout_ms() : kTimeoutDefaultMs;
@@ -61,46 +63,42 @@ struct Worker {
 // killed worker still brings is for nobody.
 class MeasuringWorker::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(asio::io_context& context, std::string program)
-      : context_(context), program_(std::move(program)), deadline_(context) {}
+  Impl(asio::io_context& context, std::string program, std::vector<int> cpus)
+      : context_(context),
+        program_(std::move(program)),
+        cpus_(std::move(cpus)),
+        deadline_(context) {}
 
   Status StartWorker() {
+    const ScopedCpus on_its_cpus(cpus_);  // a child may use what its parent may
     HONE_ASSIGN_OR_RETURN(ChildProcess child, ChildProcess::Start({.program = program_}));
     worker_ = std::make_shared<Worker>(context_, std::move(child));
     return absl::OkStatus();
   }
 
   void Measure(const pb::Batch& batch, std::function<void(pb::BatchResult)> done) {
-    HONE_CHECK(done_ == nullptr) << "a batch is being measured already";
+    HONE_CHECK(done_ == nullptr && canary_done_ == nullptr) << "the worker is at work already";
     done_ = std::move(done);
     result_.Clear();
     finished_.assign(batch.candidates_size(), false);
     for (int i = 0; i < batch.candidates_size(); ++i) result_.add_measurements();
-    if (worker_ == nullptr) {
-      if (const Status status = StartWorker(); !status.ok()) {
-        asio::post(context_, [self = shared_from_this(), status] {
-          if (self->done_ != nullptr) self->Finish(std::string(status.message()));
-        });
-        return;
-      }
-    }
     pb::MeasureRequest request;
     *request.mutable_batch() = batch;
-    worker_->outgoing = EncodeFrame(request);
-    asio::async_write(worker_->socket, asio::buffer(worker_->outgoing),
-                      [worker = worker_](error_code, size_t) {});  // reading tells, too
-    Read();
-    deadline_.expires_after(BatchDeadline(batch));
-    deadline_.async_wait([self = shared_from_this(), worker = worker_](error_code error) {
-      if (error || self->worker_ != worker || self->done_ == nullptr) return;
-      self->KillWorker();
-      self->Finish("the worker did not finish in time and was killed");
-    });
+    Send(request, BatchDeadline(batch));
+  }
+
+  void RunCanary(const std::string& target, std::function<void(StatusOr<pb::CanaryReading>)> done) {
+    HONE_CHECK(done_ == nullptr && canary_done_ == nullptr) << "the worker is at work already";
+    canary_done_ = std::move(done);
+    pb::MeasureRequest request;
+    request.set_canary_target(target);
+    Send(request, kCanaryTimeout);
   }
 
   void Cancel() {
-    if (done_ == nullptr) return;
+    if (done_ == nullptr && canary_done_ == nullptr) return;
     done_ = nullptr;
+    canary_done_ = nullptr;
     deadline_.cancel();
     KillWorker();
   }
@@ -118,11 +116,34 @@ class MeasuringWorker::Impl : public std::enable_shared_from_this<Impl> {
   }
 
  private:
+  bool AtWork() const { return done_ != nullptr || canary_done_ != nullptr; }
+
+  void Send(const pb::MeasureRequest& request, std::chrono::milliseconds patience) {
+    if (worker_ == nullptr) {
+      if (const Status status = StartWorker(); !status.ok()) {
+        asio::post(context_, [self = shared_from_this(), status] {
+          if (self->AtWork()) self->Finish(std::string(status.message()));
+        });
+        return;
+      }
+    }
+    worker_->outgoing = EncodeFrame(request);
+    asio::async_write(worker_->socket, asio::buffer(worker_->outgoing),
+                      [worker = worker_](error_code, size_t) {});  // reading tells, too
+    Read();
+    deadline_.expires_after(patience);
+    deadline_.async_wait([self = shared_from_this(), worker = worker_](error_code error) {
+      if (error || self->worker_ != worker || !self->AtWork()) return;
+      self->KillWorker();
+      self->Finish("the worker did not finish in time and was killed");
+    });
+  }
+
   void Read() {
     worker_->socket.async_read_some(
         asio::buffer(worker_->chunk),
         [self = shared_from_this(), worker = worker_](error_code error, size_t bytes) {
-          if (self->worker_ != worker || self->done_ == nullptr) return;
+          if (self->worker_ != worker || !self->AtWork()) return;
           self->OnRead(error, bytes);
         });
   }
@@ -143,6 +164,12 @@ class MeasuringWorker::Impl : public std::enable_shared_from_this<Impl> {
         return Finish(std::string(complete.status().message()));
       }
       if (!*complete) return Read();
+      if (canary_done_ != nullptr) {
+        if (!reply.has_canary()) continue;
+        deadline_.cancel();
+        const auto done = std::exchange(canary_done_, nullptr);
+        return done(std::move(*reply.mutable_canary()));
+      }
       if (reply.has_done()) {
         *result_.mutable_reference() = reply.done().reference();
         result_.set_error(reply.done().error());
@@ -158,6 +185,10 @@ class MeasuringWorker::Impl : public std::enable_shared_from_this<Impl> {
   // Hands over the result; candidates not finished are INFRA because of `reason`.
   void Finish(const std::string& reason) {
     deadline_.cancel();
+    if (canary_done_ != nullptr) {
+      const auto done = std::exchange(canary_done_, nullptr);
+      return done(absl::UnavailableError(reason));
+    }
     for (size_t i = 0; i < finished_.size(); ++i) {
       if (finished_[i]) continue;
       pb::Measurement& measurement = *result_.mutable_measurements(static_cast<int>(i));
@@ -170,16 +201,19 @@ class MeasuringWorker::Impl : public std::enable_shared_from_this<Impl> {
 
   asio::io_context& context_;
   const std::string program_;
+  const std::vector<int> cpus_;
   asio::steady_timer deadline_;
   std::shared_ptr<Worker> worker_;             // null after it was killed, until the next batch
-  std::function<void(pb::BatchResult)> done_;  // null while nothing is measured
+  std::function<void(pb::BatchResult)> done_;  // null while no batch is measured
+  std::function<void(StatusOr<pb::CanaryReading>)> canary_done_;  // null while no canary runs
   pb::BatchResult result_;
   std::vector<bool> finished_;
 };
 
 StatusOr<std::unique_ptr<MeasuringWorker>> MeasuringWorker::Start(asio::io_context& context,
-                                                                  std::string program) {
-  auto impl = std::make_shared<Impl>(context, std::move(program));
+                                                                  std::string program,
+                                                                  std::vector<int> cpus) {
+  auto impl = std::make_shared<Impl>(context, std::move(program), std::move(cpus));
   HONE_RETURN_IF_ERROR(impl->StartWorker());
   return std::unique_ptr<MeasuringWorker>(new MeasuringWorker(std::move(impl)));
 }
@@ -193,6 +227,11 @@ MeasuringWorker::~MeasuringWorker() {
 
 void MeasuringWorker::Measure(const pb::Batch& batch, std::function<void(pb::BatchResult)> done) {
   impl_->Measure(batch, std::move(done));
+}
+
+void MeasuringWorker::RunCanary(const std::string& target,
+                                std::function<void(StatusOr<pb::CanaryReading>)> done) {
+  impl_->RunCanary(target, std::move(done));
 }
 
 void MeasuringWorker::Cancel() { impl_->Cancel(); }

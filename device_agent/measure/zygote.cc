@@ -9,8 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/target.h"
 #include "device_agent/measure/batch_child.h"
 #include "device_agent/measure/calibration.h"
+#include "device_agent/measure/canary.h"
 #include "device_agent/measure/measuring_core.h"
 #include "device_agent/measure/watch_page.h"
 #include "rpc/frame.h"
@@ -147,6 +149,15 @@ class RecentPeak {
   std::deque<double> peaks_;
 };
 
+// The reading gets its time from the agent, whose clock it is compared by.
+pb::MeasureReply RunCanary(const std::string& target, const MeasuringCore& core) {
+  core.Enter();
+  pb::MeasureReply reply;
+  *reply.mutable_canary() = MeasureCanary(Target::Parse(target).value_or(Target()));
+  core.Leave();
+  return reply;
+}
+
 // Whether there is something to read within so long.
 bool Arrives(int socket, int timeout_ms) {
   pollfd event = {socket, POLLIN, 0};
@@ -165,6 +176,11 @@ Status ServeBatches(int socket) {
     if (!Arrives(socket, kIdleMs)) memory.GiveBack();
     HONE_ASSIGN_OR_RETURN(const bool more, ReadFrame(socket, request));
     if (!more) return absl::OkStatus();
+    if (!request.canary_target().empty()) {
+      HONE_RETURN_IF_ERROR(WriteFrame(socket, RunCanary(request.canary_target(), core)));
+      request.Clear();
+      continue;
+    }
     const BatchChildOptions options = {.close_fd = socket,
                                        .best_known_gflops = peak.MeasureAgain(),
                                        .core = &core,

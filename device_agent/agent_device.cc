@@ -1,0 +1,303 @@
+#include "device_agent/agent_device.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/cpus.h"
+#include "device_agent/canary_file.h"
+#include "rpc/agent_session.h"
+
+namespace hone {
+namespace {
+
+namespace asio = boost::asio;
+
+// Times that do not count are taken again so often; then they are reported as what they are.
+constexpr int kRetriesMax = 1;
+constexpr int64_t kCanaryTimerMaxMs = 60 * 1000;
+
+std::string Summary(const pb::BatchResult& result) {
+  int right = 0;
+  double best_ns = 0;
+  for (const pb::Measurement& measurement : result.measurements()) {
+    if (measurement.failure() != pb::OK) continue;
+    ++right;
+    if (best_ns <= 0 || measurement.cost_ns() < best_ns) best_ns = measurement.cost_ns();
+  }
+  return absl::StrCat(right, " of ", result.measurements_size(), " candidates ran, best ",
+                      best_ns / 1e3, " us", result.error().empty() ? "" : "; ", result.error());
+}
+
+pb::BatchResult NotQuiet(const pb::Batch& batch, const std::string& why) {
+  pb::BatchResult result;
+  for (int i = 0; i < batch.candidates_size(); ++i) {
+    pb::Measurement& measurement = *result.add_measurements();
+    measurement.set_failure(pb::NOT_QUIET);
+    measurement.set_message(why);
+  }
+  return result;
+}
+
+// Whether the machinery failed, and not a candidate.
+bool WorkerFailed(const pb::BatchResult& result) {
+  return std::any_of(
+      result.measurements().begin(), result.measurements().end(),
+      [](const pb::Measurement& measurement) { return measurement.failure() == pb::INFRA; });
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<AgentDevice>> AgentDevice::Start(asio::io_context& context,
+                                                          const Clock& clock, PowerDomain& domain,
+                                                          AgentDeviceOptions options,
+                                                          AgentDeviceHandlers handlers) {
+  std::unique_ptr<AgentDevice> device(
+      new AgentDevice(context, clock, domain, std::move(options), std::move(handlers)));
+  HONE_ASSIGN_OR_RETURN(
+      device->worker_,
+      MeasuringWorker::Start(context, device->options_.worker_program, device->options_.cpus));
+  return device;
+}
+
+AgentDevice::AgentDevice(asio::io_context& context, const Clock& clock, PowerDomain& domain,
+                         AgentDeviceOptions options, AgentDeviceHandlers handlers)
+    : context_(context),
+      clock_(clock),
+      domain_(domain),
+      options_(std::move(options)),
+      handlers_(std::move(handlers)),
+      health_(HealthLimits::For(IsBench()), options_.canary_path.empty()
+                                                ? pb::CanaryHistory()
+                                                : LoadCanaryHistory(options_.canary_path)),
+      gate_timer_(context),
+      canary_timer_(context) {}
+
+AgentDevice::~AgentDevice() {
+  *alive_ = false;
+  domain_.Release(this);
+}
+
+bool AgentDevice::IsBench() const {
+  const auto quality = options_.info.facts().find("quality");
+  return quality != options_.info.facts().end() && quality->second == "bench";
+}
+
+// --- What the tracker says
+
+void AgentDevice::Take(const pb::DeviceOrders& orders) {
+  pb::DeviceStatus before, after;
+  assignments_.Describe(before);
+  if (assignments_.Apply(orders)) {
+    spdlog::info("{}: a batch was withdrawn while it was being measured", name());
+    worker_->Cancel();
+    gate_timer_.cancel();
+    grant_.reset();
+    Rest();
+  }
+  assignments_.Describe(after);
+  if (before.SerializeAsString() != after.SerializeAsString()) handlers_.changed();
+  Go();
+}
+
+void AgentDevice::HoldReported(const pb::ReportRequest& report) {
+  assignments_.HoldReported(report.attempt_id(), report.batch_id());
+}
+
+void AgentDevice::Settle(const std::string& attempt_id) {
+  assignments_.Settle(attempt_id);
+  handlers_.changed();
+}
+
+void AgentDevice::OnLink() {
+  health_.WishForCanary();
+  GoLater();
+}
+
+void AgentDevice::Describe(pb::DeviceStatus& status) const {
+  pb::DeviceInfo& info = *status.mutable_info();
+  info = options_.info;
+  info.set_state(assignments_.running() ? pb::BUSY : pb::READY);
+  if (health_.quarantined()) {
+    info.set_state(pb::QUARANTINED);
+    info.set_reason(health_.Reason());
+  } else if (gate_ && !gate_->reason().empty()) {
+    info.set_reason(absl::StrCat("waits until it is quiet: ", gate_->reason()));
+  }
+  info.set_last_seen_unix_ms(clock_.UnixMillis());
+  *status.mutable_taints() = health_.history().taints();
+  assignments_.Describe(status);
+}
+
+// --- What is next
+
+void AgentDevice::GoLater() {
+  asio::post(context_, [this, alive = alive_] {
+    if (*alive) Go();
+  });
+}
+
+void AgentDevice::Go() {
+  if (at_work_) return;
+  const int64_t now_ms = clock_.UnixMillis();
+  if (health_.CanaryDue(now_ms)) {
+    at_work_ = true;
+    domain_.Acquire(this, [this] { RunCanary(); });
+    return;
+  }
+  const int64_t wait_ms =
+      std::clamp<int64_t>(health_.NextCanaryUnixMs() - now_ms, 1, kCanaryTimerMaxMs);
+  canary_timer_.expires_after(std::chrono::milliseconds(wait_ms));
+  canary_timer_.async_wait([this, alive = alive_](const boost::system::error_code& error) {
+    if (!error && *alive) Go();
+  });
+  if (health_.quarantined()) return HandBack();
+  grant_ = assignments_.StartNext();
+  if (!grant_) return;
+  at_work_ = true;
+  retries_ = 0;
+  tainted_result_.reset();
+  handlers_.changed();
+  domain_.Acquire(this, [this] { WaitAtGate(); });
+}
+
+void AgentDevice::Rest() {
+  at_work_ = false;
+  gate_.reset();
+  GoLater();
+  domain_.Release(this);
+}
+
+void AgentDevice::HandBack() {
+  while (const std::optional<pb::Grant> grant = assignments_.StartNext()) {
+    assignments_.FinishRunning();
+    Report(*grant, NotQuiet(grant->batch(), health_.Reason()));
+  }
+}
+
+// --- Canaries
+
+void AgentDevice::RunCanary() {
+  worker_->RunCanary(options_.info.target(),
+                     [this](StatusOr<pb::CanaryReading> reading) { OnCanary(std::move(reading)); });
+}
+
+void AgentDevice::OnCanary(StatusOr<pb::CanaryReading> reading) {
+  const std::string reason_before = health_.Reason();
+  if (reading.ok()) {
+    reading->set_unix_ms(clock_.UnixMillis());
+    health_.Take(*reading);
+    spdlog::debug("{}: canaries took {} ns, {} ns and {} ns", name(), reading->compute_ns(),
+                  reading->bandwidth_ns(), reading->latency_ns());
+  } else {
+    health_.TakeFailure(reading.status().message(), clock_.UnixMillis());
+  }
+  if (!health_.verdict().empty()) {
+    spdlog::warn("{}: {}: its canaries are well after a batch took its worker down", name(),
+                 health_.verdict());
+  }
+  if (!options_.canary_path.empty()) {
+    if (const Status status = SaveCanaryHistory(options_.canary_path, health_.history());
+        !status.ok()) {
+      spdlog::warn("{}", std::string(status.message()));
+    }
+  }
+  if (const std::string reason = health_.Reason(); reason != reason_before) {
+    spdlog::warn("{}: {}", name(),
+                 reason.empty() ? "is well again and out of quarantine"
+                                : absl::StrCat("in quarantine: ", reason));
+    handlers_.changed();
+  }
+  Rest();
+}
+
+// --- Batches
+
+void AgentDevice::WaitAtGate() {
+  gate_.emplace(options_.gate, IsBench(), clock_.MonotonicNanos());
+  AskGate();
+}
+
+void AgentDevice::AskGate() {
+  const std::string reason_before = gate_->reason();
+  const std::vector<int>& cpus = options_.cpus;
+  const GateWait::Answer answer = gate_->Ask(
+      ReadSensors(options_.sysroot, cpus.empty() ? AllowedCpus() : cpus), clock_.MonotonicNanos());
+  if (answer == GateWait::Answer::kOpen) return Measure();
+  if (answer == GateWait::Answer::kWait) {
+    gate_timer_.expires_after(std::chrono::nanoseconds(options_.gate.poll_ns));
+    gate_timer_.async_wait([this, alive = alive_](const boost::system::error_code& error) {
+      if (!error && *alive && gate_) AskGate();
+    });
+    if (reason_before.empty()) handlers_.changed();
+    return;
+  }
+  // What was measured before is better than nothing.
+  if (tainted_result_) return Finish(*std::move(tainted_result_), taint_);
+  Finish(
+      NotQuiet(grant_->batch(), absl::StrCat("not quiet for ", gate_->waited_ns() / 1'000'000'000,
+                                             " s: ", gate_->reason())),
+      "");
+}
+
+void AgentDevice::Measure() {
+  worker_->Measure(grant_->batch(),
+                   [this](pb::BatchResult result) { OnMeasured(std::move(result)); });
+}
+
+void AgentDevice::OnMeasured(pb::BatchResult result) {
+  const std::vector<int>& cpus = options_.cpus;
+  taint_ =
+      WhyTainted(gate_->readings(),
+                 ReadSensors(options_.sysroot, cpus.empty() ? AllowedCpus() : cpus), options_.gate);
+  if (WorkerFailed(result)) health_.Suspect();
+  if (taint_.empty() || retries_ >= kRetriesMax) return Finish(std::move(result), taint_);
+  spdlog::info("{}: batch {} is measured again: {}", name(), grant_->batch_id(), taint_);
+  ++retries_;
+  tainted_result_ = std::move(result);
+  WaitAtGate();
+}
+
+void AgentDevice::Finish(pb::BatchResult result, const std::string& taint) {
+  const std::optional<pb::Grant> grant = assignments_.FinishRunning();
+  if (!taint.empty()) {
+    for (pb::Measurement& measurement : *result.mutable_measurements()) {
+      if (measurement.failure() == pb::OK) measurement.set_taint(taint);
+    }
+  }
+  AddEnvironment(result);
+  grant_.reset();
+  if (grant) {
+    spdlog::info("{}: batch {}: {}", name(), grant->batch_id(), Summary(result));
+    Report(*grant, std::move(result));
+  }
+  Rest();
+}
+
+void AgentDevice::Report(const pb::Grant& grant, pb::BatchResult result) {
+  result.set_batch_id(grant.batch_id());
+  for (pb::Measurement& measurement : *result.mutable_measurements())
+    measurement.set_device(name());
+  result.mutable_reference()->set_device(name());
+  handlers_.report(MakeReport(name(), assignments_.epoch(), grant, std::move(result)));
+  handlers_.changed();
+}
+
+void AgentDevice::AddEnvironment(pb::BatchResult& result) const {
+  auto& environment = *result.mutable_environment();
+  for (const char* fact : {"quality", "virtual", "kernel", "microcode"}) {
+    const auto found = options_.info.facts().find(fact);
+    if (found != options_.info.facts().end()) environment[fact] = found->second;
+  }
+  if (gate_) {
+    for (const auto& [name, value] : SensorFacts(gate_->readings())) environment[name] = value;
+    environment["gate.waited_ms"] = absl::StrCat(gate_->waited_ns() / 1'000'000);
+  }
+  environment["gate.retries"] = absl::StrCat(retries_);
+}
+
+}  // namespace hone
