@@ -135,15 +135,71 @@ StatusOr<std::map<std::string, uint64_t>> MemoryRecordStore::LoadEpochs() const 
   return epochs_;
 }
 
-Status MemoryRecordStore::SaveEpoch(absl::string_view device, uint64_t epoch) {
+StatusOr<std::vector<JournaledBatch>> MemoryRecordStore::LoadBatches() const {
   absl::MutexLock lock(&mutex_);
-  uint64_t& saved = epochs_[std::string(device)];
-  if (saved >= epoch) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("epoch ", epoch, " of device ", device, " is not above ", saved));
+  std::vector<JournaledBatch> batches;
+  for (const auto& [order, batch] : batches_) batches.push_back(batch);
+  return batches;
+}
+
+std::vector<JournalOutcome> MemoryRecordStore::Write(absl::Span<const JournalEntry> entries) {
+  absl::MutexLock lock(&mutex_);
+  std::vector<JournalOutcome> outcomes;
+  for (const JournalEntry& entry : entries) {
+    outcomes.push_back(std::visit(
+        [this](const auto& e) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return Do(e); }, entry));
   }
-  saved = epoch;
-  return absl::OkStatus();
+  return outcomes;
+}
+
+JournalOutcome MemoryRecordStore::Do(const EpochEntry& entry) {
+  uint64_t& saved = epochs_[entry.device];
+  if (saved >= entry.epoch) return {EpochNotAbove(entry, saved)};
+  saved = entry.epoch;
+  return {};
+}
+
+JournalOutcome MemoryRecordStore::CheckUnfinished(const std::string& batch_id) {
+  const auto found = results_.find(batch_id);
+  if (found == results_.end()) return {};
+  return {AlreadyFinished(batch_id), found->second};
+}
+
+JournalOutcome MemoryRecordStore::Do(const BatchEntry& entry) {
+  if (JournalOutcome outcome = CheckUnfinished(entry.batch_id); !outcome.status.ok()) {
+    return outcome;
+  }
+  if (!order_of_.try_emplace(entry.batch_id, next_order_).second) return {};
+  batches_[next_order_++] = {entry.client_id, entry.batch_id, entry.batch};
+  return {};
+}
+
+JournalOutcome MemoryRecordStore::Do(const GrantEntry& entry) {
+  const auto order = order_of_.find(entry.batch_id);
+  if (order == order_of_.end()) return {};
+  batches_[order->second].device = entry.device;
+  batches_[order->second].epoch = entry.epoch;
+  return {};
+}
+
+JournalOutcome MemoryRecordStore::Do(const OutcomeEntry& entry) {
+  const std::string& batch_id = entry.result.batch_id();
+  if (const Status status = CheckBatchResult(entry.result); !status.ok()) return {status};
+  if (JournalOutcome outcome = CheckUnfinished(batch_id); !outcome.status.ok()) return outcome;
+  if (!entry.device.empty() && epochs_[entry.device] != entry.epoch) {
+    return {EpochPassed(entry, epochs_[entry.device])};
+  }
+  if (const Status status = AppendLocked(entry.records); !status.ok()) return {status};
+  results_[batch_id] = entry.result;
+  return Do(ForgetEntry{batch_id});
+}
+
+JournalOutcome MemoryRecordStore::Do(const ForgetEntry& entry) {
+  const auto order = order_of_.find(entry.batch_id);
+  if (order == order_of_.end()) return {};
+  batches_.erase(order->second);
+  order_of_.erase(order);
+  return {};
 }
 
 StatusOr<pb::FarmPolicy> MemoryRecordStore::LoadPolicy() const {
@@ -154,18 +210,6 @@ StatusOr<pb::FarmPolicy> MemoryRecordStore::LoadPolicy() const {
 Status MemoryRecordStore::SavePolicy(const pb::FarmPolicy& policy) {
   absl::MutexLock lock(&mutex_);
   policy_ = policy;
-  return absl::OkStatus();
-}
-
-Status MemoryRecordStore::CommitBatch(const pb::BatchResult& result,
-                                      absl::Span<const pb::Record> records) {
-  HONE_RETURN_IF_ERROR(CheckBatchResult(result));
-  absl::MutexLock lock(&mutex_);
-  if (results_.contains(result.batch_id())) {
-    return absl::AlreadyExistsError(absl::StrCat("batch ", result.batch_id(), " is finished"));
-  }
-  HONE_RETURN_IF_ERROR(AppendLocked(records));
-  results_[result.batch_id()] = result;
   return absl::OkStatus();
 }
 

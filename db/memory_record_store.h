@@ -30,16 +30,23 @@ class MemoryRecordStore : public RecordStore, public FarmJournal {
   StatusOr<std::vector<RecordSummary>> Summarize() const override;
 
   StatusOr<std::map<std::string, uint64_t>> LoadEpochs() const override;
-  Status SaveEpoch(absl::string_view device, uint64_t epoch) override;
+  StatusOr<std::vector<JournaledBatch>> LoadBatches() const override;
   StatusOr<pb::FarmPolicy> LoadPolicy() const override;
   Status SavePolicy(const pb::FarmPolicy& policy) override;
-  Status CommitBatch(const pb::BatchResult& result, absl::Span<const pb::Record> records) override;
+  std::vector<JournalOutcome> Write(absl::Span<const JournalEntry> entries) override;
   StatusOr<int64_t> TaintRecords(absl::string_view device, const pb::Taint& taint) override;
   StatusOr<std::optional<pb::BatchResult>> FindBatchResult(
       absl::string_view batch_id) const override;
 
  private:
   Status AppendLocked(absl::Span<const pb::Record> records) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  JournalOutcome Do(const EpochEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  JournalOutcome Do(const BatchEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  JournalOutcome Do(const GrantEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  JournalOutcome Do(const OutcomeEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  JournalOutcome Do(const ForgetEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // AlreadyExists, with how it ended, if the batch is finished.
+  JournalOutcome CheckUnfinished(const std::string& batch_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable absl::Mutex mutex_;
   std::vector<pb::Record> records_ ABSL_GUARDED_BY(mutex_);  // by id
@@ -48,6 +55,9 @@ class MemoryRecordStore : public RecordStore, public FarmJournal {
   std::map<std::string, uint64_t> epochs_ ABSL_GUARDED_BY(mutex_);
   pb::FarmPolicy policy_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, pb::BatchResult> results_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, JournaledBatch> batches_ ABSL_GUARDED_BY(mutex_);  // in their order
+  std::map<std::string, uint64_t> order_of_ ABSL_GUARDED_BY(mutex_);
+  uint64_t next_order_ ABSL_GUARDED_BY(mutex_) = 1;
 };
 
 }  // namespace hone

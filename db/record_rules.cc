@@ -45,6 +45,21 @@ bool IsBench(const pb::Record& record) {
   return quality != record.environment().end() && quality->second == "bench";
 }
 
+Status EpochNotAbove(const EpochEntry& entry, uint64_t saved) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("epoch ", entry.epoch, " of device ", entry.device, " is not above ", saved));
+}
+
+Status EpochPassed(const OutcomeEntry& entry, uint64_t saved) {
+  return absl::FailedPreconditionError(absl::StrCat("device ", entry.device,
+                                                    " was leased anew since: its epoch is ", saved,
+                                                    ", the result's is ", entry.epoch));
+}
+
+Status AlreadyFinished(absl::string_view batch_id) {
+  return absl::AlreadyExistsError(absl::StrCat("batch ", batch_id, " is finished"));
+}
+
 bool IsBetterRecord(const pb::Record& a, const pb::Record& b) {
   const auto rank = [](const pb::Record& r) {
     return std::make_tuple(!IsBench(r), !r.measurement().finalist(), r.measurement().cost_ns(),

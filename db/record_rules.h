@@ -2,7 +2,9 @@
 // of two is the better one.
 #pragma once
 
+#include "absl/strings/string_view.h"
 #include "base/status.h"
+#include "db/farm_journal.h"
 #include "proto/batch.pb.h"
 #include "proto/farm.pb.h"
 #include "proto/record.pb.h"
@@ -14,6 +16,11 @@ namespace hone {
 Status CheckRecord(const pb::Record& record);
 Status CheckBatchResult(const pb::BatchResult& result);
 Status CheckTaint(const pb::Taint& taint);
+
+// What a journal says of entries that it refuses; `saved`: the device's epoch.
+Status EpochNotAbove(const EpochEntry& entry, uint64_t saved);
+Status EpochPassed(const OutcomeEntry& entry, uint64_t saved);
+Status AlreadyFinished(absl::string_view batch_id);
 
 bool IsTainted(const pb::Record& record);
 // Whether it comes from a device fit to compare with others (its "quality" is "bench").

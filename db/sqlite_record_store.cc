@@ -57,6 +57,12 @@ void BindKey(SqliteStatement& statement, const RecordKey& key) {
   statement.BindInteger(4, key.codegen_epoch);
 }
 
+// An entry that is refused leaves the others of its group as they are.
+bool IsRefusal(const Status& status) {
+  return absl::IsAlreadyExists(status) || absl::IsFailedPrecondition(status) ||
+         absl::IsInvalidArgument(status);
+}
+
 // Builds "WHERE a = ? AND b = ?" and binds in the same order.
 class Conditions {
  public:
@@ -107,6 +113,8 @@ class SqliteRecordStore::Impl {
     HONE_RETURN_IF_ERROR(
         Prepare(best_of_layouts_, absl::StrCat(kRecordColumns, kOfKey, kCounts,
                                                "AND r.layouts = ?5 ", kBestFirst, "LIMIT 1")));
+    HONE_RETURN_IF_ERROR(
+        Prepare(find_result_, "SELECT message FROM batch_result WHERE batch_id = ?1"));
     if (file_.lock == nullptr) return absl::OkStatus();
     HONE_RETURN_IF_ERROR(Prepare(
         insert_record_,
@@ -120,7 +128,8 @@ class SqliteRecordStore::Impl {
     HONE_RETURN_IF_ERROR(Prepare(find_workload_, "SELECT id FROM workload WHERE key = ?1"));
     HONE_RETURN_IF_ERROR(
         Prepare(insert_target_, "INSERT INTO target (text) VALUES (?1) ON CONFLICT DO NOTHING"));
-    return Prepare(find_target_, "SELECT id FROM target WHERE text = ?1");
+    HONE_RETURN_IF_ERROR(Prepare(find_target_, "SELECT id FROM target WHERE text = ?1"));
+    return PrepareJournal();
   }
 
   Status Append(absl::Span<const pb::Record> records) ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -131,29 +140,12 @@ class SqliteRecordStore::Impl {
     return transaction->Commit();
   }
 
-  Status CommitBatch(const pb::BatchResult& result, absl::Span<const pb::Record> records)
+  std::vector<JournalOutcome> Write(absl::Span<const JournalEntry> entries)
       ABSL_LOCKS_EXCLUDED(mutex_) {
-    HONE_RETURN_IF_ERROR(CheckBatchResult(result));
-    absl::MutexLock lock(&mutex_);
-    HONE_RETURN_IF_ERROR(CheckWritable());
-    HONE_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*file_.connection));
-    HONE_ASSIGN_OR_RETURN(
-        SqliteStatement insert,
-        file_.connection->Prepare("INSERT INTO batch_result (batch_id, unix_ms, message) "
-                                  "VALUES (?1, unixepoch() * 1000, ?2) "
-                                  "ON CONFLICT DO NOTHING RETURNING 1"));
-    insert.BindText(1, result.batch_id());
-    insert.BindBlob(2, result.SerializeAsString());
-    HONE_ASSIGN_OR_RETURN(const bool inserted, insert.Step());
-    insert.Reset();
-    if (!inserted) {
-      return absl::AlreadyExistsError(absl::StrCat("batch ", result.batch_id(), " is finished"));
-    }
-    HONE_RETURN_IF_ERROR(InsertRecords(records));
-    HONE_RETURN_IF_ERROR(file_.connection->Run(
-        absl::StrCat("DELETE FROM batch_result WHERE unix_ms < (unixepoch() - ",
-                     kBatchResultAgeMaxS, ") * 1000")));
-    return transaction->Commit();
+    std::vector<JournalOutcome> outcomes;
+    const Status status = WriteGroup(entries, outcomes);
+    if (!status.ok()) outcomes.assign(entries.size(), {status});
+    return outcomes;
   }
 
   StatusOr<std::optional<pb::Record>> Best(const RecordKey& key,
@@ -237,23 +229,28 @@ class SqliteRecordStore::Impl {
     return epochs;
   }
 
-  Status SaveEpoch(absl::string_view device, uint64_t epoch) ABSL_LOCKS_EXCLUDED(mutex_) {
+  StatusOr<std::vector<JournaledBatch>> LoadBatches() ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
-    HONE_RETURN_IF_ERROR(CheckWritable());
     HONE_ASSIGN_OR_RETURN(
         SqliteStatement statement,
-        file_.connection->Prepare("INSERT INTO device_epoch (device, epoch) VALUES (?1, ?2) "
-                                  "ON CONFLICT (device) DO UPDATE SET epoch = excluded.epoch "
-                                  "WHERE excluded.epoch > epoch RETURNING 1"));
-    statement.BindText(1, device);
-    statement.BindInteger(2, static_cast<int64_t>(epoch));
-    HONE_ASSIGN_OR_RETURN(const bool saved, statement.Step());
-    if (!saved) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("epoch ", epoch, " of device ", device, " is not above the one saved"));
+        file_.connection->Prepare(
+            "SELECT client_id, batch_id, device, epoch, message FROM farm_batch ORDER BY id"));
+    std::vector<JournaledBatch> batches;
+    while (true) {
+      HONE_ASSIGN_OR_RETURN(const bool row, statement.Step());
+      if (!row) break;
+      pb::Batch batch;
+      if (!batch.ParseFromString(statement.Blob(4))) {
+        return absl::DataLossError(
+            absl::StrCat("batch ", statement.Text(1), " in the database cannot be read"));
+      }
+      batches.push_back({.client_id = statement.Text(0),
+                         .batch_id = statement.Text(1),
+                         .batch = std::make_shared<const pb::Batch>(std::move(batch)),
+                         .device = statement.Text(2),
+                         .epoch = static_cast<uint64_t>(statement.Integer(3))});
     }
-    // The commit, and what can go wrong with it, comes with the last step.
-    return statement.Step().status();
+    return batches;
   }
 
   StatusOr<pb::FarmPolicy> LoadPolicy() ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -306,18 +303,7 @@ class SqliteRecordStore::Impl {
   StatusOr<std::optional<pb::BatchResult>> FindBatchResult(absl::string_view batch_id)
       ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
-    HONE_ASSIGN_OR_RETURN(
-        SqliteStatement statement,
-        file_.connection->Prepare("SELECT message FROM batch_result WHERE batch_id = ?1"));
-    statement.BindText(1, batch_id);
-    HONE_ASSIGN_OR_RETURN(const bool row, statement.Step());
-    if (!row) return std::optional<pb::BatchResult>();
-    pb::BatchResult result;
-    if (!result.ParseFromString(statement.Blob(0))) {
-      return absl::DataLossError(
-          absl::StrCat("the result of batch ", batch_id, " in the database cannot be read"));
-    }
-    return std::optional<pb::BatchResult>(std::move(result));
+    return FindResult(batch_id);
   }
 
  private:
@@ -345,6 +331,27 @@ class SqliteRecordStore::Impl {
     }
   }
 
+  Status PrepareJournal() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    HONE_RETURN_IF_ERROR(Prepare(find_epoch_, "SELECT epoch FROM device_epoch WHERE device = ?1"));
+    HONE_RETURN_IF_ERROR(Prepare(save_epoch_,
+                                 "INSERT INTO device_epoch (device, epoch) VALUES (?1, ?2) "
+                                 "ON CONFLICT (device) DO UPDATE SET epoch = excluded.epoch"));
+    HONE_RETURN_IF_ERROR(
+        Prepare(insert_batch_,
+                "INSERT INTO farm_batch (batch_id, client_id, device, epoch, message) "
+                "VALUES (?1, ?2, '', 0, ?3) ON CONFLICT DO NOTHING"));
+    HONE_RETURN_IF_ERROR(
+        Prepare(note_grant_, "UPDATE farm_batch SET device = ?2, epoch = ?3 WHERE batch_id = ?1"));
+    HONE_RETURN_IF_ERROR(Prepare(forget_batch_, "DELETE FROM farm_batch WHERE batch_id = ?1"));
+    HONE_RETURN_IF_ERROR(Prepare(insert_result_,
+                                 "INSERT INTO batch_result (batch_id, unix_ms, message) "
+                                 "VALUES (?1, unixepoch() * 1000, ?2)"));
+    HONE_RETURN_IF_ERROR(Prepare(
+        drop_old_results_, absl::StrCat("DELETE FROM batch_result WHERE unix_ms < (unixepoch() - ",
+                                        kBatchResultAgeMaxS, ") * 1000")));
+    return absl::OkStatus();
+  }
+
   Status Prepare(SqliteStatement& statement, absl::string_view sql)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     HONE_ASSIGN_OR_RETURN(statement, file_.connection->Prepare(sql));
@@ -364,6 +371,106 @@ class SqliteRecordStore::Impl {
     const int64_t id = find.Integer(0);
     find.Reset();
     return id;
+  }
+
+  // An error means that nothing was written.
+  Status WriteGroup(absl::Span<const JournalEntry> entries, std::vector<JournalOutcome>& outcomes)
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    HONE_RETURN_IF_ERROR(CheckWritable());
+    HONE_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*file_.connection));
+    for (const JournalEntry& entry : entries) {
+      HONE_RETURN_IF_ERROR(file_.connection->Run("SAVEPOINT entry"));
+      JournalOutcome outcome = std::visit(
+          [this](const auto& e) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return Do(e); }, entry);
+      if (!outcome.status.ok()) {
+        if (!IsRefusal(outcome.status)) return outcome.status;
+        HONE_RETURN_IF_ERROR(file_.connection->Run("ROLLBACK TO entry"));
+      }
+      HONE_RETURN_IF_ERROR(file_.connection->Run("RELEASE entry"));
+      outcomes.push_back(std::move(outcome));
+    }
+    return transaction->Commit();
+  }
+
+  // --- Entries, each within the caller's savepoint
+
+  JournalOutcome Do(const EpochEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const StatusOr<uint64_t> saved = EpochOf(entry.device);
+    if (!saved.ok()) return {saved.status()};
+    if (*saved >= entry.epoch) return {EpochNotAbove(entry, *saved)};
+    save_epoch_.BindText(1, entry.device);
+    save_epoch_.BindInteger(2, static_cast<int64_t>(entry.epoch));
+    return {save_epoch_.Run()};
+  }
+
+  JournalOutcome Do(const BatchEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (JournalOutcome outcome = CheckUnfinished(entry.batch_id); !outcome.status.ok()) {
+      return outcome;
+    }
+    insert_batch_.BindText(1, entry.batch_id);
+    insert_batch_.BindText(2, entry.client_id);
+    insert_batch_.BindBlob(3, entry.batch->SerializeAsString());
+    return {insert_batch_.Run()};
+  }
+
+  JournalOutcome Do(const GrantEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    note_grant_.BindText(1, entry.batch_id);
+    note_grant_.BindText(2, entry.device);
+    note_grant_.BindInteger(3, static_cast<int64_t>(entry.epoch));
+    return {note_grant_.Run()};
+  }
+
+  JournalOutcome Do(const OutcomeEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const std::string& batch_id = entry.result.batch_id();
+    if (const Status status = CheckBatchResult(entry.result); !status.ok()) return {status};
+    if (JournalOutcome outcome = CheckUnfinished(batch_id); !outcome.status.ok()) return outcome;
+    if (!entry.device.empty()) {
+      const StatusOr<uint64_t> saved = EpochOf(entry.device);
+      if (!saved.ok()) return {saved.status()};
+      if (*saved != entry.epoch) return {EpochPassed(entry, *saved)};
+    }
+    if (const Status status = InsertRecords(entry.records); !status.ok()) return {status};
+    insert_result_.BindText(1, batch_id);
+    insert_result_.BindBlob(2, entry.result.SerializeAsString());
+    if (const Status status = insert_result_.Run(); !status.ok()) return {status};
+    if (const Status status = drop_old_results_.Run(); !status.ok()) return {status};
+    return Do(ForgetEntry{batch_id});
+  }
+
+  JournalOutcome Do(const ForgetEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    forget_batch_.BindText(1, entry.batch_id);
+    return {forget_batch_.Run()};
+  }
+
+  // 0 if it was never leased.
+  StatusOr<uint64_t> EpochOf(absl::string_view device) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    find_epoch_.BindText(1, device);
+    HONE_ASSIGN_OR_RETURN(const bool row, find_epoch_.Step());
+    const uint64_t epoch = row ? static_cast<uint64_t>(find_epoch_.Integer(0)) : 0;
+    find_epoch_.Reset();
+    return epoch;
+  }
+
+  JournalOutcome CheckUnfinished(absl::string_view batch_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    StatusOr<std::optional<pb::BatchResult>> result = FindResult(batch_id);
+    if (!result.ok()) return {result.status()};
+    if (!result->has_value()) return {};
+    return {AlreadyFinished(batch_id), **std::move(result)};
+  }
+
+  StatusOr<std::optional<pb::BatchResult>> FindResult(absl::string_view batch_id)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    find_result_.BindText(1, batch_id);
+    HONE_ASSIGN_OR_RETURN(const bool row, find_result_.Step());
+    std::optional<pb::BatchResult> result;
+    const bool readable = !row || result.emplace().ParseFromString(find_result_.Blob(0));
+    find_result_.Reset();
+    if (!readable) {
+      return absl::DataLossError(
+          absl::StrCat("the result of batch ", batch_id, " in the database cannot be read"));
+    }
+    return result;
   }
 
   // Within the caller's transaction.
@@ -417,6 +524,15 @@ class SqliteRecordStore::Impl {
   SqliteStatement find_workload_ ABSL_GUARDED_BY(mutex_);
   SqliteStatement insert_target_ ABSL_GUARDED_BY(mutex_);
   SqliteStatement find_target_ ABSL_GUARDED_BY(mutex_);
+  // Of the journal.
+  SqliteStatement find_epoch_ ABSL_GUARDED_BY(mutex_);
+  SqliteStatement save_epoch_ ABSL_GUARDED_BY(mutex_);
+  SqliteStatement insert_batch_ ABSL_GUARDED_BY(mutex_);
+  SqliteStatement note_grant_ ABSL_GUARDED_BY(mutex_);
+  SqliteStatement forget_batch_ ABSL_GUARDED_BY(mutex_);
+  SqliteStatement insert_result_ ABSL_GUARDED_BY(mutex_);
+  SqliteStatement find_result_ ABSL_GUARDED_BY(mutex_);
+  SqliteStatement drop_old_results_ ABSL_GUARDED_BY(mutex_);
 };
 
 SqliteRecordStore::SqliteRecordStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -477,8 +593,8 @@ StatusOr<std::map<std::string, uint64_t>> SqliteRecordStore::LoadEpochs() const 
   return impl_->LoadEpochs();
 }
 
-Status SqliteRecordStore::SaveEpoch(absl::string_view device, uint64_t epoch) {
-  return impl_->SaveEpoch(device, epoch);
+StatusOr<std::vector<JournaledBatch>> SqliteRecordStore::LoadBatches() const {
+  return impl_->LoadBatches();
 }
 
 StatusOr<pb::FarmPolicy> SqliteRecordStore::LoadPolicy() const { return impl_->LoadPolicy(); }
@@ -487,9 +603,8 @@ Status SqliteRecordStore::SavePolicy(const pb::FarmPolicy& policy) {
   return impl_->SavePolicy(policy);
 }
 
-Status SqliteRecordStore::CommitBatch(const pb::BatchResult& result,
-                                      absl::Span<const pb::Record> records) {
-  return impl_->CommitBatch(result, records);
+std::vector<JournalOutcome> SqliteRecordStore::Write(absl::Span<const JournalEntry> entries) {
+  return impl_->Write(entries);
 }
 
 StatusOr<int64_t> SqliteRecordStore::TaintRecords(absl::string_view device,

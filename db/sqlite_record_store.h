@@ -49,10 +49,10 @@ class SqliteRecordStore : public RecordStore, public FarmJournal {
   StatusOr<std::vector<RecordSummary>> Summarize() const override;
 
   StatusOr<std::map<std::string, uint64_t>> LoadEpochs() const override;
-  Status SaveEpoch(absl::string_view device, uint64_t epoch) override;
+  StatusOr<std::vector<JournaledBatch>> LoadBatches() const override;
   StatusOr<pb::FarmPolicy> LoadPolicy() const override;
   Status SavePolicy(const pb::FarmPolicy& policy) override;
-  Status CommitBatch(const pb::BatchResult& result, absl::Span<const pb::Record> records) override;
+  std::vector<JournalOutcome> Write(absl::Span<const JournalEntry> entries) override;
   StatusOr<int64_t> TaintRecords(absl::string_view device, const pb::Taint& taint) override;
   StatusOr<std::optional<pb::BatchResult>> FindBatchResult(
       absl::string_view batch_id) const override;

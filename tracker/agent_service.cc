@@ -108,7 +108,7 @@ grpc::ServerUnaryReactor* AgentService::Report(grpc::CallbackServerContext* cont
                                                const pb::ReportRequest* request,
                                                pb::ReportReply* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  FinishCall(reactor, reply, shell_.Report(*request));
+  shell_.Report(*request, Finisher(reactor, reply));
   return reactor;
 }
 

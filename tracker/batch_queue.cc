@@ -7,42 +7,43 @@
 namespace hone {
 
 void BatchQueue::Add(const WaitingBatch& batch) {
+  Lanes& lanes = users_[batch.user];
+  if (lanes.empty()) shares_.Arrive(batch.user);
+  Lane& lane = lanes.try_emplace(batch.demand->text, Lane{batch.user, batch.demand}).first->second;
   const Place place = {
-      .user = batch.user,
-      .demand = batch.demand.ToString(),
-      .urgency = {batch.submitted_ns - batch.priority * kPriorityStepNs, batch.order}};
+      .lane = &lane,
+      .urgency = {batch.submitted_ns - batch.priority * kPriorityStepNs, batch.order},
+      .submitted_ns = batch.submitted_ns};
   const bool added = place_of_.try_emplace(batch.order, place).second;
   HONE_CHECK(added) << "batch " << batch.id << " waits twice";
-  if (!users_.contains(batch.user)) shares_.Arrive(batch.user);
-  Lane& lane =
-      users_[batch.user].try_emplace(place.demand, Lane{.demand = batch.demand}).first->second;
   lane.batches[place.urgency] = batch.id;
+  lane.orders.insert(batch.order);
 }
 
 void BatchQueue::Remove(uint64_t order) {
   const auto place = place_of_.find(order);
   if (place == place_of_.end()) return;
-  const auto user = users_.find(place->second.user);
-  const auto lane = user->second.find(place->second.demand);
-  lane->second.batches.erase(place->second.urgency);
-  if (lane->second.batches.empty()) user->second.erase(lane);
-  if (user->second.empty()) users_.erase(user);
+  Lane& lane = *place->second.lane;
+  lane.batches.erase(place->second.urgency);
+  lane.orders.erase(order);
   place_of_.erase(place);
+  if (!lane.batches.empty()) return;
+  const auto user = users_.find(lane.user);
+  user->second.erase(user->second.find(lane.demand->text));
+  if (!user->second.empty()) return;
+  shares_.Leave(user->first);
+  users_.erase(user);
 }
 
 std::optional<std::string> BatchQueue::TakeFor(
     const DeviceView& device, const std::function<bool(const std::string& user)>& may) {
-  std::vector<std::pair<double, const std::string*>> turns;
-  for (const auto& [user, lanes] : users_) turns.emplace_back(shares_.VirtualTime(user), &user);
-  std::stable_sort(turns.begin(), turns.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
-  for (const auto& [virtual_time, user] : turns) {
-    if (!may(*user)) continue;
+  for (const auto& [virtual_time, user] : shares_.turns()) {
+    if (!may(user)) continue;
     const std::pair<const Urgency, std::string>* next = nullptr;
-    for (const auto& [text, lane] : users_.find(*user)->second) {
+    for (const auto& [text, lane] : users_.find(user)->second) {
       const auto& front = *lane.batches.begin();
       if (next != nullptr && next->first < front.first) continue;
-      if (CanRun(lane.demand, device)) next = &front;
+      if (CanRun(*lane.demand, device)) next = &front;
     }
     if (next == nullptr) continue;
     std::string id = next->second;
@@ -52,14 +53,21 @@ std::optional<std::string> BatchQueue::TakeFor(
   return std::nullopt;
 }
 
-std::vector<std::string> BatchQueue::Ids() const {
-  std::map<uint64_t, std::string> all;
-  for (const auto& [order, place] : place_of_) {
-    const Lane& lane = users_.find(place.user)->second.find(place.demand)->second;
-    all[order] = lane.batches.find(place.urgency)->second;
-  }
+std::vector<std::string> BatchQueue::HopelessSince(
+    int64_t submitted_ns, const std::function<bool(const Demand& demand)>& hopeless) const {
+  const auto place_of = [this](uint64_t order) { return place_of_.find(order)->second; };
   std::vector<std::string> ids;
-  for (const auto& [order, id] : all) ids.push_back(id);
+  for (const auto& [user, lanes] : users_) {
+    for (const auto& [text, lane] : lanes) {
+      if (place_of(*lane.orders.begin()).submitted_ns >= submitted_ns) continue;
+      if (!hopeless(*lane.demand)) continue;
+      for (const uint64_t order : lane.orders) {
+        const Place place = place_of(order);
+        if (place.submitted_ns >= submitted_ns) break;  // the rest is younger
+        ids.push_back(lane.batches.find(place.urgency)->second);
+      }
+    }
+  }
   return ids;
 }
 
@@ -67,7 +75,7 @@ int64_t BatchQueue::AheadOf(uint64_t order) const {
   const auto place = place_of_.find(order);
   if (place == place_of_.end()) return 0;
   int64_t ahead = 0;
-  for (const auto& [text, lane] : users_.find(place->second.user)->second) {
+  for (const auto& [text, lane] : users_.find(place->second.lane->user)->second) {
     ahead += std::distance(lane.batches.begin(), lane.batches.lower_bound(place->second.urgency));
   }
   return ahead;
@@ -88,7 +96,7 @@ std::vector<BatchQueue::Group> BatchQueue::Groups() const {
   for (const auto& [user, lanes] : users_) {
     for (const auto& [text, lane] : lanes) {
       groups.push_back({.user = user,
-                        .demand = &lane.demand,
+                        .demand = lane.demand.get(),
                         .size = static_cast<int64_t>(lane.batches.size()),
                         .next = lane.batches.begin()->second});
     }

@@ -7,9 +7,10 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -30,11 +31,15 @@ struct WaitingBatch {
   uint64_t order = 0;  // unique: the number of its submission
   int64_t submitted_ns = 0;
   int priority = 0;
-  Demand demand;
+  std::shared_ptr<const Demand> demand;
 };
 
 class BatchQueue {
  public:
+  BatchQueue() = default;
+  BatchQueue(BatchQueue&&) = default;  // never copied: places point at lanes
+  BatchQueue& operator=(BatchQueue&&) = default;
+
   // Also for a batch that lost its device: it comes back to its old place.
   void Add(const WaitingBatch& batch);
   // No effect if it does not wait.
@@ -43,10 +48,14 @@ class BatchQueue {
   // `may`: whether it is open to a user (quotas, reservations).
   std::optional<std::string> TakeFor(const DeviceView& device,
                                      const std::function<bool(const std::string& user)>& may);
-  // Ids of all that wait, oldest first.
-  std::vector<std::string> Ids() const;
+  // Ids of those submitted before `submitted_ns` whose demand is hopeless, oldest of a lane first.
+  // `hopeless` is asked once a lane that has any so old.
+  std::vector<std::string> HopelessSince(
+      int64_t submitted_ns, const std::function<bool(const Demand& demand)>& hopeless) const;
   // How many batches of the same user go before it, on whatever device; 0 if it does not wait.
+  // Counts them one by one: for questions, not for decisions.
   int64_t AheadOf(uint64_t order) const;
+  bool Waits(absl::string_view user) const { return users_.find(user) != users_.end(); }
   int64_t WaitingOf(absl::string_view user) const;
   // Batches of one user that ask for the same; for those who watch.
   struct Group {
@@ -65,14 +74,16 @@ class BatchQueue {
   // Least first: when it was submitted, moved by its priority; then in order of submission.
   using Urgency = std::pair<int64_t, uint64_t>;
   struct Lane {
-    Demand demand;
+    std::string user;
+    std::shared_ptr<const Demand> demand;
     std::map<Urgency, std::string> batches;  // never empty
+    std::set<uint64_t> orders;               // of the same ones
   };
   using Lanes = std::map<std::string, Lane>;  // by the demand's text
   struct Place {
-    std::string user;
-    std::string demand;
+    Lane* lane = nullptr;
     Urgency urgency;
+    int64_t submitted_ns = 0;
   };
 
   std::map<std::string, Lanes, std::less<>> users_;  // no user without lanes

@@ -7,7 +7,10 @@ namespace hone {
 void FairShare::Arrive(const std::string& user) {
   double& own = virtual_ns_[user];
   own = std::max(own, served_ns_);
+  turns_.emplace(own, user);
 }
+
+void FairShare::Leave(const std::string& user) { turns_.erase({VirtualTime(user), user}); }
 
 void FairShare::Serve(const std::string& user, double virtual_ns) {
   served_ns_ = std::max(served_ns_, VirtualTime(user));
@@ -15,7 +18,10 @@ void FairShare::Serve(const std::string& user, double virtual_ns) {
 }
 
 void FairShare::Correct(const std::string& user, double virtual_ns) {
-  virtual_ns_[user] += virtual_ns;
+  double& own = virtual_ns_[user];
+  const bool waits = turns_.erase({own, user}) > 0;
+  own += virtual_ns;
+  if (waits) turns_.emplace(own, user);
 }
 
 double FairShare::VirtualTime(absl::string_view user) const {

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 
@@ -18,6 +20,8 @@ class FairShare {
  public:
   // The user has work waiting, and had none.
   void Arrive(const std::string& user);
+  // The user has none any more.
+  void Leave(const std::string& user);
   // The user's work is given a device, for so long as far as can be foreseen, over the weight.
   void Serve(const std::string& user, double virtual_ns);
   // What a device took for the user beyond (below, if negative) what was foreseen.
@@ -25,9 +29,12 @@ class FairShare {
 
   // 0 for who was never served.
   double VirtualTime(absl::string_view user) const;
+  // Those with work waiting, by virtual time: whose turn it is comes first.
+  const std::set<std::pair<double, std::string>>& turns() const { return turns_; }
 
  private:
   std::map<std::string, double, std::less<>> virtual_ns_;  // by user
+  std::set<std::pair<double, std::string>> turns_;
   double served_ns_ = 0;  // virtual time of the user served last, before that service
 };
 

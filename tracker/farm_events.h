@@ -1,5 +1,5 @@
 // What happens to a farm (events) and what it wants done (effects): the whole traffic between
-// FarmState, which thinks, and its shell, which has the clock, the sockets and the database. A
+// FarmState, which thinks, and its shell, which has the clock, the sockets and the journal. A
 // simulator is a shell too.
 #pragma once
 
@@ -11,23 +11,23 @@
 #include <vector>
 
 #include "base/status.h"
+#include "db/farm_journal.h"
 #include "proto/batch.pb.h"
 #include "proto/farm.pb.h"
 #include "proto/policy.pb.h"
-#include "proto/record.pb.h"
 
 namespace hone {
 
 // --- Events: from clients
 
 struct SubmitEvent {
+  uint64_t call = 0;  // the shell's number of the call, for the answer
   std::string client_id;
   std::string batch_id;
   std::shared_ptr<const pb::Batch> batch;  // passed CheckBatch
-  // What the journal knows of the batch, when an earlier life of the tracker finished it.
-  std::optional<pb::BatchResult> finished;
 };
 struct CancelEvent {
+  uint64_t call = 0;
   std::string client_id;
   std::vector<std::string> batch_ids;
 };
@@ -60,37 +60,29 @@ struct ReportEvent {
 
 // --- Events: from the shell itself
 
+// What the journal has to be measured; once, before all others. Its epochs came before.
+struct RestoreEvent {
+  std::vector<JournaledBatch> batches;
+};
 // Time passes: at least once a second.
 struct TickEvent {};
-// How a PersistEpoch went.
-struct EpochPersistedEvent {
-  std::string device;
-  uint64_t epoch = 0;
-  Status status;
-};
-// How a CommitBatch went; AlreadyExists when an earlier report had been committed.
-struct BatchCommittedEvent {
+// How a WriteJournal went. They come in the order of the effects.
+struct WrittenEvent {
   uint64_t call = 0;
-  pb::BatchResult result;
-  Status status;
+  JournalEntry entry;
+  JournalOutcome outcome;
 };
 
-using FarmEvent = std::variant<SubmitEvent, CancelEvent, ClientSeenEvent, PolicyEvent,
-                               AgentStateEvent, SessionEndedEvent, ReportEvent, TickEvent,
-                               EpochPersistedEvent, BatchCommittedEvent>;
+using FarmEvent =
+    std::variant<SubmitEvent, CancelEvent, ClientSeenEvent, PolicyEvent, AgentStateEvent,
+                 SessionEndedEvent, ReportEvent, RestoreEvent, TickEvent, WrittenEvent>;
 
 // --- Effects, to be carried out in order
 
-// Write down the epoch; then EpochPersistedEvent.
-struct PersistEpoch {
-  std::string device;
-  uint64_t epoch = 0;
-};
-// Write down the result and its records in one transaction; then BatchCommittedEvent.
-struct CommitBatch {
-  uint64_t call = 0;
-  pb::BatchResult result;
-  std::vector<pb::Record> records;
+// Write this down, after all that was to be written before; then WrittenEvent, with the same call.
+struct WriteJournal {
+  uint64_t call = 0;  // that waits for it; 0 for none
+  JournalEntry entry;
 };
 // Replaces orders to the same session that were not sent yet.
 struct SendOrders {
@@ -99,6 +91,16 @@ struct SendOrders {
 };
 struct CloseSession {
   uint64_t session = 0;
+  Status status;
+};
+struct AnswerSubmit {
+  uint64_t call = 0;
+  std::string batch_id;
+  Status status;
+};
+// Once all that it names are finished, or with what kept that from being written down.
+struct AnswerCancel {
+  uint64_t call = 0;
   Status status;
 };
 struct AnswerReport {
@@ -111,7 +113,7 @@ struct NotifyClient {
   std::string client_id;
 };
 
-using FarmEffect =
-    std::variant<PersistEpoch, CommitBatch, SendOrders, CloseSession, AnswerReport, NotifyClient>;
+using FarmEffect = std::variant<WriteJournal, SendOrders, CloseSession, AnswerSubmit, AnswerCancel,
+                                AnswerReport, NotifyClient>;
 
 }  // namespace hone

@@ -115,11 +115,11 @@ void FarmHistory::LeaseGranted(const std::string& device, uint64_t epoch) {
 
 // --- Results
 
-void FarmHistory::ReportStale(const pb::ReportRequest& report) {
+void FarmHistory::ReportStale(const std::string& batch_id, const Outcome& outcome) {
   totals_.set_reports_stale(totals_.reports_stale() + 1);
-  log_.Write(Event::kReportStale, {{"batch", report.batch_id()},
-                                   {"device", report.device()},
-                                   {"epoch", static_cast<int64_t>(report.epoch())}});
+  log_.Write(Event::kReportStale, {{"batch", batch_id},
+                                   {"device", outcome.device},
+                                   {"epoch", static_cast<int64_t>(outcome.epoch)}});
 }
 
 void FarmHistory::Wrote(const Status& status, int64_t took_ns) {

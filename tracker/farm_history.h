@@ -54,7 +54,7 @@ class FarmHistory {
   // A result is safe on disk.
   void Finished(const Outcome& outcome, const pb::BatchResult& result,
                 absl::Span<const pb::Record> records, int64_t unix_ms);
-  void ReportStale(const pb::ReportRequest& report);
+  void ReportStale(const std::string& batch_id, const Outcome& outcome);
 
   // --- The journal
   // A write to it went so, and took so long.

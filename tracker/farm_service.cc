@@ -10,7 +10,7 @@ grpc::ServerUnaryReactor* FarmService::Submit(grpc::CallbackServerContext* conte
                                               const pb::SubmitRequest* request,
                                               pb::SubmitReply* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  FinishCall(reactor, reply, shell_.Submit(*request));
+  shell_.Submit(*request, Finisher(reactor, reply));
   return reactor;
 }
 
@@ -18,9 +18,7 @@ grpc::ServerUnaryReactor* FarmService::Results(grpc::CallbackServerContext* cont
                                                const pb::ResultsRequest* request,
                                                pb::ResultsReply* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  shell_.Results(*request, [reactor, reply](StatusOr<pb::ResultsReply> answer) {
-    FinishCall(reactor, reply, std::move(answer));
-  });
+  shell_.Results(*request, Finisher(reactor, reply));
   return reactor;
 }
 
@@ -46,7 +44,7 @@ grpc::ServerUnaryReactor* FarmService::Cancel(grpc::CallbackServerContext* conte
                                               const pb::CancelRequest* request,
                                               pb::CancelReply* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  FinishCall(reactor, reply, shell_.Cancel(*request));
+  shell_.Cancel(*request, Finisher(reactor, reply));
   return reactor;
 }
 

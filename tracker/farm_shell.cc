@@ -1,12 +1,11 @@
 #include "tracker/farm_shell.h"
 
 #include <algorithm>
-#include <deque>
+#include <optional>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "base/check.h"
 #include "tracker/batch_records.h"
 
 namespace hone {
@@ -24,9 +23,12 @@ StatusOr<std::unique_ptr<FarmShell>> FarmShell::Start(const FarmLimits& limits,
                                                       const EventLog& log) {
   HONE_ASSIGN_OR_RETURN(const auto epochs, journal.LoadEpochs());
   HONE_ASSIGN_OR_RETURN(pb::FarmPolicy policy, journal.LoadPolicy());
+  RestoreEvent restore;
+  HONE_ASSIGN_OR_RETURN(restore.batches, journal.LoadBatches());
   auto shell = std::unique_ptr<FarmShell>(new FarmShell(limits, epochs, journal, clock, log));
   absl::MutexLock lock(&shell->mutex_);
   shell->Feed(PolicyEvent{std::move(policy), clock.UnixMillis()});
+  shell->Feed(std::move(restore));
   return shell;
 }
 
@@ -37,27 +39,29 @@ Status FarmShell::CheckOpen() const {
 
 // --- Farm
 
-StatusOr<pb::SubmitReply> FarmShell::Submit(const pb::SubmitRequest& request) {
+void FarmShell::Submit(const pb::SubmitRequest& request, Done<pb::SubmitReply> done) {
+  Status status = CheckBatch(request.batch());
   if (request.client_id().empty() || request.batch_id().empty()) {
-    return absl::InvalidArgumentError("a batch needs a client_id and a batch_id");
+    status = absl::InvalidArgumentError("a batch needs a client_id and a batch_id");
   }
-  HONE_RETURN_IF_ERROR(CheckBatch(request.batch()));
   SubmitEvent event = {.client_id = request.client_id(), .batch_id = request.batch_id()};
+  if (status.ok()) event.batch = std::make_shared<const pb::Batch>(request.batch());
   absl::MutexLock lock(&mutex_);
-  HONE_RETURN_IF_ERROR(CheckOpen());
-  if (!state_.KnowsBatch(request.batch_id())) {
-    HONE_RETURN_IF_ERROR(state_.CheckSubmittable(request.batch()));
-    HONE_ASSIGN_OR_RETURN(event.finished, journal_.FindBatchResult(request.batch_id()));
+  if (status.ok()) status = CheckOpen();
+  if (!status.ok()) {
+    done(status);
+    return;
+  }
+  event.call = next_call_++;
+  submits_[event.call] = std::move(done);
+  const bool known = state_.KnowsBatch(request.batch_id());
+  Feed(std::move(event));
+  if (!known && state_.KnowsBatch(request.batch_id())) {
     history_.Submitted(request.batch_id(), request.batch());
   }
-  event.batch = std::make_shared<const pb::Batch>(request.batch());
-  Feed(std::move(event));
-  pb::SubmitReply reply;
-  reply.set_batch_id(request.batch_id());
-  return reply;
 }
 
-void FarmShell::Results(const pb::ResultsRequest& request, ResultsDone done) {
+void FarmShell::Results(const pb::ResultsRequest& request, Done<pb::ResultsReply> done) {
   absl::MutexLock lock(&mutex_);
   if (const Status status = CheckOpen(); !status.ok()) {
     done(status);
@@ -66,21 +70,51 @@ void FarmShell::Results(const pb::ResultsRequest& request, ResultsDone done) {
   ClientSeenEvent event = {.client_id = request.client_id()};
   event.acknowledged.assign(request.acknowledged().begin(), request.acknowledged().end());
   Feed(std::move(event));
+  StatusOr<pb::ResultsReply> reply = ResultsNow(request.client_id(), request.outstanding());
   const int64_t wait_ms = std::clamp<int64_t>(request.wait_ms(), 0, kWaitMaxMs);
-  waiters_.push_back({.client_id = request.client_id(),
-                      .outstanding = {request.outstanding().begin(), request.outstanding().end()},
-                      .deadline_ns = clock_.MonotonicNanos() + wait_ms * kNanosPerMilli,
-                      .done = std::move(done)});
-  AnswerWaiters();
+  const bool nothing = reply.ok() && reply->results().empty() && reply->unknown().empty();
+  if (nothing && !JournalTrouble().ok()) {
+    done(JournalTrouble());
+  } else if (nothing && wait_ms > 0) {
+    waiters_.emplace(request.client_id(),
+                     Waiter{.deadline_ns = clock_.MonotonicNanos() + wait_ms * kNanosPerMilli,
+                            .done = std::move(done)});
+  } else {
+    done(std::move(reply));
+  }
 }
 
-StatusOr<pb::CancelReply> FarmShell::Cancel(const pb::CancelRequest& request) {
+StatusOr<pb::ResultsReply> FarmShell::ResultsNow(
+    const std::string& client_id,
+    const google::protobuf::RepeatedPtrField<std::string>& outstanding) const {
+  pb::ResultsReply reply;
+  for (pb::BatchResult& result : state_.ResultsOf(client_id)) {
+    *reply.add_results() = std::move(result);
+  }
+  for (const std::string& id : outstanding) {
+    if (state_.KnowsBatch(id)) continue;
+    // Finished in an earlier life, or never heard of.
+    HONE_ASSIGN_OR_RETURN(std::optional<pb::BatchResult> result, journal_.FindBatchResult(id));
+    if (result) {
+      *reply.add_results() = *std::move(result);
+    } else {
+      reply.add_unknown(id);
+    }
+  }
+  return reply;
+}
+
+void FarmShell::Cancel(const pb::CancelRequest& request, Done<pb::CancelReply> done) {
   CancelEvent event = {.client_id = request.client_id()};
   event.batch_ids.assign(request.batch_ids().begin(), request.batch_ids().end());
   absl::MutexLock lock(&mutex_);
-  HONE_RETURN_IF_ERROR(CheckOpen());
+  if (const Status status = CheckOpen(); !status.ok()) {
+    done(status);
+    return;
+  }
+  event.call = next_call_++;
+  cancels_[event.call] = std::move(done);
   Feed(std::move(event));
-  return pb::CancelReply();
 }
 
 pb::ListDevicesReply FarmShell::ListDevices() {
@@ -174,22 +208,25 @@ void FarmShell::EndSession(uint64_t session) {
   if (!closed_) Feed(SessionEndedEvent{session});
 }
 
-StatusOr<pb::ReportReply> FarmShell::Report(const pb::ReportRequest& request) {
-  if (request.attempt_id().empty() || request.batch_id().empty()) {
-    return absl::InvalidArgumentError("a report needs an attempt_id and a batch_id");
-  }
+void FarmShell::Report(const pb::ReportRequest& request, Done<pb::ReportReply> done) {
   absl::MutexLock lock(&mutex_);
-  HONE_RETURN_IF_ERROR(CheckOpen());
-  answer_.reset();
-  reported_ = {.device = request.device(),
-               .epoch = request.epoch(),
-               .user = FarmHistory::UserOf(request.batch()),
-               .seconds = FarmView(state_, clock_.MonotonicNanos()).AgeOf(request.batch_id())};
-  Feed(ReportEvent{.call = next_call_++, .report = request});
-  HONE_CHECK(answer_.has_value()) << "a report was not answered";
-  HONE_RETURN_IF_ERROR(answer_->status);
-  if (answer_->reply.outcome() == pb::STALE) history_.ReportStale(request);
-  return answer_->reply;
+  Status status = CheckOpen();
+  if (request.attempt_id().empty() || request.batch_id().empty()) {
+    status = absl::InvalidArgumentError("a report needs an attempt_id and a batch_id");
+  }
+  if (!status.ok()) {
+    done(status);
+    return;
+  }
+  const uint64_t call = next_call_++;
+  reports_[call] = {
+      .batch_id = request.batch_id(),
+      .outcome = {.device = request.device(),
+                  .epoch = request.epoch(),
+                  .user = FarmHistory::UserOf(request.batch()),
+                  .seconds = FarmView(state_, clock_.MonotonicNanos()).AgeOf(request.batch_id())},
+      .done = std::move(done)};
+  Feed(ReportEvent{.call = call, .report = request});
 }
 
 // --- Time
@@ -197,13 +234,21 @@ StatusOr<pb::ReportReply> FarmShell::Report(const pb::ReportRequest& request) {
 void FarmShell::Tick() {
   absl::MutexLock lock(&mutex_);
   if (closed_) return;
-  AnswerWaiters();
-  if (clock_.MonotonicNanos() < next_tick_ns_) return;
-  next_tick_ns_ = clock_.MonotonicNanos() + kTickNanos;
+  const int64_t now_ns = clock_.MonotonicNanos();
+  const Status trouble = JournalTrouble();
+  for (auto next = waiters_.begin(); next != waiters_.end();) {
+    const auto waiter = next++;
+    if (trouble.ok() && now_ns < waiter->second.deadline_ns) continue;
+    waiter->second.done(trouble.ok() ? StatusOr<pb::ResultsReply>(pb::ResultsReply()) : trouble);
+    waiters_.erase(waiter);
+  }
+  if (now_ns < next_tick_ns_) return;
+  next_tick_ns_ = now_ns + kTickNanos;
   // A client that waits is there, however long it waits.
-  std::set<std::string> waiting;
-  for (const Waiter& waiter : waiters_) waiting.insert(waiter.client_id);
-  for (const std::string& id : waiting) Feed(ClientSeenEvent{.client_id = id});
+  for (auto client = waiters_.begin(); client != waiters_.end();
+       client = waiters_.upper_bound(client->first)) {
+    Feed(ClientSeenEvent{.client_id = client->first});
+  }
   Feed(TickEvent{});
   history_.Look(FarmView(state_, clock_.MonotonicNanos()), clock_.UnixMillis());
 }
@@ -212,7 +257,15 @@ void FarmShell::ShutDown() {
   absl::MutexLock lock(&mutex_);
   if (closed_) return;
   closed_ = true;
-  for (Waiter& waiter : waiters_) waiter.done(CheckOpen());
+  const auto end = [status = CheckOpen()](auto& callers) {
+    for (auto& [call, done] : callers) done(status);
+    callers.clear();
+  };
+  end(submits_);
+  end(cancels_);
+  for (auto& [call, report] : reports_) report.done(CheckOpen());
+  reports_.clear();
+  for (auto& [client, waiter] : waiters_) waiter.done(CheckOpen());
   waiters_.clear();
   for (auto& [session, stream] : sessions_) {
     pb::AgentOrders goodbye;
@@ -225,73 +278,82 @@ void FarmShell::ShutDown() {
 // --- Effects
 
 void FarmShell::Feed(FarmEvent event) {
-  std::deque<FarmEvent> events;
-  events.push_back(std::move(event));
-  while (!events.empty()) {
-    std::vector<FarmEffect> effects =
-        state_.Step(std::move(events.front()), clock_.MonotonicNanos());
-    events.pop_front();
-    for (FarmEffect& effect : effects) {
-      std::optional<FarmEvent> next = std::visit(
-          [this](auto& e) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return Do(std::move(e)); },
-          effect);
-      if (next) events.push_back(*std::move(next));
-    }
+  for (FarmEffect& effect : state_.Step(std::move(event), clock_.MonotonicNanos())) {
+    std::visit([this](auto& e) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { Do(std::move(e)); }, effect);
   }
 }
 
-std::optional<FarmEvent> FarmShell::Do(PersistEpoch effect) {
-  const int64_t began_ns = clock_.MonotonicNanos();
-  Status status = journal_.SaveEpoch(effect.device, effect.epoch);
-  NoteWrite(status, began_ns);
-  if (status.ok()) history_.LeaseGranted(effect.device, effect.epoch);
-  return EpochPersistedEvent{std::move(effect.device), effect.epoch, std::move(status)};
+void FarmShell::Do(WriteJournal effect) { writer_.Add(std::move(effect)); }
+
+void FarmShell::Written(std::vector<WrittenEvent> events, int64_t took_ns) {
+  absl::MutexLock lock(&mutex_);
+  for (WrittenEvent& event : events) {
+    if (closed_) return;
+    NoteWrite(event, took_ns);
+    Feed(std::move(event));
+  }
 }
 
-std::optional<FarmEvent> FarmShell::Do(CommitBatch effect) {
-  BatchCommittedEvent event = {.call = effect.call, .result = std::move(effect.result)};
-  const int64_t began_ns = clock_.MonotonicNanos();
-  event.status = journal_.CommitBatch(event.result, effect.records);
-  NoteWrite(event.status, began_ns);
-  if (event.status.ok()) {
-    history_.Finished(reported_, event.result, effect.records, clock_.UnixMillis());
-  }
-  if (absl::IsAlreadyExists(event.status)) {
-    // What was committed first is what counts.
-    const auto first = journal_.FindBatchResult(event.result.batch_id());
-    if (first.ok() && first->has_value()) event.result = **first;
-  }
-  return event;
-}
-
-std::optional<FarmEvent> FarmShell::Do(SendOrders effect) {
+void FarmShell::Do(SendOrders effect) {
   const auto session = sessions_.find(effect.session);
   if (session != sessions_.end()) session->second->Send(std::move(effect.orders));
-  return std::nullopt;
 }
 
-std::optional<FarmEvent> FarmShell::Do(const CloseSession& effect) {
+void FarmShell::Do(const CloseSession& effect) {
   const auto session = sessions_.find(effect.session);
   if (session != sessions_.end()) session->second->Close(effect.status);
   history_.SessionClosed(effect.session, effect.status);
-  return std::nullopt;
 }
 
-std::optional<FarmEvent> FarmShell::Do(AnswerReport effect) {
-  answer_ = std::move(effect);
-  return std::nullopt;
+void FarmShell::Do(AnswerSubmit effect) {
+  const auto submit = submits_.extract(effect.call);
+  if (submit.empty()) return;
+  pb::SubmitReply reply;
+  reply.set_batch_id(std::move(effect.batch_id));
+  submit.mapped()(effect.status.ok() ? StatusOr<pb::SubmitReply>(std::move(reply))
+                                     : std::move(effect.status));
 }
 
-std::optional<FarmEvent> FarmShell::Do(const NotifyClient& effect) {
-  AnswerWaiters();
-  return std::nullopt;
+void FarmShell::Do(AnswerCancel effect) {
+  const auto cancel = cancels_.extract(effect.call);
+  if (cancel.empty()) return;
+  cancel.mapped()(effect.status.ok() ? StatusOr<pb::CancelReply>(pb::CancelReply())
+                                     : std::move(effect.status));
+}
+
+void FarmShell::Do(AnswerReport effect) {
+  const auto report = reports_.extract(effect.call);
+  if (report.empty()) return;
+  if (effect.reply.outcome() == pb::STALE) {
+    history_.ReportStale(report.mapped().batch_id, report.mapped().outcome);
+  }
+  report.mapped().done(effect.status.ok() ? StatusOr<pb::ReportReply>(std::move(effect.reply))
+                                          : std::move(effect.status));
+}
+
+void FarmShell::Do(const NotifyClient& effect) {
+  const auto [first, last] = waiters_.equal_range(effect.client_id);
+  for (auto waiter = first; waiter != last; ++waiter) {
+    waiter->second.done(ResultsNow(effect.client_id, {}));
+  }
+  waiters_.erase(first, last);
 }
 
 // Leases and reports are tried again without end, so a full disk would look like a farm that never
 // answers. It passes only when a person sees to it: the clients are told. Other failures pass.
-void FarmShell::NoteWrite(const Status& status, int64_t began_ns) {
+void FarmShell::NoteWrite(const WrittenEvent& event, int64_t took_ns) {
   const int64_t now_ns = clock_.MonotonicNanos();
-  history_.Wrote(status, now_ns - began_ns);
+  const Status& status = event.outcome.status;
+  history_.Wrote(status, took_ns);
+  if (const auto* epoch = std::get_if<EpochEntry>(&event.entry); epoch != nullptr && status.ok()) {
+    history_.LeaseGranted(epoch->device, epoch->epoch);
+  }
+  const auto* outcome = std::get_if<OutcomeEntry>(&event.entry);
+  const auto report = reports_.find(event.call);
+  if (outcome != nullptr && status.ok() && report != reports_.end()) {
+    history_.Finished(report->second.outcome, outcome->result, outcome->records,
+                      clock_.UnixMillis());
+  }
   if (absl::IsResourceExhausted(status) || absl::IsPermissionDenied(status) ||
       absl::IsDataLoss(status)) {
     if (journal_trouble_.ok()) log_.Write(Event::kJournalFailed, {{"why", status.message()}});
@@ -303,30 +365,8 @@ void FarmShell::NoteWrite(const Status& status, int64_t began_ns) {
   }
 }
 
-void FarmShell::AnswerWaiters() {
-  const int64_t now_ns = clock_.MonotonicNanos();
-  const bool trouble = !journal_trouble_.ok() && now_ns < journal_trouble_until_ns_;
-  for (auto waiter = waiters_.begin(); waiter != waiters_.end();) {
-    pb::ResultsReply reply;
-    for (pb::BatchResult& result : state_.ResultsOf(waiter->client_id)) {
-      *reply.add_results() = std::move(result);
-    }
-    for (const std::string& id : waiter->outstanding) {
-      if (!state_.KnowsBatch(id)) reply.add_unknown(id);
-    }
-    const bool nothing = reply.results().empty() && reply.unknown().empty();
-    if (nothing && trouble) {
-      waiter->done(journal_trouble_);
-      waiter = waiters_.erase(waiter);
-      continue;
-    }
-    if (nothing && now_ns < waiter->deadline_ns) {
-      ++waiter;
-      continue;
-    }
-    waiter->done(std::move(reply));
-    waiter = waiters_.erase(waiter);
-  }
+Status FarmShell::JournalTrouble() const {
+  return clock_.MonotonicNanos() < journal_trouble_until_ns_ ? journal_trouble_ : absl::OkStatus();
 }
 
 }  // namespace hone

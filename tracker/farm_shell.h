@@ -1,16 +1,15 @@
 // FarmShell: gives FarmState a clock, a journal and the outside world: feeds it events one at a
-// time under one mutex, carries out its effects in order, and parks clients that wait for results.
-// The gRPC services call it; it knows no gRPC and decides nothing about devices and batches.
+// time under one mutex, carries out its effects in order, and parks callers until what they wait
+// for is written down or there. The gRPC services call it; it knows no gRPC and decides nothing
+// about devices and batches.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <list>
 #include <map>
 #include <memory>
-#include <optional>
-#include <set>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -22,6 +21,7 @@
 #include "tracker/farm_events.h"
 #include "tracker/farm_history.h"
 #include "tracker/farm_state.h"
+#include "tracker/journal_writer.h"
 
 namespace hone {
 
@@ -37,19 +37,22 @@ class AgentStream {
 
 class FarmShell {
  public:
-  using ResultsDone = std::function<void(StatusOr<pb::ResultsReply>)>;
+  // Called once, with the shell's mutex held: must return at once and not call back.
+  template <typename Reply>
+  using Done = std::function<void(StatusOr<Reply>)>;
 
-  // Reads the epochs and the policy from the journal. All must outlive the shell.
+  // Reads what an earlier life left in the journal. All must outlive the shell.
   static StatusOr<std::unique_ptr<FarmShell>> Start(const FarmLimits& limits, FarmJournal& journal,
                                                     const Clock& clock, const EventLog& log);
 
   // --- Farm
-  StatusOr<pb::SubmitReply> Submit(const pb::SubmitRequest& request);
-  // Calls `done` once: when there is a result, the wait is over, the journal can take no result
-  // (ResourceExhausted when its disk is full), or the shell shuts down. `done` is called with the
-  // mutex held: it must return at once and not call back.
-  void Results(const pb::ResultsRequest& request, ResultsDone done);
-  StatusOr<pb::CancelReply> Cancel(const pb::CancelRequest& request);
+  // OK once the batch is safe on disk.
+  void Submit(const pb::SubmitRequest& request, Done<pb::SubmitReply> done);
+  // Done when there is a result, the wait is over, the journal can take no result
+  // (ResourceExhausted when its disk is full), or the shell shuts down.
+  void Results(const pb::ResultsRequest& request, Done<pb::ResultsReply> done);
+  // OK once it is safe on disk that the batches are cancelled.
+  void Cancel(const pb::CancelRequest& request, Done<pb::CancelReply> done);
   pb::ListDevicesReply ListDevices();
   pb::FarmSnapshot Snapshot(const pb::SnapshotRequest& request);
   // OK while work is taken in and results are kept; else why not.
@@ -65,7 +68,8 @@ class FarmShell {
   uint64_t BeginSession(AgentStream* stream);
   void TakeState(uint64_t session, pb::AgentState state);
   void EndSession(uint64_t session);
-  StatusOr<pb::ReportReply> Report(const pb::ReportRequest& request);
+  // Done once it is settled what becomes of the report, and that is safe on disk.
+  void Report(const pb::ReportRequest& request, Done<pb::ReportReply> done);
 
   // --- Time
   // Ten times a second: ends waits; lets FarmState know of the time once a second.
@@ -74,11 +78,14 @@ class FarmShell {
   void ShutDown();
 
  private:
+  struct Reporting {
+    std::string batch_id;
+    FarmHistory::Outcome outcome;
+    Done<pb::ReportReply> done;
+  };
   struct Waiter {
-    std::string client_id;
-    std::set<std::string> outstanding;
     int64_t deadline_ns = 0;
-    ResultsDone done;
+    Done<pb::ResultsReply> done;
   };
 
   FarmShell(const FarmLimits& limits, const std::map<std::string, uint64_t>& epochs,
@@ -87,21 +94,32 @@ class FarmShell {
         clock_(clock),
         log_(log),
         state_(limits, epochs),
-        history_(clock.UnixMillis(), log) {}
+        history_(clock.UnixMillis(), log),
+        writer_(journal, clock, [this](std::vector<WrittenEvent> events, int64_t took_ns) {
+          Written(std::move(events), took_ns);
+        }) {}
 
   void Feed(FarmEvent event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Each carries out one effect and returns the event that comes of it, if any.
-  std::optional<FarmEvent> Do(PersistEpoch effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::optional<FarmEvent> Do(CommitBatch effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::optional<FarmEvent> Do(SendOrders effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::optional<FarmEvent> Do(const CloseSession& effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::optional<FarmEvent> Do(AnswerReport effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::optional<FarmEvent> Do(const NotifyClient& effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Each carries out one effect.
+  void Do(WriteJournal effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Do(SendOrders effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Do(const CloseSession& effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Do(AnswerSubmit effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Do(AnswerCancel effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Do(AnswerReport effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Do(const NotifyClient& effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // From the writer's thread.
+  void Written(std::vector<WrittenEvent> events, int64_t took_ns) ABSL_LOCKS_EXCLUDED(mutex_);
   // Remembers how a write to the journal went, for those who wait for what could not be written.
-  void NoteWrite(const Status& status, int64_t began_ns) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteWrite(const WrittenEvent& event, int64_t took_ns) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status HealthNow() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Answers waiters that have results, wait in vain, or have waited long enough.
-  void AnswerWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Why clients would wait in vain for what the journal cannot take; OK if it can.
+  Status JournalTrouble() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What the client has to fetch, and what of `outstanding` is not known here.
+  StatusOr<pb::ResultsReply> ResultsNow(
+      const std::string& client_id,
+      const google::protobuf::RepeatedPtrField<std::string>& outstanding) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status CheckOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   FarmJournal& journal_;
@@ -116,13 +134,16 @@ class FarmShell {
   uint64_t next_session_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t next_call_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<uint64_t, AgentStream*> sessions_ ABSL_GUARDED_BY(mutex_);
-  std::list<Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
+  // Callers that are not answered yet.
+  std::multimap<std::string, Waiter> waiters_ ABSL_GUARDED_BY(mutex_);  // by client
+  std::map<uint64_t, Done<pb::SubmitReply>> submits_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, Done<pb::CancelReply>> cancels_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, Reporting> reports_ ABSL_GUARDED_BY(mutex_);
   // Why the last write to the journal failed, for as long as clients are told.
   Status journal_trouble_ ABSL_GUARDED_BY(mutex_);
   int64_t journal_trouble_until_ns_ ABSL_GUARDED_BY(mutex_) = 0;
-  // Of the report that is handled.
-  std::optional<AnswerReport> answer_ ABSL_GUARDED_BY(mutex_);
-  FarmHistory::Outcome reported_ ABSL_GUARDED_BY(mutex_);
+
+  JournalWriter writer_;  // last: it calls back until it is gone
 };
 
 }  // namespace hone

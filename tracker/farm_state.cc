@@ -5,13 +5,18 @@
 //   anything else, and no other agent's lease is alive       --> a new lease: epoch + 1 is written
 //        down first, granted after
 //
-// A result counts if its epoch is the device's latest. So a lease that ran out while an agent was
-// cut off costs nothing if the agent comes back before anybody else takes the device over.
+// A result counts if its epoch is the device's latest; the journal checks it once more when it
+// writes the result down. So a lease that ran out while an agent was cut off costs nothing if the
+// agent comes back before anybody else takes the device over.
 //
 // What is granted is a list of attempts a device. The attempt's id is made of batch, device and
-// epoch, so that no two lives of the tracker give the same id to different things. An attempt whose
-// batch is not known (this tracker was started after it was granted) stays with its device: its
-// report carries all that is needed to record it, and its client will submit the batch again.
+// epoch, so that no two lives of the tracker give the same id to different things.
+//
+// How a batch lives through a kill of the tracker. It is in the journal before its client hears
+// that it was taken in, until its outcome is there. Whom it was granted to is noted beside it, not
+// waited for: after a start it stays with that device for as long as a lease, so that an agent that
+// measures on finds it there. If the note was lost, and it was granted anew elsewhere, then the
+// attempt that an agent comes back with wins: it has run for longer.
 #include "tracker/farm_state.h"
 
 #include <algorithm>
@@ -24,6 +29,9 @@
 
 namespace hone {
 namespace {
+
+// Of texts that were read, and shared: they are few unless somebody makes them up.
+constexpr size_t kDemandsMax = 10'000;
 
 std::string AttemptId(absl::string_view batch_id, absl::string_view device, uint64_t epoch) {
   return absl::StrCat(batch_id, "@", device, ":", epoch);
@@ -38,15 +46,6 @@ std::string UserOf(const pb::Batch& batch) {
   return batch.client().substr(0, batch.client().find('@'));
 }
 
-// Of a batch that passed CheckBatch.
-Demand DemandOf(const pb::Batch& batch) {
-  StatusOr<Target> target = Target::Parse(batch.target());
-  HONE_CHECK(target.ok()) << "an unchecked batch: " << target.status();
-  StatusOr<Selector> selector = Selector::Parse(batch.selector());
-  HONE_CHECK(selector.ok()) << "an unchecked batch: " << selector.status();
-  return {.selector = *std::move(selector), .target = *std::move(target)};
-}
-
 pb::BatchResult ErrorResult(const std::string& batch_id, absl::string_view error) {
   pb::BatchResult result;
   result.set_batch_id(batch_id);
@@ -58,22 +57,32 @@ pb::BatchResult ErrorResult(const std::string& batch_id, absl::string_view error
 
 FarmState::FarmState(FarmLimits limits, const std::map<std::string, uint64_t>& epochs)
     : limits_(limits), typical_ns_(limits.typical_ns) {
-  for (const auto& [name, epoch] : epochs) devices_[name].epoch = epoch;
+  for (const auto& [name, epoch] : epochs) {
+    devices_[name].epoch = epoch;
+    awaited_.insert(name);
+  }
 }
 
 std::vector<FarmEffect> FarmState::Step(FarmEvent event, int64_t now_ns) {
   now_ns_ = std::max(now_ns_, now_ns);
   effects_.clear();
   agents_to_tell_.clear();
-  refill_ = false;
+  touched_devices_.clear();
+  queued_demands_.clear();
+  freed_users_.clear();
+  all_may_have_changed_ = false;
   std::visit([this](auto& e) { On(std::move(e)); }, event);
-  if (refill_) FillDevices();
+  FillDevices();
   for (const std::string& name : agents_to_tell_) {
     const auto agent = agents_.find(name);
     if (agent == agents_.end() || agent->second.session == 0) continue;
     effects_.push_back(SendOrders{agent->second.session, OrdersFor(name, agent->second)});
   }
   return std::move(effects_);
+}
+
+void FarmState::Write(JournalEntry entry, uint64_t call) {
+  effects_.push_back(WriteJournal{call, std::move(entry)});
 }
 
 // --- Clients
@@ -84,41 +93,97 @@ FarmState::Client& FarmState::Seen(const std::string& client_id) {
   return client;
 }
 
-void FarmState::On(SubmitEvent event) {
-  Client& client = Seen(event.client_id);
-  if (KnowsBatch(event.batch_id)) return;
-  client.batch_ids.insert(event.batch_id);
-  Batch& batch = batches_[event.batch_id];
-  batch.client_id = event.client_id;
-  batch.batch = std::move(event.batch);
-  batch.waiting = {.id = event.batch_id,
+FarmState::Batch& FarmState::Take(const std::string& client_id, const std::string& batch_id,
+                                  std::shared_ptr<const pb::Batch> message) {
+  Seen(client_id).batch_ids.insert(batch_id);
+  Batch& batch = batches_[batch_id];
+  batch.client_id = client_id;
+  batch.batch = std::move(message);
+  batch.waiting = {.id = batch_id,
                    .user = UserOf(*batch.batch),
                    .order = next_order_++,
                    .submitted_ns = now_ns_,
                    .priority = batch.batch->priority(),
                    .demand = DemandOf(*batch.batch)};
   ++batches_of_[batch.waiting.user];
-  // Granted by an earlier life of the tracker; if to several devices, then only one keeps it.
-  for (auto& [name, device] : devices_) {
-    const bool here = std::any_of(device.attempts.begin(), device.attempts.end(),
-                                  [&](const Attempt& a) { return a.batch_id == event.batch_id; });
-    if (here && batch.device.empty()) {
-      batch.device = name;
-    } else if (here) {
-      DropAttempt(device, event.batch_id);
-    }
+  return batch;
+}
+
+void FarmState::On(SubmitEvent event) {
+  Seen(event.client_id);
+  const auto known = batches_.find(event.batch_id);
+  if (known != batches_.end()) {
+    known->second.submits.push_back(event.call);
+    if (known->second.saved) AnswerSubmits(known->second, absl::OkStatus());
+    return;
   }
-  if (event.finished) {
-    Finish(event.batch_id, *std::move(event.finished));
-  } else if (batch.device.empty()) {
-    queue_.Add(batch.waiting);
-    refill_ = true;
+  if (Status status = CheckSubmittable(*event.batch); !status.ok()) {
+    effects_.push_back(AnswerSubmit{event.call, event.batch_id, std::move(status)});
+    return;
+  }
+  Take(event.client_id, event.batch_id, event.batch).submits.push_back(event.call);
+  Write(BatchEntry{event.client_id, event.batch_id, std::move(event.batch)});
+}
+
+void FarmState::OnWritten(const BatchEntry& entry, WrittenEvent& event) {
+  const auto found = batches_.find(entry.batch_id);
+  if (found == batches_.end()) return;  // its client went away meanwhile
+  Batch& batch = found->second;
+  const Status& status = event.outcome.status;
+  if (absl::IsAlreadyExists(status)) {
+    Finish(entry.batch_id, *std::move(event.outcome.finished));
+  } else if (!status.ok()) {
+    AnswerSubmits(batch, status);
+    Forget(entry.batch_id);
+  } else {
+    batch.saved = true;
+    AnswerSubmits(batch, absl::OkStatus());
+    if (!batch.result) Queue(batch);
+  }
+}
+
+void FarmState::AnswerSubmits(Batch& batch, const Status& status) {
+  for (const uint64_t call : batch.submits) {
+    effects_.push_back(AnswerSubmit{call, batch.waiting.id, status});
+  }
+  batch.submits.clear();
+}
+
+void FarmState::AnswerCancels(Batch& batch, const Status& status) {
+  for (const uint64_t call : batch.cancels) {
+    const auto waiting = cancels_.find(call);
+    if (waiting == cancels_.end()) continue;  // answered: another of its batches failed
+    if (status.ok() && --waiting->second > 0) continue;
+    cancels_.erase(waiting);
+    effects_.push_back(AnswerCancel{call, status});
+  }
+  batch.cancels.clear();
+}
+
+void FarmState::Queue(const Batch& batch) {
+  queue_.Add(batch.waiting);
+  queued_demands_.insert(batch.waiting.demand);
+}
+
+void FarmState::On(const RestoreEvent& event) {
+  recovering_until_ns_ = now_ns_ + limits_.recovering_ns;
+  for (const JournaledBatch& journaled : event.batches) {
+    Batch& batch = Take(journaled.client_id, journaled.batch_id, journaled.batch);
+    batch.saved = true;
+    const auto device = devices_.find(journaled.device);
+    if (device != devices_.end() && device->second.epoch == journaled.epoch &&
+        static_cast<int>(device->second.attempts.size()) < limits_.batches_ahead) {
+      device->second.expires_ns = now_ns_ + limits_.lease_ttl_ns;
+      Grant(journaled.device, device->second, journaled.batch_id, /*held=*/false);
+    } else {
+      Queue(batch);
+    }
   }
 }
 
 void FarmState::On(const PolicyEvent& event) {
   policy_ = Policy(event.policy, event.unix_ms, now_ns_);
-  refill_ = true;
+  all_may_have_changed_ = true;
 }
 
 void FarmState::On(const CancelEvent& event) {
@@ -126,8 +191,12 @@ void FarmState::On(const CancelEvent& event) {
   for (const std::string& id : event.batch_ids) {
     const auto batch = batches_.find(id);
     if (batch == batches_.end() || batch->second.client_id != event.client_id) continue;
-    FinishWithError(id, "cancelled");
+    if (batch->second.finished) continue;
+    batch->second.cancels.push_back(event.call);
+    ++cancels_[event.call];
+    End(id, "cancelled");
   }
+  if (!cancels_.contains(event.call)) effects_.push_back(AnswerCancel{event.call, {}});
 }
 
 void FarmState::On(const ClientSeenEvent& event) {
@@ -135,21 +204,34 @@ void FarmState::On(const ClientSeenEvent& event) {
   for (const std::string& id : event.acknowledged) {
     const auto batch = batches_.find(id);
     if (batch == batches_.end() || batch->second.client_id != event.client_id) continue;
-    if (!batch->second.result) continue;
-    batches_.erase(batch);
+    if (!batch->second.finished) continue;
+    client.finished.erase(batch->second.waiting.order);
     client.batch_ids.erase(id);
+    batches_.erase(batch);
   }
 }
 
 void FarmState::DropClient(const std::string& client_id) {
-  for (const std::string& id : clients_[client_id].batch_ids) {
-    const Batch& batch = batches_.find(id)->second;
-    queue_.Remove(batch.waiting.order);
-    if (!batch.device.empty()) DropAttempt(devices_[batch.device], id);
-    if (!batch.result) --batches_of_[batch.waiting.user];
-    batches_.erase(id);
+  for (const std::string& id : std::set<std::string>(clients_[client_id].batch_ids)) {
+    Batch& batch = batches_.find(id)->second;
+    AnswerSubmits(batch, absl::UnavailableError("its client was silent for too long"));
+    if (!batch.finished) Write(ForgetEntry{id});
+    Forget(id);
   }
   clients_.erase(client_id);
+}
+
+void FarmState::Forget(const std::string& batch_id) {
+  const auto found = batches_.find(batch_id);
+  Batch& batch = found->second;
+  TakeOff(batch);
+  if (!batch.finished) --batches_of_[batch.waiting.user];
+  AnswerCancels(batch, absl::OkStatus());  // it is gone
+  Client& client = clients_[batch.client_id];
+  client.batch_ids.erase(batch_id);
+  client.finished.erase(batch.waiting.order);
+  unsaved_ends_.erase(batch_id);
+  batches_.erase(found);
 }
 
 // --- Agents
@@ -173,6 +255,8 @@ bool FarmState::Admit(uint64_t session, const pb::AgentState& state) {
                            ? absl::AbortedError(absl::StrCat(why, " was started again elsewhere"))
                            : absl::UnavailableError(absl::StrCat(why, " opened another stream"))});
     }
+    agent_of_session_.erase(agent.session);
+    agent_of_session_[session] = state.agent();
     agent.session = session;
     agent.sequence = 0;
   }
@@ -200,13 +284,19 @@ void FarmState::TakeDeviceStatus(const std::string& agent_name, const Agent& age
   Device& device = devices_[name];
   const bool mine = device.agent == agent_name;
   if (!device.agent.empty() && !mine) return;  // leased to another: OrdersFor says so
+  touched_devices_.insert(name);
+  awaited_.erase(name);
   device.info = status.info();
   device.seen_ns = now_ns_;
   device.seen = true;
   StatusOr<DeviceView> view = ViewOf(status.info());
   device.view = view.ok() ? std::optional<DeviceView>(*std::move(view)) : std::nullopt;
   if (mine && device.boot != agent.boot) EndLease(name, device, "its agent was started again");
-  if (device.epoch_asked != 0) return;
+  if (device.epoch_asked != 0) {
+    // Nobody was told of that epoch: it goes to whoever asks last.
+    LeaseTo(device, agent_name, agent.boot);
+    return;
+  }
 
   // Nobody had the device since: the lease goes on. (The same epoch means the same life of the
   // agent, because one that is started anew holds none.)
@@ -215,19 +305,20 @@ void FarmState::TakeDeviceStatus(const std::string& agent_name, const Agent& age
   const bool unheard = !device.agent.empty() && status.epoch() < device.epoch;
   if (same_lease || unheard) {
     const bool resumed = device.agent.empty();
-    device.agent = agent_name;
-    device.boot = agent.boot;
-    device.expires_ns = now_ns_ + limits_.lease_ttl_ns;
+    LeaseTo(device, agent_name, agent.boot);
     TakeHeld(name, device, status, resumed);
-    refill_ = true;
     return;
   }
   EndLease(name, device, "its agent lost the lease");
-  device.agent = agent_name;
-  device.boot = agent.boot;
+  LeaseTo(device, agent_name, agent.boot);
+  device.epoch_asked = std::max({device.epoch, device.epoch_failed, status.epoch()}) + 1;
+  Write(EpochEntry{name, device.epoch_asked});
+}
+
+void FarmState::LeaseTo(Device& device, const std::string& agent, uint64_t boot) {
+  device.agent = agent;
+  device.boot = boot;
   device.expires_ns = now_ns_ + limits_.lease_ttl_ns;
-  device.epoch_asked = std::max(device.epoch, status.epoch()) + 1;
-  effects_.push_back(PersistEpoch{name, device.epoch_asked});
 }
 
 void FarmState::TakeHeld(const std::string& name, Device& device, const pb::DeviceStatus& status,
@@ -235,60 +326,67 @@ void FarmState::TakeHeld(const std::string& name, Device& device, const pb::Devi
   std::set<std::string> held;
   for (const pb::HeldAttempt& attempt : status.held()) held.insert(attempt.attempt_id());
   for (Attempt& attempt : device.attempts) attempt.held = held.contains(attempt.attempt_id);
-  // An attempt of an earlier life of the tracker that the agent dropped cannot be granted again:
-  // its batch is not here.
-  std::erase_if(device.attempts, [&](const Attempt& attempt) {
-    return !attempt.held && !batches_.contains(attempt.batch_id);
-  });
   for (const pb::HeldAttempt& attempt : status.held()) {
     const bool known =
         std::any_of(device.attempts.begin(), device.attempts.end(),
                     [&](const Attempt& a) { return a.attempt_id == attempt.attempt_id(); });
-    if (known || attempt.attempt_id() != AttemptId(attempt.batch_id(), name, device.epoch))
+    if (known || attempt.attempt_id() != AttemptId(attempt.batch_id(), name, device.epoch)) {
       continue;
-    const auto batch = batches_.find(attempt.batch_id());
-    if (batch == batches_.end() && resumed) {
-      device.attempts.push_back(
-          {.attempt_id = attempt.attempt_id(), .batch_id = attempt.batch_id(), .held = true});
-    } else if (batch != batches_.end() && !batch->second.result && batch->second.device.empty()) {
-      queue_.Remove(batch->second.waiting.order);
-      Grant(name, device, attempt.batch_id(), /*held=*/true);
     }
+    TakeHeld(name, device, attempt.batch_id(), resumed);
   }
 }
 
-void FarmState::On(const EpochPersistedEvent& event) {
-  Device& device = devices_[event.device];
-  if (device.epoch_asked != event.epoch) return;
+void FarmState::TakeHeld(const std::string& name, Device& device, const std::string& batch_id,
+                         bool resumed) {
+  const auto found = batches_.find(batch_id);
+  // Nobody waits for it: the agent drops what its orders do not name.
+  if (found == batches_.end() || found->second.result || !found->second.saved) return;
+  Batch& batch = found->second;
+  const std::string& user = batch.waiting.user;
+  if (!batch.device.empty()) {
+    const Device& other = devices_.find(batch.device)->second;
+    // The other device goes free of this user when it loses the batch.
+    const bool moves = !WorksFor(other, user, /*but=*/batch_id);
+    if (!resumed || (!moves && !IsWithinQuota(user, device))) return;
+  } else if (!IsWithinQuota(user, device)) {
+    return;
+  }
+  TakeOff(batch);
+  Grant(name, device, batch_id, /*held=*/true);
+  Write(GrantEntry{batch_id, name, device.epoch});
+}
+
+void FarmState::OnWritten(const EpochEntry& entry, WrittenEvent& event) {
+  Device& device = devices_[entry.device];
   device.epoch_asked = 0;
-  if (!event.status.ok()) {
-    // The agent's next state asks again.
+  touched_devices_.insert(entry.device);
+  if (!event.outcome.status.ok()) {
+    // The agent's next state asks again, for another one: who knows what is on the disk.
+    device.epoch_failed = entry.epoch;
     device.agent.clear();
     return;
   }
-  device.epoch = event.epoch;
+  device.epoch = entry.epoch;
+  if (device.agent.empty()) return;  // gone meanwhile
   device.expires_ns = now_ns_ + limits_.lease_ttl_ns;
-  refill_ = true;
   MarkAgent(device.agent);
 }
 
 void FarmState::EndLease(const std::string& name, Device& device, absl::string_view why) {
   const std::string agent = std::exchange(device.agent, "");
   device.boot = 0;
-  device.epoch_asked = 0;
+  touched_devices_.insert(name);
   while (!device.attempts.empty()) {
     const std::string batch_id = device.attempts.front().batch_id;
-    Settle(device, device.attempts.begin());
-    const auto found = batches_.find(batch_id);
-    if (found == batches_.end() || found->second.result) continue;
-    Batch& batch = found->second;
+    Settle(name, device, device.attempts.begin());
+    Batch& batch = batches_.find(batch_id)->second;
     batch.device.clear();
     if (++batch.losses > limits_.losses_max) {
-      FinishWithError(batch_id, absl::StrCat("given up: its device was lost ", batch.losses,
-                                             " times, at last ", name, " (", why, ")"));
+      End(batch_id, absl::StrCat("given up: its device was lost ", batch.losses, " times, at last ",
+                                 name, " (", why, ")"));
     } else {
-      queue_.Add(batch.waiting);
-      refill_ = true;
+      Queue(batch);
     }
   }
   if (!agent.empty()) MarkAgent(agent);
@@ -296,9 +394,12 @@ void FarmState::EndLease(const std::string& name, Device& device, absl::string_v
 
 void FarmState::On(SessionEndedEvent event) {
   // The lease goes on: the agent measures on and comes back with the result.
-  for (auto& [name, agent] : agents_) {
-    if (agent.session == event.session) agent.session = 0;
-  }
+  const auto name = agent_of_session_.find(event.session);
+  if (name == agent_of_session_.end()) return;
+  Agent& agent = agents_[name->second];
+  agent.session = 0;
+  touched_devices_.insert(agent.devices.begin(), agent.devices.end());
+  agent_of_session_.erase(name);
 }
 
 // --- Results
@@ -315,7 +416,6 @@ void FarmState::On(ReportEvent event) {
   if (batch != batches_.end() && batch->second.result) {
     const bool recorded = batch->second.result->error().empty();
     Answer(event.call, recorded ? pb::RECORDED : pb::UNWANTED, batch->second.result->error());
-    DropAttempt(device->second, report.batch_id());
     return;
   }
   const pb::Batch& facts = batch != batches_.end() ? *batch->second.batch : report.batch();
@@ -331,31 +431,44 @@ void FarmState::On(ReportEvent event) {
                                   facts.candidates_size(), " candidates"));
   }
   if (!result.error().empty()) result.clear_measurements();
-  committing_[event.call] = report.device();
-  CommitBatch commit{.call = event.call};
-  if (result.error().empty()) commit.records = RecordsOf(facts, result, report.device());
-  commit.result = std::move(result);
-  effects_.push_back(std::move(commit));
+  OutcomeEntry entry = {.device = report.device(), .epoch = report.epoch()};
+  if (result.error().empty()) entry.records = RecordsOf(facts, result, report.device());
+  entry.result = std::move(result);
+  Write(std::move(entry), event.call);
 }
 
-void FarmState::On(BatchCommittedEvent event) {
-  const auto call = committing_.find(event.call);
-  HONE_CHECK(call != committing_.end()) << "a commit nobody asked for";
-  const std::string device_name = call->second;
-  committing_.erase(call);
-  const std::string batch_id = event.result.batch_id();
-  if (absl::IsInvalidArgument(event.status)) {
+void FarmState::On(WrittenEvent event) {
+  // Taken out, because the handler may move what the outcome has.
+  const JournalEntry entry = std::move(event.entry);
+  std::visit([&](const auto& e) { OnWritten(e, event); }, entry);
+}
+
+// `event.call` is 0 if nobody measured the batch: then it was ending.
+void FarmState::OnWritten(const OutcomeEntry& entry, WrittenEvent& event) {
+  const std::string& batch_id = entry.result.batch_id();
+  const auto batch = batches_.find(batch_id);
+  const Status& status = event.outcome.status;
+  if (status.ok() || absl::IsAlreadyExists(status)) {
+    // What was written first is what counts.
+    pb::BatchResult result = status.ok() ? entry.result : *std::move(event.outcome.finished);
+    if (event.call != 0 && result.error().empty()) Answer(event.call, pb::RECORDED);
+    if (event.call != 0 && !result.error().empty()) {
+      Answer(event.call, status.ok() ? pb::RECORDED : pb::UNWANTED, result.error());
+    }
+    if (batch != batches_.end()) Finish(batch_id, std::move(result));
+  } else if (event.call == 0) {
+    if (batch == batches_.end() || batch->second.finished) return;
+    unsaved_ends_.insert(batch_id);
+    AnswerCancels(batch->second, status);
+  } else if (absl::IsFailedPrecondition(status)) {
+    Answer(event.call, pb::STALE, std::string(status.message()));
+  } else if (absl::IsInvalidArgument(status)) {
     // It would be refused every time.
-    event.result = ErrorResult(batch_id, event.status.message());
-    Answer(event.call, pb::UNWANTED, std::string(event.status.message()));
-  } else if (!event.status.ok() && !absl::IsAlreadyExists(event.status)) {
-    effects_.push_back(AnswerReport{event.call, event.status, {}});
-    return;
+    Answer(event.call, pb::UNWANTED, std::string(status.message()));
+    if (batch != batches_.end()) End(batch_id, status.message());
   } else {
-    Answer(event.call, pb::RECORDED);
+    effects_.push_back(AnswerReport{event.call, status, {}});
   }
-  if (batches_.contains(batch_id)) Finish(batch_id, std::move(event.result));
-  DropAttempt(devices_[device_name], batch_id);
 }
 
 void FarmState::Answer(uint64_t call, pb::ReportOutcome outcome, absl::string_view message) {
@@ -365,93 +478,163 @@ void FarmState::Answer(uint64_t call, pb::ReportOutcome outcome, absl::string_vi
   effects_.push_back(std::move(answer));
 }
 
-void FarmState::Finish(const std::string& batch_id, pb::BatchResult result) {
+void FarmState::End(const std::string& batch_id, absl::string_view error) {
   Batch& batch = batches_.find(batch_id)->second;
   if (batch.result) return;
-  queue_.Remove(batch.waiting.order);
-  if (!batch.device.empty()) DropAttempt(devices_[std::exchange(batch.device, "")], batch_id);
+  TakeOff(batch);
+  batch.result = ErrorResult(batch_id, error);
+  Write(OutcomeEntry{.result = *batch.result});
+}
+
+void FarmState::Finish(const std::string& batch_id, pb::BatchResult result) {
+  Batch& batch = batches_.find(batch_id)->second;
+  if (batch.finished) return;
+  TakeOff(batch);
   --batches_of_[batch.waiting.user];
+  batch.saved = true;
+  AnswerSubmits(batch, absl::OkStatus());
+  AnswerCancels(batch, absl::OkStatus());
   batch.result = std::move(result);
+  batch.finished = true;
   batch.batch.reset();
+  unsaved_ends_.erase(batch_id);
+  clients_[batch.client_id].finished[batch.waiting.order] = batch_id;
   effects_.push_back(NotifyClient{batch.client_id});
 }
 
-void FarmState::FinishWithError(const std::string& batch_id, absl::string_view error) {
-  Finish(batch_id, ErrorResult(batch_id, error));
+void FarmState::TakeOff(Batch& batch) {
+  if (batch.device.empty()) {
+    queue_.Remove(batch.waiting.order);
+  } else {
+    DropAttempt(std::exchange(batch.device, ""), batch.waiting.id);
+  }
 }
 
-void FarmState::DropAttempt(Device& device, absl::string_view batch_id) {
+void FarmState::DropAttempt(const std::string& name, absl::string_view batch_id) {
+  Device& device = devices_[name];
   const auto attempt = std::find_if(device.attempts.begin(), device.attempts.end(),
                                     [&](const Attempt& a) { return a.batch_id == batch_id; });
-  if (attempt == device.attempts.end()) return;
-  Settle(device, attempt);
-  refill_ = true;
+  HONE_CHECK(attempt != device.attempts.end()) << batch_id << " is not on " << name;
+  Settle(name, device, attempt);
   MarkAgent(device.agent);
 }
 
-void FarmState::Settle(Device& device, std::vector<Attempt>::iterator attempt) {
+void FarmState::Settle(const std::string& name, Device& device,
+                       std::vector<Attempt>::iterator attempt) {
   // Attempts run one after another: only the first one used the device.
   const bool ran = attempt == device.attempts.begin();
   const int64_t took_ns = ran ? now_ns_ - device.busy_since_ns : 0;
   if (ran) device.busy_since_ns = now_ns_;
   const Attempt settled = *attempt;
   device.attempts.erase(attempt);
-  if (settled.user.empty()) return;
+  touched_devices_.insert(name);
   queue_.shares().Correct(settled.user, VirtualNanos(settled.user, took_ns - settled.foreseen_ns));
   device_ns_of_[settled.user] += static_cast<double>(took_ns);
   if (ran) typical_ns_ += (took_ns - typical_ns_) / 16;
-  if (std::none_of(device.attempts.begin(), device.attempts.end(),
-                   [&](const Attempt& other) { return other.user == settled.user; })) {
-    --devices_of_[settled.user];
-  }
+  if (WorksFor(device, settled.user)) return;
+  --devices_of_[settled.user];
+  freed_users_.insert(settled.user);
 }
 
 // --- Time
 
 void FarmState::On(TickEvent event) {
   for (auto& [name, device] : devices_) {
-    if (device.agent.empty() || now_ns_ < device.expires_ns) continue;
-    EndLease(name, device, "silent for too long");
+    // A device without an agent may have attempts that an earlier life of the tracker gave it.
+    if (device.agent.empty() && device.attempts.empty()) continue;
+    if (now_ns_ >= device.expires_ns) EndLease(name, device, "silent for too long");
   }
   std::vector<std::string> silent;
   for (const auto& [id, client] : clients_) {
     if (now_ns_ - client.seen_ns > limits_.client_ttl_ns) silent.push_back(id);
   }
   for (const std::string& id : silent) DropClient(id);
-  for (const std::string& id : queue_.Ids()) {
-    const Batch& batch = batches_.find(id)->second;
-    if (now_ns_ - batch.waiting.submitted_ns < limits_.unmatched_ns) break;  // the rest is younger
-    if (AnyDeviceCanRun(batch.waiting.demand)) continue;
-    FinishWithError(id, absl::StrCat("no device of the farm can run it: it needs ",
-                                     batch.waiting.demand.ToString()));
+  for (const std::string& id : std::exchange(unsaved_ends_, {})) {
+    Write(OutcomeEntry{.result = *batches_.find(id)->second.result});
+  }
+  if (IsRecovering()) return;
+  const auto hopeless = [this](const Demand& demand) { return !AnyDeviceCanRun(demand); };
+  for (const std::string& id : queue_.HopelessSince(now_ns_ - limits_.unmatched_ns, hopeless)) {
+    End(id, absl::StrCat("no device of the farm can run it: it needs ",
+                         batches_.find(id)->second.waiting.demand->text));
   }
 }
 
 bool FarmState::AnyDeviceCanRun(const Demand& demand) const {
-  return std::any_of(devices_.begin(), devices_.end(), [&](const auto& entry) {
-    const auto& [name, device] = entry;
+  const auto can = [&](const Device& device) {
     return device.view && CanRun(demand, *device.view);
-  });
+  };
+  if (runs_on_.size() > kDemandsMax) runs_on_.clear();
+  std::string& last = runs_on_[demand.text];
+  const auto device = devices_.find(last);
+  if (device != devices_.end() && can(device->second)) return true;
+  const auto found = std::find_if(devices_.begin(), devices_.end(),
+                                  [&](const auto& entry) { return can(entry.second); });
+  if (found == devices_.end()) return false;
+  last = found->first;
+  return true;
+}
+
+std::shared_ptr<const Demand> FarmState::DemandOf(const pb::Batch& batch) const {
+  if (demands_.size() > kDemandsMax) {
+    std::erase_if(demands_, [](const auto& entry) { return entry.second.use_count() == 1; });
+  }
+  std::shared_ptr<const Demand>& demand = demands_[{batch.selector(), batch.target()}];
+  if (demand != nullptr) return demand;
+  StatusOr<Target> target = Target::Parse(batch.target());
+  HONE_CHECK(target.ok()) << "an unchecked batch: " << target.status();
+  StatusOr<Selector> selector = Selector::Parse(batch.selector());
+  HONE_CHECK(selector.ok()) << "an unchecked batch: " << selector.status();
+  demand = std::make_shared<const Demand>(*std::move(selector), *std::move(target));
+  return demand;
 }
 
 // --- Grants
 
+bool FarmState::HasRoom(const Device& device) const {
+  if (device.agent.empty() || device.epoch_asked != 0 || !device.view) return false;
+  if (!TakesWork(device.info) || agents_.find(device.agent)->second.session == 0) return false;
+  return static_cast<int>(device.attempts.size()) < limits_.batches_ahead;
+}
+
 void FarmState::FillDevices() {
-  for (auto& [name, device] : devices_) {
-    if (queue_.size() == 0) return;
-    FillDevice(name, device);
+  if (all_may_have_changed_) {
+    for (const auto& [name, device] : devices_) touched_devices_.insert(name);
+  }
+  for (const std::string& name : touched_devices_) FillDevice(name);
+  // FillDevice takes away at most its own device from the set.
+  const auto fill_open = [this](const auto& may_help) {
+    for (auto next = open_devices_.begin(); next != open_devices_.end() && queue_.size() > 0;) {
+      const std::string name = *next++;
+      if (may_help(*devices_.find(name)->second.view)) FillDevice(name);
+    }
+  };
+  if (!queued_demands_.empty()) {
+    fill_open([this](const DeviceView& device) {
+      return std::any_of(queued_demands_.begin(), queued_demands_.end(),
+                         [&](const auto& demand) { return CanRun(*demand, device); });
+    });
+  }
+  for (const std::string& user : freed_users_) {
+    const int devices_max = policy_.Of(user).devices_max();
+    if (devices_max == 0 || devices_of_[user] >= devices_max || !queue_.Waits(user)) continue;
+    fill_open([](const DeviceView& device) { return true; });
   }
 }
 
-void FarmState::FillDevice(const std::string& name, Device& device) {
-  if (device.agent.empty() || device.epoch_asked != 0 || !device.view) return;
-  if (!TakesWork(device.info) || agents_[device.agent].session == 0) return;
-  while (static_cast<int>(device.attempts.size()) < limits_.batches_ahead) {
+void FarmState::FillDevice(const std::string& name) {
+  Device& device = devices_[name];
+  while (HasRoom(device)) {
     const std::optional<std::string> batch_id =
         queue_.TakeFor(*device.view, [&](const std::string& user) { return MayGrant(user, name); });
-    if (!batch_id) return;
+    if (!batch_id) {
+      open_devices_.insert(name);
+      return;
+    }
     Grant(name, device, *batch_id, /*held=*/false);
+    Write(GrantEntry{*batch_id, name, device.epoch});
   }
+  open_devices_.erase(name);
 }
 
 double FarmState::VirtualNanos(const std::string& user, int64_t device_ns) const {
@@ -459,17 +642,25 @@ double FarmState::VirtualNanos(const std::string& user, int64_t device_ns) const
   return static_cast<double>(device_ns) / (weight > 0 ? weight : 1);
 }
 
-bool FarmState::MayGrant(const std::string& user, const std::string& device) const {
-  if (!policy_.WhyClosed(device, user, now_ns_).empty()) return false;
+bool FarmState::WorksFor(const Device& device, absl::string_view user, absl::string_view but) {
+  return std::any_of(device.attempts.begin(), device.attempts.end(), [&](const Attempt& attempt) {
+    return attempt.user == user && attempt.batch_id != but;
+  });
+}
+
+bool FarmState::IsWithinQuota(const std::string& user, const Device& device) const {
   const int devices_max = policy_.Of(user).devices_max();
   const auto devices = devices_of_.find(user);
   if (devices_max == 0 || devices == devices_of_.end() || devices->second < devices_max) {
     return true;
   }
   // One more batch for a device that works for the user already.
-  const std::vector<Attempt>& attempts = devices_.find(device)->second.attempts;
-  return std::any_of(attempts.begin(), attempts.end(),
-                     [&](const Attempt& attempt) { return attempt.user == user; });
+  return WorksFor(device, user);
+}
+
+bool FarmState::MayGrant(const std::string& user, const std::string& device) const {
+  return policy_.WhyClosed(device, user, now_ns_).empty() &&
+         IsWithinQuota(user, devices_.find(device)->second);
 }
 
 void FarmState::Grant(const std::string& name, Device& device, const std::string& batch_id,
@@ -478,15 +669,12 @@ void FarmState::Grant(const std::string& name, Device& device, const std::string
   batch.device = name;
   const std::string& user = batch.waiting.user;
   if (device.attempts.empty()) device.busy_since_ns = now_ns_;
-  if (std::none_of(device.attempts.begin(), device.attempts.end(),
-                   [&](const Attempt& other) { return other.user == user; })) {
-    ++devices_of_[user];
-  }
+  if (!WorksFor(device, user)) ++devices_of_[user];
   queue_.shares().Serve(user, VirtualNanos(user, typical_ns_));
   device.attempts.push_back({.attempt_id = AttemptId(batch_id, name, device.epoch),
                              .batch_id = batch_id,
-                             .held = held,
                              .user = user,
+                             .held = held,
                              .foreseen_ns = typical_ns_});
   MarkAgent(device.agent);
 }
@@ -506,8 +694,7 @@ pb::AgentOrders FarmState::OrdersFor(const std::string& name, const Agent& agent
       pb::Grant& grant = *entry.add_grants();
       grant.set_attempt_id(attempt.attempt_id);
       grant.set_batch_id(attempt.batch_id);
-      const auto batch = batches_.find(attempt.batch_id);
-      if (!attempt.held && batch != batches_.end()) *grant.mutable_batch() = *batch->second.batch;
+      if (!attempt.held) *grant.mutable_batch() = *batches_.find(attempt.batch_id)->second.batch;
     }
   }
   return orders;
@@ -518,6 +705,8 @@ pb::AgentOrders FarmState::OrdersFor(const std::string& name, const Agent& agent
 bool FarmState::KnowsBatch(absl::string_view batch_id) const {
   return batches_.find(batch_id) != batches_.end();
 }
+
+bool FarmState::IsRecovering() const { return !awaited_.empty() && now_ns_ < recovering_until_ns_; }
 
 Status FarmState::CheckSubmittable(const pb::Batch& batch) const {
   if (static_cast<int>(batches_.size()) >= limits_.batches_max) {
@@ -532,16 +721,16 @@ Status FarmState::CheckSubmittable(const pb::Batch& batch) const {
         absl::StrCat("quota: ", user, " has ", batches->second, " batches already, of ",
                      batches_max, " allowed; wait for some, or ask the farm's owner for more"));
   }
-  const std::string why = WhyNowhere(DemandOf(batch));
+  const std::string why = IsRecovering() ? "" : WhyNowhere(*DemandOf(batch));
   return why.empty() ? absl::OkStatus() : absl::FailedPreconditionError(why);
 }
 
 std::string FarmState::WhyNowhere(const Demand& demand) const {
+  if (AnyDeviceCanRun(demand)) return "";
   std::map<std::string, std::vector<std::string>> devices_by_reason;
   for (const auto& [name, device] : devices_) {
     if (!device.view) continue;
     const std::string why = WhyNot(demand, *device.view);
-    if (why.empty()) return "";
     devices_by_reason[why].push_back(name);
   }
   if (devices_by_reason.empty()) return "";
@@ -565,7 +754,7 @@ std::string FarmState::WhyWaiting(absl::string_view batch_id) const {
   int fit = 0, open = 0;
   std::string closed;
   for (const auto& [name, device] : devices_) {
-    if (!device.view || !CanRun(waiting.demand, *device.view)) continue;
+    if (!device.view || !CanRun(*waiting.demand, *device.view)) continue;
     ++fit;
     const std::string why = policy_.WhyClosed(name, waiting.user, now_ns_);
     if (device.agent.empty()) {
@@ -579,7 +768,7 @@ std::string FarmState::WhyWaiting(absl::string_view batch_id) const {
       ++open;
     }
   }
-  if (fit == 0) return WhyNowhere(waiting.demand);
+  if (fit == 0) return WhyNowhere(*waiting.demand);
   if (open == 0) {
     return fit == 1 ? closed
                     : absl::StrCat("none of ", fit, " devices that fit takes work: ", closed);
@@ -595,16 +784,13 @@ std::string FarmState::WhyWaiting(absl::string_view batch_id) const {
 }
 
 std::vector<pb::BatchResult> FarmState::ResultsOf(absl::string_view client_id) const {
-  std::map<uint64_t, const pb::BatchResult*> results;
-  if (const auto client = clients_.find(client_id); client != clients_.end()) {
-    for (const std::string& id : client->second.batch_ids) {
-      const Batch& batch = batches_.find(id)->second;
-      if (batch.result) results[batch.waiting.order] = &*batch.result;
-    }
+  std::vector<pb::BatchResult> results;
+  const auto client = clients_.find(client_id);
+  if (client == clients_.end()) return results;
+  for (const auto& [order, id] : client->second.finished) {
+    results.push_back(*batches_.find(id)->second.result);
   }
-  std::vector<pb::BatchResult> list;
-  for (const auto& [order, result] : results) list.push_back(*result);
-  return list;
+  return results;
 }
 
 std::pair<pb::DeviceState, std::string> FarmState::StateOf(const std::string& name,

@@ -31,13 +31,17 @@ struct FarmLimits {
   // The batches of a client that is silent for so long are dropped.
   int64_t client_ttl_ns = int64_t{600} * 1'000'000'000;
   int batches_max = 100'000;  // known at a time
+  // So long after a start nobody is told that no device could run their batch: devices come back
+  // one by one.
+  int64_t recovering_ns = int64_t{60} * 1'000'000'000;
   // What an attempt is taken to last, as long as none has ended.
   int64_t typical_ns = int64_t{1} * 1'000'000'000;
 };
 
 class FarmState {
  public:
-  // `epochs`: of the latest lease of every device ever leased, from the journal.
+  // `epochs`: of the latest lease of every device ever leased, from the journal; its batches come
+  // with a RestoreEvent.
   FarmState(FarmLimits limits, const std::map<std::string, uint64_t>& epochs);
 
   // `now_ns`: monotonic.
@@ -45,6 +49,8 @@ class FarmState {
 
   // Questions; none changes anything.
   bool KnowsBatch(absl::string_view batch_id) const;
+  // Not all devices that were ever leased have come back since the start, and they may yet.
+  bool IsRecovering() const;
   // Whether the batch, which passed CheckBatch and is not known yet, can be taken in.
   // ResourceExhausted when the farm or its user has too many; FailedPrecondition when none of the
   // devices ever seen could run it, with the reason that is nearest to hand.
@@ -62,25 +68,33 @@ class FarmState {
  private:
   friend class FarmView;  // shows it
 
+  // From being taken in until its client has the result: being saved (in the journal), then waiting
+  // or granted, then ending (its outcome is being saved), then finished.
   struct Batch {
     std::string client_id;
-    std::shared_ptr<const pb::Batch> batch;
-    WaitingBatch waiting;  // its place in the queue, also while it does not wait
+    std::shared_ptr<const pb::Batch> batch;  // until it is finished
+    WaitingBatch waiting;                    // its place in the queue, also while it does not wait
     int losses = 0;
-    std::string device;  // that it is granted to; "" when it waits or is finished
-    std::optional<pb::BatchResult> result;  // set when finished
+    bool saved = false;
+    std::vector<uint64_t> submits;  // calls that are answered when it is saved
+    std::vector<uint64_t> cancels;  // calls that wait for its end
+    std::string device;             // that it is granted to; "" when it waits or is finished
+    // When ending without measurements, and when finished.
+    std::optional<pb::BatchResult> result;
+    bool finished = false;
   };
   struct Attempt {
     std::string attempt_id;
     std::string batch_id;
+    std::string user;
     bool held = false;        // by the agent, as it says itself
-    std::string user;         // "" when its batch is not known
     int64_t foreseen_ns = 0;  // charged to the user when it was granted
   };
   // A device known by name. Leased while `agent` is set: to that agent, in that life of it.
   struct Device {
-    uint64_t epoch = 0;        // of its latest lease, as persisted
-    uint64_t epoch_asked = 0;  // being persisted for `agent`; 0 when none is
+    uint64_t epoch = 0;         // of its latest lease, as persisted
+    uint64_t epoch_asked = 0;   // being written down, to be of a lease of `agent`; 0 when none is
+    uint64_t epoch_failed = 0;  // that could not be written down, as far as is known
     std::string agent;
     uint64_t boot = 0;
     int64_t expires_ns = 0;
@@ -100,6 +114,7 @@ class FarmState {
   struct Client {
     int64_t seen_ns = 0;
     std::set<std::string> batch_ids;
+    std::map<uint64_t, std::string> finished;  // of those, in the order they were submitted
   };
 
   void On(SubmitEvent event);
@@ -109,35 +124,61 @@ class FarmState {
   void On(const AgentStateEvent& event);
   void On(SessionEndedEvent event);
   void On(ReportEvent event);
+  void On(const RestoreEvent& event);
   void On(TickEvent event);
-  void On(const EpochPersistedEvent& event);
-  void On(BatchCommittedEvent event);
+  void On(WrittenEvent event);
+  void OnWritten(const EpochEntry& entry, WrittenEvent& event);
+  void OnWritten(const BatchEntry& entry, WrittenEvent& event);
+  void OnWritten(const OutcomeEntry& entry, WrittenEvent& event);
+  void OnWritten(const GrantEntry& entry, WrittenEvent& event) {}
+  void OnWritten(const ForgetEntry& entry, WrittenEvent& event) {}
 
   // False if the state comes from an agent, or a stream of it, that was replaced.
   bool Admit(uint64_t session, const pb::AgentState& state);
   void TakeDeviceStatus(const std::string& agent_name, const Agent& agent,
                         const pb::DeviceStatus& status);
-  // `resumed`: the lease was not alive here, so what is held may be of batches not known here.
+  // `resumed`: the lease was not alive here, so what is held may have been granted anew elsewhere.
   void TakeHeld(const std::string& name, Device& device, const pb::DeviceStatus& status,
                 bool resumed);
+  void TakeHeld(const std::string& name, Device& device, const std::string& batch_id, bool resumed);
+  void LeaseTo(Device& device, const std::string& agent, uint64_t boot);
   // What the device had is lost: its batches wait again, or are given up.
   void EndLease(const std::string& name, Device& device, absl::string_view why);
 
+  Batch& Take(const std::string& client_id, const std::string& batch_id,
+              std::shared_ptr<const pb::Batch> batch);
+  void Queue(const Batch& batch);
+  // `device`: granted to it by an earlier life of the tracker, which noted it.
   void Grant(const std::string& name, Device& device, const std::string& batch_id, bool held);
-  void FillDevice(const std::string& name, Device& device);
-  void FillDevices();
-  void DropAttempt(Device& device, absl::string_view batch_id);
+  void Write(JournalEntry entry, uint64_t call = 0);
+  // Ends it with an error, which is written down first.
+  void End(const std::string& batch_id, absl::string_view error);
+  // How it ended is written down.
   void Finish(const std::string& batch_id, pb::BatchResult result);
-  void FinishWithError(const std::string& batch_id, absl::string_view error);
+  void DropAttempt(const std::string& name, absl::string_view batch_id);
+  // The attempt is over, whatever came of it: its user is charged what it took.
+  void Settle(const std::string& name, Device& device, std::vector<Attempt>::iterator attempt);
+  // Takes it off its device or out of the queue.
+  void TakeOff(Batch& batch);
   void DropClient(const std::string& client_id);
+  void Forget(const std::string& batch_id);
+  void AnswerSubmits(Batch& batch, const Status& status);
+  void AnswerCancels(Batch& batch, const Status& status);
   void Answer(uint64_t call, pb::ReportOutcome outcome, absl::string_view message = "");
 
+  // Gives work to devices that may have got room or leave for it in this step.
+  void FillDevices();
+  void FillDevice(const std::string& name);
+  bool HasRoom(const Device& device) const;
+
   Client& Seen(const std::string& client_id);
-  // The attempt is over, whatever came of it: its user is charged what it took.
-  void Settle(Device& device, std::vector<Attempt>::iterator attempt);
+  std::shared_ptr<const Demand> DemandOf(const pb::Batch& batch) const;
   // Device time as the user's share of it counts.
   double VirtualNanos(const std::string& user, int64_t device_ns) const;
   bool MayGrant(const std::string& user, const std::string& device) const;
+  // Whether the device may work for the user without exceeding the quota of devices.
+  bool IsWithinQuota(const std::string& user, const Device& device) const;
+  static bool WorksFor(const Device& device, absl::string_view user, absl::string_view but = "");
   void MarkAgent(const std::string& agent) { agents_to_tell_.insert(agent); }
   // READY, BUSY, LOST, ... as it is now, and why.
   std::pair<pb::DeviceState, std::string> StateOf(const std::string& name, const Device& device,
@@ -150,6 +191,8 @@ class FarmState {
 
   FarmLimits limits_;
   int64_t now_ns_ = 0;  // of the event that is handled
+  int64_t recovering_until_ns_ = 0;
+  std::set<std::string> awaited_;  // devices that were leased once, and not seen since the start
   uint64_t next_order_ = 1;
   BatchQueue queue_;
   Policy policy_;
@@ -158,16 +201,28 @@ class FarmState {
   std::map<std::string, int64_t, std::less<>> batches_of_;   // user -> waiting and running
   std::map<std::string, double, std::less<>> device_ns_of_;  // user -> what devices worked for them
   std::map<std::string, Batch, std::less<>> batches_;
-  std::map<std::string, Device> devices_;
+  std::map<std::string, Device, std::less<>> devices_;
   std::map<std::string, Agent> agents_;
+  std::map<uint64_t, std::string> agent_of_session_;
   std::map<std::string, Client, std::less<>> clients_;
-  // Reports being committed: call -> device.
-  std::map<uint64_t, std::string> committing_;
+  std::map<uint64_t, int> cancels_;  // calls -> batches of theirs that are not finished
+  // Batches that are ending, but the journal could not take it.
+  std::set<std::string> unsaved_ends_;
+  // Devices that are leased, have room, and whose agent can be told: some of them are kept from
+  // what waits by demands or policy.
+  std::set<std::string> open_devices_;
+  // By selector and target as clients write them; few, so they are shared.
+  mutable std::map<std::pair<std::string, std::string>, std::shared_ptr<const Demand>> demands_;
+  // By the demand's text: a device that could run it when it was last asked.
+  mutable std::map<std::string, std::string> runs_on_;
 
   // Gathered while an event is handled.
   std::vector<FarmEffect> effects_;
   std::set<std::string> agents_to_tell_;
-  bool refill_ = false;  // the queue or the room on a device grew
+  std::set<std::string> touched_devices_;                   // whose room may have changed
+  std::set<std::shared_ptr<const Demand>> queued_demands_;  // of batches that came into the queue
+  std::set<std::string> freed_users_;                       // for whom a device fewer works
+  bool all_may_have_changed_ = false;
 };
 
 }  // namespace hone

@@ -17,4 +17,11 @@ void FinishCall(grpc::ServerUnaryReactor* reactor, Reply* reply, StatusOr<Reply>
   reactor->Finish(ToGrpc(status));
 }
 
+// For a call that is answered later.
+template <typename Reply>
+auto Finisher(grpc::ServerUnaryReactor* reactor, Reply* reply) {
+  return
+      [reactor, reply](StatusOr<Reply> answer) { FinishCall(reactor, reply, std::move(answer)); };
+}
+
 }  // namespace hone

@@ -33,9 +33,10 @@ bool IsSameKind(const Target& wanted, const Target& device) {
 
 }  // namespace
 
-std::string Demand::ToString() const {
-  return absl::StrCat(selector.ToString(), " on ", target.ToString());
-}
+Demand::Demand(Selector selector_asked, Target target_asked)
+    : selector(std::move(selector_asked)),
+      target(std::move(target_asked)),
+      text(absl::StrCat(selector.ToString(), " on ", target.ToString())) {}
 
 StatusOr<DeviceView> ViewOf(const pb::DeviceInfo& info) {
   HONE_ASSIGN_OR_RETURN(Target target, Target::Parse(info.target()));

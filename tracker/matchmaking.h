@@ -13,11 +13,11 @@ namespace hone {
 
 // What a batch asks of a device.
 struct Demand {
-  Selector selector;
-  Target target;
+  Demand(Selector selector, Target target);
 
-  // Equal demands have equal texts.
-  std::string ToString() const;
+  const Selector selector;
+  const Target target;
+  const std::string text;  // equal demands have equal ones
 };
 
 // A device as the rule sees it.

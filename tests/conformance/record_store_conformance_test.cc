@@ -77,6 +77,24 @@ std::vector<std::string> Schedules(const StatusOr<std::vector<pb::Record>>& reco
   return result;
 }
 
+JournalEntry Taken(const std::string& batch_id) {
+  auto batch = std::make_shared<pb::Batch>();
+  batch->set_workload("workload of " + batch_id);
+  return BatchEntry{.client_id = "client", .batch_id = batch_id, .batch = batch};
+}
+
+OutcomeEntry Outcome(const std::string& batch_id, std::vector<pb::Record> records) {
+  OutcomeEntry entry;
+  entry.result.set_batch_id(batch_id);
+  for (size_t i = 0; i < records.size(); ++i) {
+    entry.result.add_measurements()->set_cost_ns(records[i].measurement().cost_ns());
+    records[i].set_batch_id(batch_id);
+    records[i].set_candidate(static_cast<int>(i));
+  }
+  entry.records = std::move(records);
+  return entry;
+}
+
 class RecordStoreTest : public ::testing::TestWithParam<Implementation> {
  protected:
   RecordStoreTest() {
@@ -99,6 +117,19 @@ class RecordStoreTest : public ::testing::TestWithParam<Implementation> {
     const auto best = store().Best(key, layouts);
     EXPECT_TRUE(best.ok()) << best.status();
     return best.ok() && best->has_value() ? (*best)->schedule() : "none";
+  }
+  Status WriteOne(const JournalEntry& entry) { return journal().Write({entry}).front().status; }
+  // What the journal has to be measured, as text.
+  std::vector<std::string> Waiting() {
+    std::vector<std::string> lines;
+    const auto batches = journal().LoadBatches();
+    EXPECT_TRUE(batches.ok()) << batches.status();
+    for (const JournaledBatch& batch : *batches) {
+      lines.push_back(absl::StrCat(
+          batch.batch_id, " of ", batch.client_id,
+          batch.device.empty() ? "" : absl::StrCat(" on ", batch.device, ":", batch.epoch)));
+    }
+    return lines;
   }
   RecordStore& store() { return *opened_.records; }
   FarmJournal& journal() { return *opened_.journal; }
@@ -258,35 +289,86 @@ TEST_P(RecordStoreTest, KeepsThePolicySavedLast) {
 
 TEST_P(RecordStoreTest, KeepsEpochsAndNeverLowersThem) {
   EXPECT_THAT(*journal().LoadEpochs(), IsEmpty());
-  EXPECT_TRUE(journal().SaveEpoch("board", 1).ok());
-  EXPECT_TRUE(journal().SaveEpoch("board", 4).ok());
-  EXPECT_EQ(journal().SaveEpoch("board", 4).code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(journal().SaveEpoch("board", 3).code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_TRUE(journal().SaveEpoch("other", 2).ok());
+  EXPECT_TRUE(WriteOne(EpochEntry{"board", 1}).ok());
+  EXPECT_TRUE(WriteOne(EpochEntry{"board", 4}).ok());
+  EXPECT_EQ(WriteOne(EpochEntry{"board", 4}).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(WriteOne(EpochEntry{"board", 3}).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(WriteOne(EpochEntry{"other", 2}).ok());
   EXPECT_THAT(*journal().LoadEpochs(),
               ElementsAre(std::pair("board", uint64_t{4}), std::pair("other", uint64_t{2})));
 }
 
 TEST_P(RecordStoreTest, CommitsABatchOnce) {
-  pb::BatchResult result;
-  result.set_batch_id("b1");
-  result.add_measurements()->set_cost_ns(10);
-  pb::Record record = OkRecord("a", 10);
-  record.set_batch_id("b1");
-  EXPECT_TRUE(journal().CommitBatch(result, {record}).ok());
-  EXPECT_EQ(journal().CommitBatch(result, {record}).code(), absl::StatusCode::kAlreadyExists);
+  const OutcomeEntry entry = Outcome("b1", {OkRecord("a", 10)});
+  EXPECT_TRUE(WriteOne(entry).ok());
+  const JournalOutcome again = journal().Write({entry}).front();
+  EXPECT_EQ(again.status.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(again.finished->DebugString(), entry.result.DebugString());
   EXPECT_THAT(Schedules(store().Query({})), ElementsAre("a"));
   const auto found = journal().FindBatchResult("b1");
   ASSERT_TRUE(found.ok() && found->has_value());
-  EXPECT_EQ((*found)->DebugString(), result.DebugString());
+  EXPECT_EQ((*found)->DebugString(), entry.result.DebugString());
   EXPECT_FALSE(journal().FindBatchResult("b2")->has_value());
 }
 
 TEST_P(RecordStoreTest, CommitsNothingOfABatchWithABadRecord) {
-  pb::BatchResult result;
-  result.set_batch_id("b1");
-  EXPECT_FALSE(journal().CommitBatch(result, {OkRecord("a", 0)}).ok());
+  EXPECT_EQ(WriteOne(Outcome("b1", {OkRecord("b", 10), OkRecord("a", 0)})).code(),
+            absl::StatusCode::kInvalidArgument);
   EXPECT_FALSE(journal().FindBatchResult("b1")->has_value());
+  EXPECT_THAT(Schedules(store().Query({})), IsEmpty());
+}
+
+TEST_P(RecordStoreTest, CommitsNothingUnderAnEpochThatPassed) {
+  ASSERT_TRUE(WriteOne(EpochEntry{"board", 3}).ok());
+  OutcomeEntry entry = Outcome("b1", {OkRecord("a", 10)});
+  entry.device = "board";
+  for (const uint64_t epoch : {2, 4}) {
+    entry.epoch = epoch;
+    EXPECT_EQ(WriteOne(entry).code(), absl::StatusCode::kFailedPrecondition);
+  }
+  EXPECT_THAT(Schedules(store().Query({})), IsEmpty());
+  entry.epoch = 3;
+  EXPECT_TRUE(WriteOne(entry).ok());
+  EXPECT_THAT(Schedules(store().Query({})), ElementsAre("a"));
+}
+
+TEST_P(RecordStoreTest, KeepsBatchesUntilTheyAreFinishedOrForgotten) {
+  for (const char* id : {"b3", "b1", "b2"}) ASSERT_TRUE(WriteOne(Taken(id)).ok());
+  EXPECT_TRUE(WriteOne(Taken("b1")).ok());  // once more changes nothing
+  EXPECT_THAT(Waiting(), ElementsAre("b3 of client", "b1 of client", "b2 of client"));
+  const auto batches = journal().LoadBatches();
+  EXPECT_EQ(batches->front().batch->workload(), "workload of b3");
+  EXPECT_TRUE(WriteOne(Outcome("b1", {})).ok());
+  EXPECT_TRUE(WriteOne(ForgetEntry{"b3"}).ok());
+  EXPECT_TRUE(WriteOne(ForgetEntry{"never there"}).ok());
+  EXPECT_THAT(Waiting(), ElementsAre("b2 of client"));
+  // What is finished stays finished; what is forgotten may come again, and goes last.
+  const JournalOutcome finished = journal().Write({Taken("b1")}).front();
+  EXPECT_EQ(finished.status.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(finished.finished->batch_id(), "b1");
+  EXPECT_TRUE(WriteOne(Taken("b3")).ok());
+  EXPECT_THAT(Waiting(), ElementsAre("b2 of client", "b3 of client"));
+}
+
+TEST_P(RecordStoreTest, KnowsWhomABatchWasGivenToLast) {
+  ASSERT_TRUE(WriteOne(Taken("b1")).ok());
+  EXPECT_TRUE(WriteOne(GrantEntry{"b1", "board", 3}).ok());
+  EXPECT_TRUE(WriteOne(GrantEntry{"b1", "other", 7}).ok());
+  EXPECT_TRUE(WriteOne(GrantEntry{"b2", "other", 7}).ok());
+  EXPECT_THAT(Waiting(), ElementsAre("b1 of client on other:7"));
+}
+
+TEST_P(RecordStoreTest, WritesAGroupWithoutThoseItRefuses) {
+  const auto outcomes =
+      journal().Write({Taken("b1"), EpochEntry{"board", 2}, EpochEntry{"board", 1},
+                       Outcome("b1", {OkRecord("a", 10)}), Outcome("b1", {OkRecord("b", 10)}),
+                       Taken("b2"), GrantEntry{"b2", "board", 2}});
+  std::vector<bool> written;
+  for (const JournalOutcome& outcome : outcomes) written.push_back(outcome.status.ok());
+  EXPECT_THAT(written, ElementsAre(true, true, false, true, false, true, true));
+  EXPECT_THAT(Waiting(), ElementsAre("b2 of client on board:2"));
+  EXPECT_THAT(Schedules(store().Query({})), ElementsAre("a"));
+  EXPECT_THAT(*journal().LoadEpochs(), ElementsAre(std::pair("board", uint64_t{2})));
 }
 
 pb::Record MeasuredAt(const std::string& schedule, double cost_ns, int64_t unix_ms) {

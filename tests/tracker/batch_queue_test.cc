@@ -24,7 +24,7 @@ class BatchQueueTest : public ::testing::Test {
                 .order = ++order_,
                 .submitted_ns = now_ns_,
                 .priority = priority,
-                .demand = {.selector = *Selector::Parse(selector)}});
+                .demand = std::make_shared<const Demand>(*Selector::Parse(selector), Target())});
   }
   // What the device takes next, if only `users` may; "" for nothing. A second of its time each.
   std::string Take(const std::set<std::string>& users = {}) {
@@ -112,7 +112,7 @@ TEST_F(BatchQueueTest, ADeviceTakesOnlyWhatItMayRun) {
   Add("b1", "b", 0, "board");
   Add("b2", "b", 0, "other");
   EXPECT_THAT(TakeMany(3), ElementsAre("a2", "b1", ""));
-  EXPECT_THAT(queue_.Ids(), ElementsAre("a1", "b2"));
+  EXPECT_EQ(queue_.size(), 2);
 }
 
 TEST_F(BatchQueueTest, UsersToWhomTheDeviceIsClosedArePassedOver) {
@@ -130,11 +130,29 @@ TEST_F(BatchQueueTest, CountsWhatGoesBefore) {
   Add("a3", "a");
   EXPECT_EQ(queue_.AheadOf(4), 2);
   EXPECT_EQ(queue_.AheadOf(3), 0);
-  EXPECT_EQ(queue_.WaitingOf("a"), 3);
+  EXPECT_TRUE(queue_.Waits("a"));
   queue_.Remove(1);
   EXPECT_EQ(queue_.AheadOf(4), 1);
   EXPECT_EQ(queue_.AheadOf(1), 0);
-  EXPECT_EQ(queue_.WaitingOf("nobody"), 0);
+  EXPECT_FALSE(queue_.Waits("nobody"));
+}
+
+TEST_F(BatchQueueTest, FindsWhatIsHopelessForTooLong) {
+  Add("a1", "a", 0, "loud");
+  Add("b1", "b", 0, "quiet");
+  now_ns_ = 10 * kSecond;
+  Add("a2", "a", 7, "loud");
+  now_ns_ = 20 * kSecond;
+  Add("a3", "a", 0, "loud");
+  int asked = 0;
+  const auto loud = [&](const Demand& demand) {
+    ++asked;
+    return demand.selector.ToString() == "loud";
+  };
+  EXPECT_THAT(queue_.HopelessSince(0, loud), ElementsAre());
+  EXPECT_EQ(asked, 0);
+  EXPECT_THAT(queue_.HopelessSince(15 * kSecond, loud), ElementsAre("a1", "a2"));
+  EXPECT_EQ(asked, 2);
 }
 
 TEST_F(BatchQueueTest, WhatLostItsDeviceComesBackToItsPlace) {

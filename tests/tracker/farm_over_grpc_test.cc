@@ -137,11 +137,16 @@ class FakeAgent {
 // A store whose disk may be full.
 class LimitedStore : public MemoryRecordStore {
  public:
-  Status CommitBatch(const pb::BatchResult& result, absl::Span<const pb::Record> records) override {
-    if (full) return absl::ResourceExhaustedError("the disk is full");
-    return MemoryRecordStore::CommitBatch(result, records);
+  std::vector<JournalOutcome> Write(absl::Span<const JournalEntry> entries) override {
+    const bool has_result = std::any_of(
+        entries.begin(), entries.end(),
+        [](const JournalEntry& entry) { return std::holds_alternative<OutcomeEntry>(entry); });
+    if (!full && !(has_result && full_for_results)) return MemoryRecordStore::Write(entries);
+    return std::vector<JournalOutcome>(entries.size(),
+                                       {absl::ResourceExhaustedError("the disk is full")});
   }
   std::atomic<bool> full = false;
+  std::atomic<bool> full_for_results = false;
 };
 
 class FarmOverGrpcTest : public ::testing::Test {
@@ -221,7 +226,7 @@ TEST_F(FarmOverGrpcTest, MeasuresABatchAndKeepsItsRecords) {
 TEST_F(FarmOverGrpcTest, TellsClientsOfAFullDiskAndLosesNothingByIt) {
   FakeAgent agent(address_, 1);
   auto client = Client();
-  store_.full = true;
+  store_.full_for_results = true;
   ASSERT_TRUE(client->Submit(SomeBatch(2)).ok());
   const auto refused = client->WaitForResults(kPatience);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted) << refused.status();
@@ -229,13 +234,42 @@ TEST_F(FarmOverGrpcTest, TellsClientsOfAFullDiskAndLosesNothingByIt) {
   EXPECT_EQ(store_.Query({})->size(), 0);
 
   // The agent kept its report and hands it in again.
-  store_.full = false;
+  store_.full_for_results = false;
   absl::StatusOr<std::vector<pb::BatchResult>> results = refused;
   const absl::Time deadline = absl::Now() + kPatience;
   while (!results.ok() && absl::Now() < deadline) results = client->WaitForResults(kPatience);
   ASSERT_TRUE(results.ok()) << results.status();
   EXPECT_EQ(results->size(), 1);
   EXPECT_EQ(store_.Query({})->size(), 2);
+}
+
+TEST_F(FarmOverGrpcTest, TakesInNothingThatItCannotWriteDown) {
+  auto client = Client();
+  store_.full = true;
+  const Status status = client->Submit(SomeBatch(2)).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("the disk is full"));
+  store_.full = false;
+  EXPECT_TRUE(client->Submit(SomeBatch(2)).ok());
+  EXPECT_EQ(store_.LoadBatches()->size(), 1);
+}
+
+TEST_F(FarmOverGrpcTest, AQueueOutlivesTheTrackerWithoutItsClient) {
+  auto client = Client();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(client->Submit(SomeBatch(1)).ok());
+  StopTracker();
+  StartTracker();
+  FakeAgent agent(address_, 1);
+  // The client asks for nothing meanwhile.
+  const absl::Time deadline = absl::Now() + kPatience;
+  while (!store_.LoadBatches()->empty() && absl::Now() < deadline) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  EXPECT_EQ(store_.Query({})->size(), 5);
+  StopTracker();  // results that were not fetched outlive it, too
+  StartTracker();
+  EXPECT_EQ(All(*client).size(), 5);
+  EXPECT_EQ(store_.Query({})->size(), 5);
 }
 
 TEST_F(FarmOverGrpcTest, HandsOutEachOfManyResultsOnce) {

@@ -106,6 +106,7 @@ class Simulator {
       EXPECT_GE(epoch, highest_epoch_[device]) << "I2 " << device;
     }
     tracker_ = std::make_unique<FarmState>(FarmLimits{}, epochs);
+    tracker_->Step(RestoreEvent{*journal_.LoadBatches()}, now_ns_);
     ++life_;
     Log(absl::StrCat("tracker starts, life ", life_));
     for (Agent& agent : agents_) EndStream(agent);
@@ -119,19 +120,19 @@ class Simulator {
       for (FarmEffect& effect : effects) {
         // The crash may come before or after any effect, and takes the rest with it.
         if (crashes_ && Unlucky(1)) return StartTracker();
-        if (auto* persist = std::get_if<PersistEpoch>(&effect)) {
-          uint64_t& highest = highest_epoch_[persist->device];
-          EXPECT_GT(persist->epoch, highest) << "I2 " << persist->device;
-          Status status = Unlucky(3) ? absl::ResourceExhaustedError("disk full")
-                                     : journal_.SaveEpoch(persist->device, persist->epoch);
-          if (status.ok()) highest = persist->epoch;
-          Log(absl::StrCat("epoch ", persist->device, " ", persist->epoch, " ", status.ok()));
-          events.push_back(EpochPersistedEvent{persist->device, persist->epoch, status});
-        } else if (auto* commit = std::get_if<CommitBatch>(&effect)) {
-          Status status = Unlucky(3) ? absl::ResourceExhaustedError("disk full")
-                                     : journal_.CommitBatch(commit->result, commit->records);
-          Log(absl::StrCat("commit ", commit->result.batch_id(), " ", status.ok()));
-          events.push_back(BatchCommittedEvent{commit->call, commit->result, status});
+        if (auto* write = std::get_if<WriteJournal>(&effect)) {
+          const auto* epoch = std::get_if<EpochEntry>(&write->entry);
+          if (epoch != nullptr) {
+            EXPECT_GT(epoch->epoch, highest_epoch_[epoch->device]) << "I2 " << epoch->device;
+          }
+          JournalOutcome outcome = Unlucky(3)
+                                       ? JournalOutcome{absl::ResourceExhaustedError("disk full")}
+                                       : journal_.Write({write->entry}).front();
+          if (epoch != nullptr && outcome.status.ok()) {
+            highest_epoch_[epoch->device] = epoch->epoch;
+          }
+          Log(absl::StrCat("write ", write->entry.index(), " ", outcome.status.ok()));
+          events.push_back(WrittenEvent{write->call, write->entry, std::move(outcome)});
         } else if (auto* send = std::get_if<SendOrders>(&effect)) {
           CheckLeases(*send);
           SendToAgent(send->session, send->orders);
@@ -336,9 +337,14 @@ class Simulator {
     Feed(ClientSeenEvent{"client", {taken_.begin(), taken_.end()}});
     for (const std::string& id : wanted_) {
       if (tracker_->KnowsBatch(id)) continue;
+      if (const auto result = *journal_.FindBatchResult(id)) {
+        taken_.insert(id);
+        wanted_.erase(id);
+        return;
+      }
       Deliver([this, id] {
         if (!wanted_.contains(id) || tracker_->KnowsBatch(id)) return;
-        Feed(SubmitEvent{"client", id, batch_, *journal_.FindBatchResult(id)});
+        Feed(SubmitEvent{0, "client", id, batch_});
       });
     }
     if (Unlucky(20)) return;

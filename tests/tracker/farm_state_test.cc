@@ -62,13 +62,17 @@ class FarmStateTest : public ::testing::Test {
     std::deque<FarmEvent> events = {std::move(event)};
     while (!events.empty()) {
       for (FarmEffect& effect : state_.Step(std::move(events.front()), now_ns_)) {
-        if (auto* persist = std::get_if<PersistEpoch>(&effect)) {
-          journal_.push_back(absl::StrCat(persist->device, ":", persist->epoch));
-          events.push_back(EpochPersistedEvent{persist->device, persist->epoch, journal_status_});
-        } else if (auto* commit = std::get_if<CommitBatch>(&effect)) {
-          journal_.push_back(commit->result.batch_id());
-          records_ += static_cast<int>(commit->records.size());
-          events.push_back(BatchCommittedEvent{commit->call, commit->result, journal_status_});
+        if (auto* write = std::get_if<WriteJournal>(&effect)) {
+          Note(write->entry);
+          if (hold_writes_) {
+            held_writes_.push_back({write->call, write->entry, {journal_status_}});
+          } else {
+            events.push_back(WrittenEvent{write->call, write->entry, {journal_status_}});
+          }
+        } else if (auto* submitted = std::get_if<AnswerSubmit>(&effect)) {
+          submitted_.push_back(absl::StrCat(submitted->batch_id, " ", submitted->status.ok()));
+        } else if (auto* cancelled = std::get_if<AnswerCancel>(&effect)) {
+          cancelled_.push_back(cancelled->status);
         } else if (auto* send = std::get_if<SendOrders>(&effect)) {
           orders_[send->session] = send->orders;
         } else if (auto* close = std::get_if<CloseSession>(&effect)) {
@@ -83,11 +87,40 @@ class FarmStateTest : public ::testing::Test {
     }
   }
 
+  void Note(const JournalEntry& entry) {
+    if (const auto* epoch = std::get_if<EpochEntry>(&entry)) {
+      journal_.push_back(absl::StrCat(epoch->device, ":", epoch->epoch));
+    } else if (const auto* outcome = std::get_if<OutcomeEntry>(&entry)) {
+      journal_.push_back(outcome->result.batch_id());
+      records_ += static_cast<int>(outcome->records.size());
+    } else if (const auto* forget = std::get_if<ForgetEntry>(&entry)) {
+      journal_.push_back("forget " + forget->batch_id);
+    }
+  }
+  // What was held back reaches the disk, or does not.
+  void LetWritesEnd(const Status& status = absl::OkStatus()) {
+    hold_writes_ = false;
+    for (WrittenEvent& event : std::exchange(held_writes_, {})) {
+      event.outcome.status = status;
+      Feed(std::move(event));
+    }
+  }
+
+  // The tracker is killed, and started on what its journal has.
+  void Restart(const std::map<std::string, uint64_t>& epochs, std::vector<JournaledBatch> batches) {
+    state_ = FarmState({}, epochs);
+    for (JournaledBatch& batch : batches) {
+      batch.client_id = "client";
+      batch.batch = SomeBatch();
+    }
+    Feed(RestoreEvent{std::move(batches)});
+  }
+
   void Submit(const std::string& id, const std::string& device = "") {
-    Feed(SubmitEvent{.client_id = "client", .batch_id = id, .batch = SomeBatch(device)});
+    Feed(SubmitEvent{++call_, "client", id, SomeBatch(device)});
   }
   void SubmitAs(const std::string& user, const std::string& id) {
-    Feed(SubmitEvent{.client_id = "client", .batch_id = id, .batch = BatchOf(user)});
+    Feed(SubmitEvent{++call_, "client", id, BatchOf(user)});
   }
   void Decide(const std::string& policy) {
     PolicyEvent event;
@@ -138,6 +171,10 @@ class FarmStateTest : public ::testing::Test {
   uint64_t sequence_ = 0;
   uint64_t call_ = 0;
   Status journal_status_;
+  bool hold_writes_ = false;
+  std::vector<WrittenEvent> held_writes_;
+  std::vector<std::string> submitted_;  // answers: batch, and whether it was taken in
+  std::vector<Status> cancelled_;
   std::vector<std::string> journal_;
   int records_ = 0;
   std::map<uint64_t, pb::AgentOrders> orders_;
@@ -246,9 +283,11 @@ TEST_F(FarmStateTest, SubmittingAgainChangesNothing) {
 }
 
 TEST_F(FarmStateTest, AnswersABatchThatWasFinishedInAnEarlierLife) {
-  pb::BatchResult finished;
-  finished.set_batch_id("a");
-  Feed(SubmitEvent{"client", "a", SomeBatch(), finished});
+  hold_writes_ = true;
+  Submit("a");
+  held_writes_[0].outcome.finished.emplace().set_batch_id("a");
+  LetWritesEnd(absl::AlreadyExistsError("finished"));
+  EXPECT_THAT(submitted_, ElementsAre("a 1"));
   Hello();
   EXPECT_THAT(Granted(), IsEmpty());
   EXPECT_THAT(Results(), ElementsAre("a"));
@@ -368,7 +407,7 @@ TEST_F(FarmStateTest, GivesUpABatchThatKeepsLosingItsDevice) {
 TEST_F(FarmStateTest, CancelsWhatWaitsAndWhatRuns) {
   for (const char* id : {"a", "b", "c"}) Submit(id);
   Hello();
-  Feed(CancelEvent{"client", {"a", "c"}});
+  Feed(CancelEvent{1, "client", {"a", "c"}});
   EXPECT_THAT(Results(), ElementsAre("a: cancelled", "c: cancelled"));
   EXPECT_THAT(Granted(), ElementsAre("b"));
   Report("a", 1);
@@ -378,7 +417,7 @@ TEST_F(FarmStateTest, CancelsWhatWaitsAndWhatRuns) {
 
 TEST_F(FarmStateTest, CancelsOnlyTheClientsOwn) {
   Submit("a");
-  Feed(CancelEvent{"somebody else", {"a"}});
+  Feed(CancelEvent{1, "somebody else", {"a"}});
   EXPECT_EQ(state_.queued_batches(), 1);
 }
 
@@ -419,22 +458,136 @@ TEST_F(FarmStateTest, GrantsNothingToAQuarantinedDevice) {
   EXPECT_THAT(Granted(), IsEmpty());
 }
 
-TEST_F(FarmStateTest, KeepsAttemptsOfAnEarlierLifeOfTheTracker) {
-  FarmState anew({}, {{"board", 4}});
-  state_ = anew;
+// --- What the journal is for
+
+TEST_F(FarmStateTest, TakesABatchInOnlyWhenItIsSafe) {
+  Hello();
+  hold_writes_ = true;
+  Submit("a");
+  Submit("a");  // the answer was lost
+  EXPECT_THAT(submitted_, IsEmpty());
+  EXPECT_THAT(Granted(), IsEmpty());
+  LetWritesEnd();
+  EXPECT_THAT(submitted_, ElementsAre("a 1", "a 1"));
+  EXPECT_THAT(Granted(), ElementsAre("a"));
+}
+
+TEST_F(FarmStateTest, RefusesABatchThatCannotBeWrittenDown) {
+  journal_status_ = absl::ResourceExhaustedError("the disk is full");
+  Submit("a");
+  EXPECT_THAT(submitted_, ElementsAre("a 0"));
+  EXPECT_FALSE(state_.KnowsBatch("a"));
+  journal_status_ = absl::OkStatus();
+  Submit("a");
+  EXPECT_EQ(state_.queued_batches(), 1);
+}
+
+TEST_F(FarmStateTest, ACancelHoldsOnlyWhenItIsSafe) {
+  Submit("a");
+  Submit("b");
+  hold_writes_ = true;
+  Feed(CancelEvent{7, "client", {"a", "b"}});
+  EXPECT_THAT(cancelled_, IsEmpty());
+  EXPECT_THAT(Results(), IsEmpty());
+  Hello();
+  EXPECT_THAT(Granted(), IsEmpty());
+  LetWritesEnd();
+  EXPECT_THAT(cancelled_, ElementsAre(absl::OkStatus()));
+  EXPECT_THAT(Results(), ElementsAre("a: cancelled", "b: cancelled"));
+}
+
+TEST_F(FarmStateTest, ACancelThatCannotBeWrittenDownIsTriedAgain) {
+  Submit("a");
+  journal_status_ = absl::ResourceExhaustedError("the disk is full");
+  Feed(CancelEvent{7, "client", {"a"}});
+  EXPECT_THAT(cancelled_, ElementsAre(journal_status_));
+  EXPECT_THAT(Results(), IsEmpty());
+  journal_status_ = absl::OkStatus();
+  Wait(1);
+  EXPECT_THAT(Results(), ElementsAre("a: cancelled"));
+}
+
+TEST_F(FarmStateTest, AnEpochOnItsWayToTheDiskGoesToWhoeverAsksLast) {
+  Submit("a");
+  hold_writes_ = true;
+  Hello();
+  Wait(31);  // the lease that is not yet there runs out
+  Feed(AgentStateEvent{2, StateOf("other", 1, 1, "board", 0)});
+  LetWritesEnd();
+  EXPECT_THAT(Granted(2), ElementsAre("a"));
+  EXPECT_EQ(EpochTold(2), 1);
+  EXPECT_THAT(journal_, ElementsAre("board:1"));
+}
+
+TEST_F(FarmStateTest, AnEpochThatCouldNotBeWrittenIsNeverAskedForAgain) {
+  journal_status_ = absl::UnavailableError("who knows");
+  Hello();
+  journal_status_ = absl::OkStatus();
+  Hello();
+  EXPECT_THAT(journal_, ElementsAre("board:1", "board:2"));
+  EXPECT_EQ(EpochTold(), 2);
+}
+
+TEST_F(FarmStateTest, GoesOnWithTheQueueOfItsEarlierLife) {
+  Restart({{"known", 7}}, {{.batch_id = "a"}, {.batch_id = "b"}, {.batch_id = "c"}});
+  Hello();
+  EXPECT_THAT(Granted(), ElementsAre("a", "b"));
+  Report("a", 1);
+  EXPECT_THAT(Results(), ElementsAre("a"));
+  EXPECT_THAT(Granted(), ElementsAre("b", "c"));
+}
+
+TEST_F(FarmStateTest, ABatchStaysWithTheDeviceThatHadItInTheEarlierLife) {
+  Restart({{"board", 4}}, {{.batch_id = "a", .device = "board", .epoch = 4}});
+  Feed(AgentStateEvent{2, StateOf("other", 1, 1, "board2", 0)});
+  EXPECT_THAT(Granted(2), IsEmpty());
   Hello(4, {"a"});
   EXPECT_THAT(Granted(), ElementsAre("a"));
-  EXPECT_THAT(journal_, IsEmpty());
-  // The client submits it again: it runs already.
-  Submit("a");
-  EXPECT_EQ(state_.queued_batches(), 0);
+  EXPECT_THAT(journal_, ElementsAre("board2:1"));
   Report("a", 4);
   EXPECT_THAT(Results(), ElementsAre("a"));
 }
 
+TEST_F(FarmStateTest, ABatchOfADeviceThatDoesNotComeBackWaitsAgain) {
+  Restart({{"board", 4}}, {{.batch_id = "a", .device = "board", .epoch = 4}});
+  for (int i = 0; i < 6; ++i) {
+    Feed(AgentStateEvent{2, StateOf("other", 1, ++sequence_, "board2", i == 0 ? 0 : 1)});
+    EXPECT_THAT(Granted(2), IsEmpty());
+    Wait(5);
+  }
+  EXPECT_THAT(Granted(2), ElementsAre("a"));
+}
+
+TEST_F(FarmStateTest, TheAttemptThatRunsWinsOverItsDuplicate) {
+  // The note that board has it was lost with the tracker.
+  Restart({{"board", 4}}, {{.batch_id = "a"}});
+  Feed(AgentStateEvent{2, StateOf("other", 1, 1, "board2", 0)});
+  EXPECT_THAT(Granted(2), ElementsAre("a"));
+  Hello(4, {"a"});
+  EXPECT_THAT(Granted(), ElementsAre("a"));
+  EXPECT_THAT(Granted(2), IsEmpty());
+}
+
+TEST_F(FarmStateTest, WhatAnAgentHoldsAndNobodyWantsIsDropped) {
+  Restart({{"board", 4}}, {});
+  Hello(4, {"a"});
+  EXPECT_EQ(EpochTold(), 4);
+  EXPECT_THAT(Granted(), IsEmpty());
+}
+
+TEST_F(FarmStateTest, RefusesNothingWhileDevicesComeBack) {
+  Restart({{"board", 4}, {"pi", 2}}, {});
+  Hello(4);
+  EXPECT_TRUE(state_.IsRecovering());
+  EXPECT_TRUE(state_.CheckSubmittable(*SomeBatch("pi")).ok());
+  Wait(61);
+  EXPECT_FALSE(state_.IsRecovering());
+  EXPECT_EQ(state_.CheckSubmittable(*SomeBatch("pi")).code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
 TEST_F(FarmStateTest, RecordsAReportWhoseBatchItNeverSaw) {
-  FarmState anew({}, {{"board", 4}});
-  state_ = anew;
+  state_ = FarmState({}, {{"board", 4}});
   Report("a", 4);
   EXPECT_EQ(answer_.reply.outcome(), pb::RECORDED);
   EXPECT_EQ(records_, 1);
@@ -494,7 +647,7 @@ TEST_F(FarmStateTest, AWeightHoldsUntilItIsTakenAway) {
 TEST_F(FarmStateTest, TakesTheUserFromWhoSubmittedWhereNobodyIsNamed) {
   pb::Batch batch = *SomeBatch();
   batch.set_client("ada@desk:17");
-  Feed(SubmitEvent{"client", "a", std::make_shared<const pb::Batch>(batch)});
+  Feed(SubmitEvent{1, "client", "a", std::make_shared<const pb::Batch>(batch)});
   EXPECT_THAT(state_.WhyWaiting("a"), IsEmpty());  // no device was seen yet
   Decide(R"(users { user: "ada" batches_max: 1 })");
   EXPECT_THAT(std::string(state_.CheckSubmittable(batch).message()),

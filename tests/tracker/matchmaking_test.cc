@@ -22,7 +22,7 @@ DeviceView Board() {
 }
 
 Demand Asks(absl::string_view selector, const Target& target = Machine()) {
-  return {.selector = *Selector::Parse(selector), .target = target};
+  return {*Selector::Parse(selector), target};
 }
 
 TEST(MatchmakingTest, ADeviceIsItsNameFeaturesLabelsAndFacts) {
