@@ -97,7 +97,7 @@ TEST_F(FarmHistoryTest, StaysBoundedHoweverLongItRuns) {
 
 TEST_F(FarmHistoryTest, NamesWhoAndWhatInTheLog) {
   Finish({Record(100)});
-  history_.ReportStale("b2", {.device = "board", .epoch = 3});
+  history_.ReportStale("old", {.device = "pi-4", .epoch = 2});
   ASSERT_EQ(lines_.size(), 2u);
   EXPECT_THAT(lines_[0], HasSubstr("batch.recorded batch=b user=ada device=pi-3 epoch=4"));
   EXPECT_THAT(lines_[1], HasSubstr("report.stale batch=old device=pi-4 epoch=2"));
