@@ -38,6 +38,8 @@ void Declare(CLI::App& app, Options& options) {
                  "End when this process is no longer the parent");
   app.add_option("--purpose", options.database.holder,
                  "What the tracker runs for, told to others who want the same database");
+  app.add_option("--web", options.tracker.web,
+                 "Also serve a web page, metrics and health here: 127.0.0.1:9188 or unix:/path");
   app.add_option("--log", options.log, "How events are logged to stderr, one a line: text or json")
       ->capture_default_str()
       ->check(CLI::IsMember({"text", "json"}));
@@ -78,7 +80,9 @@ ExitCode Serve(Options options) {
   const auto server = TrackerServer::Start(options.tracker, **store, clock);
   if (!server.ok()) return Fail(kCannotListen, server.status());
   std::cout << "hone-tracker ready at " << (*server)->address() << ", database "
-            << options.database.path << std::endl;
+            << options.database.path;
+  if (!options.tracker.web.empty()) std::cout << ", web page at " << (*server)->web_address();
+  std::cout << std::endl;
   while (sigtimedwait(&signals, nullptr, &kTick) < 0) {
     if (options.parent_pid != 0 && getppid() != options.parent_pid) break;
     (*server)->Tick();

@@ -1,46 +1,24 @@
 #include "tracker/tracker_server.h"
 
 #include <grpcpp/grpcpp.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "rpc/address.h"
 #include "rpc/channel.h"
 #include "tracker/admin_service.h"
 #include "tracker/agent_service.h"
 #include "tracker/farm_service.h"
 #include "tracker/farm_shell.h"
+#include "tracker/listening_socket.h"
+#include "tracker/web_server.h"
 
 namespace hone {
 namespace {
 
 constexpr std::chrono::milliseconds kShutdownGrace(500);
-
-// A killed tracker leaves its socket behind; gRPC would take over a living one too.
-Status ClearSocket(const std::string& listen) {
-  absl::string_view path = listen;
-  if (!absl::ConsumePrefix(&path, "unix:")) return absl::OkStatus();
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const bool alive = probe >= 0 && connect(probe, reinterpret_cast<const sockaddr*>(&address),
-                                           sizeof(address)) == 0;
-  const bool refused = !alive && errno == ECONNREFUSED;
-  if (probe >= 0) close(probe);
-  if (alive) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("a tracker listens at ", listen, " already; use it, or choose another path"));
-  }
-  if (refused) unlink(address.sun_path);
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -54,6 +32,7 @@ class TrackerServer::Impl {
         admin_(*shell_) {}
 
   ~Impl() {
+    web_.reset();
     shell_->ShutDown();
     if (server_ == nullptr) return;
     server_->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
@@ -81,7 +60,18 @@ class TrackerServer::Impl {
     return absl::OkStatus();
   }
 
+  Status ServeWeb(const std::string& listen) {
+    const WebSource source = {
+        .snapshot = [this](const pb::SnapshotRequest& r) { return shell_->Snapshot(r); },
+        .health = [this] { return shell_->Health(); },
+    };
+    HONE_ASSIGN_OR_RETURN(web_, WebServer::Start(listen, source));
+    log_->Write(Event::kWebListening, {{"address", web_->address()}});
+    return absl::OkStatus();
+  }
+
   FarmShell& shell() { return *shell_; }
+  std::string web_address() const { return web_ == nullptr ? "" : web_->address(); }
   const std::string& address() const { return address_; }
 
  private:
@@ -91,6 +81,7 @@ class TrackerServer::Impl {
   AgentService agents_;
   AdminService admin_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<WebServer> web_;  // null if none is wanted
   std::string address_;
 };
 
@@ -105,10 +96,13 @@ StatusOr<std::unique_ptr<TrackerServer>> TrackerServer::Start(const TrackerOptio
                         FarmShell::Start(options.limits, journal, clock, *log));
   auto impl = std::make_unique<Impl>(std::move(log), std::move(shell));
   HONE_RETURN_IF_ERROR(impl->Listen(options.listen));
+  if (!options.web.empty()) HONE_RETURN_IF_ERROR(impl->ServeWeb(options.web));
   return std::unique_ptr<TrackerServer>(new TrackerServer(std::move(impl)));
 }
 
 const std::string& TrackerServer::address() const { return impl_->address(); }
+
+std::string TrackerServer::web_address() const { return impl_->web_address(); }
 
 void TrackerServer::Tick() { impl_->shell().Tick(); }
 

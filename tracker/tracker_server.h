@@ -15,6 +15,7 @@ namespace hone {
 
 struct TrackerOptions {
   std::string listen;  // "unix:/path" or "host:port"; port 0 takes a free one
+  std::string web;     // where page and metrics are (web_server.h); "" for nowhere
   FarmLimits limits;
   EventLog::Sink log;  // null: nothing is logged
   LogFormat log_format = LogFormat::kText;
@@ -31,6 +32,7 @@ class TrackerServer {
 
   // What to connect to: `listen`, with the port that was taken.
   const std::string& address() const;
+  std::string web_address() const;
   // Ten times a second.
   void Tick();
 
