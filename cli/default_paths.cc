@@ -1,6 +1,7 @@
 #include "cli/default_paths.h"
 
 #include "absl/strings/str_cat.h"
+#include "rpc/address.h"
 
 namespace hone {
 namespace {
@@ -23,6 +24,24 @@ std::string DefaultDatabasePath(const Environment& environment) {
 
 std::string DefaultTracker(const Environment& environment) {
   return Value(environment, "HONE_TRACKER");
+}
+
+std::string DefaultTlsDir(const Environment& environment) {
+  if (std::string dir = Value(environment, "HONE_TLS_DIR"); !dir.empty()) return dir;
+  if (std::string config = Value(environment, "XDG_CONFIG_HOME"); !config.empty()) {
+    return absl::StrCat(config, "/hone/tls");
+  }
+  std::string home = Value(environment, "HOME");
+  return absl::StrCat(home.empty() ? "." : home, "/.config/hone/tls");
+}
+
+std::string TlsDirFor(const std::string& tracker, const std::string& asked,
+                      const Environment& environment) {
+  if (!asked.empty()) return asked;
+  if (std::string dir = Value(environment, "HONE_TLS_DIR"); !dir.empty()) return dir;
+  // One on this machine speaks plain text unless told otherwise.
+  if (tracker.empty() || IsOnThisMachine(tracker)) return "";
+  return DefaultTlsDir(environment);
 }
 
 }  // namespace hone

@@ -16,4 +16,12 @@ std::string DefaultDatabasePath(const Environment& environment);
 // $HONE_TRACKER, or "": start a tracker and an agent of one's own.
 std::string DefaultTracker(const Environment& environment);
 
+// The folder of certificates for a tracker: `asked` (--tls-dir), else $HONE_TLS_DIR, else, for a
+// tracker that is not on this machine, where `hone join` puts them: $XDG_CONFIG_HOME/hone/tls or
+// ~/.config/hone/tls. "": plain text.
+std::string TlsDirFor(const std::string& tracker, const std::string& asked,
+                      const Environment& environment);
+// Where `hone join` puts them.
+std::string DefaultTlsDir(const Environment& environment);
+
 }  // namespace hone

@@ -13,6 +13,7 @@ namespace {
 
 struct DevicesOptions {
   std::string tracker = DefaultTracker(std::getenv);
+  std::string tls_dir;
 };
 
 StatusOr<ExitCode> Run(const DevicesOptions& options, const Console& console) {
@@ -21,7 +22,10 @@ StatusOr<ExitCode> Run(const DevicesOptions& options, const Console& console) {
         "no tracker named; give --tracker ADDRESS or set HONE_TRACKER (hone tune needs none: "
         "without one it measures on this machine)");
   }
-  HONE_ASSIGN_OR_RETURN(auto client, FarmClient::Connect({.tracker = options.tracker}));
+  HONE_ASSIGN_OR_RETURN(
+      auto client,
+      FarmClient::Connect({.tracker = options.tracker,
+                           .tls_dir = TlsDirFor(options.tracker, options.tls_dir, std::getenv)}));
   HONE_ASSIGN_OR_RETURN(FarmStatus status, client->ListDevices());
   console.out << FarmReport(status, SystemClock().UnixMillis(),
                             console.out_is_tty ? console.width : 0);
@@ -39,8 +43,13 @@ Command MakeDevicesCommand() {
       .description =
           "Asks a tracker which devices it has, what each is, whether it is ready, busy, "
           "quarantined or lost, and why, and how much work waits.",
-      .options = {{"--tracker", "ADDRESS", "host:port, or unix:/path; the default is $HONE_TRACKER",
-                   &options->tracker}},
+      .options =
+          {{"--tracker", "ADDRESS", "host:port, or unix:/path; the default is $HONE_TRACKER",
+            &options->tracker},
+           {"--tls-dir", "DIR",
+            "certificates for a tracker on another machine; default: $HONE_TLS_DIR, or where "
+            "`hone join` puts them",
+            &options->tls_dir}},
       .examples = {"hone devices --tracker 127.0.0.1:7710"},
       .next = "hone tune MODEL.onnx --tracker ADDRESS measures on them.",
       .run = [options](const Console& console) { return Run(*options, console); },

@@ -17,6 +17,7 @@ namespace {
 struct DoctorOptions {
   std::string database = DefaultDatabasePath(std::getenv);
   std::string tracker = DefaultTracker(std::getenv);
+  std::string tls_dir;
 };
 
 std::string ProgramDir() {
@@ -24,10 +25,10 @@ std::string ProgramDir() {
   return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path().string();
 }
 
-void AskTracker(const std::string& tracker, MachineFacts* facts) {
+void AskTracker(const std::string& tracker, const std::string& tls_dir, MachineFacts* facts) {
   facts->tracker = tracker;
   if (tracker.empty()) return;
-  auto client = FarmClient::Connect({.tracker = tracker});
+  auto client = FarmClient::Connect({.tracker = tracker, .tls_dir = tls_dir});
   StatusOr<FarmStatus> status = client.ok() ? (*client)->ListDevices() : client.status();
   if (status.ok()) {
     facts->tracker_devices = static_cast<int>(status->devices.size());
@@ -38,7 +39,7 @@ void AskTracker(const std::string& tracker, MachineFacts* facts) {
 
 StatusOr<ExitCode> Run(const DoctorOptions& options, const Console& console) {
   MachineFacts facts = ReadMachineFacts(options.database, ProgramDir());
-  AskTracker(options.tracker, &facts);
+  AskTracker(options.tracker, TlsDirFor(options.tracker, options.tls_dir, std::getenv), &facts);
   std::vector<Finding> findings = Diagnose(facts);
   console.out << RenderFindings(findings);
   for (const Finding& finding : findings) {
@@ -62,9 +63,13 @@ Command MakeDoctorCommand() {
           "and the tracker if one is named. Changes nothing.\n\nEach line is ok, warn (works, but "
           "measures worse than it could) or FAIL (does not work), with what to do below it. Exit "
           "code 1 if any line is FAIL.",
-      .options = {{"--db", "FILE", "the database that tuning would write", &options->database},
-                  {"--tracker", "ADDRESS", "also ask this tracker whether it answers",
-                   &options->tracker}},
+      .options =
+          {{"--db", "FILE", "the database that tuning would write", &options->database},
+           {"--tracker", "ADDRESS", "also ask this tracker whether it answers", &options->tracker},
+           {"--tls-dir", "DIR",
+            "certificates for a tracker on another machine; default: $HONE_TLS_DIR, or where "
+            "`hone join` puts them",
+            &options->tls_dir}},
       .examples = {"hone doctor", "hone doctor --tracker 127.0.0.1:7710"},
       .next = "hone tune MODEL.onnx",
       .run = [options](const Console& console) { return Run(*options, console); },

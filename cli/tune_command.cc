@@ -48,7 +48,8 @@ StatusOr<Farm> OpenFarm(const TuneOptions& options, const std::string& database)
     HONE_ASSIGN_OR_RETURN(farm.local, LocalFarm::Start(local));
     tracker = farm.local->tracker();
   }
-  HONE_ASSIGN_OR_RETURN(farm.client, FarmClient::Connect({.tracker = tracker}));
+  HONE_ASSIGN_OR_RETURN(farm.client,
+                        FarmClient::Connect({.tracker = tracker, .tls_dir = options.tls_dir}));
   HONE_ASSIGN_OR_RETURN(const FarmStatus status, farm.client->ListDevices());
   HONE_ASSIGN_OR_RETURN(farm.device, ChooseDevice(status.devices, options.device));
   HONE_ASSIGN_OR_RETURN(farm.target, Target::Parse(farm.device.target()));
@@ -167,41 +168,45 @@ Command MakeTuneCommand() {
           "with Ctrl-C, it keeps all that was measured; the same command goes on from there.\n\n"
           "A template is a schedule with holes in hone's text form, written by a person: it "
           "replaces the derived space for the kernels it fits.",
-      .options = {{"MODEL", "", "the ONNX file", &options->model, true},
-                  {"--trials", "N", "candidates to measure for each kernel, at most",
-                   &options->trials, false, 1},
-                  {"--minutes", "M", "stop after so long; 0: when trials or gains end",
-                   &options->minutes, false, 0},
-                  {"--db", "FILE",
-                   "the database; default: $HONE_DB, or the one in your home folder", &options->db},
-                  {"--threads", "N", "threads that a kernel may use", &options->threads, false, 1},
-                  NumericsOption(&options->numerics),
-                  {"--template", "FILE", "search this sketch instead of the derived space",
-                   &options->template_file},
-                  {"--kernel", "PART", "only kernels whose name contains this", &options->kernel},
-                  ShapeOption(&options->shapes),
-                  {"--tracker", "ADDR",
-                   "a farm's tracker, unix:/path or host:port; default: "
-                   "$HONE_TRACKER, or this machine alone",
-                   &options->tracker},
-                  {"--device", "SELECTOR",
-                   "devices of the farm: a name, or what they must be, as in "
-                   "arch=aarch64,board=rpi4|rpi5,cores>=4,!shared",
-                   &options->device},
-                  {"--priority", "N",
-                   "more urgent than your other work, from -100 to 100; a step is worth a minute "
-                   "of waiting",
-                   &options->priority},
-                  {"--seed", "N", "of everything that is left to chance", &options->seed, false, 0},
-                  {"--report", "FILE.html", "write what was seen as a page with curves",
-                   &options->report},
-                  {"--random", "",
-                   "no search: measure candidates at random, to record what a space is like",
-                   &options->random},
-                  {"--replay", "",
-                   "no device: repeat the latest run of this command from its records, and say "
-                   "whether it proposes the same",
-                   &options->replay}},
+      .options =
+          {{"MODEL", "", "the ONNX file", &options->model, true},
+           {"--trials", "N", "candidates to measure for each kernel, at most", &options->trials,
+            false, 1},
+           {"--minutes", "M", "stop after so long; 0: when trials or gains end", &options->minutes,
+            false, 0},
+           {"--db", "FILE", "the database; default: $HONE_DB, or the one in your home folder",
+            &options->db},
+           {"--threads", "N", "threads that a kernel may use", &options->threads, false, 1},
+           NumericsOption(&options->numerics),
+           {"--template", "FILE", "search this sketch instead of the derived space",
+            &options->template_file},
+           {"--kernel", "PART", "only kernels whose name contains this", &options->kernel},
+           ShapeOption(&options->shapes),
+           {"--tracker", "ADDR",
+            "a farm's tracker, unix:/path or host:port; default: "
+            "$HONE_TRACKER, or this machine alone",
+            &options->tracker},
+           {"--tls-dir", "DIR",
+            "certificates for a tracker on another machine; default: $HONE_TLS_DIR, or where "
+            "`hone join` puts them",
+            &options->tls_dir},
+           {"--device", "SELECTOR",
+            "devices of the farm: a name, or what they must be, as in "
+            "arch=aarch64,board=rpi4|rpi5,cores>=4,!shared",
+            &options->device},
+           {"--priority", "N",
+            "more urgent than your other work, from -100 to 100; a step is worth a minute "
+            "of waiting",
+            &options->priority},
+           {"--seed", "N", "of everything that is left to chance", &options->seed, false, 0},
+           {"--report", "FILE.html", "write what was seen as a page with curves", &options->report},
+           {"--random", "",
+            "no search: measure candidates at random, to record what a space is like",
+            &options->random},
+           {"--replay", "",
+            "no device: repeat the latest run of this command from its records, and say "
+            "whether it proposes the same",
+            &options->replay}},
       .examples = {"hone tune resnet18.onnx", "hone tune model.onnx --minutes 5 --threads 2",
                    "hone tune model.onnx --report tuned.html",
                    "hone tune model.onnx --kernel conv3x3 --template my.sketch"},
@@ -209,6 +214,7 @@ Command MakeTuneCommand() {
       .run =
           [options](const Console& console) {
             if (options->tracker.empty()) options->tracker = DefaultTracker(std::getenv);
+            options->tls_dir = TlsDirFor(options->tracker, options->tls_dir, std::getenv);
             return TuneModel(*options, SystemClock(), console);
           },
   };

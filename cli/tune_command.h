@@ -19,7 +19,8 @@ struct TuneOptions {
   std::string kernel;  // only kernels whose name contains it
   std::vector<std::string> shapes;
   std::string tracker;
-  std::string device;  // selector
+  std::string tls_dir;  // of certificates for the tracker
+  std::string device;   // selector
   int64_t priority = 0;
   int64_t seed = 1;
   std::string numerics = "fp32";

@@ -48,6 +48,7 @@ Status Agent::StartDevices() {
 Status Agent::Connect() {
   AgentSessionOptions options;
   options.tracker = options_.tracker;
+  options.tls_dir = options_.tls_dir;
   options.agent = options_.name;
   options.boot = static_cast<uint64_t>(clock_.UnixMillis());
   AgentSessionHandlers handlers;

@@ -20,6 +20,7 @@ namespace hone {
 
 struct AgentOptions {
   std::string tracker;  // "unix:/path" or "host:port"
+  std::string tls_dir;  // of certificates (rpc/credentials.h)
   std::string name;     // unique in the farm
   std::vector<AgentDeviceOptions> devices;
   // The devices share neither power nor heat: several measure at a time.

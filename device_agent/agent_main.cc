@@ -39,6 +39,7 @@ namespace asio = boost::asio;
 
 struct Options {
   std::string tracker = "127.0.0.1:7710";
+  std::string tls_dir;
   std::string name;
   std::vector<std::string> devices;
   bool independent_devices = false;
@@ -64,6 +65,8 @@ std::string CheckWord(const std::string& word) {
 void Declare(CLI::App& app, Options& options) {
   app.add_option("--tracker", options.tracker, "The tracker: unix:/path or host:port")
       ->capture_default_str();
+  app.add_option("--tls-dir", options.tls_dir,
+                 "Folder of this agent's certificates: needed for a tracker on another machine");
   app.add_option("--name", options.name,
                  "Name of this agent, unique in the farm, and of its device if that has no other "
                  "(default: the host's name)")
@@ -206,6 +209,7 @@ Status Serve(const Options& options) {
   }
   AgentOptions agent_options;
   agent_options.tracker = options.tracker;
+  agent_options.tls_dir = options.tls_dir;
   agent_options.name = AgentName(options);
   agent_options.independent_devices = options.independent_devices;
   agent_options.spool_folder = options.spool;

@@ -1,5 +1,7 @@
 #include "rpc/address.h"
 
+#include <arpa/inet.h>
+
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -22,13 +24,23 @@ Status CheckSocketPath(absl::string_view path) {
   return absl::OkStatus();
 }
 
+// "127.example.com" is a name like any other.
 bool IsLoopback(absl::string_view host) {
-  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
+  in_addr address = {};
+  const bool is_number = inet_pton(AF_INET, std::string(host).c_str(), &address) == 1;
+  return host == "localhost" || host == "[::1]" ||
+         (is_number && (ntohl(address.s_addr) >> 24) == 127);
 }
 
 }  // namespace
 
-StatusOr<std::string> CheckAddress(absl::string_view address) {
+bool IsUnixSocket(absl::string_view address) { return absl::StartsWith(address, "unix:"); }
+
+bool IsOnThisMachine(absl::string_view address) {
+  return IsUnixSocket(address) || IsLoopback(address.substr(0, address.rfind(':')));
+}
+
+StatusOr<std::string> CheckAddress(absl::string_view address, bool has_tls) {
   absl::string_view path = address;
   if (absl::ConsumePrefix(&path, "unix:")) {
     HONE_RETURN_IF_ERROR(CheckSocketPath(path));
@@ -41,12 +53,14 @@ StatusOr<std::string> CheckAddress(absl::string_view address) {
     return absl::InvalidArgumentError(
         absl::StrCat("'", address, "' is no address; write unix:/path or host:port"));
   }
-  const absl::string_view host = address.substr(0, colon);
-  if (!IsLoopback(host)) {
+  if (!has_tls && !IsOnThisMachine(address)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "'", address,
-        "' leaves this machine, and the connection would be neither encrypted nor "
-        "authenticated; use unix:/path or 127.0.0.1:port, and a tunnel (ssh -L) between machines"));
+        "' leaves this machine, and the connection would be neither encrypted nor authenticated: "
+        "name a folder of certificates with --tls-dir or HONE_TLS_DIR (`hone-tracker init-tls` "
+        "makes "
+        "those of a tracker, `hone join` and `hone-agent join` those of others), or use unix:/path "
+        "or 127.0.0.1:port"));
   }
   return std::string(address);
 }

@@ -1,6 +1,6 @@
 // Where a tracker listens, as people write it: "unix:/path" or "host:port". Used by both ends; says
-// what is wrong with an address before gRPC does. Plain text travels over unix sockets and loopback
-// only, so no other address is usable yet.
+// what is wrong with an address before gRPC does, and decides what needs TLS: plain text travels
+// over unix sockets and loopback only.
 #pragma once
 
 #include <string>
@@ -10,7 +10,12 @@
 
 namespace hone {
 
-// The address as gRPC takes it. InvalidArgument if it is none, or leaves this machine.
-StatusOr<std::string> CheckAddress(absl::string_view address);
+// The address as gRPC takes it. InvalidArgument if it is none, or leaves this machine although
+// there are no certificates (`has_tls`) to encrypt with.
+StatusOr<std::string> CheckAddress(absl::string_view address, bool has_tls = false);
+
+bool IsUnixSocket(absl::string_view address);
+// Whether the address is reached without leaving this machine, as far as its text says.
+bool IsOnThisMachine(absl::string_view address);
 
 }  // namespace hone

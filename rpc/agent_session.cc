@@ -298,7 +298,8 @@ StatusOr<std::unique_ptr<AgentSession>> AgentSession::Start(AgentSessionOptions 
                                                             AgentSessionHandlers handlers) {
   if (options.agent.empty()) return absl::InvalidArgumentError("an agent needs a name");
   if (options.boot == 0) return absl::InvalidArgumentError("an agent needs a boot number above 0");
-  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, MakeChannel(options.tracker));
+  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
+                        MakeChannel(options.tracker, options.tls_dir));
   return std::unique_ptr<AgentSession>(
       new AgentSession(std::make_unique<Impl>(std::move(options), std::move(handlers), channel)));
 }

@@ -25,6 +25,7 @@ namespace hone {
 
 struct AgentSessionOptions {
   std::string tracker;  // "unix:/path" or "host:port"
+  std::string tls_dir;  // of certificates (rpc/credentials.h); "" for plain text on this machine
   std::string agent;    // name of the agent, unique in the farm
   // Rises with every start of the agent: the time in ms since 1970 will do.
   uint64_t boot = 0;
@@ -47,7 +48,8 @@ struct AgentSessionHandlers {
 
 class AgentSession {
  public:
-  // Starts connecting at once; fails only if the address is not usable (InvalidArgument).
+  // Starts connecting at once; fails only if the address is not usable (InvalidArgument) or
+  // the certificates are not (as CheckTlsFolder says).
   static StatusOr<std::unique_ptr<AgentSession>> Start(AgentSessionOptions options,
                                                        AgentSessionHandlers handlers);
   // Ends the stream; reports not settled yet are dropped. No handler is called afterwards.

@@ -3,6 +3,8 @@
 #include <grpc/grpc.h>
 #include <grpcpp/grpcpp.h>
 
+#include <utility>
+
 #include "rpc/address.h"
 
 namespace hone {
@@ -18,10 +20,24 @@ void KeepLibrary() {
   (void)kept;
 }
 
+bool SpeaksTls(absl::string_view address, absl::string_view tls_dir) {
+  return !tls_dir.empty() && !IsUnixSocket(address);
+}
+
 }  // namespace
 
-StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& address) {
-  HONE_ASSIGN_OR_RETURN(const std::string target, CheckAddress(address));
+StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& address,
+                                                     const std::string& tls_dir) {
+  HONE_RETURN_IF_ERROR(CheckAddress(address, !tls_dir.empty()).status());
+  KeepLibrary();
+  if (!SpeaksTls(address, tls_dir)) return MakeChannel(address, grpc::InsecureChannelCredentials());
+  HONE_ASSIGN_OR_RETURN(auto credentials, MakeChannelCredentials(TlsFolder(tls_dir)));
+  return MakeChannel(address, std::move(credentials));
+}
+
+StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(
+    const std::string& address, std::shared_ptr<grpc::ChannelCredentials> credentials) {
+  HONE_ASSIGN_OR_RETURN(const std::string target, CheckAddress(address, /*has_tls=*/true));
   KeepLibrary();
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
@@ -34,16 +50,31 @@ StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& address)
   // Despite its name also how long one attempt to connect may take: a busy machine needs seconds.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 10'000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
+  arguments.SetSslTargetNameOverride(kServerName);
   // What leaves this machine is never ours to send through a proxy.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // Connections are not shared between channels: an agent's stream and a test's client in one
   // process fail apart.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(target, credentials, arguments);
 }
 
-Status ConfigureServer(const std::string& address, grpc::ServerBuilder& builder, int* bound_port) {
-  HONE_ASSIGN_OR_RETURN(const std::string target, CheckAddress(address));
+Status ConfigureServer(ServerSettings settings, grpc::ServerBuilder& builder, int* bound_port) {
+  HONE_RETURN_IF_ERROR(CheckAddress(settings.address, !settings.tls_dir.empty()).status());
+  KeepLibrary();
+  if (!SpeaksTls(settings.address, settings.tls_dir)) {
+    return ConfigureServer(settings.address, grpc::InsecureServerCredentials(), builder,
+                           bound_port);
+  }
+  HONE_ASSIGN_OR_RETURN(auto credentials, MakeServerCredentials(TlsFolder(settings.tls_dir),
+                                                                std::move(settings.checks)));
+  return ConfigureServer(settings.address, std::move(credentials), builder, bound_port);
+}
+
+Status ConfigureServer(const std::string& address,
+                       std::shared_ptr<grpc::ServerCredentials> credentials,
+                       grpc::ServerBuilder& builder, int* bound_port) {
+  HONE_ASSIGN_OR_RETURN(const std::string target, CheckAddress(address, /*has_tls=*/true));
   KeepLibrary();
   builder.SetMaxReceiveMessageSize(kMessageBytesMax);
   builder.SetMaxSendMessageSize(kMessageBytesMax);
@@ -56,7 +87,7 @@ Status ConfigureServer(const std::string& address, grpc::ServerBuilder& builder,
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8 << 10);
   // Two trackers on one port would share the connections between them.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.AddListeningPort(target, grpc::InsecureServerCredentials(), bound_port);
+  builder.AddListeningPort(target, std::move(credentials), bound_port);
   return absl::OkStatus();
 }
 

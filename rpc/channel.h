@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/status.h"
+#include "rpc/credentials.h"
 
 namespace grpc {
 class Channel;
@@ -21,11 +22,27 @@ inline constexpr int kKeepaliveTimeoutMs = 10'000;
 // The server's tolerance must be below the client's keepalive time, or it hangs up.
 inline constexpr int kPingIntervalMinMs = 10'000;
 
-// Connects lazily. Errors as CheckAddress says.
-StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& address);
+// Connects lazily. `tls_dir` is a folder of certificates (TlsFolder): with one the channel speaks
+// TLS, except over a unix socket; without one only addresses on this machine are usable. Errors as
+// CheckAddress and CheckTlsFolder say.
+StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& address,
+                                                     const std::string& tls_dir = "");
+// The same with credentials made elsewhere: for joining.
+StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(
+    const std::string& address, std::shared_ptr<grpc::ChannelCredentials> credentials);
 
-// Adds the port and all settings. Errors as CheckAddress says. `bound_port` is set when the server
-// starts (0: it did not; 1 for a unix socket) and must outlive that.
-Status ConfigureServer(const std::string& address, grpc::ServerBuilder& builder, int* bound_port);
+struct ServerSettings {
+  std::string address;  // as CheckAddress
+  std::string tls_dir;  // as for MakeChannel
+  CallChecks checks;    // of calls over TLS
+};
+
+// Adds the port and all settings. Errors as MakeChannel. `bound_port` is set when the server starts
+// (0: it did not; 1 for a unix socket) and must outlive that.
+Status ConfigureServer(ServerSettings settings, grpc::ServerBuilder& builder, int* bound_port);
+// The same with credentials made elsewhere: for joining.
+Status ConfigureServer(const std::string& address,
+                       std::shared_ptr<grpc::ServerCredentials> credentials,
+                       grpc::ServerBuilder& builder, int* bound_port);
 
 }  // namespace hone

@@ -44,8 +44,10 @@ class FarmAdmin::Impl {
 FarmAdmin::FarmAdmin(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 FarmAdmin::~FarmAdmin() = default;
 
-StatusOr<std::unique_ptr<FarmAdmin>> FarmAdmin::Connect(const std::string& tracker) {
-  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, MakeChannel(tracker));
+StatusOr<std::unique_ptr<FarmAdmin>> FarmAdmin::Connect(const std::string& tracker,
+                                                        const std::string& tls_dir) {
+  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
+                        MakeChannel(tracker, tls_dir));
   return std::unique_ptr<FarmAdmin>(new FarmAdmin(std::make_unique<Impl>(tracker, channel)));
 }
 

@@ -239,12 +239,21 @@ FarmClient::FarmClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 FarmClient::~FarmClient() = default;
 
 StatusOr<std::unique_ptr<FarmClient>> FarmClient::Connect(const FarmClientOptions& options) {
-  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, MakeChannel(options.tracker));
+  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
+                        MakeChannel(options.tracker, options.tls_dir));
   const absl::Time deadline = absl::Now() + options.connect_timeout;
   auto impl = std::make_unique<Impl>(options.tracker, channel);
   Status status = absl::UnavailableError("nobody listens");
   if (channel->WaitForConnected(absl::ToChronoTime(deadline))) {
     status = impl->ListDevices(std::max(deadline - absl::Now(), absl::Seconds(1))).status();
+  }
+  if (absl::IsPermissionDenied(status) || absl::IsUnauthenticated(status)) return status;
+  if (!status.ok() && !options.tls_dir.empty()) {
+    return absl::UnavailableError(
+        absl::StrCat("no tracker that trusts the certificate in ", options.tls_dir, " answers at ",
+                     options.tracker, " (", status.message(),
+                     "); is it there, does it speak TLS (hone-tracker --tls-dir), and is it of the "
+                     "same farm?"));
   }
   if (!status.ok()) {
     return absl::UnavailableError(

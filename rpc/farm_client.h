@@ -19,6 +19,7 @@ namespace hone {
 
 struct FarmClientOptions {
   std::string tracker;  // "unix:/path" or "host:port"
+  std::string tls_dir;  // of certificates (rpc/credentials.h); "" for plain text on this machine
   absl::Duration connect_timeout = absl::Seconds(5);
 };
 
@@ -31,7 +32,8 @@ struct FarmStatus {
 // Calls may come from any thread; WaitForResults from one at a time.
 class FarmClient {
  public:
-  // Unavailable, with the way out, if no tracker answers within the connect timeout.
+  // Unavailable, with the way out, if no tracker answers within the connect timeout; what the
+  // tracker says if it refuses (PermissionDenied); what is wrong with the certificates.
   static StatusOr<std::unique_ptr<FarmClient>> Connect(const FarmClientOptions& options);
   ~FarmClient();
 

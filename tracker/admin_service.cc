@@ -1,5 +1,7 @@
 #include "tracker/admin_service.h"
 
+#include <utility>
+
 #include "tracker/finish_call.h"
 
 namespace hone {
@@ -17,7 +19,9 @@ grpc::ServerUnaryReactor* AdminService::SetPolicy(grpc::CallbackServerContext* c
                                                   const pb::FarmPolicy* request,
                                                   pb::FarmPolicy* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  FinishCall(reactor, reply, shell_.SetPolicy(*request));
+  StatusOr<pb::FarmPolicy> policy = shell_.SetPolicy(*request);
+  if (policy.ok()) revocations_.Update(*policy);
+  FinishCall(reactor, reply, std::move(policy));
   return reactor;
 }
 

@@ -4,13 +4,15 @@
 
 #include "proto/farm.grpc.pb.h"
 #include "tracker/farm_shell.h"
+#include "tracker/revocations.h"
 
 namespace hone {
 
 class AdminService : public pb::Admin::CallbackService {
  public:
-  // The shell must outlive the server.
-  explicit AdminService(FarmShell& shell) : shell_(shell) {}
+  // Both must outlive the server.
+  AdminService(FarmShell& shell, Revocations& revocations)
+      : shell_(shell), revocations_(revocations) {}
 
   grpc::ServerUnaryReactor* GetPolicy(grpc::CallbackServerContext* context,
                                       const pb::GetPolicyRequest* request,
@@ -21,6 +23,7 @@ class AdminService : public pb::Admin::CallbackService {
 
  private:
   FarmShell& shell_;
+  Revocations& revocations_;
 };
 
 }  // namespace hone

@@ -6,6 +6,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "rpc/grpc_status.h"
+#include "rpc/identity.h"
 #include "tracker/finish_call.h"
 
 namespace hone {
@@ -16,7 +17,8 @@ namespace {
 class StreamReactor : public grpc::ServerBidiReactor<pb::AgentState, pb::AgentOrders>,
                       public AgentStream {
  public:
-  explicit StreamReactor(FarmShell& shell) : shell_(shell) {
+  StreamReactor(FarmShell& shell, Peer peer, const Revocations& revocations)
+      : shell_(shell), peer_(std::move(peer)), revocations_(revocations) {
     session_ = shell_.BeginSession(this);
     StartRead(&incoming_);
   }
@@ -41,6 +43,16 @@ class StreamReactor : public grpc::ServerBidiReactor<pb::AgentState, pb::AgentOr
     if (!ok) {
       absl::MutexLock lock(&mutex_);
       End(grpc::Status::OK);
+      return;
+    }
+    // A stream lasts for weeks; what was right when it was opened may not be any more.
+    Status status = revocations_.Check(peer_);
+    if (status.ok()) status = CheckSpeaksFor(peer_.identity, incoming_.agent());
+    for (const pb::DeviceStatus& device : incoming_.devices()) {
+      if (status.ok()) status = CheckOwnsDevice(peer_.identity, device.info().name());
+    }
+    if (!status.ok()) {
+      Close(status);
       return;
     }
     shell_.TakeState(session_, std::move(incoming_));
@@ -86,6 +98,8 @@ class StreamReactor : public grpc::ServerBidiReactor<pb::AgentState, pb::AgentOr
   }
 
   FarmShell& shell_;
+  const Peer peer_;
+  const Revocations& revocations_;
   uint64_t session_ = 0;     // set once, before the first reaction
   pb::AgentState incoming_;  // of the read under way
 
@@ -97,17 +111,33 @@ class StreamReactor : public grpc::ServerBidiReactor<pb::AgentState, pb::AgentOr
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
+// Of a stream that is over before it begins.
+class RefusingReactor : public grpc::ServerBidiReactor<pb::AgentState, pb::AgentOrders> {
+ public:
+  explicit RefusingReactor(const grpc::Status& status) { Finish(status); }
+  void OnDone() override { delete this; }
+};
+
 }  // namespace
 
 grpc::ServerBidiReactor<pb::AgentState, pb::AgentOrders>* AgentService::Session(
     grpc::CallbackServerContext* context) {
-  return new StreamReactor(shell_);
+  StatusOr<Peer> peer = PeerOfCall(*context->auth_context());
+  if (!peer.ok()) return new RefusingReactor(ToGrpc(peer.status()));
+  return new StreamReactor(shell_, *std::move(peer), revocations_);
 }
 
 grpc::ServerUnaryReactor* AgentService::Report(grpc::CallbackServerContext* context,
                                                const pb::ReportRequest* request,
                                                pb::ReportReply* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const StatusOr<Identity> peer = PeerOf(*context->auth_context());
+  Status status = peer.ok() ? CheckSpeaksFor(*peer, request->agent()) : peer.status();
+  if (status.ok()) status = CheckOwnsDevice(*peer, request->device());
+  if (!status.ok()) {
+    reactor->Finish(ToGrpc(status));
+    return reactor;
+  }
   shell_.Report(*request, Finisher(reactor, reply));
   return reactor;
 }

@@ -5,13 +5,15 @@
 
 #include "proto/farm.grpc.pb.h"
 #include "tracker/farm_shell.h"
+#include "tracker/revocations.h"
 
 namespace hone {
 
 class AgentService : public pb::Agents::CallbackService {
  public:
-  // The shell must outlive the server.
-  explicit AgentService(FarmShell& shell) : shell_(shell) {}
+  // Both must outlive the server.
+  AgentService(FarmShell& shell, const Revocations& revocations)
+      : shell_(shell), revocations_(revocations) {}
 
   grpc::ServerBidiReactor<pb::AgentState, pb::AgentOrders>* Session(
       grpc::CallbackServerContext* context) override;
@@ -21,6 +23,7 @@ class AgentService : public pb::Agents::CallbackService {
 
  private:
   FarmShell& shell_;
+  const Revocations& revocations_;
 };
 
 }  // namespace hone

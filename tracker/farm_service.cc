@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "rpc/grpc_status.h"
+#include "rpc/identity.h"
 #include "tracker/finish_call.h"
 
 namespace hone {
@@ -10,7 +12,12 @@ grpc::ServerUnaryReactor* FarmService::Submit(grpc::CallbackServerContext* conte
                                               const pb::SubmitRequest* request,
                                               pb::SubmitReply* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  shell_.Submit(*request, Finisher(reactor, reply));
+  const StatusOr<Identity> peer = PeerOf(*context->auth_context());
+  if (!peer.ok()) {
+    reactor->Finish(ToGrpc(peer.status()));
+    return reactor;
+  }
+  shell_.Submit(*request, UserOf(*peer, request->batch().user()), Finisher(reactor, reply));
   return reactor;
 }
 

@@ -39,13 +39,18 @@ Status FarmShell::CheckOpen() const {
 
 // --- Farm
 
-void FarmShell::Submit(const pb::SubmitRequest& request, Done<pb::SubmitReply> done) {
+void FarmShell::Submit(const pb::SubmitRequest& request, const std::string& user,
+                       Done<pb::SubmitReply> done) {
   Status status = CheckBatch(request.batch());
   if (request.client_id().empty() || request.batch_id().empty()) {
     status = absl::InvalidArgumentError("a batch needs a client_id and a batch_id");
   }
   SubmitEvent event = {.client_id = request.client_id(), .batch_id = request.batch_id()};
-  if (status.ok()) event.batch = std::make_shared<const pb::Batch>(request.batch());
+  if (status.ok()) {
+    auto batch = std::make_shared<pb::Batch>(request.batch());
+    batch->set_user(user);
+    event.batch = std::move(batch);
+  }
   absl::MutexLock lock(&mutex_);
   if (status.ok()) status = CheckOpen();
   if (!status.ok()) {
@@ -55,9 +60,10 @@ void FarmShell::Submit(const pb::SubmitRequest& request, Done<pb::SubmitReply> d
   event.call = next_call_++;
   submits_[event.call] = std::move(done);
   const bool known = state_.KnowsBatch(request.batch_id());
+  const std::shared_ptr<const pb::Batch> batch = event.batch;
   Feed(std::move(event));
   if (!known && state_.KnowsBatch(request.batch_id())) {
-    history_.Submitted(request.batch_id(), request.batch());
+    history_.Submitted(request.batch_id(), *batch);
   }
 }
 

@@ -46,8 +46,9 @@ class FarmShell {
                                                     const Clock& clock, const EventLog& log);
 
   // --- Farm
-  // OK once the batch is safe on disk.
-  void Submit(const pb::SubmitRequest& request, Done<pb::SubmitReply> done);
+  // OK once the batch is safe on disk. `user` is whose it is, whatever the batch says.
+  void Submit(const pb::SubmitRequest& request, const std::string& user,
+              Done<pb::SubmitReply> done);
   // Done when there is a result, the wait is over, the journal can take no result
   // (ResourceExhausted when its disk is full), or the shell shuts down.
   void Results(const pb::ResultsRequest& request, Done<pb::ResultsReply> done);

@@ -39,6 +39,12 @@ Status CheckPolicy(const pb::FarmPolicy& policy) {
     }
     by_device[one.device()].push_back(&one);
   }
+  std::set<std::string> revoked;
+  for (const pb::Revocation& one : policy.revoked()) {
+    const std::string what = absl::StrCat("the revocation of '", one.identity(), "'");
+    if (one.identity().find('/') == std::string::npos) return Bad(what, "needs ROLE/NAME");
+    if (!revoked.insert(one.identity()).second) return Bad(what, "comes twice; keep one");
+  }
   return absl::OkStatus();
 }
 

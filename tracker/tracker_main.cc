@@ -13,6 +13,7 @@
 #include "db/sqlite_record_store.h"
 #include "rpc/address.h"
 #include "rpc/log_sink.h"
+#include "tracker/farm_authority.h"
 #include "tracker/tracker_server.h"
 
 namespace hone {
@@ -26,12 +27,18 @@ struct Options {
   int parent_pid = 0;
   std::string log = "text";
   bool quiet = false;
+  // Of init-tls.
+  std::string new_folder;
+  NewFarm new_farm;
 };
 
 void Declare(CLI::App& app, Options& options) {
   app.add_option("--listen", options.tracker.listen,
-                 "Where clients and agents connect: unix:/path or host:port (loopback)")
+                 "Where clients and agents connect: unix:/path or host:port (off this machine only "
+                 "with --tls-dir)")
       ->capture_default_str();
+  app.add_option("--tls-dir", options.tracker.tls_dir,
+                 "Folder of certificates (see init-tls): speak TLS, to members of the farm alone");
   app.add_option("--db", options.database.path, "The database of records; made if missing")
       ->capture_default_str();
   app.add_option("--parent-pid", options.parent_pid,
@@ -44,16 +51,35 @@ void Declare(CLI::App& app, Options& options) {
       ->capture_default_str()
       ->check(CLI::IsMember({"text", "json"}));
   app.add_flag("--quiet", options.quiet, "Log warnings and errors only");
+  CLI::App* const init = app.add_subcommand(
+      "init-tls", "Make the authority and the certificates of a new farm, and its first owner's");
+  init->add_option("FOLDER", options.new_folder, "Where to: for --tls-dir; owner's in FOLDER/admin")
+      ->required();
+  init->add_option("--farm", options.new_farm.name, "Name of the farm")->capture_default_str();
+  init->add_option("--admin", options.new_farm.admin, "Name of the first owner")
+      ->capture_default_str();
+  init->add_option(
+      "--host", options.new_farm.hosts,
+      "Host name or address of the tracker, for tools other than hone; may be repeated");
   app.footer(
       "Start one tracker for a farm, an agent on every device, and tune from anywhere:\n"
       "  hone-tracker --listen 127.0.0.1:7710 --db farm.db\n"
       "  hone-agent --tracker 127.0.0.1:7710\n"
       "  hone tune model.onnx --tracker 127.0.0.1:7710\n"
+      "Between machines, with certificates:\n"
+      "  hone-tracker init-tls /etc/hone/tls --admin ada\n"
+      "  hone-tracker --listen 0.0.0.0:7710 --tls-dir /etc/hone/tls --db farm.db\n"
       "Exit codes: 0 ended by a signal, 2 wrong arguments, 3 the database cannot be used, 4 cannot "
-      "listen.");
+      "listen, 5 certificates cannot be made.");
 }
 
-enum ExitCode { kOk = 0, kBadArguments = 2, kBadDatabase = 3, kCannotListen = 4 };
+enum ExitCode {
+  kOk = 0,
+  kBadArguments = 2,
+  kBadDatabase = 3,
+  kCannotListen = 4,
+  kBadCertificates = 5
+};
 
 ExitCode Fail(ExitCode code, const Status& status) {
   std::cerr << "hone-tracker: " << status.message() << std::endl;
@@ -72,7 +98,7 @@ ExitCode Serve(Options options) {
   options.tracker.log = MakeLogSink(options.quiet ? LogLevel::kWarning : LogLevel::kInfo);
   options.tracker.log_format = options.log == "json" ? LogFormat::kJson : LogFormat::kText;
   // Before a database is made for nothing.
-  const auto address = CheckAddress(options.tracker.listen);
+  const auto address = CheckAddress(options.tracker.listen, !options.tracker.tls_dir.empty());
   if (!address.ok()) return Fail(kCannotListen, address.status());
   const auto store = SqliteRecordStore::Open(options.database);
   if (!store.ok()) return Fail(kBadDatabase, store.status());
@@ -90,6 +116,18 @@ ExitCode Serve(Options options) {
   return kOk;
 }
 
+ExitCode MakeCertificates(const Options& options) {
+  const Status status =
+      MakeFarm(TlsFolder(options.new_folder), options.new_farm, SystemClock().UnixMillis());
+  if (!status.ok()) return Fail(kBadCertificates, status);
+  std::cout << "made the authority of farm " << options.new_farm.name << " in "
+            << options.new_folder << "\nNext: hone-tracker --listen 0.0.0.0:7710 --tls-dir "
+            << options.new_folder << " --db FILE\nIts owner " << options.new_farm.admin
+            << " uses `hone farm --tracker HOST:7710 --tls-dir " << options.new_folder << "/admin`"
+            << std::endl;
+  return kOk;
+}
+
 int Main(int argc, char** argv) {
   CLI::App app(
       "The tracker of a device farm: leases devices to batches of candidates, and keeps "
@@ -102,6 +140,7 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kOk : kBadArguments;
   }
+  if (app.got_subcommand("init-tls")) return MakeCertificates(options);
   return Serve(std::move(options));
 }
 

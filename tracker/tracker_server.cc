@@ -13,6 +13,7 @@
 #include "tracker/farm_service.h"
 #include "tracker/farm_shell.h"
 #include "tracker/listening_socket.h"
+#include "tracker/revocations.h"
 #include "tracker/web_server.h"
 
 namespace hone {
@@ -28,8 +29,10 @@ class TrackerServer::Impl {
       : log_(std::move(log)),
         shell_(std::move(shell)),
         farm_(*shell_),
-        agents_(*shell_),
-        admin_(*shell_) {}
+        agents_(*shell_, revocations_),
+        admin_(*shell_, revocations_) {
+    revocations_.Update(shell_->GetPolicy());
+  }
 
   ~Impl() {
     web_.reset();
@@ -39,12 +42,16 @@ class TrackerServer::Impl {
     log_->Write(Event::kTrackerStopped, {{"address", address_}});
   }
 
-  Status Listen(const std::string& listen) {
-    HONE_ASSIGN_OR_RETURN(const std::string checked, CheckAddress(listen));
+  Status Listen(const std::string& listen, const std::string& tls_dir) {
+    HONE_ASSIGN_OR_RETURN(const std::string checked, CheckAddress(listen, !tls_dir.empty()));
     HONE_RETURN_IF_ERROR(ClearSocket(checked));
     grpc::ServerBuilder builder;
     int port = 0;
-    HONE_RETURN_IF_ERROR(ConfigureServer(checked, builder, &port));
+    CallChecks checks = {.admit = [this](const Peer& peer, absl::string_view method) {
+      return revocations_.Check(peer);
+    }};
+    HONE_RETURN_IF_ERROR(ConfigureServer(
+        {.address = checked, .tls_dir = tls_dir, .checks = std::move(checks)}, builder, &port));
     builder.RegisterService(&farm_);
     builder.RegisterService(&agents_);
     builder.RegisterService(&admin_);
@@ -77,6 +84,7 @@ class TrackerServer::Impl {
  private:
   const std::unique_ptr<EventLog> log_;
   const std::unique_ptr<FarmShell> shell_;
+  Revocations revocations_;
   FarmService farm_;
   AgentService agents_;
   AdminService admin_;
@@ -95,7 +103,7 @@ StatusOr<std::unique_ptr<TrackerServer>> TrackerServer::Start(const TrackerOptio
   HONE_ASSIGN_OR_RETURN(std::unique_ptr<FarmShell> shell,
                         FarmShell::Start(options.limits, journal, clock, *log));
   auto impl = std::make_unique<Impl>(std::move(log), std::move(shell));
-  HONE_RETURN_IF_ERROR(impl->Listen(options.listen));
+  HONE_RETURN_IF_ERROR(impl->Listen(options.listen, options.tls_dir));
   if (!options.web.empty()) HONE_RETURN_IF_ERROR(impl->ServeWeb(options.web));
   return std::unique_ptr<TrackerServer>(new TrackerServer(std::move(impl)));
 }

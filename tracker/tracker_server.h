@@ -16,6 +16,8 @@ namespace hone {
 struct TrackerOptions {
   std::string listen;  // "unix:/path" or "host:port"; port 0 takes a free one
   std::string web;     // where page and metrics are (web_server.h); "" for nowhere
+  // Of certificates (rpc/credentials.h), without which only addresses on this machine are usable.
+  std::string tls_dir;
   FarmLimits limits;
   EventLog::Sink log;  // null: nothing is logged
   LogFormat log_format = LogFormat::kText;

@@ -1,7 +1,7 @@
 # Every third-party package hone uses, found once. A folder gets a package only by linking its
 # target; which folder may link what is written in ARCHITECTURE.md and held by the layering test.
 find_package(Threads REQUIRED)
-find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto SSL)
 find_package(absl CONFIG REQUIRED)
 find_package(Protobuf REQUIRED)
 find_package(gRPC CONFIG REQUIRED)

@@ -23,6 +23,18 @@ TEST(CheckAddress, RefusesPlainTextBetweenMachines) {
   }
 }
 
+TEST(CheckAddress, DoesNotTakeANameForLoopbackThatOnlyLooksLikeIt) {
+  for (const char* address : {"127.example.com:80", "127.0.0.1.example.com:80", "localhost.me:1"}) {
+    EXPECT_FALSE(CheckAddress(address).ok()) << address;
+    EXPECT_FALSE(IsOnThisMachine(address)) << address;
+  }
+}
+
+TEST(CheckAddress, LetsTlsLeaveTheMachine) {
+  EXPECT_TRUE(CheckAddress("0.0.0.0:7710", /*has_tls=*/true).ok());
+  EXPECT_TRUE(CheckAddress("farm.example.com:7710", /*has_tls=*/true).ok());
+}
+
 TEST(CheckAddress, RefusesWhatIsNoAddress) {
   for (const char* address :
        {"", "farm", ":7710", "localhost:", "localhost:x", "localhost:70000", "unix:"}) {

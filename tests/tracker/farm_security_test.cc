@@ -1,0 +1,259 @@
+// A farm whose members have certificates: what each may do, and for whom.
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "base/clock.h"
+#include "base/target.h"
+#include "db/memory_record_store.h"
+#include "proto/farm.grpc.pb.h"
+#include "rpc/agent_session.h"
+#include "rpc/channel.h"
+#include "rpc/farm_admin.h"
+#include "rpc/farm_client.h"
+#include "rpc/grpc_status.h"
+#include "tests/support/tls_folders.h"
+#include "tracker/farm_authority.h"
+#include "tracker/tracker_server.h"
+
+namespace hone {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr absl::Duration kPatience = absl::Seconds(30);
+
+pb::Batch BatchOf(const std::string& user) {
+  pb::Batch batch;
+  batch.set_workload("workload/1 w");
+  batch.set_target(Target().ToString());
+  batch.set_numerics("fp32");
+  batch.set_user(user);
+  batch.add_candidates()->set_schedule("schedule/1");
+  return batch;
+}
+
+class FarmSecurityTest : public ::testing::Test {
+ protected:
+  FarmSecurityTest() {
+    EXPECT_EQ(MakeFarm(TlsFolder(scratch_ / "tls"), {.name = "lab", .admin = "ada"},
+                       TestAuthority::Now()),
+              absl::OkStatus());
+    auto server = TrackerServer::Start({.listen = "127.0.0.1:0", .tls_dir = scratch_ / "tls"},
+                                       store_, clock_);
+    EXPECT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+
+  // A folder of certificates of the farm's authority.
+  std::string Member(const std::string& identity, int64_t unix_ms = TestAuthority::Now()) {
+    const auto authority = FarmAuthority::Open(TlsFolder(scratch_ / "tls"));
+    EXPECT_TRUE(authority.ok()) << authority.status();
+    const std::string key = *MakePrivateKey();
+    auto files = authority->Sign(*MakeSigningRequest(key), *ParseIdentity(identity), unix_ms);
+    EXPECT_TRUE(files.ok()) << files.status();
+    files->key_pem = key;
+    EXPECT_EQ(WriteTlsFolder(TlsFolder(scratch_ / identity), *files), absl::OkStatus());
+    return scratch_ / identity;
+  }
+  StatusOr<std::unique_ptr<FarmClient>> ClientAs(const std::string& identity) {
+    return FarmClient::Connect({.tracker = server_->address(), .tls_dir = Member(identity)});
+  }
+  std::unique_ptr<FarmAdmin> Owner() {
+    auto admin = FarmAdmin::Connect(server_->address(), scratch_ / "tls/admin");
+    EXPECT_TRUE(admin.ok()) << admin.status();
+    return *std::move(admin);
+  }
+  void Revoke(const std::string& identity, int64_t unix_ms) {
+    const auto changed = Owner()->ChangePolicy([&](pb::FarmPolicy* policy) {
+      pb::Revocation* one = policy->add_revoked();
+      one->set_identity(identity);
+      one->set_unix_ms(unix_ms);
+      one->set_why("left the team");
+      return absl::OkStatus();
+    });
+    EXPECT_TRUE(changed.ok()) << changed.status();
+  }
+  // What an agent hears whose certificate is in `tls_dir`: the reason for which it has no link, or
+  // OK.
+  Status LinkOf(const std::string& tls_dir, const std::string& agent) {
+    absl::Mutex mutex;
+    std::vector<Status> links;
+    AgentSessionHandlers handlers;
+    handlers.on_link = [&](const Status& status) {
+      absl::MutexLock lock(&mutex);
+      links.push_back(status);
+    };
+    auto session = AgentSession::Start({.tracker = server_->address(),
+                                        .tls_dir = tls_dir,
+                                        .agent = agent,
+                                        .boot = 1,
+                                        .reconnect_backoff_min = absl::Milliseconds(10)},
+                                       std::move(handlers));
+    if (!session.ok()) return session.status();
+    (*session)->SetState({});
+    const auto heard = [&] { return !links.empty(); };
+    absl::MutexLock lock(&mutex);
+    if (!mutex.AwaitWithTimeout(absl::Condition(&heard), kPatience)) {
+      return absl::DeadlineExceededError("nothing was heard");
+    }
+    return links.front();
+  }
+
+  ScratchFolder scratch_;
+  MemoryRecordStore store_;
+  SystemClock clock_;
+  std::unique_ptr<TrackerServer> server_;
+};
+
+TEST_F(FarmSecurityTest, TakesAnAgentThatSpeaksForItself) {
+  EXPECT_EQ(LinkOf(Member("agent/pi-3"), "pi-3"), absl::OkStatus());
+}
+
+TEST_F(FarmSecurityTest, RefusesAnAgentThatSpeaksForAnother) {
+  const Status link = LinkOf(Member("agent/pi-3"), "pi-4");
+  EXPECT_EQ(link.code(), absl::StatusCode::kPermissionDenied) << link;
+  EXPECT_THAT(std::string(link.message()), HasSubstr("--name pi-3"));
+}
+
+TEST_F(FarmSecurityTest, RefusesAnAgentsReportForAnother) {
+  const auto channel = MakeChannel(server_->address(), Member("agent/pi-3"));
+  ASSERT_TRUE(channel.ok()) << channel.status();
+  grpc::ClientContext context;
+  pb::ReportRequest report;
+  report.set_agent("pi-4");
+  report.set_device("pi-4");
+  report.set_attempt_id("a");
+  report.set_batch_id("b");
+  pb::ReportReply reply;
+  const Status status = FromGrpc(pb::Agents::NewStub(*channel)->Report(&context, report, &reply));
+  EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << status;
+}
+
+TEST_F(FarmSecurityTest, RefusesATunerThatPlaysTheAgent) {
+  const Status link = LinkOf(Member("tuner/eve"), "eve");
+  EXPECT_EQ(link.code(), absl::StatusCode::kPermissionDenied) << link;
+  EXPECT_THAT(std::string(link.message()), HasSubstr("which is for agent"));
+}
+
+TEST_F(FarmSecurityTest, LetsReadersLookAndNothingElse) {
+  auto reader = ClientAs("reader/bob");
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_EQ((*reader)->Submit(BatchOf("bob")).status().code(), absl::StatusCode::kPermissionDenied);
+}
+
+TEST_F(FarmSecurityTest, TellsAnAgentThatWouldTuneWhatItMayNot) {
+  const Status status = ClientAs("agent/pi-3").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << status;
+}
+
+TEST_F(FarmSecurityTest, CountsWorkForWhoeverTheCertificateNames) {
+  ASSERT_TRUE(Owner()
+                  ->ChangePolicy([](pb::FarmPolicy* policy) {
+                    pb::UserPolicy* user = policy->add_users();
+                    user->set_user("eve");
+                    user->set_batches_max(1);
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  LinkOf(Member("agent/pi-3"), "pi-3").IgnoreError();
+  auto eve = ClientAs("tuner/eve");
+  ASSERT_TRUE(eve.ok()) << eve.status();
+  const Status first = (*eve)->Submit(BatchOf("bob")).status();
+  const Status second = (*eve)->Submit(BatchOf("ada")).status();
+  EXPECT_TRUE(first.ok()) << first;
+  EXPECT_EQ(second.code(), absl::StatusCode::kResourceExhausted) << second;
+  // A daemon works for others, and is believed.
+  auto daemon = ClientAs("daemon/d1");
+  ASSERT_TRUE(daemon.ok()) << daemon.status();
+  EXPECT_TRUE((*daemon)->Submit(BatchOf("bob")).ok());
+  EXPECT_EQ((*daemon)->Submit(BatchOf("eve")).status().code(),
+            absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(FarmSecurityTest, LetsOwnersAloneChangeThePolicy) {
+  EXPECT_TRUE(Owner()->GetPolicy().ok());
+  auto tuner = FarmAdmin::Connect(server_->address(), Member("tuner/bob"));
+  ASSERT_TRUE(tuner.ok()) << tuner.status();
+  EXPECT_TRUE((*tuner)->GetPolicy().ok());
+  EXPECT_EQ((*tuner)
+                ->ChangePolicy([](pb::FarmPolicy* policy) { return absl::OkStatus(); })
+                .status()
+                .code(),
+            absl::StatusCode::kPermissionDenied);
+}
+
+TEST_F(FarmSecurityTest, RefusesWhoIsRevokedUntilTheyJoinAgain) {
+  const int64_t now_ms = TestAuthority::Now();
+  ASSERT_TRUE(ClientAs("tuner/eve").ok());
+  Revoke("tuner/eve", now_ms + 1'000);
+  const Status status =
+      FarmClient::Connect({.tracker = server_->address(), .tls_dir = scratch_ / "tuner/eve"})
+          .status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("revoked: left the team"));
+  EXPECT_TRUE(ClientAs("tuner/bob").ok());
+  const std::string again = Member("tuner/eve", now_ms + 10'000);
+  EXPECT_TRUE(FarmClient::Connect({.tracker = server_->address(), .tls_dir = again}).ok());
+}
+
+TEST_F(FarmSecurityTest, EndsTheOpenStreamOfAnAgentThatIsRevoked) {
+  absl::Notification linked, ended;
+  AgentSessionHandlers handlers;
+  handlers.on_link = [&](const Status& status) {
+    if (status.ok() && !linked.HasBeenNotified()) linked.Notify();
+    if (absl::IsPermissionDenied(status) && !ended.HasBeenNotified()) ended.Notify();
+  };
+  auto session = AgentSession::Start({.tracker = server_->address(),
+                                      .tls_dir = Member("agent/pi-3"),
+                                      .agent = "pi-3",
+                                      .boot = 1,
+                                      .heartbeat = absl::Milliseconds(50)},
+                                     std::move(handlers));
+  ASSERT_TRUE(session.ok()) << session.status();
+  (*session)->SetState({});
+  ASSERT_TRUE(linked.WaitForNotificationWithTimeout(kPatience));
+  Revoke("agent/pi-3", TestAuthority::Now() + 1'000);
+  EXPECT_TRUE(ended.WaitForNotificationWithTimeout(kPatience));
+}
+
+TEST_F(FarmSecurityTest, RemembersRevocationsWhenItIsStartedAnew) {
+  Revoke("tuner/eve", TestAuthority::Now() + 1'000);
+  server_.reset();
+  auto server =
+      TrackerServer::Start({.listen = "127.0.0.1:0", .tls_dir = scratch_ / "tls"}, store_, clock_);
+  ASSERT_TRUE(server.ok()) << server.status();
+  server_ = *std::move(server);
+  EXPECT_EQ(ClientAs("tuner/eve").status().code(), absl::StatusCode::kPermissionDenied);
+}
+
+TEST(Tracker, DoesNotStartOffThisMachineWithoutCertificates) {
+  MemoryRecordStore store;
+  const SystemClock clock;
+  const Status plain = TrackerServer::Start({.listen = "0.0.0.0:0"}, store, clock).status();
+  EXPECT_EQ(plain.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(plain.message()), HasSubstr("--tls-dir"));
+  const Status empty =
+      TrackerServer::Start({.listen = "0.0.0.0:0", .tls_dir = "/nonexistent"}, store, clock)
+          .status();
+  EXPECT_EQ(empty.code(), absl::StatusCode::kNotFound) << empty;
+}
+
+TEST(MakeFarm, NeverReplacesAnAuthority) {
+  ScratchFolder scratch;
+  const TlsFolder folder(scratch / "tls");
+  ASSERT_EQ(MakeFarm(folder, {}, TestAuthority::Now()), absl::OkStatus());
+  const auto before = ReadFile(folder.Authorities());
+  EXPECT_EQ(MakeFarm(folder, {}, TestAuthority::Now()).code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(*ReadFile(folder.Authorities()), *before);
+}
+
+}  // namespace
+}  // namespace hone
