@@ -26,7 +26,8 @@ uint64_t SeedOf(const std::string& key, uint64_t seed, SeedUse use) {
 
 bool IsCandidatesFault(pb::FailureKind kind) {
   return kind == pb::COMPILE_ERROR || kind == pb::CRASH || kind == pb::TIMEOUT ||
-         kind == pb::INCORRECT || kind == pb::OUT_OF_MEMORY;
+         kind == pb::INCORRECT || kind == pb::OUT_OF_MEMORY || kind == pb::FORBIDDEN ||
+         kind == pb::FORGED;
 }
 
 Work::Work(TuningTask task, const TuningOptions& options)

@@ -53,14 +53,14 @@ function(hone_bench name)
   add_dependencies(hone_benchmarks ${name})
 endfunction()
 
-# hone_static_program(name SRCS main.cc ... DEPS hone's own libraries ...)
+# hone_static_program(name SRCS main.cc ... DEPS hone's own libraries ... ARCHIVES others.a ...)
 # A program that needs no shared library. CMake's packages name the shared libraries of protobuf and
 # absl, so this links the archives beside them; DEPS are all libraries of hone that it uses, also
 # indirectly. With sanitizers it is an ordinary program: they have no static form.
 function(hone_static_program name)
-  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS;ARCHIVES" ${ARGN})
   if(HONE_SANITIZE)
-    hone_program(${name} SRCS ${ARG_SRCS} DEPS ${ARG_DEPS})
+    hone_program(${name} SRCS ${ARG_SRCS} DEPS ${ARG_DEPS} ${ARG_ARCHIVES})
     return()
   endif()
   find_library(PROTOBUF_ARCHIVE libprotobuf.a REQUIRED)
@@ -75,7 +75,8 @@ function(hone_static_program name)
     add_dependencies(${name} ${dep})
   endforeach()
   target_link_libraries(${name} PRIVATE hone_flags -static
-    -Wl,--start-group ${archives} ${PROTOBUF_ARCHIVE} ${absl_archives} -Wl,--end-group)
+    -Wl,--start-group ${archives} ${ARG_ARCHIVES} ${PROTOBUF_ARCHIVE} ${absl_archives}
+    -Wl,--end-group)
   set_target_properties(${name} PROPERTIES LINK_DEPENDS "${archives}")
   add_dependencies(hone_programs ${name})
 endfunction()

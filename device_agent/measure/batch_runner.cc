@@ -1,6 +1,7 @@
 #include "device_agent/measure/batch_runner.h"
 
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include <algorithm>
@@ -13,6 +14,8 @@
 #include "absl/strings/str_format.h"
 #include "base/check.h"
 #include "base/numerics.h"
+#include "base/target.h"
+#include "device_agent/measure/agreement.h"
 #include "device_agent/measure/cache_flush.h"
 #include "device_agent/measure/calibration.h"
 #include "device_agent/measure/racing.h"
@@ -28,9 +31,13 @@ constexpr int kFinalGapMs = 10;
 constexpr int64_t kRetryGapNs = 1000000;
 constexpr int kRetriesPerCandidate = 1;
 constexpr double kCheckRunCountsFromNs = 20e6;
-// What a candidate that looks clearly slower gets to show that it is not.
-constexpr double kSlowTrialNs = 1e6;
-constexpr size_t kSlowTrialSamples = 5;
+// How often the times of a visit may fail to be borne out before they count as made up: once may be
+// the hypervisor, or a neighbour at an unlucky moment.
+constexpr int kTriesToAgree = 3;
+// A reference that takes less runs anew for every candidate that is checked again.
+constexpr double kFreshForEachBelowNs = 2e6;
+constexpr double kFlushNsPerLine = 500;
+constexpr int64_t kReferenceTimeoutMs = 30000;
 
 int64_t UnixMillis() {
   timespec t;
@@ -67,6 +74,16 @@ pb::Measurement MeasurementOf(const pb::Candidate& candidate) {
   return measurement;
 }
 
+Visit VisitOf(const Answer& answer) {
+  Visit visit;
+  visit.run_ns.assign(answer.run_ns, answer.run_ns + answer.sample_count);
+  visit.gflops_before = answer.gflops_before;
+  visit.gflops_after = answer.gflops_after;
+  visit.lost_share = answer.lost_share;
+  visit.throttled = answer.throttled != 0;
+  return visit;
+}
+
 // "rms error 9.3e-06 is 71 times that of sequential fp32; class fp32 allows 4"
 std::string InexactMessage(const pb::Batch& batch, const pb::Measurement& measurement) {
   const StatusOr<Numerics> numerics = ParseNumerics(batch.numerics());
@@ -81,49 +98,51 @@ std::string InexactMessage(const pb::Batch& batch, const pb::Measurement& measur
 
 }  // namespace
 
-BatchRunner::BatchRunner(const pb::Batch& batch, const hone_host& host, WatchPage& watch,
-                         Options options, std::function<void(const pb::MeasureReply&)> report)
+BatchRunner::BatchRunner(const pb::Batch& batch, Options options,
+                         std::function<void(const pb::MeasureReply&)> report)
     : batch_(batch),
-      host_(host),
-      watch_(watch),
       options_(std::move(options)),
-      interference_("", options_.cpus),
-      timer_{watch, interference_, options_.target.threads,
-             batch.cold_constants() && CanFlushCaches()},
+      threads_(Target::Parse(batch.target()).value_or(Target()).threads),
       report_(std::move(report)) {}
 
 BatchRunner::End BatchRunner::Run(const std::vector<int>& indices) {
   pb::MeasureReply done;
   pb::Measurement& reference = *done.mutable_done()->mutable_reference();
-  watch_.candidate.store(WatchPage::kReference);
-  const Status status = AllocateBoundary(BoundaryModel(indices));
+  Status status = AllocateBoundary(BoundaryModel(indices));
   if (!status.ok()) FailFromStatus(reference, status);
-  if (status.ok() && HasReference()) RunReference(reference);
+  if (status.ok() && HasReference()) {
+    status = StartReference();
+    if (!status.ok()) return {pb::INFRA, kNobody, std::string(status.message())};
+    RunReference(reference);
+  }
   if (reference.failure() != pb::OK) {
     done.mutable_done()->set_error(
         absl::StrCat("the batch's reference failed: ", reference.message()));
     report_(done);
-    return End::kDone;
+    return {};
   }
 
+  status = StartCandidates(indices);
+  if (!status.ok()) return {pb::INFRA, kNobody, std::string(status.message())};
   std::vector<std::unique_ptr<Racer>> racers;
-  for (int index : indices) {
-    std::unique_ptr<Racer> racer = Admit(index);
-    if (memory_spoiled_) return End::kMemorySpoiled;
+  for (size_t i = 0; i < indices.size() && broken_.failure == pb::OK; ++i) {
+    std::unique_ptr<Racer> racer = Admit(indices[i], static_cast<int>(i));
+    if (memory_spoiled_) return {};
     if (racer != nullptr) racers.push_back(std::move(racer));
   }
   Race(racers);
   for (std::unique_ptr<Racer>& racer : racers) {
-    if (memory_spoiled_ && racer->measurement.failure() == pb::OK) continue;
-    racer->estimator.Describe(racer->measurement);
-    racer->measurement.set_cold_constants(timer_.cold_constants);
+    const bool failed = racer->measurement.failure() != pb::OK;
+    if ((memory_spoiled_ || broken_.failure != pb::OK) && !failed) continue;
+    if (racer->estimator.visits() > 0) racer->estimator.Describe(racer->measurement);
+    racer->measurement.set_cold_constants(batch_.cold_constants() && CanFlushCaches());
     racer->measurement.set_raced_out(racer->raced_out);
     racer->measurement.set_finalist(batch_.final());
     Report(racer->index, racer->measurement);
   }
-  if (memory_spoiled_) return End::kMemorySpoiled;
+  if (memory_spoiled_ || broken_.failure != pb::OK) return broken_;
   report_(done);
-  return End::kDone;
+  return {};
 }
 
 const pb::Candidate& BatchRunner::BoundaryModel(const std::vector<int>& indices) const {
@@ -142,35 +161,78 @@ Status BatchRunner::AllocateBoundary(const pb::Candidate& model) {
       return absl::InvalidArgumentError(absl::StrCat("manifest: '", dtype, "' is no element type"));
     HONE_ASSIGN_OR_RETURN(buffer.elements, ElementCount(buffer.info, model));
     const int64_t bytes = buffer.elements * element_bytes;
-    HONE_ASSIGN_OR_RETURN(buffer.memory, GuardedBuffer::Allocate(bytes, options_.memory));
-    GuardedBuffer expected;
-    if (buffer.info.role() == pb::BUFFER_ROLE_OUTPUT) {
-      HONE_ASSIGN_OR_RETURN(expected, GuardedBuffer::Allocate(bytes, options_.memory));
-    } else {
+    HONE_ASSIGN_OR_RETURN(buffer.memory, GuardedBuffer::Allocate(bytes, options_.memory,
+                                                                 GuardedBuffer::Sharing::kShared));
+    boundary_bytes_ += static_cast<double>(bytes);
+    // Constants, and what `prepare` makes of them.
+    if (buffer.info.role() == pb::BUFFER_ROLE_CONSTANT)
+      flush_limit_ns_ += 4 * static_cast<double>(bytes) / HONE_ALIGNMENT * kFlushNsPerLine;
+    if (buffer.info.role() == pb::BUFFER_ROLE_CONSTANT)
       hone_fill(buffer.memory.data(), buffer.elements, dtype, batch_.input_seed(),
                 static_cast<uint32_t>(i));
-      buffer.memory.MakeReadOnly();
-    }
     boundary_.push_back(std::move(buffer));
     manifest_index_.push_back(i);
-    expected_.push_back(std::move(expected));
-    watch_.Beat();
+    expected_.emplace_back();
   }
+  FillInputs(batch_.input_seed());
+  return absl::OkStatus();
+}
+
+void BatchRunner::FillInputs(uint64_t seed) {
+  for (size_t i = 0; i < boundary_.size(); ++i) {
+    const BoundaryBuffer& buffer = boundary_[i];
+    if (buffer.info.role() == pb::BUFFER_ROLE_OUTPUT ||
+        buffer.info.role() == pb::BUFFER_ROLE_CONSTANT)
+      continue;
+    hone_fill(buffer.memory.data(), buffer.elements, buffer.info.dtype().c_str(), seed,
+              static_cast<uint32_t>(manifest_index_[i]));
+  }
+}
+
+KernelProcessOptions BatchRunner::ProcessOptions(
+    const std::vector<const pb::Candidate*>& candidates, LastingMemory* memory) const {
+  KernelProcessOptions options;
+  options.sandbox = options_.sandbox;
+  options.memory = memory;
+  options.threads = threads_;
+  options.tiles = std::any_of(candidates.begin(), candidates.end(), [](const auto* candidate) {
+    return candidate->artifact().manifest().needs_tiles();
+  });
+  options.cold_constants = batch_.cold_constants();
+  options.timeout_ms = batch_.timeout_ms();
+  return options;
+}
+
+Status BatchRunner::StartReference() {
+  const std::vector<const pb::Candidate*> reference = {&batch_.reference()};
+  KernelProcessOptions options = ProcessOptions(reference, options_.reference_memory);
+  // It is trusted more than a candidate.
+  options.timeout_ms = std::max(options.timeout_ms, kReferenceTimeoutMs);
+  HONE_ASSIGN_OR_RETURN(reference_, KernelProcess::Start(reference, boundary_, options));
+  return absl::OkStatus();
+}
+
+Status BatchRunner::StartCandidates(const std::vector<int>& indices) {
+  std::vector<const pb::Candidate*> candidates;
+  for (int index : indices) candidates.push_back(&batch_.candidates(index));
+  const KernelProcessOptions options = ProcessOptions(candidates, options_.memory);
+  HONE_ASSIGN_OR_RETURN(candidates_, KernelProcess::Start(candidates, boundary_, options));
   return absl::OkStatus();
 }
 
 void BatchRunner::RunReference(pb::Measurement& measurement) {
   measurement = MeasurementOf(batch_.reference());
-  auto loaded = LoadedCandidate::Load(batch_.reference(), boundary_, host_, options_.memory);
-  if (!loaded.ok()) return FailFromStatus(measurement, loaded.status());
-  LoadedCandidate& reference = **loaded;
-  reference.Describe(watch_);
-  reference.Prepare();
-  watch_.Beat();
+  const auto ended = [&] {
+    Fail(measurement, reference_->end().failure, reference_->end().message);
+  };
+  if (reference_->loaded().empty()) return ended();
+  if (const Status& loaded = reference_->loaded().front(); !loaded.ok())
+    return FailFromStatus(measurement, loaded);
   PoisonOutputs();
-  Visit visit = timer_.TimeVisit(reference, VisitPlan{}, 0);
-  const double first_ns = visit.run_ns.front();
-  if (const std::string overrun = reference.FirstOverrun(); !overrun.empty())
+  std::optional<Answer> answer = reference_->Carry({.kind = OrderKind::kPrepareAndRun});
+  if (!answer.has_value()) return ended();
+  reference_ns_ = answer->run_ns[0];
+  if (const std::string overrun = FirstOverrun(*answer); !overrun.empty())
     return Fail(measurement, pb::INCORRECT, absl::StrCat("wrote outside of ", overrun));
   Comparison worst;
   const BoundaryBuffer* where = nullptr;
@@ -179,42 +241,56 @@ void BatchRunner::RunReference(pb::Measurement& measurement) {
     return Fail(measurement, pb::INCORRECT,
                 absl::StrCat(BufferLabel(where->info), ": ", worst.ToString(),
                              " against the values computed in float64"));
-  for (size_t i = 0; i < boundary_.size(); ++i) {
-    if (expected_[i].data() != nullptr)
-      memcpy(expected_[i].data(), boundary_[i].memory.data(),
-             static_cast<size_t>(boundary_[i].memory.bytes()));
-  }
-  Estimator estimator;
-  visit = timer_.TimeVisit(reference, PlanFirstVisit(first_ns, 0), first_ns);
+  KeepExpected();
+  const VisitPlan plan = PlanFirstVisit(reference_ns_, 0);
+  answer = reference_->Carry({.kind = OrderKind::kVisit,
+                              .samples = plan.samples,
+                              .runs_per_sample = plan.runs_per_sample,
+                              .estimate_ns = reference_ns_});
+  if (!answer.has_value()) return ended();
+  Visit visit = VisitOf(*answer);
   gflops_max_ = std::max({options_.best_known_gflops, visit.gflops_before, visit.gflops_after});
   const bool quiet = IsQuiet(visit, gflops_max_);
+  Estimator estimator;
   estimator.Add(std::move(visit), quiet);
   estimator.Describe(measurement);
-  measurement.set_cold_constants(timer_.cold_constants);
-  best_in_batch_ns_ = estimator.cost_ns();  // who is clearly slower than the default need not run
+  measurement.set_cold_constants(batch_.cold_constants() && CanFlushCaches());
+  reference_ns_ = estimator.cost_ns();
+  best_in_batch_ns_ = reference_ns_;  // who is clearly slower than the default need not run
   measurement.set_unix_ms(UnixMillis());
 }
 
-std::unique_ptr<BatchRunner::Racer> BatchRunner::Admit(int index) {
-  const pb::Candidate& candidate = batch_.candidates(index);
+void BatchRunner::KeepExpected() {
+  for (size_t i = 0; i < boundary_.size(); ++i) {
+    if (boundary_[i].info.role() != pb::BUFFER_ROLE_OUTPUT) continue;
+    expected_[i].assign(static_cast<const char*>(boundary_[i].memory.data()),
+                        static_cast<size_t>(boundary_[i].memory.bytes()));
+  }
+}
+
+std::unique_ptr<BatchRunner::Racer> BatchRunner::Admit(int index, int loaded) {
   auto racer = std::make_unique<Racer>();
   racer->index = index;
-  racer->measurement = MeasurementOf(candidate);
-  watch_.candidate.store(index);
-  watch_.Beat();
-  auto loaded = LoadedCandidate::Load(candidate, boundary_, host_, options_.memory);
-  if (!loaded.ok()) {
-    FailFromStatus(racer->measurement, loaded.status());
+  racer->loaded = loaded;
+  racer->measurement = MeasurementOf(batch_.candidates(index));
+  if (static_cast<size_t>(loaded) >= candidates_->loaded().size()) {
+    Break(index, *candidates_);
+    return nullptr;
+  }
+  if (const Status& status = candidates_->loaded()[loaded]; !status.ok()) {
+    FailFromStatus(racer->measurement, status);
     Report(index, racer->measurement);
     return nullptr;
   }
-  racer->loaded = *std::move(loaded);
-  racer->loaded->Describe(watch_);
-  racer->loaded->Prepare();
   PoisonOutputs();
-  racer->estimate_ns = timer_.Sample(*racer->loaded, 1, 0);
-  watch_.Beat();
-  if (const std::string overrun = racer->loaded->FirstOverrun(); !overrun.empty()) {
+  const std::optional<Answer> answer =
+      candidates_->Carry({.kind = OrderKind::kPrepareAndRun, .candidate = loaded});
+  if (!answer.has_value()) {
+    Break(index, *candidates_);
+    return nullptr;
+  }
+  racer->estimate_ns = answer->run_ns[0];
+  if (const std::string overrun = FirstOverrun(*answer); !overrun.empty()) {
     Fail(racer->measurement, pb::INCORRECT, absl::StrCat("wrote outside of ", overrun));
     memory_spoiled_ = true;
   }
@@ -225,19 +301,18 @@ std::unique_ptr<BatchRunner::Racer> BatchRunner::Admit(int index) {
   return racer;
 }
 
+std::string BatchRunner::FirstOverrun(const Answer& answer) const {
+  for (const BoundaryBuffer& buffer : boundary_) {
+    if (!buffer.memory.CanariesIntact()) return BufferLabel(buffer.info);
+  }
+  return answer.text;
+}
+
 bool BatchRunner::OutputsAreWrong(pb::Measurement& measurement) const {
   Comparison worst;
   const BoundaryBuffer* where = nullptr;
   CompareSamples(measurement, worst, where);
-  for (size_t i = 0; HasReference() && i < boundary_.size(); ++i) {
-    if (expected_[i].data() == nullptr) continue;
-    const Comparison comparison =
-        CompareBuffers(boundary_[i].info.dtype().c_str(), boundary_[i].memory.data(),
-                       expected_[i].data(), boundary_[i].elements, batch_.tolerance());
-    if (comparison.max_error <= worst.max_error) continue;
-    worst = comparison;
-    where = &boundary_[i];
-  }
+  CompareWithReference(worst, where);
   measurement.set_max_error(worst.max_error);
   if (!worst.Right()) {
     Fail(measurement, pb::INCORRECT,
@@ -246,6 +321,18 @@ bool BatchRunner::OutputsAreWrong(pb::Measurement& measurement) const {
     Fail(measurement, pb::INCORRECT, InexactMessage(batch_, measurement));
   }
   return measurement.failure() != pb::OK;
+}
+
+void BatchRunner::CompareWithReference(Comparison& worst, const BoundaryBuffer*& where) const {
+  for (size_t i = 0; HasReference() && i < boundary_.size(); ++i) {
+    if (boundary_[i].info.role() != pb::BUFFER_ROLE_OUTPUT) continue;
+    const Comparison comparison =
+        CompareBuffers(boundary_[i].info.dtype().c_str(), boundary_[i].memory.data(),
+                       expected_[i].data(), boundary_[i].elements, batch_.tolerance());
+    if (comparison.max_error <= worst.max_error) continue;
+    worst = comparison;
+    where = &boundary_[i];
+  }
 }
 
 void BatchRunner::CompareSamples(pb::Measurement& measurement, Comparison& worst,
@@ -286,62 +373,71 @@ void BatchRunner::Race(std::vector<std::unique_ptr<Racer>>& racers) {
     std::vector<Racer*> all;
     for (std::unique_ptr<Racer>& racer : racers) all.push_back(racer.get());
     RunVisits(all, VisitsOfFinalist, kFinalGapMs);
-    for (Racer* racer : all) CheckAgain(*racer);
+    CheckAgain(all);
   } else {
     for (std::unique_ptr<Racer>& racer : racers) RunFirstVisit(*racer);
     for (std::unique_ptr<Racer>& racer : racers) RunSecondChance(*racer);
     for (Racer* racer : Survivors(racers, SurvivorsForRung1)) RunVisit(*racer);
     const std::vector<Racer*> best = Survivors(racers, SurvivorsForRung2);
     RunVisits(best, VisitsInRung2, kRung2GapMs);
-    for (Racer* racer : best) CheckAgain(*racer);
+    CheckAgain(best);
   }
 }
 
 void BatchRunner::RunFirstVisit(Racer& racer) {
-  watch_.candidate.store(racer.index);
   // For a kernel this long, the run that was checked serves as the first sample.
   if (racer.estimate_ns >= kCheckRunCountsFromNs && IsClearlySlower(racer.estimate_ns, BestNs())) {
     racer.raced_out = true;
     racer.estimator.Add({{racer.estimate_ns}, gflops_max_, gflops_max_}, false);
     return;
   }
-  Visit visit = timer_.TimeVisit([&](Visit& so_far) {
-    std::vector<double>& run_ns = so_far.run_ns;
-    double total_ns = 0;
-    const auto sample = [&] {
-      // Each is planned by what the last one said: the checked run was a cold one.
-      const int runs = PlanFirstVisit(racer.estimate_ns, BestNs()).runs_per_sample;
-      run_ns.push_back(timer_.Sample(*racer.loaded, runs, racer.estimate_ns));
-      total_ns += runs * run_ns.back();
-      racer.estimate_ns = *std::min_element(run_ns.begin(), run_ns.end());
-    };
-    sample();
-    // One slow sample may be a cold cache or a moment without the core, unless the clock excludes
-    // that; several in a millisecond are not.
-    while (IsClearlySlower(racer.estimate_ns, BestNs()) &&
-           !timer_.CountsCpuTime(racer.estimate_ns) && total_ns < kSlowTrialNs &&
-           run_ns.size() < kSlowTrialSamples)
-      sample();
-    racer.raced_out = IsClearlySlower(racer.estimate_ns, BestNs());
-    const int samples = racer.raced_out ? 0 : PlanFirstVisit(racer.estimate_ns, BestNs()).samples;
-    while (static_cast<int>(run_ns.size()) < samples) sample();
-  });
+  const std::optional<Answer> answer = CarryVisit(
+      racer,
+      {.kind = OrderKind::kFirstVisit, .estimate_ns = racer.estimate_ns, .best_ns = BestNs()});
+  if (!answer.has_value()) return;
+  racer.raced_out = answer->raced_out != 0;
+  Visit visit = VisitOf(*answer);
+  racer.estimate_ns = *std::min_element(visit.run_ns.begin(), visit.run_ns.end());
   const bool quiet = IsQuiet(visit, gflops_max_);
   racer.estimator.Add(std::move(visit), quiet);
   if (best_in_batch_ns_ <= 0 || racer.estimate_ns < best_in_batch_ns_)
     best_in_batch_ns_ = racer.estimate_ns;
 }
 
+std::optional<Answer> BatchRunner::CarryVisit(Racer& racer, Order order) {
+  if (!IsRacing(racer)) return std::nullopt;
+  order.candidate = racer.loaded;
+  std::string disagreement;
+  for (int i = 0; i < kTriesToAgree; ++i) {
+    const std::optional<Answer> answer = candidates_->Carry(order);
+    if (!answer.has_value()) {
+      Break(racer.index, *candidates_);
+      return std::nullopt;
+    }
+    double runs = 0;
+    for (int of_sample : RunsOfSamples(order, *answer)) runs += of_sample;
+    disagreement = Disagreement(order, *answer, candidates_->seen(), threads_,
+                                batch_.cold_constants() ? runs * flush_limit_ns_ : 0);
+    if (disagreement.empty()) return answer;
+  }
+  Fail(racer.measurement, pb::FORGED, disagreement);
+  return std::nullopt;
+}
+
 void BatchRunner::RunSecondChance(Racer& racer) {
+  if (!IsRacing(racer)) return;
   if (!racer.raced_out) {
     if (!racer.estimator.has_quiet_visit() && TakeRetry()) RunVisit(racer);
     return;
   }
   if (!DeservesSecondChance(racer.estimate_ns, BestNs())) return;
-  watch_.candidate.store(racer.index);
-  const VisitPlan plan = {1, PlanFirstVisit(racer.estimate_ns, BestNs()).runs_per_sample};
-  Visit visit = timer_.TimeVisit(*racer.loaded, plan, racer.estimate_ns);
-  if (visit.run_ns.front() >= racer.estimate_ns) return;
+  const int runs = PlanFirstVisit(racer.estimate_ns, BestNs()).runs_per_sample;
+  const std::optional<Answer> answer = CarryVisit(racer, {.kind = OrderKind::kVisit,
+                                                          .samples = 1,
+                                                          .runs_per_sample = runs,
+                                                          .estimate_ns = racer.estimate_ns});
+  if (!answer.has_value() || answer->run_ns[0] >= racer.estimate_ns) return;
+  Visit visit = VisitOf(*answer);
   racer.estimate_ns = visit.run_ns.front();
   racer.raced_out = IsClearlySlower(racer.estimate_ns, BestNs());
   const bool quiet = IsQuiet(visit, gflops_max_);
@@ -351,7 +447,7 @@ void BatchRunner::RunSecondChance(Racer& racer) {
 void BatchRunner::RunVisits(const std::vector<Racer*>& racers, int (*visits)(double), int gap_ms) {
   std::vector<int> left;
   for (const Racer* racer : racers) left.push_back(visits(racer->estimate_ns));
-  for (bool forward = true;; forward = !forward) {
+  for (bool forward = true; broken_.failure == pb::OK; forward = !forward) {
     const int64_t start_ns = MonotonicNanos();
     // Back and forth (A B C, C B A, ...): a drift of the clock then favours nobody.
     for (size_t n = 0; n < racers.size(); ++n) {
@@ -378,10 +474,14 @@ bool BatchRunner::IsDecidedAmong(const std::vector<Racer*>& racers, size_t index
 }
 
 void BatchRunner::RunVisit(Racer& racer) {
-  watch_.candidate.store(racer.index);
   while (true) {
     const VisitPlan plan = PlanVisit(racer.estimate_ns);
-    Visit visit = timer_.TimeVisit(*racer.loaded, plan, racer.estimate_ns);
+    const std::optional<Answer> answer = CarryVisit(racer, {.kind = OrderKind::kVisit,
+                                                            .samples = plan.samples,
+                                                            .runs_per_sample = plan.runs_per_sample,
+                                                            .estimate_ns = racer.estimate_ns});
+    if (!answer.has_value()) return;
+    Visit visit = VisitOf(*answer);
     gflops_max_ = std::max({gflops_max_, visit.gflops_before, visit.gflops_after});
     const bool quiet = IsQuiet(visit, gflops_max_);
     racer.estimate_ns = *std::min_element(visit.run_ns.begin(), visit.run_ns.end());
@@ -403,29 +503,76 @@ std::vector<BatchRunner::Racer*> BatchRunner::Survivors(
     std::vector<int> (*choose)(const std::vector<double>&, double)) {
   std::vector<double> costs_ns;
   for (const std::unique_ptr<Racer>& racer : racers)
-    costs_ns.push_back(racer->raced_out ? std::numeric_limits<double>::infinity()
-                                        : racer->estimator.cost_ns());
+    costs_ns.push_back(racer->raced_out || !IsRacing(*racer)
+                           ? std::numeric_limits<double>::infinity()
+                           : racer->estimator.cost_ns());
   std::vector<Racer*> survivors;
   for (int i : choose(costs_ns, options_.best_known_ns)) survivors.push_back(racers[i].get());
   return survivors;
 }
 
-void BatchRunner::CheckAgain(Racer& racer) {
-  watch_.candidate.store(racer.index);
-  racer.loaded->Describe(watch_);
-  watch_.Beat();
-  PoisonOutputs();
-  racer.loaded->Run();
-  if (const std::string overrun = racer.loaded->FirstOverrun(); !overrun.empty()) {
-    Fail(racer.measurement, pb::INCORRECT, absl::StrCat("wrote outside of ", overrun));
-    memory_spoiled_ = true;
-    return;
+void BatchRunner::CheckAgain(const std::vector<Racer*>& racers) {
+  bool fresh = false;
+  for (Racer* racer : racers) {
+    if (memory_spoiled_ || !IsRacing(*racer)) continue;
+    // One set of inputs for each, or a candidate could do another's work; for all where it would
+    // cost too much.
+    if (!fresh || reference_ns_ < kFreshForEachBelowNs) fresh = MakeFreshInputs();
+    CheckAgain(*racer);
   }
-  const double max_error = racer.measurement.max_error();
-  if (OutputsAreWrong(racer.measurement))
-    racer.measurement.set_message(
-        absl::StrCat("right at first, wrong when run again: ", racer.measurement.message()));
-  racer.measurement.set_max_error(std::max(max_error, racer.measurement.max_error()));
+}
+
+bool BatchRunner::MakeFreshInputs() {
+  if (!HasReference()) return false;
+  uint64_t seed = 0;
+  if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) return false;
+  FillInputs(seed);
+  PoisonOutputs();
+  if (!reference_->Carry({.kind = OrderKind::kRun, .estimate_ns = reference_ns_}).has_value()) {
+    Break(kReference, *reference_);
+    return false;
+  }
+  KeepExpected();
+  return true;
+}
+
+void BatchRunner::CheckAgain(Racer& racer) {
+  pb::Measurement& measurement = racer.measurement;
+  const double cost_ns = racer.estimator.cost_ns();
+  const pb::Manifest& manifest = batch_.candidates(racer.index).artifact().manifest();
+  const double bytes = 2 * boundary_bytes_ + static_cast<double>(manifest.scratch_shared_bytes()) +
+                       threads_ * static_cast<double>(manifest.scratch_worker_bytes());
+  std::string disagreement;
+  for (int i = 0; i < kTriesToAgree; ++i) {
+    if (i > 0) MakeFreshInputs();
+    if (!IsRacing(racer)) return;
+    PoisonOutputs();
+    const std::optional<Answer> answer = candidates_->Carry(
+        {.kind = OrderKind::kRun, .candidate = racer.loaded, .estimate_ns = cost_ns});
+    if (!answer.has_value()) return Break(racer.index, *candidates_);
+    if (const std::string overrun = FirstOverrun(*answer); !overrun.empty()) {
+      Fail(measurement, pb::INCORRECT, absl::StrCat("wrote outside of ", overrun));
+      memory_spoiled_ = true;
+      return;
+    }
+    Comparison worst;
+    const BoundaryBuffer* where = nullptr;
+    // The oracle's values are of the first inputs.
+    if (!HasReference()) CompareSamples(measurement, worst, where);
+    CompareWithReference(worst, where);
+    measurement.set_max_error(std::max(measurement.max_error(), worst.max_error));
+    if (!worst.Right())
+      return Fail(measurement, pb::INCORRECT,
+                  absl::StrCat("right at first, wrong when run again: ", BufferLabel(where->info),
+                               ": ", worst.ToString()));
+    disagreement = FreshRunDisagreement(cost_ns, *answer, candidates_->seen(), threads_, bytes);
+    if (disagreement.empty()) return;
+  }
+  Fail(measurement, pb::FORGED, disagreement);
+}
+
+void BatchRunner::Break(int candidate, const KernelProcess& process) {
+  broken_ = {process.end().failure, candidate, process.end().message};
 }
 
 double BatchRunner::BestNs() const {

@@ -1,60 +1,68 @@
-// Checks and times the candidates of one batch, in this process. The zygote calls it in a child
-// that it forked for the batch, because the candidates may crash, hang or write anywhere; whatever
-// such a child reported before is all that counts. Never forks, kills or restarts anything itself.
+// Checks and times the candidates of one batch. Called by the worker, in its own process; the
+// candidates run in another (kernel_process.h), the reference in a third, because candidates may
+// crash, hang, write anywhere and lie. So it is decided here which run is made, on which inputs,
+// whether the outputs are right, and whether the times can be true.
 //
 // First every candidate runs once and is compared with the reference; only those that are right are
-// raced (racing.h), visit by visit, interleaved.
+// raced (racing.h), visit by visit, interleaved. Who did best runs again on inputs that nobody has
+// seen before.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
 #include "base/target.h"
 #include "device_agent/measure/compare.h"
 #include "device_agent/measure/estimator.h"
-#include "device_agent/measure/interference.h"
-#include "device_agent/measure/kernel_timer.h"
+#include "device_agent/measure/kernel_process.h"
 #include "device_agent/measure/lasting_memory.h"
 #include "device_agent/measure/loaded_candidate.h"
-#include "device_agent/measure/watch_page.h"
+#include "device_agent/measure/measuring_core.h"
+#include "device_agent/sandbox/sandbox.h"
 #include "proto/worker.pb.h"
-#include "runtime/kernel.h"
 
 namespace hone {
 
 class BatchRunner {
  public:
   struct Options {
-    Target target;                    // that the candidates are for
-    std::vector<int> cpus;            // that they may run on
-    double best_known_ns = 0;         // for racing; 0: none known
-    double best_known_gflops = 0;     // of a core here, lately
-    LastingMemory* memory = nullptr;  // for buffers; null: fresh
+    const Sandbox* sandbox = nullptr;           // never null
+    const MeasuringCore* core = nullptr;        // for batches on one thread; never null
+    LastingMemory* memory = nullptr;            // for buffers; null: fresh
+    LastingMemory* reference_memory = nullptr;  // for those of the reference alone
+    double best_known_ns = 0;                   // for racing; 0: none known
+    double best_known_gflops = 0;               // of a core here, lately
   };
   // How the run of a batch ended.
-  enum class End {
-    kDone,
-    // A candidate wrote beside its buffers (it is reported). What else it wrote nobody knows: the
-    // other candidates have to be run again elsewhere.
-    kMemorySpoiled,
+  struct End {
+    // OK: everything was reported. Else the process that ran `candidate` ended so; what was not
+    // reported yet has to be run again.
+    pb::FailureKind failure = pb::OK;
+    int candidate = 0;    // kReference: the reference's
+    std::string message;  // "SIGSEGV at 64 bytes past the end of output 'y'"
   };
+  static constexpr int kReference = -1;
+  static constexpr int kNobody = -2;  // no candidate's fault
 
-  // `report` gets one message for each result as soon as it is final. All but `batch.reference`
-  // must outlive the runner.
-  BatchRunner(const pb::Batch& batch, const hone_host& host, WatchPage& watch, Options options,
+  // `report` gets one message for each result as soon as it is final. The batch must outlive the
+  // runner.
+  BatchRunner(const pb::Batch& batch, Options options,
               std::function<void(const pb::MeasureReply&)> report);
 
   // Runs the candidates with these indices, and the reference first. Reports each candidate, then
-  // a MeasureDone; after kMemorySpoiled, not all.
+  // a MeasureDone; not all, when a candidate brought the process down or wrote beside its buffers
+  // (that one is reported). Must be called with one thread.
   End Run(const std::vector<int>& indices);
 
  private:
   // A candidate that is right and takes part in the race.
   struct Racer {
-    int index = 0;
-    std::unique_ptr<LoadedCandidate> loaded;
+    int index = 0;   // into the batch
+    int loaded = 0;  // as the kernel process numbers it
     pb::Measurement measurement;
     Estimator estimator;
     double estimate_ns = 0;
@@ -64,18 +72,30 @@ class BatchRunner {
   // The candidate whose manifest says what the boundary looks like: the reference, or the first.
   const pb::Candidate& BoundaryModel(const std::vector<int>& indices) const;
   Status AllocateBoundary(const pb::Candidate& model);
+  // Those that every run reads, made from a seed; constants only once, `prepare` depends on them.
+  void FillInputs(uint64_t seed);
+  Status StartReference();
+  Status StartCandidates(const std::vector<int>& indices);
+  KernelProcessOptions ProcessOptions(const std::vector<const pb::Candidate*>& candidates,
+                                      LastingMemory* memory) const;
   // Runs the reference and keeps its outputs. Fills `measurement`.
   void RunReference(pb::Measurement& measurement);
+  void KeepExpected();
   bool HasReference() const { return !batch_.reference().artifact().code().empty(); }
 
-  // Loads, prepares, runs once and compares. Empty when the candidate failed; then it was reported.
-  std::unique_ptr<Racer> Admit(int index);
+  // Runs once and compares. Empty when the candidate failed; then it was reported, or broken_ is
+  // set.
+  std::unique_ptr<Racer> Admit(int index, int loaded);
   // True, with `measurement` saying what is wrong, unless the outputs are right, and as exact as
   // the batch's numerics class wants them.
   bool OutputsAreWrong(pb::Measurement& measurement) const;
   void CompareSamples(pb::Measurement& measurement, Comparison& worst,
                       const BoundaryBuffer*& where) const;
+  void CompareWithReference(Comparison& worst, const BoundaryBuffer*& where) const;
   void PoisonOutputs();
+  // Something written beside a buffer, as far as can be seen from here and from there: "output
+  // 'y'".
+  std::string FirstOverrun(const Answer& answer) const;
 
   void Race(std::vector<std::unique_ptr<Racer>>& racers);
   void RunFirstVisit(Racer& racer);
@@ -87,28 +107,43 @@ class BatchRunner {
   static bool IsDecidedAmong(const std::vector<Racer*>& racers, size_t index);
   // Again while it is not quiet, as long as there are retries.
   void RunVisit(Racer& racer);
+  // Has it carried out, again where the times are not borne out. nullopt when they never are (then
+  // the racer has failed) or the process ended (then broken_ is set).
+  std::optional<Answer> CarryVisit(Racer& racer, Order order);
   // Whether one more visit may be made because another was not quiet; waits a moment before.
   bool TakeRetry();
   std::vector<Racer*> Survivors(const std::vector<std::unique_ptr<Racer>>& racers,
                                 std::vector<int> (*choose)(const std::vector<double>&, double));
-  // Runs it once more after the race, on poisoned outputs.
+  // Runs them once more after the race, on inputs nobody has seen.
+  void CheckAgain(const std::vector<Racer*>& racers);
   void CheckAgain(Racer& racer);
+  // New inputs, and what the reference makes of them. False when that failed.
+  bool MakeFreshInputs();
   double BestNs() const;
   void Report(int index, const pb::Measurement& measurement);
+  // The process of the candidate at work ended: nothing more can be run.
+  void Break(int candidate, const KernelProcess& process);
+  bool IsRacing(const Racer& racer) const {
+    return broken_.failure == pb::OK && racer.measurement.failure() == pb::OK;
+  }
 
   const pb::Batch& batch_;
-  const hone_host& host_;
-  WatchPage& watch_;
   const Options options_;
-  InterferenceMeter interference_;
-  const KernelTimer timer_;
+  const int threads_;  // that kernels may use
   const std::function<void(const pb::MeasureReply&)> report_;
 
   std::vector<BoundaryBuffer> boundary_;  // in the order of the model's manifest
   std::vector<int> manifest_index_;       // of each of boundary_, in the model's manifest
-  std::vector<GuardedBuffer> expected_;   // outputs of the reference; empty for inputs
+  std::vector<std::string> expected_;     // outputs of the reference; empty for inputs
+  double boundary_bytes_ = 0;
+  double flush_limit_ns_ = 0;  // of one run with cold constants
+  // After the boundary, which they use.
+  std::unique_ptr<KernelProcess> reference_;
+  std::unique_ptr<KernelProcess> candidates_;
+  End broken_;
   bool memory_spoiled_ = false;
   double gflops_max_ = 0;
+  double reference_ns_ = 0;
   double best_in_batch_ns_ = 0;
   int retries_left_ = 0;  // of visits that were not quiet
 };

@@ -29,14 +29,15 @@ bool AllCanaries(const char* begin, const char* end) {
 }
 
 // Has the system map all pages, zeroed.
-void MakePresent(char* begin, size_t bytes, size_t page) {
+void Populate(char* begin, size_t bytes, size_t page) {
   if (madvise(begin, bytes, MADV_POPULATE_WRITE) == 0) return;
   for (size_t at = 0; at < bytes; at += page) static_cast<volatile char*>(begin)[at] = 0;
 }
 
 }  // namespace
 
-StatusOr<GuardedBuffer> GuardedBuffer::Allocate(int64_t bytes, LastingMemory* lasting) {
+StatusOr<GuardedBuffer> GuardedBuffer::Allocate(int64_t bytes, LastingMemory* lasting,
+                                                Sharing sharing) {
   HONE_CHECK(bytes >= 0);
   const auto no_memory = [bytes] {
     return absl::ResourceExhaustedError(
@@ -50,7 +51,8 @@ StatusOr<GuardedBuffer> GuardedBuffer::Allocate(int64_t bytes, LastingMemory* la
   const bool is_huge = inner >= kHugePageBytes / 8;
   const size_t present = is_huge ? RoundUp(inner, kHugePageBytes) : inner;
   const size_t total = present + 2 * page + (is_huge ? kHugePageBytes : 0);
-  void* mapping = mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const int kind = sharing == Sharing::kShared ? MAP_SHARED | MAP_NORESERVE : MAP_PRIVATE;
+  void* mapping = mmap(nullptr, total, PROT_NONE, kind | MAP_ANONYMOUS, -1, 0);
   if (mapping == MAP_FAILED) return no_memory();
   GuardedBuffer buffer;
   buffer.mapping_ = static_cast<char*>(mapping);
@@ -65,7 +67,7 @@ StatusOr<GuardedBuffer> GuardedBuffer::Allocate(int64_t bytes, LastingMemory* la
   if (!is_lasting) {
     if (mprotect(begin, present, PROT_READ | PROT_WRITE) != 0) return no_memory();
     if (is_huge) madvise(begin, present, MADV_HUGEPAGE);
-    MakePresent(begin, present, page);
+    Populate(begin, present, page);
   }
   // Only now, so that the first huge page came as one.
   if (is_huge && mprotect(begin, present - inner, PROT_NONE) != 0) return no_memory();
@@ -95,8 +97,14 @@ GuardedBuffer::~GuardedBuffer() {
   if (mapping_ != nullptr) munmap(mapping_, mapping_bytes_);
 }
 
-void GuardedBuffer::MakeReadOnly() {
+void GuardedBuffer::MakeReadOnly() const {
   mprotect(begin_, static_cast<size_t>(end_ - begin_), PROT_READ);
+}
+
+void GuardedBuffer::MakePresent() const {
+  const size_t bytes = static_cast<size_t>(end_ - begin_);
+  // Writing first: memory that may only be read refuses it.
+  if (madvise(begin_, bytes, MADV_POPULATE_WRITE) != 0) madvise(begin_, bytes, MADV_POPULATE_READ);
 }
 
 void GuardedBuffer::Fill(unsigned char byte) { memset(data_, byte, static_cast<size_t>(bytes_)); }

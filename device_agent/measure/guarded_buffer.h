@@ -15,8 +15,11 @@ class GuardedBuffer {
  public:
   // `bytes` (0 is fine) at a multiple of 64, in huge pages where the system has them. Zeroed, and
   // present: touching it later faults no page. Huge pages are taken from `lasting` as long as it
-  // has any. RESOURCE_EXHAUSTED when there is no memory.
-  static StatusOr<GuardedBuffer> Allocate(int64_t bytes, LastingMemory* lasting = nullptr);
+  // has any. kShared: processes forked later see the same memory. RESOURCE_EXHAUSTED when there is
+  // no memory.
+  enum class Sharing { kPrivate, kShared };
+  static StatusOr<GuardedBuffer> Allocate(int64_t bytes, LastingMemory* lasting = nullptr,
+                                          Sharing sharing = Sharing::kPrivate);
 
   GuardedBuffer() = default;
   GuardedBuffer(GuardedBuffer&& other) noexcept;
@@ -26,8 +29,10 @@ class GuardedBuffer {
   void* data() const { return data_; }
   int64_t bytes() const { return bytes_; }
 
-  // From now on a write is a SIGSEGV.
-  void MakeReadOnly();
+  // From now on a write, in this process, is a SIGSEGV.
+  void MakeReadOnly() const;
+  // In a forked process: maps all of it, as it may be used, so that touching it faults no page.
+  void MakePresent() const;
   // Overwrites all of it with `byte`.
   void Fill(unsigned char byte);
   // False when something was written just before or just after the buffer.

@@ -18,8 +18,9 @@ namespace hone {
 struct KernelTimer {
   WatchPage& watch;  // gets a beat for every sample
   InterferenceMeter& interference;
-  int threads = 1;              // that the kernel may use
-  bool cold_constants = false;  // dropped from the caches before each run
+  int threads = 1;                // that the kernel may use
+  bool cold_constants = false;    // dropped from the caches before each run
+  mutable double flushed_ns = 0;  // spent on that so far
 
   // Whether a run that takes about this long is timed by the thread's CPU time.
   bool CountsCpuTime(double estimate_ns) const;

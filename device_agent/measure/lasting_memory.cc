@@ -32,6 +32,7 @@ LastingMemory LastingMemory::Create(int64_t bytes_max) {
   memory.MapNext(aligned, kPageBytes);
   munmap(reserved, 2 * kPageBytes);
   memory.taken_ = 0;
+  memory.bytes_created_ = memory.bytes_;
   memory.GiveBack();
   return memory;
 }
@@ -44,6 +45,7 @@ int64_t LastingMemory::FairShare() {
 LastingMemory::LastingMemory(LastingMemory&& other) noexcept
     : file_(std::exchange(other.file_, -1)),
       bytes_(std::exchange(other.bytes_, 0)),
+      bytes_created_(std::exchange(other.bytes_created_, 0)),
       taken_(std::exchange(other.taken_, 0)) {}
 
 LastingMemory::~LastingMemory() {

@@ -28,6 +28,12 @@ class LastingMemory {
   // begins where its parent was.
   bool MapNext(void* address, size_t bytes);
 
+  // What was mapped is no longer in use: MapNext begins anew, for this process and those it forks.
+  void Rewind() {
+    taken_ = 0;
+    bytes_ = bytes_created_;
+  }
+
   // Gives all pages back to the system. To be called while nobody has any of them mapped.
   void GiveBack();
 
@@ -36,6 +42,7 @@ class LastingMemory {
 
   int file_ = -1;     // of memory; -1: the system has none of this kind
   size_t bytes_ = 0;  // that it may have
+  size_t bytes_created_ = 0;
   size_t taken_ = 0;
 };
 

@@ -1,7 +1,7 @@
-// A page shared by the zygote and the child that runs a batch: what the child is at, and that it
-// still moves. The child writes it without a system call, so watching costs a kernel nothing; the
-// zygote reads it to find hung kernels and, after a crash, whose fault it was. A hostile kernel can
-// write it too, which at worst blames the wrong candidate of its own batch.
+// A page shared by the worker and a process that runs kernels: that it still moves, where buffers
+// lie, and how it came to its end. The process writes it without a system call, so watching costs a
+// kernel nothing; the worker reads it to find hung kernels and to describe crashes. A hostile
+// kernel can write it too, which at worst makes the description of its own end wrong.
 #pragma once
 
 #include <atomic>
@@ -13,8 +13,6 @@
 namespace hone {
 
 struct WatchPage {
-  static constexpr int kNoCandidate = -2;
-  static constexpr int kReference = -1;
   static constexpr int kRegionsMax = 48;
 
   struct Region {
@@ -23,9 +21,9 @@ struct WatchPage {
     char name[48] = {};  // "output 'y'"
   };
 
-  std::atomic<int32_t> candidate{kNoCandidate};  // at work, as index into the batch
-  std::atomic<uint64_t> beat{0};                 // rises with every step of the child
-  std::atomic<uint64_t> fault_address{0};        // of the signal that ended the child; 0 for none
+  std::atomic<uint64_t> beat{0};            // rises with every step of the process
+  std::atomic<uint64_t> fault_address{0};   // of the signal that ended it; 0 for none
+  std::atomic<int32_t> forbidden_call{-1};  // the system call that ended it; -1 for none
   std::atomic<int32_t> region_count{0};
   Region regions[kRegionsMax];  // the buffers of the candidate at work
 

@@ -10,30 +10,29 @@
 #include <vector>
 
 #include "base/target.h"
-#include "device_agent/measure/batch_child.h"
+#include "device_agent/measure/batch_runner.h"
 #include "device_agent/measure/calibration.h"
 #include "device_agent/measure/canary.h"
+#include "device_agent/measure/lasting_memory.h"
 #include "device_agent/measure/measuring_core.h"
-#include "device_agent/measure/watch_page.h"
 #include "rpc/frame.h"
 
 namespace hone {
 namespace {
-
-using Kind = BatchChildEnd::Kind;
 
 constexpr int kIdleMs = 10000;  // without a batch, memory goes back to the system
 
 // One batch on its way: which candidates still lack a result.
 class BatchSupervisor {
  public:
-  BatchSupervisor(const pb::Batch& batch, BatchChildOptions options,
+  BatchSupervisor(const pb::Batch& batch, BatchRunner::Options options,
                   const std::function<void(const pb::MeasureReply&)>& reply)
       : batch_(batch), options_(options), reply_(reply) {
     options_.best_known_ns = batch.best_ns();
   }
 
-  void Run() {
+  // An error when the worker is of no further use.
+  Status Run() {
     for (int i = 0; i < batch_.candidates_size(); ++i) {
       if (batch_.candidates(i).artifact().code().empty()) {
         ReportUncompiled(i);
@@ -44,10 +43,10 @@ class BatchSupervisor {
     // All together; after a mishap, each alone: a candidate that went wrong may have spoiled the
     // memory of the others, and may not even be the one that was at work when it showed.
     // A copy, since settling changes what is pending.
-    if (!pending_.empty()) RunChild(std::vector<int>(pending_));
+    if (!pending_.empty()) RunTogether(std::vector<int>(pending_));
     while (!pending_.empty() && done_.error().empty()) {
       const int candidate = pending_.front();
-      RunChild({candidate});
+      RunTogether({candidate});
       if (!pending_.empty() && pending_.front() == candidate && done_.error().empty())
         Fail(candidate, pb::INFRA, "the worker ended without a result for this candidate");
     }
@@ -55,10 +54,11 @@ class BatchSupervisor {
     pb::MeasureReply reply;
     *reply.mutable_done() = std::move(done_);
     reply_(reply);
+    return broken_;
   }
 
  private:
-  void RunChild(const std::vector<int>& indices) {
+  void RunTogether(const std::vector<int>& indices) {
     const auto relay = [this](const pb::MeasureReply& reply) {
       if (reply.has_done()) {
         done_ = reply.done();
@@ -66,22 +66,29 @@ class BatchSupervisor {
         Settle(reply);
       }
     };
-    const StatusOr<BatchChildEnd> end = RunBatchInChild(batch_, indices, options_, relay);
-    if (!end.ok()) {
-      done_.set_error(std::string(end.status().message()));
+    const bool one_thread = Target::Parse(batch_.target()).value_or(Target()).threads == 1;
+    if (one_thread) options_.core->Enter();
+    BatchRunner::End end;
+    // Every process of it is gone, and its memory free again, when the runner is.
+    end = BatchRunner(batch_, options_, relay).Run(indices);
+    if (one_thread) options_.core->Leave();
+    options_.memory->Rewind();
+    options_.reference_memory->Rewind();
+    if (const Status gone = options_.sandbox->KillLeftovers(); !gone.ok()) {
+      broken_ = gone;
+      done_.set_error(std::string(gone.message()));
       return;
     }
-    if (end->kind == Kind::kDone || end->kind == Kind::kMemorySpoiled) return;
-    if (end->candidate < 0) {
-      done_.set_error("the batch's reference failed: " + end->message);
-      return;
+    if (end.failure == pb::OK) return;
+    if (end.candidate == BatchRunner::kReference) {
+      done_.set_error("the batch's reference failed: " + end.message);
+    } else if (end.candidate == BatchRunner::kNobody) {
+      done_.set_error(end.message);
+    } else if (end.failure == pb::TIMEOUT || indices.size() == 1) {
+      // A crash among others is not proof: whoever was at work is tried alone like the rest. A hang
+      // is charged at once, because trying again would cost the whole timeout again.
+      Fail(end.candidate, end.failure, end.message);
     }
-    const pb::FailureKind failure = end->kind == Kind::kTimeout    ? pb::TIMEOUT
-                                    : end->kind == Kind::kNoMemory ? pb::OUT_OF_MEMORY
-                                                                   : pb::CRASH;
-    // A crash among others is not proof: whoever was at work is tried alone like the rest. A hang
-    // is charged at once, because trying again would cost the whole timeout again.
-    if (failure == pb::TIMEOUT || indices.size() == 1) Fail(end->candidate, failure, end->message);
   }
 
   void ReportUncompiled(int index) {
@@ -119,10 +126,11 @@ class BatchSupervisor {
   }
 
   const pb::Batch& batch_;
-  BatchChildOptions options_;
+  BatchRunner::Options options_;
   const std::function<void(const pb::MeasureReply&)>& reply_;
   std::vector<int> pending_;
   pb::MeasureDone done_;
+  Status broken_;
 };
 
 // The best multiply-add rate of the measuring core lately: what a visit has to come near. Measured
@@ -166,14 +174,17 @@ bool Arrives(int socket, int timeout_ms) {
 
 }  // namespace
 
-Status ServeBatches(int socket) {
-  const MeasuringCore core = MeasuringCore::ClaimForThisProcess();
+Status ServeBatches(int socket, const Sandbox& sandbox, const MeasuringCore& core) {
   RecentPeak peak(core);
   LastingMemory memory = LastingMemory::Create(LastingMemory::FairShare());
+  LastingMemory reference_memory = LastingMemory::Create(LastingMemory::FairShare() / 2);
   pb::MeasureRequest request;
   Status written;
   while (true) {
-    if (!Arrives(socket, kIdleMs)) memory.GiveBack();
+    if (!Arrives(socket, kIdleMs)) {
+      memory.GiveBack();
+      reference_memory.GiveBack();
+    }
     HONE_ASSIGN_OR_RETURN(const bool more, ReadFrame(socket, request));
     if (!more) return absl::OkStatus();
     if (!request.canary_target().empty()) {
@@ -181,14 +192,16 @@ Status ServeBatches(int socket) {
       request.Clear();
       continue;
     }
-    const BatchChildOptions options = {.close_fd = socket,
-                                       .best_known_gflops = peak.MeasureAgain(),
-                                       .core = &core,
-                                       .memory = &memory};
+    BatchRunner::Options options;
+    options.sandbox = &sandbox;
+    options.core = &core;
+    options.memory = &memory;
+    options.reference_memory = &reference_memory;
+    options.best_known_gflops = peak.MeasureAgain();
     const auto reply = [&](const pb::MeasureReply& message) {
       if (written.ok()) written = WriteFrame(socket, message);
     };
-    BatchSupervisor(request.batch(), options, reply).Run();
+    HONE_RETURN_IF_ERROR(BatchSupervisor(request.batch(), options, reply).Run());
     HONE_RETURN_IF_ERROR(written);
     request.Clear();
   }

@@ -1,0 +1,190 @@
+#include "device_agent/measure/kernel_host.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "base/cpus.h"
+#include "device_agent/measure/cache_flush.h"
+#include "device_agent/measure/kernel_timer.h"
+#include "device_agent/measure/orders.h"
+#include "device_agent/measure/racing.h"
+
+namespace hone {
+namespace {
+
+// What a candidate that looks clearly slower gets to show that it is not.
+constexpr double kSlowTrialNs = 1e6;
+constexpr int kSlowTrialSamples = 5;
+
+void SetText(Answer& answer, absl::string_view text) {
+  const size_t length = std::min(text.size(), sizeof(answer.text) - 1);
+  memcpy(answer.text, text.data(), length);
+  answer.text[length] = '\0';
+}
+
+class KernelHost {
+ public:
+  KernelHost(int orders_fd, const KernelHostOptions& options)
+      : orders_fd_(orders_fd), options_(options) {}
+
+  void LoadAll() {
+    for (const BoundaryBuffer& buffer : *options_.boundary) {
+      if (buffer.info.role() != pb::BUFFER_ROLE_OUTPUT) buffer.memory.MakeReadOnly();
+      buffer.memory.MakePresent();
+      options_.watch->Beat();
+    }
+    for (const pb::Candidate* candidate : options_.candidates) {
+      auto loaded =
+          LoadedCandidate::Load(*candidate, *options_.boundary, *options_.host, options_.memory);
+      Answer answer;
+      if (!loaded.ok()) {
+        answer.status = static_cast<int32_t>(loaded.status().code());
+        SetText(answer, loaded.status().message());
+      }
+      candidates_.push_back(loaded.ok() ? *std::move(loaded) : nullptr);
+      options_.watch->Beat();
+      Send(answer);
+    }
+  }
+
+  [[noreturn]] void Obey() {
+    InterferenceMeter interference("", AllowedCpus());
+    KernelTimer timer{*options_.watch, interference, options_.threads,
+                      options_.cold_constants && CanFlushCaches()};
+    if (!options_.lock_down()) _exit(kExitNoMachinery);
+    Send({});  // ready
+    Order order;
+    while (read(orders_fd_, &order, sizeof(order)) == sizeof(order)) {
+      Answer answer;
+      answer.nonce = order.nonce;
+      const size_t index = static_cast<size_t>(order.candidate);
+      if (index >= candidates_.size() || candidates_[index] == nullptr) _exit(kExitNoMachinery);
+      timer.flushed_ns = 0;
+      Obey(order, *candidates_[index], timer, answer);
+      answer.flushed_ns = timer.flushed_ns;
+      SetText(answer, candidates_[index]->FirstOverrun());
+      Send(answer);
+    }
+    _exit(0);  // destructors could only trip over what a candidate broke
+  }
+
+ private:
+  void Send(const Answer& answer) {
+    if (write(orders_fd_, &answer, sizeof(answer)) != sizeof(answer)) _exit(kExitNoMachinery);
+  }
+
+  void Obey(const Order& order, LoadedCandidate& candidate, KernelTimer& timer, Answer& answer) {
+    switch (order.kind) {
+      case OrderKind::kPrepareAndRun:
+        candidate.Describe(*options_.watch);
+        candidate.Prepare();
+        options_.watch->Beat();
+        [[fallthrough]];
+      case OrderKind::kRun:
+        candidate.Describe(*options_.watch);
+        Take({{timer.Sample(candidate, 1, order.estimate_ns)}}, answer);
+        return;
+      case OrderKind::kVisit:
+        candidate.Describe(*options_.watch);
+        Take(timer.TimeVisit(candidate, {order.samples, order.runs_per_sample}, order.estimate_ns),
+             answer);
+        return;
+      case OrderKind::kFirstVisit:
+        candidate.Describe(*options_.watch);
+        FirstVisit(order, candidate, timer, answer);
+        return;
+    }
+  }
+
+  void FirstVisit(const Order& order, LoadedCandidate& candidate, const KernelTimer& timer,
+                  Answer& answer) {
+    double estimate_ns = order.estimate_ns;
+    bool raced_out = false;
+    const Visit visit = timer.TimeVisit([&](Visit& so_far) {
+      std::vector<double>& run_ns = so_far.run_ns;
+      double total_ns = 0;
+      const auto sample = [&] {
+        // Each is planned by what the last one said: the checked run was a cold one.
+        const int runs = PlanFirstVisit(estimate_ns, order.best_ns).runs_per_sample;
+        run_ns.push_back(timer.Sample(candidate, runs, estimate_ns));
+        total_ns += runs * run_ns.back();
+        estimate_ns = *std::min_element(run_ns.begin(), run_ns.end());
+      };
+      sample();
+      // One slow sample may be a cold cache or a moment without the core, unless the clock excludes
+      // that; several in a millisecond are not.
+      while (IsClearlySlower(estimate_ns, order.best_ns) && !timer.CountsCpuTime(estimate_ns) &&
+             total_ns < kSlowTrialNs && run_ns.size() < kSlowTrialSamples)
+        sample();
+      raced_out = IsClearlySlower(estimate_ns, order.best_ns);
+      const int samples = raced_out ? 0 : PlanFirstVisit(estimate_ns, order.best_ns).samples;
+      while (static_cast<int>(run_ns.size()) < samples) sample();
+    });
+    answer.raced_out = raced_out ? 1 : 0;
+    Take(visit, answer);
+  }
+
+  static void Take(const Visit& visit, Answer& answer) {
+    answer.sample_count =
+        static_cast<int32_t>(std::min<size_t>(visit.run_ns.size(), Answer::kSamplesMax));
+    std::copy_n(visit.run_ns.begin(), answer.sample_count, answer.run_ns);
+    answer.gflops_before = visit.gflops_before;
+    answer.gflops_after = visit.gflops_after;
+    answer.lost_share = visit.lost_share;
+    answer.throttled = visit.throttled ? 1 : 0;
+  }
+
+  const int orders_fd_;
+  const KernelHostOptions& options_;
+  std::vector<std::unique_ptr<LoadedCandidate>> candidates_;
+};
+
+// The one static of this file: a signal handler has nothing else to find its page by.
+WatchPage* fault_page = nullptr;
+
+// Notes where the fault was; returning runs the instruction again, which then ends the process with
+// the signal's default action (SA_RESETHAND).
+void NoteFault(int, siginfo_t* info, void*) {
+  fault_page->fault_address.store(reinterpret_cast<uint64_t>(info->si_addr));
+}
+
+void NoteForbiddenCall(int, siginfo_t* info, void*) {
+  fault_page->forbidden_call.store(info->si_syscall);
+  syscall(SYS_exit_group, kExitForbidden);
+}
+
+void InstallHandlers(WatchPage& page) {
+  fault_page = &page;
+  // The kernel may have used up the normal one. With tile registers a frame takes 11 KiB.
+  static char handler_stack[32768];
+  stack_t stack = {};
+  stack.ss_sp = handler_stack;
+  stack.ss_size = sizeof(handler_stack);
+  sigaltstack(&stack, nullptr);
+  struct sigaction action = {};
+  action.sa_sigaction = NoteFault;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESETHAND;
+  for (int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE}) sigaction(signal, &action, nullptr);
+  action.sa_sigaction = NoteForbiddenCall;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  sigaction(SIGSYS, &action, nullptr);
+}
+
+}  // namespace
+
+void HostKernels(int orders_fd, const KernelHostOptions& options) {
+  InstallHandlers(*options.watch);
+  KernelHost host(orders_fd, options);
+  host.LoadAll();
+  // What the worker has open is none of a kernel's business; what was loaded stays mapped.
+  syscall(SYS_close_range, static_cast<unsigned>(orders_fd) + 1, ~0u, 0u);
+  host.Obey();
+}
+
+}  // namespace hone

@@ -1,0 +1,85 @@
+// A process that runs kernels (kernel_host.h), as the worker sees it: forks it inside the sandbox,
+// gives it orders, watches that it moves, kills it when it hangs, and says how it ended. What comes
+// back from it is checked for form only; whether it is true is for the batch runner to find out.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "device_agent/measure/agreement.h"
+#include "device_agent/measure/lasting_memory.h"
+#include "device_agent/measure/loaded_candidate.h"
+#include "device_agent/measure/measuring_core.h"
+#include "device_agent/measure/orders.h"
+#include "device_agent/measure/watch_page.h"
+#include "device_agent/sandbox/sandbox.h"
+#include "proto/batch.pb.h"
+
+namespace hone {
+
+struct KernelProcessOptions {
+  const Sandbox* sandbox = nullptr;  // never null
+  LastingMemory* memory = nullptr;   // for buffers; null: fresh
+  int threads = 1;
+  bool tiles = false;  // some kernel needs a matrix unit
+  bool cold_constants = false;
+  int64_t timeout_ms = 0;  // for one run; 0: the default
+};
+
+class KernelProcess {
+ public:
+  // Forks, and waits until the candidates are loaded, each or not. They, and `boundary`, whose
+  // memory is shared with the process, must outlive it. Must be called with one thread. An error
+  // when the system gives no process.
+  static StatusOr<std::unique_ptr<KernelProcess>> Start(
+      std::vector<const pb::Candidate*> candidates, const std::vector<BoundaryBuffer>& boundary,
+      const KernelProcessOptions& options);
+  ~KernelProcess();  // kills it
+
+  // Of each candidate: whether it is loaded. Fewer than there are candidates if it ended meanwhile.
+  const std::vector<Status>& loaded() const { return loaded_; }
+
+  // One order, carried out. nullopt when the process ended, or had to be killed: end() says why.
+  std::optional<Answer> Carry(Order order);
+  // What was seen from outside of the last order.
+  const Seen& seen() const { return seen_; }
+
+  struct End {
+    pb::FailureKind failure = pb::OK;  // OK: it has not ended
+    std::string message;               // "SIGSEGV at 64 bytes past the end of output 'y'"
+  };
+  const End& end() const { return end_; }
+
+  // Kills it, with all it started. DEADLINE_EXCEEDED when it does not die.
+  Status Kill();
+
+ private:
+  KernelProcess(const KernelProcessOptions& options, const std::vector<BoundaryBuffer>& boundary)
+      : options_(options), boundary_(boundary) {}
+
+  Status Fork(std::vector<const pb::Candidate*> candidates);
+  void AwaitLoaded(size_t count);
+  // Waits for one answer; nullopt when there will be none.
+  std::optional<Answer> AwaitAnswer(int64_t patience_ms);
+  // It did what it must not: kills it.
+  void Condemn(pb::FailureKind failure, std::string message);
+  int64_t CpuNanos() const;
+
+  const KernelProcessOptions options_;
+  const std::vector<BoundaryBuffer>& boundary_;
+  pid_t pid_ = -1;
+  int pidfd_ = -1;
+  int socket_ = -1;
+  clockid_t cpu_clock_ = 0;
+  WatchPage* page_ = nullptr;
+  std::vector<Status> loaded_;
+  Seen seen_;
+  End end_;
+};
+
+}  // namespace hone
