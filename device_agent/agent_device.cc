@@ -58,9 +58,14 @@ StatusOr<std::unique_ptr<AgentDevice>> AgentDevice::Start(asio::io_context& cont
                                                           AgentDeviceHandlers handlers) {
   std::unique_ptr<AgentDevice> device(
       new AgentDevice(context, clock, domain, std::move(options), std::move(handlers)));
-  HONE_ASSIGN_OR_RETURN(
-      device->worker_,
-      MeasuringWorker::Start(context, device->options_.worker_program, device->options_.cpus));
+  MeasuringWorkerOptions worker;
+  worker.program = device->options_.worker_program;
+  worker.cpus = device->options_.cpus;
+  worker.sandbox = device->options_.sandbox;
+  worker.on_unkillable = [device = device.get(), alive = device->alive_](const std::string& why) {
+    if (*alive) device->OnUnkillable(why);
+  };
+  HONE_ASSIGN_OR_RETURN(device->worker_, MeasuringWorker::Start(context, std::move(worker)));
   return device;
 }
 
@@ -122,9 +127,9 @@ void AgentDevice::Describe(pb::DeviceStatus& status) const {
   pb::DeviceInfo& info = *status.mutable_info();
   info = options_.info;
   info.set_state(assignments_.running() ? pb::BUSY : pb::READY);
-  if (health_.quarantined()) {
+  if (const std::string reason = QuarantineReason(); !reason.empty()) {
     info.set_state(pb::QUARANTINED);
-    info.set_reason(health_.Reason());
+    info.set_reason(reason);
   } else if (gate_ && !gate_->reason().empty()) {
     info.set_reason(absl::StrCat("waits until it is quiet: ", gate_->reason()));
   }
@@ -143,6 +148,7 @@ void AgentDevice::GoLater() {
 
 void AgentDevice::Go() {
   if (at_work_) return;
+  if (!unkillable_.empty()) return HandBack();
   const int64_t now_ms = clock_.UnixMillis();
   if (health_.CanaryDue(now_ms)) {
     at_work_ = true;
@@ -175,8 +181,20 @@ void AgentDevice::Rest() {
 void AgentDevice::HandBack() {
   while (const std::optional<pb::Grant> grant = assignments_.StartNext()) {
     assignments_.FinishRunning();
-    Report(*grant, NotQuiet(grant->batch(), health_.Reason()));
+    Report(*grant, NotQuiet(grant->batch(), QuarantineReason()));
   }
+}
+
+void AgentDevice::OnUnkillable(const std::string& reason) {
+  spdlog::error("{}: {}", name(), reason);
+  unkillable_ = reason;
+  handlers_.changed();
+  GoLater();
+}
+
+std::string AgentDevice::QuarantineReason() const {
+  if (!unkillable_.empty()) return unkillable_;
+  return health_.quarantined() ? health_.Reason() : "";
 }
 
 // --- Canaries
@@ -289,7 +307,8 @@ void AgentDevice::Report(const pb::Grant& grant, pb::BatchResult result) {
 
 void AgentDevice::AddEnvironment(pb::BatchResult& result) const {
   auto& environment = *result.mutable_environment();
-  for (const char* fact : {"quality", "virtual", "kernel", "microcode"}) {
+  for (const char* fact :
+       {"quality", "virtual", "kernel", "microcode", "sandbox", "sandbox_walls"}) {
     const auto found = options_.info.facts().find(fact);
     if (found != options_.info.facts().end()) environment[fact] = found->second;
   }

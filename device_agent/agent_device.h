@@ -25,10 +25,11 @@
 namespace hone {
 
 struct AgentDeviceOptions {
-  pb::DeviceInfo info;         // name, target, facts and speed
-  std::vector<int> cpus;       // that its kernels run on; none: all that the agent may use
-  std::string worker_program;  // path of hone-worker
-  std::string sysroot;         // of the sensors; "" is the machine's own
+  pb::DeviceInfo info;                  // name, target, facts and speed
+  std::vector<int> cpus;                // that its kernels run on; none: all that the agent may use
+  std::string worker_program;           // path of hone-worker
+  std::optional<SandboxLevel> sandbox;  // around kernels; nullopt: the highest there is
+  std::string sysroot;                  // of the sensors; "" is the machine's own
   GateLimits gate;
   std::string canary_path;  // file of its canaries' history; "" keeps it in memory only
 };
@@ -70,6 +71,9 @@ class AgentDevice {
   void OnCanary(StatusOr<pb::CanaryReading> reading);
   // Gives back what waits: a device in quarantine measures nothing.
   void HandBack();
+  void OnUnkillable(const std::string& reason);
+  // Why the device is in quarantine; "" when it is not.
+  std::string QuarantineReason() const;
   void WaitAtGate();
   void AskGate();
   void Measure();
@@ -90,6 +94,7 @@ class AgentDevice {
   Assignments assignments_;
   DeviceHealth health_;
   std::unique_ptr<MeasuringWorker> worker_;
+  std::string unkillable_;  // why nothing can be measured any more; "" as long as it can
   boost::asio::steady_timer gate_timer_;
   boost::asio::steady_timer canary_timer_;
 

@@ -15,6 +15,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,7 @@
 #include "device_agent/device_spec.h"
 #include "device_agent/machine_probe.h"
 #include "device_agent/measure/core_speed.h"
+#include "device_agent/sandbox/probe.h"
 
 namespace hone {
 namespace {
@@ -51,6 +53,7 @@ struct Options {
   int parent_pid = 0;
   std::string spool;
   std::string worker;
+  std::string sandbox = "best";
   bool probe = false;
   bool print = false;
   bool quiet = false;
@@ -101,6 +104,11 @@ void Declare(CLI::App& app, Options& options) {
                  "Folder that keeps reports over a restart until the tracker has them");
   app.add_option("--worker", options.worker,
                  "The measuring program (default: hone-worker beside this one)");
+  app.add_option("--sandbox", options.sandbox,
+                 "Walls around kernels: L0 to L3, or the best that this machine gives. Never fewer "
+                 "than asked for")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"best", "L0", "L1", "L2", "L3"}));
   app.add_option("--parent-pid", options.parent_pid, "End when this process ends");
   app.add_flag("--probe", options.probe,
                "Print what this machine is (target, speed, facts) and end, for programs");
@@ -120,13 +128,29 @@ std::string HostName() {
   return gethostname(name, sizeof(name) - 1) == 0 && name[0] != '\0' ? name : "device";
 }
 
-pb::DeviceInfo DescribeDevice(const Options& options, const DeviceSpec& device) {
+std::string WorkerProgram(const Options& options) {
+  if (!options.worker.empty()) return options.worker;
+  return std::filesystem::read_symlink("/proc/self/exe").replace_filename("hone-worker").string();
+}
+
+// An error when the machine does not give what --sandbox asks for.
+StatusOr<SandboxReport> DescribeSandbox(const Options& options) {
+  std::optional<SandboxLevel> wanted;
+  if (options.sandbox != "best") {
+    HONE_ASSIGN_OR_RETURN(wanted, ParseSandboxLevel(options.sandbox));
+  }
+  return ProbeSandbox(WorkerProgram(options), wanted);
+}
+
+pb::DeviceInfo DescribeDevice(const Options& options, const SandboxReport& sandbox,
+                              const DeviceSpec& device) {
   const ScopedCpus on_its_cpus(device.cpus);
   Machine machine = ProbeThisMachine(options.sysroot, device.cpus);
   machine.target.threads = device.cpus.empty()
                                ? options.threads
                                : std::min(options.threads, static_cast<int>(device.cpus.size()));
   if (options.quality != "auto") machine.facts["quality"] = options.quality;
+  machine.facts.merge(sandbox.Facts());
   pb::DeviceInfo info;
   info.set_name(device.name);
   info.set_target(machine.target.ToString());
@@ -168,8 +192,9 @@ void PrintProbe(const pb::DeviceInfo& info) {
 // For people: a device's facts in columns.
 Status PrintDevices(const Options& options) {
   HONE_ASSIGN_OR_RETURN(const std::vector<DeviceSpec> devices, DeviceSpecs(options));
+  HONE_ASSIGN_OR_RETURN(const SandboxReport sandbox, DescribeSandbox(options));
   for (const DeviceSpec& device : devices) {
-    const pb::DeviceInfo info = DescribeDevice(options, device);
+    const pb::DeviceInfo info = DescribeDevice(options, sandbox, device);
     std::cout << "device " << info.name() << "\n";
     const auto line = [](const std::string& name, const std::string& value) {
       std::cout << absl::StrFormat("  %-18s %s\n", name, value);
@@ -213,17 +238,14 @@ Status Serve(const Options& options) {
   agent_options.name = AgentName(options);
   agent_options.independent_devices = options.independent_devices;
   agent_options.spool_folder = options.spool;
-  const std::string worker_program = !options.worker.empty()
-                                         ? options.worker
-                                         : std::filesystem::read_symlink("/proc/self/exe")
-                                               .replace_filename("hone-worker")
-                                               .string();
   HONE_ASSIGN_OR_RETURN(const std::vector<DeviceSpec> devices, DeviceSpecs(options));
+  HONE_ASSIGN_OR_RETURN(const SandboxReport sandbox, DescribeSandbox(options));
   for (const DeviceSpec& spec : devices) {
     AgentDeviceOptions& device = agent_options.devices.emplace_back();
-    device.info = DescribeDevice(options, spec);
+    device.info = DescribeDevice(options, sandbox, spec);
+    device.sandbox = sandbox.level;
     device.cpus = spec.cpus;
-    device.worker_program = worker_program;
+    device.worker_program = WorkerProgram(options);
     device.sysroot = options.sysroot;
     device.gate.wait_max_ns = int64_t{options.gate_wait_s} * 1'000'000'000;
     if (!options.spool.empty()) device.canary_path = CanaryPath(options.spool, spec.name);
@@ -245,7 +267,12 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   if (options.probe) {
-    PrintProbe(DescribeDevice(options, {.name = AgentName(options)}));
+    const StatusOr<SandboxReport> sandbox = DescribeSandbox(options);
+    if (!sandbox.ok()) {
+      std::cerr << "hone-agent: " << std::string(sandbox.status().message()) << std::endl;
+      return 1;
+    }
+    PrintProbe(DescribeDevice(options, *sandbox, {.name = AgentName(options)}));
     return 0;
   }
   signal(SIGPIPE, SIG_IGN);

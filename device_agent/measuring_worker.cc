@@ -7,7 +7,6 @@
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <chrono>
@@ -18,6 +17,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/cpus.h"
+#include "device_agent/sandbox/cgroup.h"
+#include "device_agent/sandbox/kill_ladder.h"
 #include "proto/worker.pb.h"
 #include "rpc/child_process.h"
 #include "rpc/frame.h"
@@ -34,6 +35,12 @@ constexpr int64_t kBatchGraceMs = 120000;
 constexpr int64_t kTimeoutsPerCandidate = 4;
 constexpr std::chrono::seconds kCanaryTimeout(30);
 
+constexpr int kFarewellMs = 1000;
+constexpr int kProcessesMax = 2048;  // threads count, of kernels and of the reference
+
+// Leaves a quarter of the machine to others.
+int64_t MemoryLimit() { return int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE) / 4 * 3; }
+
 std::chrono::milliseconds BatchDeadline(const pb::Batch& batch) {
   const int64_t timeout_ms = batch.timeout_ms() > 0 ? batch.timeout_ms() : kTimeoutDefaultMs;
   return std::chrono::milliseconds(kBatchGraceMs + kTimeoutsPerCandidate * timeout_ms *
@@ -42,16 +49,28 @@ std::chrono::milliseconds BatchDeadline(const pb::Batch& batch) {
 
 // A worker process with its socket on the io_context.
 struct Worker {
-  Worker(asio::io_context& context, ChildProcess started)
-      : child(std::move(started)), socket(context), ended(context) {
-    // Duplicates: asio closes its own, the child's handle closes its own.
+  Worker(asio::io_context& context, ChildProcess started, std::optional<Cgroup> group)
+      : child(std::move(started)), cgroup(std::move(group)), socket(context) {
+    // A duplicate: asio closes its own, the child's handle closes its own.
     socket.assign(asio::local::stream_protocol(), dup(child.socket()));
-    ended.assign(dup(child.pidfd()));
   }
+  ~Worker() {
+    // At the agent's own end: time to go in an orderly way, and not much.
+    child.Signal(SIGTERM);
+    child.WaitFor(kFarewellMs);
+    child.Signal(SIGKILL);
+    child.Wait();
+    if (cgroup.has_value()) {
+      cgroup->KillAll();
+      cgroup->Remove();
+    }
+  }
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
 
   ChildProcess child;
+  std::optional<Cgroup> cgroup;
   asio::local::stream_protocol::socket socket;
-  asio::posix::stream_descriptor ended;
   FrameDecoder decoder;
   std::array<char, 65536> chunk;
   std::string outgoing;
@@ -63,16 +82,28 @@ struct Worker {
 // killed worker still brings is for nobody.
 class MeasuringWorker::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(asio::io_context& context, std::string program, std::vector<int> cpus)
-      : context_(context),
-        program_(std::move(program)),
-        cpus_(std::move(cpus)),
-        deadline_(context) {}
+  Impl(asio::io_context& context, MeasuringWorkerOptions options)
+      : context_(context), options_(std::move(options)), deadline_(context) {}
 
   Status StartWorker() {
-    const ScopedCpus on_its_cpus(cpus_);  // a child may use what its parent may
-    HONE_ASSIGN_OR_RETURN(ChildProcess child, ChildProcess::Start({.program = program_}));
-    worker_ = std::make_shared<Worker>(context_, std::move(child));
+    const ScopedCpus on_its_cpus(options_.cpus);  // a child may use what its parent may
+    ChildProcess::Options options;
+    options.program = options_.program;
+    if (options_.sandbox.has_value())
+      options.arguments.push_back(absl::StrCat("--sandbox=", SandboxLevelName(*options_.sandbox)));
+    std::optional<Cgroup> cgroup =
+        Cgroup::Create("",
+                       absl::StrCat("hone-worker-", getpid(), "-",
+                                    absl::Hex(reinterpret_cast<uintptr_t>(this)), "-", ++started_),
+                       {.memory_bytes = MemoryLimit(), .processes = kProcessesMax});
+    if (cgroup.has_value()) {
+      for (const std::string& folder : cgroup->folders())
+        options.arguments.push_back(absl::StrCat("--cgroup=", folder));
+    }
+    StatusOr<ChildProcess> child = ChildProcess::Start(options);
+    if (!child.ok() && cgroup.has_value()) cgroup->Remove();
+    HONE_RETURN_IF_ERROR(child.status());
+    worker_ = std::make_shared<Worker>(context_, *std::move(child), std::move(cgroup));
     return absl::OkStatus();
   }
 
@@ -108,11 +139,25 @@ class MeasuringWorker::Impl : public std::enable_shared_from_this<Impl> {
     if (worker_ == nullptr) return;
     std::shared_ptr<Worker> worker = std::move(worker_);
     worker_ = nullptr;
-    worker->child.Signal(SIGKILL);
     error_code ignored;
     worker->socket.close(ignored);
-    worker->ended.async_wait(asio::posix::stream_descriptor::wait_read,
-                             [worker](error_code) { worker->child.Poll(); });
+    KillRungs rungs;
+    // The first process of its namespaces takes all others along; the worker tells it.
+    rungs.kill = [worker] { worker->child.Signal(SIGTERM); };
+    rungs.kill_group = [worker] {
+      if (worker->cgroup.has_value()) worker->cgroup->KillAll();
+      worker->child.Signal(SIGKILL);
+    };
+    ClimbKillLadder(context_, worker->child.pidfd(), std::move(rungs),
+                    [worker, on_unkillable = options_.on_unkillable](const std::string& failure) {
+                      if (failure.empty()) {
+                        worker->child.Poll();
+                        return;
+                      }
+                      // Kept for good: letting go of it would wait for it.
+                      new std::shared_ptr<Worker>(worker);
+                      if (on_unkillable != nullptr) on_unkillable(failure);
+                    });
   }
 
  private:
@@ -200,8 +245,8 @@ class MeasuringWorker::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   asio::io_context& context_;
-  const std::string program_;
-  const std::vector<int> cpus_;
+  const MeasuringWorkerOptions options_;
+  int started_ = 0;  // workers so far
   asio::steady_timer deadline_;
   std::shared_ptr<Worker> worker_;             // null after it was killed, until the next batch
   std::function<void(pb::BatchResult)> done_;  // null while no batch is measured
@@ -211,9 +256,8 @@ class MeasuringWorker::Impl : public std::enable_shared_from_this<Impl> {
 };
 
 StatusOr<std::unique_ptr<MeasuringWorker>> MeasuringWorker::Start(asio::io_context& context,
-                                                                  std::string program,
-                                                                  std::vector<int> cpus) {
-  auto impl = std::make_shared<Impl>(context, std::move(program), std::move(cpus));
+                                                                  MeasuringWorkerOptions options) {
+  auto impl = std::make_shared<Impl>(context, std::move(options));
   HONE_RETURN_IF_ERROR(impl->StartWorker());
   return std::unique_ptr<MeasuringWorker>(new MeasuringWorker(std::move(impl)));
 }

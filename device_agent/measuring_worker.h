@@ -1,27 +1,36 @@
 // The agent's handle on hone-worker: sends it one batch at a time, gathers what it answers, and
 // kills and replaces it when it goes silent, ends, or its batch is no longer wanted. Runs on the
-// agent's one-thread io_context and never blocks it.
+// agent's one-thread io_context and never blocks it, not even on a worker that cannot be killed.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
+#include "device_agent/sandbox/level.h"
 #include "proto/batch.pb.h"
 #include "proto/canary.pb.h"
 
 namespace hone {
 
+struct MeasuringWorkerOptions {
+  std::string program;                  // path of hone-worker
+  std::vector<int> cpus;                // the only ones it may use; none for all of ours
+  std::optional<SandboxLevel> sandbox;  // nullopt: the highest that the machine gives
+  // Called when a worker cannot be killed, with what was tried: the device is of no further use.
+  std::function<void(std::string)> on_unkillable;
+};
+
 class MeasuringWorker {
  public:
-  // `program`: path of hone-worker; `cpus`: the only ones it may use, none for all of ours. Starts
-  // it at once, so that a worker that cannot run is known early. `context` must outlive this.
+  // Starts the program at once, so that a worker that cannot run is known early. `context` must
+  // outlive this.
   static StatusOr<std::unique_ptr<MeasuringWorker>> Start(boost::asio::io_context& context,
-                                                          std::string program,
-                                                          std::vector<int> cpus = {});
+                                                          MeasuringWorkerOptions options);
   ~MeasuringWorker();
 
   // Measures a batch and calls `done` once, with one measurement for each candidate; when the

@@ -81,6 +81,7 @@ Visit VisitOf(const Answer& answer) {
   visit.gflops_after = answer.gflops_after;
   visit.lost_share = answer.lost_share;
   visit.throttled = answer.throttled != 0;
+  visit.moved = answer.moved != 0;
   return visit;
 }
 

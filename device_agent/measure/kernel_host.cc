@@ -138,6 +138,7 @@ class KernelHost {
     answer.gflops_after = visit.gflops_after;
     answer.lost_share = visit.lost_share;
     answer.throttled = visit.throttled ? 1 : 0;
+    answer.moved = visit.moved ? 1 : 0;
   }
 
   const int orders_fd_;

@@ -33,6 +33,7 @@ struct Answer {
   int32_t sample_count = 0;  // of run_ns
   int32_t raced_out = 0;     // clearly slower than best_ns
   int32_t throttled = 0;
+  int32_t moved = 0;                // to another core, meanwhile
   double run_ns[kSamplesMax] = {};  // the mean of each sample's runs
   double flushed_ns = 0;            // spent on dropping constants from caches
   double gflops_before = 0;

@@ -33,8 +33,8 @@ std::map<std::string, std::string> OwnGroups(const std::string& root) {
   for (std::string line; std::getline(file, line);) {
     const std::vector<std::string> fields = absl::StrSplit(line, absl::MaxSplits(':', 2));
     if (fields.size() != 3) continue;
-    for (const std::string& controller : absl::StrSplit(fields[1], ','))
-      groups[controller] = fields[2] == "/" ? "" : fields[2];
+    for (absl::string_view controller : absl::StrSplit(fields[1], ','))
+      groups[std::string(controller)] = fields[2] == "/" ? "" : fields[2];
   }
   return groups;
 }

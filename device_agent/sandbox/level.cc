@@ -16,6 +16,16 @@ std::string SandboxLevelName(SandboxLevel level) {
   return absl::StrCat("L", static_cast<int>(level));
 }
 
+std::vector<std::string> WallsOf(SandboxLevel level) {
+  std::vector<std::string> walls = {"process", "rlimits"};
+  if (level >= SandboxLevel::kSystemCalls) walls.emplace_back("seccomp");
+  if (level >= SandboxLevel::kNamespaces) {
+    for (const char* wall : {"user", "pid", "net", "ipc", "uts"}) walls.emplace_back(wall);
+  }
+  if (level >= SandboxLevel::kEmptyRoot) walls.emplace_back("empty-root");
+  return walls;
+}
+
 std::map<std::string, std::string> SandboxReport::Facts() const {
   std::map<std::string, std::string> facts;
   facts["sandbox"] = absl::StrCat(static_cast<int>(level));

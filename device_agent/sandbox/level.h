@@ -24,6 +24,9 @@ enum class SandboxLevel {
 StatusOr<SandboxLevel> ParseSandboxLevel(absl::string_view text);
 std::string SandboxLevelName(SandboxLevel level);
 
+// The walls of a level, without those that depend on the system: "rlimits", "seccomp", "pid", ...
+std::vector<std::string> WallsOf(SandboxLevel level);
+
 // What a machine's sandbox is.
 struct SandboxReport {
   SandboxLevel level = SandboxLevel::kProcess;

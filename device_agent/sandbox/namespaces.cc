@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -37,11 +39,25 @@ Status WriteFile(const char* path, const std::string& text) {
 // Ends as `child` does.
 [[noreturn]] void WatchOver(pid_t child) {
   syscall(SYS_close_range, 3u, ~0u, 0u);  // the agent's socket among them: its end must be seen
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  sigaddset(&wanted, SIGTERM);
+  sigprocmask(SIG_BLOCK, &wanted, nullptr);
+  pollfd events[2] = {{signalfd(-1, &wanted, SFD_CLOEXEC), POLLIN, 0},
+                      {static_cast<int>(syscall(SYS_pidfd_open, child, 0)), POLLIN, 0}};
+  // Readable once it is gone, and with it everything in its namespace.
+  while (events[1].fd >= 0 && events[1].revents == 0) {
+    if (poll(events, 2, -1) < 0 && errno != EINTR) break;
+    if (events[0].revents == 0) continue;
+    kill(child, SIGKILL);
+    events[0].fd = -1;
+  }
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   if (WIFSIGNALED(status)) {
     prctl(PR_SET_DUMPABLE, 0);
+    sigprocmask(SIG_UNBLOCK, &wanted, nullptr);
     signal(WTERMSIG(status), SIG_DFL);
     kill(getpid(), WTERMSIG(status));
   }

@@ -9,9 +9,9 @@ namespace hone {
 
 // Enters new namespaces. Returns in a new process, the first of its PID namespace, which has all
 // capabilities inside (and none outside) until it drops them; the calling process never returns
-// then: it waits for the new one and ends as that does. Each dies with its parent. An error returns
-// in the caller, says what the system refuses, and what would allow it. To be called with one
-// thread, and not as root.
+// then: it waits until all in the namespace are gone and ends as the new one did; SIGTERM to it
+// kills the new one at once. Each dies with its parent. An error returns in the caller, says what
+// the system refuses, and what would allow it. To be called with one thread, and not as root.
 Status EnterNamespaces();
 
 // Kills every process that was started in this one's PID namespace and waits for them: up to

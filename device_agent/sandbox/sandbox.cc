@@ -55,19 +55,6 @@ std::string Try(SandboxLevel level) {
   return answer.empty() ? "the process that tried it died" : answer;
 }
 
-std::vector<std::string> WallsOf(SandboxLevel level) {
-  std::vector<std::string> walls = {"process", "rlimits"};
-  if (level >= SandboxLevel::kSystemCalls) {
-    walls.emplace_back("seccomp");
-    if (HasLandlock()) walls.emplace_back("landlock");
-  }
-  if (level >= SandboxLevel::kNamespaces) {
-    for (const char* wall : {"user", "pid", "net", "ipc", "uts"}) walls.emplace_back(wall);
-  }
-  if (level >= SandboxLevel::kEmptyRoot) walls.emplace_back("empty-root");
-  return walls;
-}
-
 }  // namespace
 
 SandboxReport Sandbox::Probe() {
@@ -86,6 +73,8 @@ SandboxReport Sandbox::Probe() {
   }
 #endif
   report.walls = WallsOf(report.level);
+  if (report.level >= SandboxLevel::kSystemCalls && HasLandlock())
+    report.walls.emplace_back("landlock");
   return report;
 }
 

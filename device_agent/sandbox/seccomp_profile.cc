@@ -42,6 +42,7 @@ constexpr Rule kCpuRules[] = {
     {"clock_gettime"},
     {"clock_nanosleep"},
     {"futex"},
+    {"getcpu"},
     {"nanosleep"},
     {"restart_syscall"},
     {"rseq"},             // a thread's first steps,

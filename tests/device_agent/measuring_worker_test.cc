@@ -21,7 +21,7 @@ std::string BinDir() { return getenv("HONE_BIN_DIR"); }
 class MeasuringWorkerTest : public testing::Test {
  protected:
   std::unique_ptr<MeasuringWorker> Start(const std::string& program) {
-    return MeasuringWorker::Start(context_, program).value();
+    return MeasuringWorker::Start(context_, {.program = program}).value();
   }
   // Runs the context until the batch's result is there.
   pb::BatchResult Measure(MeasuringWorker& worker, const pb::Batch& batch) {
@@ -70,7 +70,7 @@ TEST_F(MeasuringWorkerTest, ReportsAWorkerThatEndsAsTheMachinerysFault) {
 }
 
 TEST_F(MeasuringWorkerTest, NamesAProgramThatIsNotThere) {
-  EXPECT_EQ(MeasuringWorker::Start(context_, "/nowhere/hone-worker").status().code(),
+  EXPECT_EQ(MeasuringWorker::Start(context_, {.program = "/nowhere/hone-worker"}).status().code(),
             absl::StatusCode::kNotFound);
 }
 
