@@ -1,15 +1,19 @@
 // The store under power cuts: what was acknowledged is there when the power is back, once and
 // whole.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
 #include <chrono>
 #include <cstdlib>
+#include <deque>
 #include <filesystem>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "db/sqlite_record_store.h"
@@ -40,6 +44,13 @@ std::string IntegrityOf(const std::string& path) {
   return answer;
 }
 
+// What a database says of a batch.
+struct BatchState {
+  bool queued = false;
+  int records = 0;  // of its outcome
+  bool operator==(const BatchState&) const = default;
+};
+
 // A tracker's writes, and what it was told of them.
 class Ledger {
  public:
@@ -48,100 +59,155 @@ class Ledger {
   // Writes until the store fails: how.
   Status WriteTo(SqliteRecordStore& store) {
     while (true) {
-      HONE_RETURN_IF_ERROR(WriteOne(store));
-      ++acknowledged_;
+      if (random_() % 8 == 0) {
+        HONE_RETURN_IF_ERROR(WritePolicy(store));
+      } else {
+        HONE_RETURN_IF_ERROR(WriteGroup(store));
+      }
     }
   }
 
   // Everything acknowledged is there; what was under way is there whole or not at all.
   void Check(SqliteRecordStore& store) {
-    const auto epochs = store.LoadEpochs();
-    ASSERT_TRUE(epochs.ok()) << epochs.status();
-    for (auto& [device, epoch] : epochs_) {
-      const auto found = epochs->find(device);
-      const uint64_t got = found == epochs->end() ? 0 : found->second;
-      ASSERT_TRUE(got == epoch || (device == device_under_way_ && got == epoch + 1))
-          << device << " has epoch " << got << ", acknowledged was " << epoch;
-      epoch = got;
-    }
-    if (!batch_under_way_.empty()) {
-      const auto found = store.FindBatchResult(batch_under_way_);
-      ASSERT_TRUE(found.ok()) << found.status();
-      if (*found) batches_[batch_under_way_] = records_under_way_;
-    }
-    std::map<std::string, int> records;
-    const auto all = store.Query({});
-    ASSERT_TRUE(all.ok()) << all.status();
-    for (const pb::Record& record : *all) ++records[record.batch_id()];
-    EXPECT_EQ(records, batches_);
-    for (const auto& [batch, count] : batches_) {
-      const auto found = store.FindBatchResult(batch);
-      ASSERT_TRUE(found.ok() && *found) << batch << ": " << found.status();
-    }
+    CheckEpochs(store);
+    CheckBatches(store);
     const auto policy = store.LoadPolicy();
     ASSERT_TRUE(policy.ok()) << policy.status();
-    EXPECT_TRUE(policy->revision() == policy_ ||
+    ASSERT_TRUE(policy->revision() == policy_ ||
                 (policy_under_way_ && policy->revision() == policy_ + 1))
-        << policy->revision() << ", acknowledged was " << policy_;
+        << "policy " << policy->revision() << ", acknowledged was " << policy_;
     policy_ = policy->revision();
-    device_under_way_.clear();
-    batch_under_way_.clear();
     policy_under_way_ = false;
+    epochs_under_way_.clear();
+    batches_under_way_.clear();
   }
 
   int64_t acknowledged() const { return acknowledged_; }
 
  private:
-  Status WriteOne(SqliteRecordStore& store) {
-    Status status;
-    const uint64_t kind = random_() % 8;
-    if (kind == 0) {
-      policy_under_way_ = true;
-      pb::FarmPolicy policy;
-      policy.set_revision(policy_ + 1);
-      status = store.SavePolicy(policy);
-      if (status.ok()) ++policy_, policy_under_way_ = false;
-    } else if (kind < 4) {
-      device_under_way_ = absl::StrCat("board", random_() % 4);
-      const uint64_t epoch = epochs_[device_under_way_] + 1;
-      status = store.SaveEpoch(device_under_way_, epoch);
-      if (status.ok()) epochs_[device_under_way_] = epoch, device_under_way_.clear();
-    } else {
-      batch_under_way_ = absl::StrCat("batch", ++last_batch_);
-      records_under_way_ = static_cast<int>(1 + random_() % 5);
-      std::vector<pb::Record> records;
-      for (int i = 0; i < records_under_way_; ++i) records.push_back(RecordOf(i));
-      pb::BatchResult result;
-      result.set_batch_id(batch_under_way_);
-      status = store.CommitBatch(result, records);
-      if (status.ok()) batches_[batch_under_way_] = records_under_way_, batch_under_way_.clear();
-    }
-    return status;
+  Status WritePolicy(SqliteRecordStore& store) {
+    policy_under_way_ = true;
+    pb::FarmPolicy policy;
+    policy.set_revision(policy_ + 1);
+    HONE_RETURN_IF_ERROR(store.SavePolicy(policy));
+    ++policy_;
+    ++acknowledged_;
+    policy_under_way_ = false;
+    return absl::OkStatus();
   }
 
-  pb::Record RecordOf(int candidate) {
+  Status WriteGroup(SqliteRecordStore& store) {
+    std::vector<JournalEntry> group;
+    const uint64_t size = 1 + random_() % 6;
+    for (uint64_t i = 0; i < size; ++i) group.push_back(SomeEntry());
+    Status failed;
+    for (const JournalOutcome& outcome : store.Write(group)) failed.Update(outcome.status);
+    HONE_RETURN_IF_ERROR(failed);
+    for (const auto& [device, epoch] : epochs_under_way_) epochs_[device] = epoch;
+    for (const auto& [batch, states] : batches_under_way_) batches_[batch] = states.back();
+    acknowledged_ += static_cast<int64_t>(size);
+    epochs_under_way_.clear();
+    batches_under_way_.clear();
+    return absl::OkStatus();
+  }
+
+  // A batch is submitted; later it is finished or forgotten.
+  JournalEntry SomeEntry() {
+    const uint64_t kind = random_() % 8;
+    if (kind < 2) {
+      const std::string device = absl::StrCat("board", random_() % 4);
+      const auto under_way = epochs_under_way_.find(device);
+      const uint64_t last =
+          under_way == epochs_under_way_.end() ? epochs_[device] : under_way->second;
+      epochs_under_way_[device] = last + 1;
+      return EpochEntry{.device = device, .epoch = last + 1};
+    }
+    if (kind < 5 || queue_.empty()) {
+      const std::string id = absl::StrCat("batch", ++last_batch_);
+      queue_.push_back(id);
+      batches_under_way_[id].push_back({.queued = true});
+      auto batch = std::make_shared<pb::Batch>();
+      batch->set_workload(std::string(random_() % 5000, 'w'));
+      return BatchEntry{.client_id = "client", .batch_id = id, .batch = batch};
+    }
+    const std::string id = queue_.front();
+    queue_.pop_front();
+    if (kind == 5) {
+      batches_under_way_[id].push_back({});
+      return ForgetEntry{.batch_id = id};
+    }
+    OutcomeEntry outcome;
+    outcome.result.set_batch_id(id);
+    const int count = static_cast<int>(1 + random_() % 5);
+    for (int i = 0; i < count; ++i) outcome.records.push_back(RecordOf(id, i));
+    batches_under_way_[id].push_back({.records = count});
+    return outcome;
+  }
+
+  pb::Record RecordOf(const std::string& batch, int candidate) {
     pb::Record record;
     record.set_workload(absl::StrCat("workload/1 w", random_() % 3));
     record.set_workload_key(record.workload());
     record.set_target("target/1 t");
     record.set_numerics("fp32");
     record.set_schedule(std::string(1 + random_() % 2000, 's'));
-    record.set_batch_id(batch_under_way_);
+    record.set_batch_id(batch);
     record.set_candidate(candidate);
     record.mutable_measurement()->set_cost_ns(static_cast<double>(1 + random_() % 1000));
     return record;
   }
 
+  void CheckEpochs(SqliteRecordStore& store) {
+    const auto found = store.LoadEpochs();
+    ASSERT_TRUE(found.ok()) << found.status();
+    for (auto& [device, epoch] : epochs_) {
+      const auto entry = found->find(device);
+      const uint64_t got = entry == found->end() ? 0 : entry->second;
+      const auto under_way = epochs_under_way_.find(device);
+      const uint64_t latest = under_way == epochs_under_way_.end() ? epoch : under_way->second;
+      ASSERT_TRUE(got >= epoch && got <= latest)
+          << device << " has epoch " << got << ", acknowledged was " << epoch;
+      epoch = got;
+    }
+  }
+
+  void CheckBatches(SqliteRecordStore& store) {
+    std::map<std::string, BatchState> found;
+    const auto queued = store.LoadBatches();
+    ASSERT_TRUE(queued.ok()) << queued.status();
+    for (const JournaledBatch& batch : *queued) found[batch.batch_id].queued = true;
+    const auto records = store.Query({});
+    ASSERT_TRUE(records.ok()) << records.status();
+    for (const pb::Record& record : *records) ++found[record.batch_id()].records;
+
+    for (const auto& [batch, states] : batches_under_way_) batches_.try_emplace(batch);
+    for (auto& [batch, state] : batches_) {
+      const BatchState got = found[batch];
+      std::vector<BatchState> possible = {state};
+      if (const auto entry = batches_under_way_.find(batch); entry != batches_under_way_.end()) {
+        possible.insert(possible.end(), entry->second.begin(), entry->second.end());
+      }
+      ASSERT_THAT(possible, testing::Contains(got)) << batch;
+      const auto result = store.FindBatchResult(batch);
+      ASSERT_TRUE(result.ok()) << result.status();
+      ASSERT_EQ(result->has_value(), got.records > 0) << batch;
+      state = got;
+    }
+    ASSERT_EQ(found.size(), batches_.size()) << "batches that nobody wrote";
+    queue_.clear();
+    for (const JournaledBatch& batch : *queued) queue_.push_back(batch.batch_id);
+  }
+
   std::mt19937_64 random_;
   int64_t acknowledged_ = 0;
   std::map<std::string, uint64_t> epochs_;
-  std::map<std::string, int> batches_;  // -> how many records
+  std::map<std::string, BatchState> batches_;
+  std::deque<std::string> queue_;
   int64_t policy_ = 0;
   int64_t last_batch_ = 0;
-  // What was asked for and not answered when the power went.
-  std::string device_under_way_;
-  std::string batch_under_way_;
-  int records_under_way_ = 0;
+  // What was asked for and not answered when the power went; of a batch each state on its way.
+  std::map<std::string, uint64_t> epochs_under_way_;
+  std::map<std::string, std::vector<BatchState>> batches_under_way_;
   bool policy_under_way_ = false;
 };
 
