@@ -6,6 +6,7 @@
 #include "cli/devices_command.h"
 #include "cli/doctor_command.h"
 #include "cli/farm_command.h"
+#include "cli/join_command.h"
 #include "cli/records_command.h"
 #include "cli/run_command.h"
 #include "cli/tune_command.h"
@@ -17,7 +18,7 @@ std::vector<Command> AllCommands() {
   return {
       MakeTuneCommand(),  MakeCompileCommand(), MakeZooCommand(),     MakeRunCommand(),
       MakeCheckCommand(), MakeBenchCommand(),   MakeRecordsCommand(), MakeDevicesCommand(),
-      MakeFarmCommand(),  MakeDoctorCommand(),
+      MakeFarmCommand(),  MakeJoinCommand(),    MakeDoctorCommand(),
   };
 }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "cli/quantity.h"
 #include "cli/table.h"
+#include "rpc/identity.h"
 
 namespace hone {
 namespace {
@@ -70,6 +71,35 @@ Status SetLimit(const FarmDecision& decision, pb::FarmPolicy* policy) {
   return absl::OkStatus();
 }
 
+Status Unrevoke(const FarmDecision& decision, pb::FarmPolicy* policy) {
+  auto& revoked = *policy->mutable_revoked();
+  const auto found = std::remove_if(revoked.begin(), revoked.end(), [&](const pb::Revocation& one) {
+    return one.identity() == decision.name;
+  });
+  if (found == revoked.end()) {
+    return absl::NotFoundError(absl::StrCat(decision.name, " is not revoked"));
+  }
+  revoked.erase(found, revoked.end());
+  return absl::OkStatus();
+}
+
+// Anew if it was revoked before: a certificate made since then is refused, too.
+Status Revoke(const FarmDecision& decision, int64_t now_unix_ms, pb::FarmPolicy* policy) {
+  HONE_RETURN_IF_ERROR(ParseIdentity(decision.name).status());
+  Unrevoke(decision, policy).IgnoreError();
+  pb::Revocation& revocation = *policy->add_revoked();
+  revocation.set_identity(decision.name);
+  revocation.set_unix_ms(now_unix_ms);
+  revocation.set_why(decision.why);
+  return absl::OkStatus();
+}
+
+absl::string_view NamedBy(absl::string_view action) {
+  if (action == "limit") return "user";
+  if (action == "revoke" || action == "unrevoke") return "member (ROLE/NAME)";
+  return "device";
+}
+
 }  // namespace
 
 Status Decide(const FarmDecision& decision, int64_t now_unix_ms, pb::FarmPolicy* policy) {
@@ -81,20 +111,23 @@ Status Decide(const FarmDecision& decision, int64_t now_unix_ms, pb::FarmPolicy*
                                     }),
                      reservations.end());
   static constexpr absl::string_view kActions[] = {"drain", "undrain", "reserve", "release",
-                                                   "limit"};
+                                                   "limit", "revoke",  "unrevoke"};
   if (std::find(std::begin(kActions), std::end(kActions), decision.action) == std::end(kActions)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "no action '", decision.action, "'; there are drain, undrain, reserve, release and limit"));
+        "no action '", decision.action,
+        "'; there are drain, undrain, reserve, release, limit, revoke, unrevoke, token and audit"));
   }
   if (decision.name.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(decision.action, " needs the name of a ",
-                                                   decision.action == "limit" ? "user" : "device",
+                                                   NamedBy(decision.action),
                                                    "; see `hone farm --help`"));
   }
   if (decision.action == "drain") return Drain(decision, policy);
   if (decision.action == "undrain") return Undrain(decision, policy);
   if (decision.action == "reserve") return Reserve(decision, now_unix_ms, policy);
   if (decision.action == "release") return Release(decision, policy);
+  if (decision.action == "revoke") return Revoke(decision, now_unix_ms, policy);
+  if (decision.action == "unrevoke") return Unrevoke(decision, policy);
   return SetLimit(decision, policy);
 }
 
@@ -125,6 +158,13 @@ std::string PolicyReport(const pb::FarmPolicy& policy, int64_t now_unix_ms, int 
     closed.AddRow({device, absl::StrCat("drained: ", why), "it is undrained"});
   }
   if (any) absl::StrAppend(&report, closed.Render(width), "\n");
+  if (policy.revoked_size() > 0) {
+    Table revoked({{"revoked"}, {"when"}, {"why"}});
+    for (const pb::Revocation& one : policy.revoked()) {
+      revoked.AddRow({one.identity(), FormatUnixMillis(one.unix_ms()), one.why()});
+    }
+    absl::StrAppend(&report, revoked.Render(width), "\n");
+  }
   if (report.empty()) report = "all devices are open to everyone, in equal shares.\n";
   return report + "Next: hone farm --help says how to change it\n";
 }

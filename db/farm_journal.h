@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "base/status.h"
+#include "db/security_store.h"
 #include "proto/batch.pb.h"
 #include "proto/farm.pb.h"
 #include "proto/policy.pb.h"
@@ -76,10 +77,8 @@ struct JournaledBatch {
   uint64_t epoch = 0;
 };
 
-class FarmJournal {
+class FarmJournal : public SecurityStore {
  public:
-  virtual ~FarmJournal() = default;
-
   // Writes a group of entries in their order, each whole or not at all, and returns one outcome an
   // entry once what was written is safe on disk: a group costs hardly more than an entry.
   virtual std::vector<JournalOutcome> Write(absl::Span<const JournalEntry> entries) = 0;

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "db/record_rules.h"
+#include "db/security_rules.h"
 
 namespace hone {
 namespace {
@@ -234,6 +235,56 @@ StatusOr<std::optional<pb::BatchResult>> MemoryRecordStore::FindBatchResult(
   const auto found = results_.find(std::string(batch_id));
   if (found == results_.end()) return std::optional<pb::BatchResult>();
   return std::optional<pb::BatchResult>(found->second);
+}
+
+// --- Security
+
+Status MemoryRecordStore::AddJoinToken(const pb::JoinToken& token) {
+  absl::MutexLock lock(&mutex_);
+  return tokens_.try_emplace(token.digest(), token, false).second ? absl::OkStatus()
+                                                                  : TokenIsThere();
+}
+
+StatusOr<pb::JoinToken> MemoryRecordStore::TakeJoinToken(absl::string_view digest,
+                                                         int64_t unix_ms) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = tokens_.find(std::string(digest));
+  if (found == tokens_.end()) return NoSuchToken();
+  auto& [token, used] = found->second;
+  HONE_RETURN_IF_ERROR(CheckUsable(token, used, unix_ms));
+  used = true;
+  return token;
+}
+
+StatusOr<int64_t> MemoryRecordStore::CountJoinTokens(int64_t unix_ms) const {
+  absl::MutexLock lock(&mutex_);
+  int64_t count = 0;
+  for (const auto& [digest, token] : tokens_) {
+    count += !token.second && token.first.expires_unix_ms() > unix_ms;
+  }
+  return count;
+}
+
+Status MemoryRecordStore::AppendAudit(absl::Span<const pb::AuditEntry> entries) {
+  absl::MutexLock lock(&mutex_);
+  HONE_RETURN_IF_ERROR(CheckFollows(static_cast<int64_t>(audit_.size()), entries));
+  audit_.insert(audit_.end(), entries.begin(), entries.end());
+  return absl::OkStatus();
+}
+
+StatusOr<std::vector<pb::AuditEntry>> MemoryRecordStore::ReadAudit(int64_t after,
+                                                                   int64_t limit) const {
+  absl::MutexLock lock(&mutex_);
+  const auto size = static_cast<int64_t>(audit_.size());
+  const int64_t from = std::clamp<int64_t>(after, 0, size);
+  const int64_t to = from + std::clamp<int64_t>(limit, 0, size - from);
+  return std::vector<pb::AuditEntry>(audit_.begin() + from, audit_.begin() + to);
+}
+
+StatusOr<std::optional<pb::AuditEntry>> MemoryRecordStore::LastAudit() const {
+  absl::MutexLock lock(&mutex_);
+  if (audit_.empty()) return std::optional<pb::AuditEntry>();
+  return std::optional<pb::AuditEntry>(audit_.back());
 }
 
 }  // namespace hone

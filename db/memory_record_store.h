@@ -38,6 +38,13 @@ class MemoryRecordStore : public RecordStore, public FarmJournal {
   StatusOr<std::optional<pb::BatchResult>> FindBatchResult(
       absl::string_view batch_id) const override;
 
+  Status AddJoinToken(const pb::JoinToken& token) override;
+  StatusOr<pb::JoinToken> TakeJoinToken(absl::string_view digest, int64_t unix_ms) override;
+  StatusOr<int64_t> CountJoinTokens(int64_t unix_ms) const override;
+  Status AppendAudit(absl::Span<const pb::AuditEntry> entries) override;
+  StatusOr<std::vector<pb::AuditEntry>> ReadAudit(int64_t after, int64_t limit) const override;
+  StatusOr<std::optional<pb::AuditEntry>> LastAudit() const override;
+
  private:
   Status AppendLocked(absl::Span<const pb::Record> records) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   JournalOutcome Do(const EpochEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -54,6 +61,9 @@ class MemoryRecordStore : public RecordStore, public FarmJournal {
   std::set<std::pair<std::string, int>> places_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, uint64_t> epochs_ ABSL_GUARDED_BY(mutex_);
   pb::FarmPolicy policy_ ABSL_GUARDED_BY(mutex_);
+  // By digest, with whether it was used.
+  std::map<std::string, std::pair<pb::JoinToken, bool>> tokens_ ABSL_GUARDED_BY(mutex_);
+  std::vector<pb::AuditEntry> audit_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, pb::BatchResult> results_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, JournaledBatch> batches_ ABSL_GUARDED_BY(mutex_);  // in their order
   std::map<std::string, uint64_t> order_of_ ABSL_GUARDED_BY(mutex_);

@@ -1,5 +1,6 @@
 #include "db/sqlite_record_store.h"
 
+#include <functional>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -10,6 +11,7 @@
 #include "db/record_rules.h"
 #include "db/sqlite_connection.h"
 #include "db/sqlite_file.h"
+#include "db/sqlite_security.h"
 
 namespace hone {
 namespace {
@@ -304,6 +306,19 @@ class SqliteRecordStore::Impl {
       ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
     return FindResult(batch_id);
+  }
+
+  // For the tables that have functions of their own.
+  template <typename Ask>
+  auto Read(Ask ask) ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return ask(*file_.connection);
+  }
+  Status RunWrite(const std::function<Status(SqliteConnection&)>& write)
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    HONE_RETURN_IF_ERROR(CheckWritable());
+    return write(*file_.connection);
   }
 
  private:
@@ -615,6 +630,48 @@ StatusOr<int64_t> SqliteRecordStore::TaintRecords(absl::string_view device,
 StatusOr<std::optional<pb::BatchResult>> SqliteRecordStore::FindBatchResult(
     absl::string_view batch_id) const {
   return impl_->FindBatchResult(batch_id);
+}
+
+// --- Security
+
+Status SqliteRecordStore::AddJoinToken(const pb::JoinToken& token) {
+  return impl_->RunWrite([&](SqliteConnection& connection) {
+    return sqlite_security::AddJoinToken(connection, token);
+  });
+}
+
+StatusOr<pb::JoinToken> SqliteRecordStore::TakeJoinToken(absl::string_view digest,
+                                                         int64_t unix_ms) {
+  pb::JoinToken token;
+  HONE_RETURN_IF_ERROR(impl_->RunWrite([&](SqliteConnection& connection) -> Status {
+    HONE_ASSIGN_OR_RETURN(token, sqlite_security::TakeJoinToken(connection, digest, unix_ms));
+    return absl::OkStatus();
+  }));
+  return token;
+}
+
+StatusOr<int64_t> SqliteRecordStore::CountJoinTokens(int64_t unix_ms) const {
+  return impl_->Read([&](SqliteConnection& connection) {
+    return sqlite_security::CountJoinTokens(connection, unix_ms);
+  });
+}
+
+Status SqliteRecordStore::AppendAudit(absl::Span<const pb::AuditEntry> entries) {
+  return impl_->RunWrite([&](SqliteConnection& connection) {
+    return sqlite_security::AppendAudit(connection, entries);
+  });
+}
+
+StatusOr<std::vector<pb::AuditEntry>> SqliteRecordStore::ReadAudit(int64_t after,
+                                                                   int64_t limit) const {
+  return impl_->Read([&](SqliteConnection& connection) {
+    return sqlite_security::ReadAudit(connection, after, limit);
+  });
+}
+
+StatusOr<std::optional<pb::AuditEntry>> SqliteRecordStore::LastAudit() const {
+  return impl_->Read(
+      [&](SqliteConnection& connection) { return sqlite_security::LastAudit(connection); });
 }
 
 }  // namespace hone

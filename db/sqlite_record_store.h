@@ -57,6 +57,13 @@ class SqliteRecordStore : public RecordStore, public FarmJournal {
   StatusOr<std::optional<pb::BatchResult>> FindBatchResult(
       absl::string_view batch_id) const override;
 
+  Status AddJoinToken(const pb::JoinToken& token) override;
+  StatusOr<pb::JoinToken> TakeJoinToken(absl::string_view digest, int64_t unix_ms) override;
+  StatusOr<int64_t> CountJoinTokens(int64_t unix_ms) const override;
+  Status AppendAudit(absl::Span<const pb::AuditEntry> entries) override;
+  StatusOr<std::vector<pb::AuditEntry>> ReadAudit(int64_t after, int64_t limit) const override;
+  StatusOr<std::optional<pb::AuditEntry>> LastAudit() const override;
+
  private:
   class Impl;
   explicit SqliteRecordStore(std::unique_ptr<Impl> impl);

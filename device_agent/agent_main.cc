@@ -11,6 +11,8 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <iostream>
 #include <map>
@@ -33,6 +35,11 @@
 #include "device_agent/machine_probe.h"
 #include "device_agent/measure/core_speed.h"
 #include "device_agent/sandbox/probe.h"
+#include "rpc/address.h"
+#include "rpc/certificate_keeper.h"
+#include "rpc/credentials.h"
+#include "rpc/identity.h"
+#include "rpc/membership.h"
 
 namespace hone {
 namespace {
@@ -57,6 +64,10 @@ struct Options {
   bool probe = false;
   bool print = false;
   bool quiet = false;
+  // Of join.
+  std::string join_tracker;
+  std::string token;
+  bool run = false;
 };
 
 // Names and labels are words of selectors.
@@ -69,7 +80,8 @@ void Declare(CLI::App& app, Options& options) {
   app.add_option("--tracker", options.tracker, "The tracker: unix:/path or host:port")
       ->capture_default_str();
   app.add_option("--tls-dir", options.tls_dir,
-                 "Folder of this agent's certificates: needed for a tracker on another machine");
+                 "Folder of this agent's certificates, for a tracker on another machine (default: "
+                 "$HONE_TLS_DIR, or where join puts them)");
   app.add_option("--name", options.name,
                  "Name of this agent, unique in the farm, and of its device if that has no other "
                  "(default: the host's name)")
@@ -114,9 +126,16 @@ void Declare(CLI::App& app, Options& options) {
                "Print what this machine is (target, speed, facts) and end, for programs");
   app.add_flag("--print", options.print, "Print what the devices are, for people, and end");
   app.add_flag("--quiet", options.quiet, "Log warnings only");
+  CLI::App* const join = app.add_subcommand("join", "Join a farm with a token of its owner's");
+  join->fallthrough();
+  join->add_option("TRACKER", options.join_tracker, "host:port of the farm's tracker")->required();
+  join->add_option("TOKEN", options.token, "As `hone farm token --role agent` printed it")
+      ->required();
+  join->add_flag("--run", options.run, "Then start measuring for it");
   app.footer(
       "Start one on every device of a farm, with the tracker's address:\n"
-      "  hone-agent --tracker farm.example.com:7710 --name pi-3\n"
+      "  hone-agent join farm.example.com:7710 TOKEN\n"
+      "  hone-agent --tracker farm.example.com:7710\n"
       "Two devices of four processors each on one host:\n"
       "  hone-agent --device left=cpu:0-3 --device right=cpu:4-7\n"
       "It dials out, measures what it is given, one batch at a time, and reconnects by itself.\n"
@@ -218,6 +237,49 @@ Status PrintDevices(const Options& options) {
   return absl::OkStatus();
 }
 
+// /var/lib/hone/tls for the system's agent, ~/.local/share/hone/tls for a user's own.
+std::string DefaultTlsDir() {
+  if (const char* dir = std::getenv("HONE_TLS_DIR")) return dir;
+  const char* home = std::getenv("HOME");
+  if (geteuid() == 0 || home == nullptr) return "/var/lib/hone/tls";
+  return absl::StrCat(home, "/.local/share/hone/tls");
+}
+
+// What is not said about TLS: where the certificates are, and the name, which is theirs.
+Status CompleteTls(Options& options) {
+  if (options.tls_dir.empty() && !IsOnThisMachine(options.tracker)) {
+    options.tls_dir = DefaultTlsDir();
+  }
+  if (options.tls_dir.empty() || IsUnixSocket(options.tracker)) return absl::OkStatus();
+  HONE_ASSIGN_OR_RETURN(const Identity identity,
+                        CheckTlsFolder(TlsFolder(options.tls_dir), SystemClock().UnixMillis()));
+  if (identity.role != Role::kAgent) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the certificate in ", options.tls_dir, " is of ", identity.ToString(),
+                     ", and an agent needs one of its own: ask an owner of the farm for `hone farm "
+                     "token --role agent --name ",
+                     AgentName(options), "`"));
+  }
+  if (options.name.empty()) options.name = identity.name;
+  return CheckSpeaksFor(identity, options.name);
+}
+
+Status Join(const Options& options) {
+  const std::string folder = options.tls_dir.empty() ? DefaultTlsDir() : options.tls_dir;
+  HONE_ASSIGN_OR_RETURN(const Identity identity,
+                        JoinFarm(options.join_tracker, options.token, TlsFolder(folder)));
+  std::cout << "joined as " << identity.ToString() << "; the certificate is in " << folder
+            << std::endl;
+  if (!options.run) {
+    std::cout << "Next: hone-agent --tracker " << options.join_tracker << std::endl;
+    return absl::OkStatus();
+  }
+  // Anew: the worker must be forked before there is any connection.
+  execl("/proc/self/exe", "hone-agent", "--tracker", options.join_tracker.c_str(), "--tls-dir",
+        folder.c_str(), nullptr);
+  return absl::InternalError(absl::StrCat("joined, but cannot start: ", strerror(errno)));
+}
+
 Status Serve(const Options& options) {
   asio::io_context context(1);
   asio::signal_set signals(context, SIGTERM, SIGINT);
@@ -253,6 +315,16 @@ Status Serve(const Options& options) {
   const SystemClock clock;
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<Agent> agent,
                         Agent::Start(context, clock, std::move(agent_options)));
+  std::optional<CertificateKeeper> keeper;
+  if (!options.tls_dir.empty() && !IsUnixSocket(options.tracker)) {
+    keeper.emplace(options.tracker, TlsFolder(options.tls_dir), [](const Status& status) {
+      if (status.ok()) {
+        spdlog::info("the certificate was renewed");
+      } else {
+        spdlog::warn("the certificate cannot be renewed: {}", std::string(status.message()));
+      }
+    });
+  }
   context.run();
   return agent->status();
 }
@@ -278,7 +350,15 @@ int Main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   spdlog::set_default_logger(spdlog::stderr_color_mt("hone-agent"));
   spdlog::set_level(options.quiet ? spdlog::level::warn : spdlog::level::info);
-  const Status status = options.print ? PrintDevices(options) : Serve(options);
+  Status status;
+  if (app.got_subcommand("join")) {
+    status = Join(options);
+  } else if (options.print) {
+    status = PrintDevices(options);
+  } else {
+    status = CompleteTls(options);
+    if (status.ok()) status = Serve(options);
+  }
   if (status.ok()) return 0;
   std::cerr << "hone-agent: " << std::string(status.message()) << std::endl;
   return 1;

@@ -12,6 +12,7 @@
 
 #include <memory>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -25,6 +26,7 @@ constexpr int64_t kMillisPerSecond = 1'000;
 constexpr int64_t kSecondsPerDay = 86'400;
 // The serial number: positive, and too long to be guessed or to come twice.
 constexpr int kSerialBytes = 16;
+constexpr int kSecretBytes = 16;
 
 template <auto* kFree>
 struct Free {
@@ -236,6 +238,13 @@ StatusOr<std::string> MakePrivateKey() {
     return Failed("write a private key");
   }
   return Written(bio.get());
+}
+
+StatusOr<std::string> MakeSecret() {
+  unsigned char bytes[kSecretBytes];
+  if (RAND_bytes(bytes, sizeof(bytes)) != 1) return Failed("draw a secret");
+  return absl::BytesToHexString(
+      absl::string_view(reinterpret_cast<const char*>(bytes), sizeof(bytes)));
 }
 
 StatusOr<std::string> MakeAuthority(const std::string& key_pem, const std::string& name,

@@ -20,6 +20,9 @@ inline constexpr int64_t kClockSkewMs = 300'000;
 // A private key on P-256, as PEM.
 StatusOr<std::string> MakePrivateKey();
 
+// 32 hex digits that nobody can guess.
+StatusOr<std::string> MakeSecret();
+
 // A self-signed certificate that signs others, as PEM. `name` is for people: "hone farm lab".
 // Valid from `unix_ms` (less kClockSkewMs) for `days`.
 StatusOr<std::string> MakeAuthority(const std::string& key_pem, const std::string& name,

@@ -2,6 +2,7 @@
 // channel and every server of hone is made here.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -21,6 +22,11 @@ inline constexpr int kKeepaliveTimeMs = 20'000;
 inline constexpr int kKeepaliveTimeoutMs = 10'000;
 // The server's tolerance must be below the client's keepalive time, or it hangs up.
 inline constexpr int kPingIntervalMinMs = 10'000;
+// What one peer can make a server hold: headers of a call, calls at a time over one connection, and
+// buffers of all connections together.
+inline constexpr int kMetadataBytesMax = 8 << 10;
+inline constexpr int kStreamsMax = 100;
+inline constexpr int64_t kServerBufferBytesMax = int64_t{1} << 30;
 
 // Connects lazily. `tls_dir` is a folder of certificates (TlsFolder): with one the channel speaks
 // TLS, except over a unix socket; without one only addresses on this machine are usable. Errors as

@@ -46,6 +46,11 @@ constexpr MethodRule kRules[] = {
     // Owners.
     {"/hone.pb.Admin/GetPolicy", kReaders, Audit::kNever},
     {"/hone.pb.Admin/SetPolicy", kAdmins, Audit::kBeforeReply},
+    {"/hone.pb.Security/MakeToken", kAdmins, Audit::kBeforeReply},
+    {"/hone.pb.Security/ReadAudit", kAdmins, Audit::kNever},
+    // Members, and those who become some. The desk that serves Join writes of it itself.
+    {"/hone.pb.Security/Renew", kMembers, Audit::kSoon},
+    {"/hone.pb.Joining/Join", kAnonymous, Audit::kBeforeReply},
     // Standard services.
     {"/grpc.health.v1.Health/Check", kMembers, Audit::kNever},
     {"/grpc.health.v1.Health/Watch", kMembers, Audit::kNever},

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "rpc/certificates.h"
+#include "rpc/membership.h"
 
 namespace hone {
 namespace {
@@ -102,6 +103,16 @@ StatusOr<TlsFiles> FarmAuthority::Sign(const std::string& request_pem, const Ide
                                      .serves = Serves(identity.role)}));
   return TlsFiles{.authorities_pem = authorities_pem_,
                   .certificate_pem = absl::StrCat(certificate, own_pem_)};
+}
+
+Status FarmAuthority::RenewTracker(const TlsFolder& folder, int64_t unix_ms) const {
+  HONE_ASSIGN_OR_RETURN(const bool due, IsRenewalDue(folder, unix_ms));
+  if (!due) return absl::OkStatus();
+  HONE_ASSIGN_OR_RETURN(const Identity identity, CheckTlsFolder(folder, unix_ms));
+  HONE_ASSIGN_OR_RETURN(const std::string key, ReadFile(folder.Key()));
+  HONE_ASSIGN_OR_RETURN(const std::string request, MakeSigningRequest(key));
+  HONE_ASSIGN_OR_RETURN(const TlsFiles files, Sign(request, identity, unix_ms));
+  return WriteFile(folder.Certificate(), files.certificate_pem);
 }
 
 }  // namespace hone

@@ -34,6 +34,9 @@ class FarmAuthority {
   StatusOr<TlsFiles> Sign(const std::string& request_pem, const Identity& identity,
                           int64_t unix_ms) const;
 
+  // A new term for the tracker's own certificate, if two thirds of the old one are over.
+  Status RenewTracker(const TlsFolder& folder, int64_t unix_ms) const;
+
   // SHA-256 of the authority's certificate: what a token carries.
   const std::string& fingerprint() const { return fingerprint_; }
 

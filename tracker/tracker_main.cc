@@ -39,6 +39,9 @@ void Declare(CLI::App& app, Options& options) {
       ->capture_default_str();
   app.add_option("--tls-dir", options.tracker.tls_dir,
                  "Folder of certificates (see init-tls): speak TLS, to members of the farm alone");
+  app.add_option("--join-port", options.tracker.join_port,
+                 "Where those with a token join, while there are tokens (default: the next port)")
+      ->check(CLI::Range(0, 65535));
   app.add_option("--db", options.database.path, "The database of records; made if missing")
       ->capture_default_str();
   app.add_option("--parent-pid", options.parent_pid,

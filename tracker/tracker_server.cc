@@ -3,34 +3,65 @@
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "rpc/address.h"
 #include "rpc/channel.h"
 #include "tracker/admin_service.h"
 #include "tracker/agent_service.h"
+#include "tracker/audit_interceptor.h"
+#include "tracker/audit_log.h"
 #include "tracker/farm_service.h"
 #include "tracker/farm_shell.h"
+#include "tracker/join_desk.h"
 #include "tracker/listening_socket.h"
 #include "tracker/revocations.h"
+#include "tracker/security_service.h"
 #include "tracker/web_server.h"
 
 namespace hone {
 namespace {
 
 constexpr std::chrono::milliseconds kShutdownGrace(500);
+constexpr int kTicksASecond = 10;
+
+// Null if nobody can join: plain text, or an authority whose key is elsewhere.
+StatusOr<std::unique_ptr<JoinDesk>> MakeDesk(const TrackerOptions& options, SecurityStore& store,
+                                             AuditLog& log, const Clock& clock) {
+  if (options.tls_dir.empty() || IsUnixSocket(options.listen)) return std::unique_ptr<JoinDesk>();
+  StatusOr<FarmAuthority> authority = FarmAuthority::Open(TlsFolder(options.tls_dir));
+  if (absl::IsNotFound(authority.status())) return std::unique_ptr<JoinDesk>();
+  HONE_RETURN_IF_ERROR(authority.status());
+  const size_t colon = options.listen.rfind(':');
+  JoinDeskOptions desk = {.tls_dir = options.tls_dir,
+                          .host = options.listen.substr(0, colon),
+                          .port = options.join_port};
+  int port = 0;
+  if (desk.port == 0 && absl::SimpleAtoi(options.listen.substr(colon + 1), &port) && port != 0) {
+    desk.port = port + 1;
+  }
+  return std::make_unique<JoinDesk>(std::move(desk), *std::move(authority), store, log, clock);
+}
 
 }  // namespace
 
 class TrackerServer::Impl {
  public:
-  Impl(std::unique_ptr<EventLog> log, std::unique_ptr<FarmShell> shell)
+  Impl(std::unique_ptr<EventLog> log, std::unique_ptr<FarmShell> shell,
+       std::unique_ptr<AuditLog> audit, std::unique_ptr<JoinDesk> desk, SecurityStore& store)
       : log_(std::move(log)),
         shell_(std::move(shell)),
+        audit_(std::move(audit)),
+        desk_(std::move(desk)),
         farm_(*shell_),
         agents_(*shell_, revocations_),
-        admin_(*shell_, revocations_) {
+        admin_(*shell_, revocations_),
+        security_(store, *audit_, desk_.get()) {
     revocations_.Update(shell_->GetPolicy());
   }
 
@@ -39,6 +70,7 @@ class TrackerServer::Impl {
     shell_->ShutDown();
     if (server_ == nullptr) return;
     server_->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
+    audit_->Flush().IgnoreError();
     log_->Write(Event::kTrackerStopped, {{"address", address_}});
   }
 
@@ -47,14 +79,23 @@ class TrackerServer::Impl {
     HONE_RETURN_IF_ERROR(ClearSocket(checked));
     grpc::ServerBuilder builder;
     int port = 0;
-    CallChecks checks = {.admit = [this](const Peer& peer, absl::string_view method) {
+    CallChecks checks;
+    checks.admit = [this](const Peer& peer, absl::string_view method) {
       return revocations_.Check(peer);
-    }};
+    };
+    checks.refused = [this](const Identity& peer, absl::string_view method, const Status& why) {
+      audit_->Note({.identity = peer.ToString(), .method = method, .outcome = why.code()});
+    };
     HONE_RETURN_IF_ERROR(ConfigureServer(
         {.address = checked, .tls_dir = tls_dir, .checks = std::move(checks)}, builder, &port));
     builder.RegisterService(&farm_);
     builder.RegisterService(&agents_);
     builder.RegisterService(&admin_);
+    builder.RegisterService(&security_);
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
+        interceptors;
+    interceptors.push_back(MakeAuditInterceptors(*audit_));
+    builder.experimental().SetInterceptorCreators(std::move(interceptors));
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port == 0) {
       return absl::UnavailableError(absl::StrCat(
@@ -77,20 +118,36 @@ class TrackerServer::Impl {
     return absl::OkStatus();
   }
 
-  FarmShell& shell() { return *shell_; }
+  void Tick() {
+    shell_->Tick();
+    if (++ticks_ % kTicksASecond != 1) return;
+    Status status = audit_->Flush();
+    if (status.ok() && desk_ != nullptr) status = desk_->Tick();
+    // Said once, not once a second.
+    if (status.code() != trouble_.code() && !status.ok()) {
+      log_->Write(Event::kJournalFailed, {{"error", std::string(status.message())}});
+    }
+    trouble_ = status;
+  }
+
   std::string web_address() const { return web_ == nullptr ? "" : web_->address(); }
   const std::string& address() const { return address_; }
 
  private:
   const std::unique_ptr<EventLog> log_;
   const std::unique_ptr<FarmShell> shell_;
+  const std::unique_ptr<AuditLog> audit_;
+  const std::unique_ptr<JoinDesk> desk_;  // null if nobody can join
   Revocations revocations_;
   FarmService farm_;
   AgentService agents_;
   AdminService admin_;
+  SecurityService security_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<WebServer> web_;  // null if none is wanted
   std::string address_;
+  int64_t ticks_ = 0;
+  Status trouble_;  // of the latest second
 };
 
 TrackerServer::TrackerServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -102,7 +159,10 @@ StatusOr<std::unique_ptr<TrackerServer>> TrackerServer::Start(const TrackerOptio
   auto log = std::make_unique<EventLog>(options.log_format, clock, options.log);
   HONE_ASSIGN_OR_RETURN(std::unique_ptr<FarmShell> shell,
                         FarmShell::Start(options.limits, journal, clock, *log));
-  auto impl = std::make_unique<Impl>(std::move(log), std::move(shell));
+  HONE_ASSIGN_OR_RETURN(std::unique_ptr<AuditLog> audit, AuditLog::Open(journal, clock));
+  HONE_ASSIGN_OR_RETURN(std::unique_ptr<JoinDesk> desk, MakeDesk(options, journal, *audit, clock));
+  auto impl = std::make_unique<Impl>(std::move(log), std::move(shell), std::move(audit),
+                                     std::move(desk), journal);
   HONE_RETURN_IF_ERROR(impl->Listen(options.listen, options.tls_dir));
   if (!options.web.empty()) HONE_RETURN_IF_ERROR(impl->ServeWeb(options.web));
   return std::unique_ptr<TrackerServer>(new TrackerServer(std::move(impl)));
@@ -112,6 +172,6 @@ const std::string& TrackerServer::address() const { return impl_->address(); }
 
 std::string TrackerServer::web_address() const { return impl_->web_address(); }
 
-void TrackerServer::Tick() { impl_->shell().Tick(); }
+void TrackerServer::Tick() { impl_->Tick(); }
 
 }  // namespace hone

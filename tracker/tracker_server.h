@@ -18,6 +18,9 @@ struct TrackerOptions {
   std::string web;     // where page and metrics are (web_server.h); "" for nowhere
   // Of certificates (rpc/credentials.h), without which only addresses on this machine are usable.
   std::string tls_dir;
+  // Where those who join are taken in, while there are tokens: 0 for the port after that of
+  // `listen` (a free one if that is 0).
+  int join_port = 0;
   FarmLimits limits;
   EventLog::Sink log;  // null: nothing is logged
   LogFormat log_format = LogFormat::kText;
