@@ -71,5 +71,23 @@ TEST(FarmPolicyTest, ShowsWhatIsInForce) {
   EXPECT_THAT(PolicyReport(policy, kNow + 2 * kHour, 0), testing::Not(HasSubstr("ada")));
 }
 
+TEST(FarmPolicyTest, RevokesAMemberAndTakesItBack) {
+  pb::FarmPolicy policy;
+  const FarmDecision revoke = {.action = "revoke", .name = "tuner/eve", .why = "left the team"};
+  ASSERT_EQ(Decide(revoke, 1'000, &policy), absl::OkStatus());
+  // Once more, later: what was made meanwhile is refused, too.
+  ASSERT_EQ(Decide(revoke, 2'000, &policy), absl::OkStatus());
+  ASSERT_EQ(policy.revoked_size(), 1);
+  EXPECT_EQ(policy.revoked(0).identity(), "tuner/eve");
+  EXPECT_EQ(policy.revoked(0).unix_ms(), 2'000);
+  EXPECT_NE(PolicyReport(policy, 3'000, 0).find("left the team"), std::string::npos);
+  const FarmDecision back = {.action = "unrevoke", .name = "tuner/eve"};
+  EXPECT_EQ(Decide(back, 3'000, &policy), absl::OkStatus());
+  EXPECT_EQ(policy.revoked_size(), 0);
+  EXPECT_EQ(Decide(back, 3'000, &policy).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Decide({.action = "revoke", .name = "eve"}, 0, &policy).code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace hone
