@@ -70,8 +70,8 @@ void Declare(CLI::App& app, Options& options) {
       "  hone-agent --tracker 127.0.0.1:7710\n"
       "  hone tune model.onnx --tracker 127.0.0.1:7710\n"
       "Between machines, with certificates:\n"
-      "  hone-tracker init-tls /etc/hone/tls --admin ada\n"
-      "  hone-tracker --listen 0.0.0.0:7710 --tls-dir /etc/hone/tls --db farm.db\n"
+      "  hone-tracker init-tls /var/lib/hone/farm --admin ada\n"
+      "  hone-tracker --listen 0.0.0.0:7710 --tls-dir /var/lib/hone/farm --db farm.db\n"
       "Exit codes: 0 ended by a signal, 2 wrong arguments, 3 the database cannot be used, 4 cannot "
       "listen, 5 certificates cannot be made.");
 }
