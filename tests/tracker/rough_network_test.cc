@@ -17,7 +17,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "base/clock.h"
 #include "base/target.h"
 #include "db/memory_record_store.h"
@@ -280,17 +280,20 @@ TEST_P(RoughNetworkTest, WorksThroughAProxyThatDropsTheConnectionAfterEveryCall)
   state.mutable_devices(0)->mutable_info()->set_state(pb::READY);
   (*session)->SetState(state);
   const absl::Time deadline = absl::Now() + kPatience;
-  while (links == 0 && absl::Now() < deadline) std::this_thread::yield();
+  const auto wait_for_links = [&](int wanted) {
+    while (links < wanted && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(1));
+  };
 
   std::vector<std::string> ids;
   for (int call = 0; call < 5; ++call) {
+    wait_for_links(call + 1);
     proxy.BreakAll();
     const auto id = (*client)->Submit(batch);
     ASSERT_TRUE(id.ok()) << id.status();
     ids.push_back(*id);
   }
-  while (links < 3 && absl::Now() < deadline) std::this_thread::yield();
-  EXPECT_GE(links, 3);
+  wait_for_links(6);
+  EXPECT_EQ(links, 6);
   EXPECT_GE(proxy.connections(), 6);
   EXPECT_EQ((*client)->outstanding(), 5);
 }
