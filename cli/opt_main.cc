@@ -8,12 +8,17 @@
 #include <cstdio>
 #include <iostream>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "base/file.h"
 #include "cli/exit_code.h"
 #include "compiler/codegen/code_generator.h"
@@ -32,12 +37,13 @@ namespace {
 constexpr char kHelp[] = R"(usage: hone-opt WORKLOAD SCHEDULE... [option...]
 
 Compiles the kernel that the two text files describe, for this machine, compares it with the oracle
-and times it; parameters stand at the tops of their ranges. Several schedules are timed in turns,
+and times it; parameters stand at the tops of their ranges unless told. Several schedules are timed in turns,
 and each held against the first. Exit codes are those of hone (docs/manual.md): 1 when the results
 differ.
 
   --target TEXT   another target ('hone-agent --probe' prints this machine's); not run
   --threads N     for so many threads
+  --param NAME=N  a size that the schedules leave open ('param' in a schedule); repeatable
   --after PASS    print the loop program after this pass instead ('all' for every pass)
   --asm, --ir     print assembly or LLVM IR instead
   --no-check      do not compare with the oracle (slow for large kernels)
@@ -48,6 +54,7 @@ struct Options {
   std::vector<std::string> schedules;
   std::string target;
   int threads = 0;  // 0: as many as the machine's target has
+  std::map<std::string, int64_t> params;
   std::string after;
   bool assembly = false;
   bool llvm_ir = false;
@@ -59,8 +66,8 @@ StatusOr<Options> ParseArguments(int argc, char** argv) {
   std::vector<std::string> files;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
-    const bool takes_value =
-        argument == "--target" || argument == "--after" || argument == "--threads";
+    const bool takes_value = argument == "--target" || argument == "--after" ||
+                             argument == "--threads" || argument == "--param";
     if (takes_value && i + 1 == argc) {
       return absl::InvalidArgumentError(absl::StrCat(argument, " needs a value"));
     }
@@ -69,6 +76,11 @@ StatusOr<Options> ParseArguments(int argc, char** argv) {
     } else if (argument == "--threads") {
       if (!absl::SimpleAtoi(argv[++i], &options.threads) || options.threads < 1) {
         return absl::InvalidArgumentError(absl::StrCat("--threads cannot be ", argv[i]));
+      }
+    } else if (argument == "--param") {
+      const std::pair<std::string, std::string> given = absl::StrSplit(argv[++i], '=');
+      if (!absl::SimpleAtoi(given.second, &options.params[given.first])) {
+        return absl::InvalidArgumentError(absl::StrCat("--param cannot be ", argv[i]));
       }
     } else if (argument == "--after") {
       options.after = argv[++i];
@@ -185,13 +197,24 @@ double SecondsOf(hone_kernel_fn run, const hone_kernel_args& args,
 class Loaded {
  public:
   static StatusOr<std::unique_ptr<Loaded>> Make(std::string name, const Workload& workload,
-                                                pb::Artifact artifact, int threads) {
+                                                pb::Artifact artifact, int threads,
+                                                const std::map<std::string, int64_t>& given) {
+    std::vector<int64_t> params;
+    for (const pb::ParamInfo& param : artifact.manifest().params()) {
+      const auto value = given.find(param.name());
+      const bool is_open = value != given.end() && TopsOf(workload).count(param.name()) == 0;
+      params.push_back(is_open ? value->second : param.max());
+      if (params.back() < param.min() || params.back() > param.max()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("--param ", param.name(), " is from ", param.min(), " to ", param.max()));
+      }
+    }
     hone_error error;
     hone_elf* code = hone_elf_load(artifact.code().data(), artifact.code().size(), &error);
     hone_pool* pool = code == nullptr ? nullptr : hone_pool_create(threads, &error);
     if (pool == nullptr) return absl::InternalError(error.message);
-    return std::unique_ptr<Loaded>(
-        new Loaded(std::move(name), workload, std::move(artifact), threads, code, pool));
+    return std::unique_ptr<Loaded>(new Loaded(std::move(name), workload, std::move(artifact),
+                                              std::move(params), threads, code, pool));
   }
 
   void Prepare() {
@@ -222,14 +245,14 @@ class Loaded {
   }
 
  private:
-  Loaded(std::string name, const Workload& workload, pb::Artifact artifact, int threads,
-         hone_elf* code, hone_pool* pool)
+  Loaded(std::string name, const Workload& workload, pb::Artifact artifact,
+         std::vector<int64_t> params, int threads, hone_elf* code, hone_pool* pool)
       : name_(std::move(name)),
         artifact_(std::move(artifact)),
         code_(code),
         run_(reinterpret_cast<hone_kernel_fn>(hone_elf_function(code, HONE_RUN_SYMBOL))),
-        buffers_(workload, artifact_.manifest()) {
-    for (const Param& param : workload.params) params_.push_back(param.max);
+        buffers_(workload, artifact_.manifest()),
+        params_(std::move(params)) {
     const int64_t scratch_bytes = artifact_.manifest().scratch_shared_bytes() +
                                   threads * artifact_.manifest().scratch_worker_bytes();
     args_ = {buffers_.pointers(), params_.data(),
@@ -241,7 +264,7 @@ class Loaded {
   hone_elf* const code_;
   const hone_kernel_fn run_;
   Buffers buffers_;
-  std::vector<int64_t> params_;
+  const std::vector<int64_t> params_;
   hone_kernel_args args_;
   clockid_t clock_ = CLOCK_MONOTONIC;
   double best_ = std::numeric_limits<double>::infinity();
@@ -320,8 +343,8 @@ StatusOr<ExitCode> Main(const Options& options) {
     HONE_ASSIGN_OR_RETURN(std::optional<pb::Artifact> artifact,
                           CompileOrShow(workload, schedule, target, options));
     if (!artifact) continue;
-    HONE_ASSIGN_OR_RETURN(kernels.emplace_back(),
-                          Loaded::Make(file, workload, *std::move(artifact), target.threads));
+    HONE_ASSIGN_OR_RETURN(kernels.emplace_back(), Loaded::Make(file, workload, *std::move(artifact),
+                                                               target.threads, options.params));
   }
   if (kernels.empty()) return ExitCode::kOk;
   return RunHere(workload, kernels, target.threads, options.check);

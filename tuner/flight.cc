@@ -17,12 +17,35 @@ constexpr int kBuildBits = 16;
 
 size_t BuildOf(const pb::BuildReply& reply) { return reply.id() & ((1u << kBuildBits) - 1); }
 
+void SetParams(const std::map<std::string, int64_t>& params, pb::Candidate* candidate) {
+  candidate->mutable_params()->insert(params.begin(), params.end());
+}
+
 // The time of the default schedule, as far as the measured reference tells it.
 void TakeDefaultTime(double reference_ns, bool duel, WorkloadState* state) {
   if (reference_ns <= 0) return;
   // What tuning gained is told from times taken side by side.
   const bool replaces = duel || state->default_ns == 0;
   state->default_ns = replaces ? reference_ns : std::min(state->default_ns, reference_ns);
+}
+
+// Whether no other measurement of the flight's is of the same candidate and better: duels have some
+// in two forms.
+bool IsBestOfItsCandidate(const Flight& flight, int place) {
+  const auto& measurements = flight.result->measurements();
+  const auto is_better = [](const pb::Measurement& a, const pb::Measurement& b) {
+    if ((a.failure() == pb::OK) != (b.failure() == pb::OK)) return a.failure() == pb::OK;
+    return a.failure() == pb::OK && a.cost_ns() < b.cost_ns();
+  };
+  for (int other = 0;
+       other < std::min<int>(measurements.size(), static_cast<int>(flight.proposals.size()));
+       ++other) {
+    if (flight.proposals[other].candidate == flight.proposals[place].candidate &&
+        is_better(measurements[other], measurements[place])) {
+      return false;
+    }
+  }
+  return true;
 }
 
 // The search hears that nothing of the flight compiles.
@@ -58,16 +81,20 @@ Flight FlightOf(int id, int work_index, const Work& work, std::vector<Proposal> 
   for (const Proposal& proposal : flight.proposals) {
     const int place = flight.batch.candidates_size();
     pb::Candidate* candidate = flight.batch.add_candidates();
-    candidate->set_schedule(work.search().ScheduleText(proposal.candidate));
+    const Search& search = work.search();
+    candidate->set_schedule(search.ScheduleText(proposal.candidate));
     candidate->set_origin(proposal.origin);
-    candidate->set_predicted_ns(work.search().PredictedNs(proposal.candidate));
-    if (const pb::Artifact* built = work.BuiltOf(candidate->schedule())) {
+    candidate->set_predicted_ns(search.PredictedNs(proposal.candidate));
+    if (!proposal.closed) SetParams(search.ParamsOf(proposal.candidate), candidate);
+    const std::string& text =
+        proposal.closed ? candidate->schedule() : search.OpenText(proposal.candidate);
+    if (const pb::Artifact* built = work.BuiltOf(text)) {
       *candidate->mutable_artifact() = *built;
     } else {
-      need(candidate->schedule(), place);
+      need(text, place);
     }
   }
-  if (!work.reference()) need(work.reference_schedule(), Flight::kReferencePlace);
+  if (!work.reference()) need(work.reference_build(), Flight::kReferencePlace);
   flight.builds_pending = static_cast<int>(flight.builds.size());
   return flight;
 }
@@ -97,14 +124,14 @@ void TakeBuild(const pb::BuildReply& reply, Flight* flight, Work* work, Workload
         // In the duel, why the search ended is known already.
         if (state->phase < WorkloadState::Phase::kFinal) state->reason = reply.failure().message();
       } else if (!work->reference()) {
-        work->SetReference(work->reference_schedule(), reply.artifact());
+        work->SetReference(work->reference_candidate(), reply.artifact());
       }
       continue;
     }
     pb::Candidate* candidate = flight->batch.mutable_candidates(place);
     if (reply.has_artifact()) {
       *candidate->mutable_artifact() = reply.artifact();
-      work->KeepBuilt(candidate->schedule(), reply.artifact());
+      work->KeepBuilt(build.schedule, reply.artifact());
     } else {
       *candidate->mutable_measurement() = reply.failure();
     }
@@ -113,9 +140,11 @@ void TakeBuild(const pb::BuildReply& reply, Flight* flight, Work* work, Workload
 }
 
 bool FindReference(Flight* flight, Work* work) {
-  for (const pb::Candidate& candidate : flight->batch.candidates()) {
-    if (work->reference()) return true;
-    if (candidate.has_artifact()) work->SetReference(candidate.schedule(), candidate.artifact());
+  for (size_t i = 0; i < flight->proposals.size() && !work->reference(); ++i) {
+    const pb::Candidate& candidate = flight->batch.candidates(static_cast<int>(i));
+    if (candidate.has_artifact()) {
+      work->SetReference(flight->proposals[i].candidate, candidate.artifact());
+    }
   }
   if (work->reference()) return true;
   flight->unbuildable = true;
@@ -131,6 +160,9 @@ void CompleteBatch(const Work& work, const TuningOptions& options, double roofli
   batch.set_numerics(std::string(NumericsName(options.numerics)));
   batch.mutable_reference()->set_schedule(work.reference_schedule());
   batch.mutable_reference()->set_origin("default");
+  if (work.reference()->manifest().params_size() > 0) {
+    SetParams(work.reference_params(), batch.mutable_reference());
+  }
   *batch.mutable_reference()->mutable_artifact() = *work.reference();
   batch.set_input_seed(work.input_seed());
   for (const pb::SamplePoint& sample : work.expected().samples) *batch.add_samples() = sample;
@@ -175,6 +207,7 @@ Landing Land(const Flight& flight, double seconds, Work* work, WorkloadState* st
   landing.observations =
       std::min<int>(result.measurements_size(), static_cast<int>(flight.proposals.size()));
   for (int i = 0; i < landing.observations; ++i) {
+    if (!IsBestOfItsCandidate(flight, i)) continue;
     const pb::Measurement& measurement = result.measurements(i);
     landing.peak_gflops = std::max(landing.peak_gflops, measurement.peak_gflops());
     if (measurement.failure() != pb::OK && !IsCandidatesFault(measurement.failure())) continue;

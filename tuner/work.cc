@@ -12,6 +12,7 @@ namespace {
 
 constexpr int kReferencesMax = 4;  // schedules tried as the reference before a workload is given up
 constexpr int kFewerInDuels = 4;   // sampled points
+constexpr int kClosedInDuels = 2;  // candidates that are compiled again with their blockings
 
 // What a seed is for: of one workload and session, each use has its own.
 enum class SeedUse { kSearch = 0, kInputs = 1, kDuelInputs = 2 };
@@ -72,6 +73,7 @@ void Work::Open(const pb::CoreSpeed& speed, WorkloadState* state) {
     state->reason = "no candidate is legal for it";
     return;
   }
+  reference_candidate_ = 0;
   reference_schedule_ = search_->ScheduleText(0);
 }
 
@@ -143,11 +145,18 @@ std::vector<Proposal> Work::Duellists(int finalists) const {
   if (std::find(duellists.begin(), duellists.end(), 0) == duellists.end()) duellists.push_back(0);
   std::vector<Proposal> proposals;
   for (int candidate : duellists) proposals.push_back({candidate, kDuelOrigin});
+  int closed = 0;
+  for (int candidate : duellists) {
+    if (search_->ParamsOf(candidate).empty()) continue;
+    if (++closed > kClosedInDuels) break;
+    proposals.push_back({candidate, kDuelOrigin, /*closed=*/true});
+  }
   return proposals;
 }
 
-void Work::SetReference(const std::string& schedule, const pb::Artifact& artifact) {
-  reference_schedule_ = schedule;
+void Work::SetReference(int candidate, const pb::Artifact& artifact) {
+  reference_candidate_ = candidate;
+  reference_schedule_ = search_->ScheduleText(candidate);
   reference_ = artifact;
 }
 
@@ -156,7 +165,8 @@ bool Work::ReplaceReference() {
   if (++references_failed_ >= kReferencesMax) return false;
   // The last of the pool: the best that is known from elsewhere, or one the prior likes less.
   const int64_t next = search_->pool_size() - references_failed_;
-  reference_schedule_ = search_->ScheduleText(static_cast<int>(std::max<int64_t>(0, next)));
+  reference_candidate_ = static_cast<int>(std::max<int64_t>(0, next));
+  reference_schedule_ = search_->ScheduleText(reference_candidate_);
   return true;
 }
 

@@ -68,17 +68,26 @@ class Work {
   std::vector<int> Best(int count) const;
   // Whether the best is not known to be it yet.
   bool NeedsDuel() const;
-  // The `finalists` fastest, and the default schedule.
+  // The `finalists` fastest, and the default schedule; the fastest also with all that was told at
+  // run time in the code.
   std::vector<Proposal> Duellists(int finalists) const;
 
   // The reference: the default schedule until that fails. None: not built yet.
   const std::optional<pb::Artifact>& reference() const { return reference_; }
   const std::string& reference_schedule() const { return reference_schedule_; }
-  void SetReference(const std::string& schedule, const pb::Artifact& artifact);
+  // What it is compiled from, and what it is told when it runs.
+  const std::string& reference_build() const { return search_->OpenText(reference_candidate_); }
+  const std::map<std::string, int64_t>& reference_params() const {
+    return search_->ParamsOf(reference_candidate_);
+  }
+  // Candidate of the search's pool.
+  int reference_candidate() const { return reference_candidate_; }
+  void SetReference(int candidate, const pb::Artifact& artifact);
   // It fails: another schedule is to be built in its place. False: enough were tried.
   bool ReplaceReference();
 
-  // Duels need the best again. Null: `schedule` was not built, or its artifact was dropped.
+  // Duels need the best again, and candidates that differ in what they are told at run time share
+  // one. Null: `schedule` was not built, or its artifact was dropped.
   const pb::Artifact* BuiltOf(const std::string& schedule) const;
   void KeepBuilt(const std::string& schedule, const pb::Artifact& artifact);
   void DropBuilt() { built_.clear(); }
@@ -101,6 +110,7 @@ class Work {
   std::optional<Search> search_;
   std::optional<pb::Artifact> reference_;
   std::string reference_schedule_;
+  int reference_candidate_ = 0;
   int references_failed_ = 0;
   std::set<std::string> finalists_;  // schedules that were in a duel
   std::map<std::string, pb::Artifact> built_;

@@ -1,8 +1,11 @@
 #include "compiler/codegen/scratch_plan.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "compiler/ir/expr_text.h"
+#include "compiler/ir/simplify.h"
 #include "runtime/kernel.h"
 
 namespace hone {
@@ -11,10 +14,18 @@ namespace {
 // Lays the buffers of one function out one after another.
 class Planner {
  public:
-  Planner(const std::vector<Param>& params, ScratchPlan& plan) : params_(params), plan_(plan) {}
+  Planner(const std::vector<Param>& params, ScratchPlan& plan) : plan_(plan) {
+    for (const Param& param : params) ranges_[param.name] = {param.min, param.max};
+  }
 
   Status Walk(const Stmt& s, bool worker) {
     if (s.kind() == StmtKind::kAllocate) return Place(s->buffer, worker);
+    std::optional<Interval> bounds;
+    if (s.kind() == StmtKind::kFor) bounds = Bounds(s->extent, ranges_);
+    if (bounds && bounds->max > 0) ranges_[s->name] = {0, bounds->max - 1};
+    if (s.kind() == StmtKind::kLet && (bounds = Bounds(s->value, ranges_))) {
+      ranges_[s->name] = {bounds->min, bounds->max};
+    }
     const bool parallel = s.kind() == StmtKind::kFor && s->loop_kind == LoopKind::kParallel;
     for (const Stmt& child : s->body) HONE_RETURN_IF_ERROR(Walk(child, worker || parallel));
     return absl::OkStatus();
@@ -23,12 +34,16 @@ class Planner {
  private:
   Status Place(const Buffer& buffer, bool worker) {
     if (buffer.scope != Scope::kScratch) return absl::OkStatus();
-    auto elements = MaxElements(buffer.shape, params_);
-    if (!elements.ok()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("scratch buffer '", buffer.name, "': ", elements.status().message()));
+    int64_t bytes = DTypeBytes(buffer.dtype);
+    for (const Expr& extent : buffer.shape) {
+      // Of a block, as long as the longest.
+      const std::optional<Interval> bounds = Bounds(extent, ranges_);
+      if (!bounds) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "scratch buffer '", buffer.name, "': nothing bounds its extent ", ToString(extent)));
+      }
+      bytes *= std::max<int64_t>(0, bounds->max);
     }
-    const int64_t bytes = *elements * DTypeBytes(buffer.dtype);
     int64_t& top = worker ? worker_top_ : shared_top_;
     int64_t& size = worker ? plan_.worker_bytes : plan_.shared_bytes;
     plan_.slots[buffer.name] = {.worker = worker, .offset = top};
@@ -37,7 +52,7 @@ class Planner {
     return absl::OkStatus();
   }
 
-  const std::vector<Param>& params_;
+  Ranges ranges_;  // of parameters and open loops
   ScratchPlan& plan_;
   int64_t shared_top_ = 0;
   int64_t worker_top_ = 0;

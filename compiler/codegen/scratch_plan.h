@@ -25,8 +25,8 @@ struct ScratchPlan {
 
 // Buffers allocated outside of parallel loops are shared, those inside are the worker's. No two
 // buffers of a function share memory: generated code is told that they do not alias. A shape that
-// depends on parameters is taken at the top of their ranges; InvalidArgument if that is not a
-// constant.
+// depends on parameters, or on the loops around it, is taken as large as it can get;
+// InvalidArgument if nothing says how large that is.
 StatusOr<ScratchPlan> PlanScratch(const Program& program);
 
 // The number of elements of `shape` with every parameter at its maximum.

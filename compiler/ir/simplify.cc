@@ -21,7 +21,8 @@ std::optional<Interval> Checked(int64_t min, int64_t max) {
   return Interval{min, max};
 }
 
-std::optional<Interval> BoundsOf(const LinearForm& form, const Ranges& ranges) {
+// The bounds that each term's own give.
+std::optional<Interval> TermBounds(const LinearForm& form, const Ranges& ranges) {
   int64_t min = form.constant;
   int64_t max = form.constant;
   for (const LinearForm::Term& term : form.terms) {
@@ -57,6 +58,37 @@ void AddScaled(LinearForm& form, const LinearForm& other, int64_t factor) {
 
 void AddAtom(LinearForm& form, const Expr& atom, int64_t coefficient) {
   AddTerm(form, atom.kind() == ExprKind::kVar ? atom->name : ToString(atom), atom, coefficient);
+}
+
+// What is at most each of the ends of a variable, in place of the variable: its term may cancel
+// with what the end is made of. i + block * size is below extent where i ends at extent - block *
+// size.
+void LowerByEnd(const LinearForm& form, const LinearForm::Term& term, const Expr& end,
+                const Ranges& ranges, Interval* bounds) {
+  if (end.kind() == ExprKind::kBinary && end->binary == BinaryOp::kMin) {
+    LowerByEnd(form, term, end.arg(0), ranges, bounds);
+    LowerByEnd(form, term, end.arg(1), ranges, bounds);
+    return;
+  }
+  LinearForm moved = form;
+  AddTerm(moved, term.key, term.atom, -term.coefficient);
+  AddScaled(moved, Linearize(end - 1, ranges), term.coefficient);
+  const std::optional<Interval> at_end = TermBounds(moved, ranges);
+  if (!at_end) return;
+  if (term.coefficient > 0) bounds->max = std::min(bounds->max, at_end->max);
+  if (term.coefficient < 0) bounds->min = std::max(bounds->min, at_end->min);
+}
+
+std::optional<Interval> BoundsOf(const LinearForm& form, const Ranges& ranges) {
+  std::optional<Interval> bounds = TermBounds(form, ranges);
+  if (!bounds || form.terms.size() < 2) return bounds;
+  for (const LinearForm::Term& term : form.terms) {
+    if (term.atom.kind() != ExprKind::kVar) continue;
+    const auto range = ranges.find(term.atom->name);
+    if (range == ranges.end() || !range->second.end) continue;
+    LowerByEnd(form, term, range->second.end, ranges, &*bounds);
+  }
+  return bounds;
 }
 
 bool IsDivMod(const Expr& atom, BinaryOp op) {
@@ -312,8 +344,9 @@ std::optional<Interval> Bounds(const Expr& e, const Ranges& ranges) {
       if (a && a->min >= 0 && a->max < b->min) return a;
       return Checked(0, b->max - 1);
     case BinaryOp::kFloorDiv:
-      if (!a || !IsDivisor(e.arg(1))) return std::nullopt;
-      return Checked(FloorDivide(a->min, b->min), FloorDivide(a->max, b->min));
+      if (!a || !b || b->min < 1) return std::nullopt;
+      return Checked(FloorDivide(a->min, a->min < 0 ? b->min : b->max),
+                     FloorDivide(a->max, a->max < 0 ? b->max : b->min));
     case BinaryOp::kMin:
       if (!a || !b) return std::nullopt;
       return Checked(std::min(a->min, b->min), std::min(a->max, b->max));

@@ -19,8 +19,16 @@ struct Interval {
   int64_t max = 0;
 };
 
+// What is known of a variable: its bounds, and where it is not null, that it stays below `end` too,
+// which other variables decide: the loop over a block of a size that a parameter says.
+struct VariableRange {
+  int64_t min = 0;
+  int64_t max = 0;
+  Expr end;
+};
+
 // Ranges of variables by name. Variables that are missing may have any value.
-using Ranges = std::map<std::string, Interval>;
+using Ranges = std::map<std::string, VariableRange>;
 
 // constant + sum of coefficient * atom. An atom is a variable or an expression that is not linear
 // (a floordiv, a min). Terms are sorted by the atom's text, coefficients are not zero.

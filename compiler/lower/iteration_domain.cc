@@ -78,6 +78,9 @@ StatusOr<Expr> IterationDomain::ExtentOf(const std::string& axis) {
     return Simplify(outer * inner, ranges_);
   }
   for (const TileSplit& tile : stage_.tiles) {
+    if (!tile.param.empty() && (axis == tile.axis + ".0" || axis == tile.axis + ".1")) {
+      return ExtentAtRunTime(tile, axis == tile.axis + ".0");
+    }
     if (axis == tile.axis + ".0") {
       HONE_ASSIGN_OR_RETURN(TileStretch stretch, StretchOf(tile));
       return stretch.count;
@@ -95,6 +98,25 @@ StatusOr<Expr> IterationDomain::ExtentOf(const std::string& axis) {
   return Expr();
 }
 
+StatusOr<Expr> IterationDomain::ExtentAtRunTime(const TileSplit& tile, bool outer) {
+  const std::string blocks = tile.axis + ".0";
+  const std::string inside = tile.axis + ".1";
+  const Status illegal =
+      IllegalStage(stage_, absl::StrCat("the tiles of '", tile.axis, "' have a size that '",
+                                        tile.param, "' says; loop '", blocks, "' must be outside '",
+                                        inside, "' and not fused with it"));
+  for (const Fusion& fusion : stage_.fusions) {
+    if (Holds(stage_, fusion.name, blocks) && Holds(stage_, fusion.name, inside)) return illegal;
+  }
+  const Expr size = Var(tile.param);
+  HONE_ASSIGN_OR_RETURN(const Expr extent, ExtentOf(tile.axis));
+  // Written so that it is 0 of nothing, and so that its bounds are exact.
+  if (outer) return Simplify(Binary(BinaryOp::kFloorDiv, extent - 1, size) + 1, ranges_);
+  HONE_ASSIGN_OR_RETURN(const Span block, RangeOf(blocks));
+  if (!block.extent.IsInt(1)) return illegal;
+  return Simplify(Min(size, extent - block.base * size), ranges_);
+}
+
 StatusOr<Span> IterationDomain::RangeOf(const std::string& axis) {
   auto open = open_.find(axis);
   if (open != open_.end()) return Span{open->second, Int(1)};
@@ -102,7 +124,15 @@ StatusOr<Span> IterationDomain::RangeOf(const std::string& axis) {
     HONE_ASSIGN_OR_RETURN(Expr extent, ExtentOf(axis));
     return Span{Int(0), extent};
   }
-  if (const TileSplit* tile = TileOf(stage_, axis)) {
+  const TileSplit* tile = TileOf(stage_, axis);
+  if (tile != nullptr && !tile->param.empty()) {
+    const Expr size = Var(tile->param);
+    HONE_ASSIGN_OR_RETURN(Span outer, RangeOf(axis + ".0"));
+    HONE_ASSIGN_OR_RETURN(Span inner, RangeOf(axis + ".1"));
+    return Span{Simplify(outer.base * size + inner.base, ranges_),
+                Simplify((outer.extent - 1) * size + inner.extent, ranges_)};
+  }
+  if (tile != nullptr) {
     HONE_ASSIGN_OR_RETURN(TileStretch stretch, StretchOf(*tile));
     HONE_ASSIGN_OR_RETURN(Span outer, RangeOf(axis + ".0"));
     HONE_ASSIGN_OR_RETURN(Span inner, RangeOf(axis + ".1"));
@@ -147,6 +177,7 @@ StatusOr<const TileSplit*> IterationDomain::UndecidedTile(const std::string& loo
     // How many tiles there are of a part is known once its own stretch is.
     HONE_ASSIGN_OR_RETURN(const TileSplit* whole, UndecidedTile(tile.axis));
     if (whole != nullptr) return whole;
+    if (!tile.param.empty()) return nullptr;
     HONE_ASSIGN_OR_RETURN(const Expr extent, ExtentOf(tile.axis));
     return IsRagged(tile, extent) ? nullptr : &tile;
   }

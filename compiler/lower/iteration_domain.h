@@ -67,6 +67,8 @@ class IterationDomain {
   // Whether tiles of two sizes can share one loop: nothing wants to know how long the inner loop
   // is. It is an ordinary loop, and no stage is computed between the two.
   bool IsRagged(const TileSplit& tile, const Expr& extent) const;
+  // Of one of the two loops of a tile whose size is a parameter.
+  StatusOr<Expr> ExtentAtRunTime(const TileSplit& tile, bool outer);
   // The stretch of a tiled axis, if the choice is made or there is only one.
   StatusOr<TileStretch> StretchOf(const TileSplit& tile);
   // Whether any loop of the axis is open.

@@ -12,7 +12,7 @@ ScopedRange::ScopedRange(Ranges& ranges, const std::string& var, const Expr& ext
     : ranges_(ranges), var_(var) {
   std::optional<Interval> bounds = Bounds(extent, ranges);
   if (!bounds || bounds->max < 1) return;
-  ranges_[var_] = {0, bounds->max - 1};
+  ranges_[var_] = {0, bounds->max - 1, extent.IsInt() ? Expr() : extent};
   added_ = true;
 }
 
@@ -24,7 +24,7 @@ void AddLetRanges(const Stmt& s, Ranges& ranges) {
   Visit(s, [&](const Stmt& node) {
     if (node.kind() != StmtKind::kLet) return;
     const std::optional<Interval> bounds = Bounds(node->value, ranges);
-    if (bounds) ranges[node->name] = *bounds;
+    if (bounds) ranges[node->name] = {bounds->min, bounds->max};
   });
 }
 

@@ -32,6 +32,21 @@ std::optional<Span> AtomSpan(const Expr& atom, const std::map<std::string, Span>
               Simplify(FloorDiv(reach, divisor) + 1, ranges)};
 }
 
+bool EndsWithin(const Span& span, const Expr& end, const Ranges& ranges) {
+  if (Simplify(LessEqual(span.base + span.extent, end), ranges).IsInt(1)) return true;
+  // The last of several blocks has what is left: the smaller of two, of which one suffices.
+  for (const LinearForm::Term& term : Linearize(span.extent, ranges).terms) {
+    const Expr& least = term.atom;
+    const bool is_min = least.kind() == ExprKind::kBinary && least->binary == BinaryOp::kMin;
+    if (!is_min || term.coefficient < 0) continue;
+    for (const Expr& arm : least.args()) {
+      const Expr extent = span.extent + (arm - least) * term.coefficient;
+      if (Simplify(LessEqual(span.base + extent, end), ranges).IsInt(1)) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 std::optional<Span> IndexSpan(const Expr& index, const std::map<std::string, Span>& dims,
@@ -51,11 +66,15 @@ std::optional<Span> IndexSpan(const Expr& index, const std::map<std::string, Spa
 
 bool IsInside(const Span& span, const Span& whole, const Ranges& ranges) {
   return Simplify(LessEqual(whole.base, span.base), ranges).IsInt(1) &&
-         Simplify(LessEqual(span.base + span.extent, whole.base + whole.extent), ranges).IsInt(1);
+         EndsWithin(span, whole.base + whole.extent, ranges);
 }
 
 Span MovedInside(const Span& span, const Span& whole, const Ranges& ranges) {
-  if (!span.extent.IsInt() || !whole.extent.IsInt()) return whole;
+  if (!whole.extent.IsInt()) return whole;
+  if (!span.extent.IsInt()) {
+    const Expr extent = Simplify(Min(span.extent, whole.extent), ranges);
+    return {Simplify(Max(Min(span.base, whole.extent - extent), Int(0)), ranges), extent};
+  }
   const int64_t extent = std::min(span.extent->int_value, whole.extent->int_value);
   return {Simplify(Max(Min(span.base, whole.extent - extent), Int(0)), ranges), Int(extent)};
 }

@@ -20,6 +20,9 @@ struct TileSplit {
   std::string axis;
   int64_t size = 1;
   int64_t multiple = 0;  // 0: balanced tails
+  // The parameter that says the size at run time, of which `size` is the most; "": `size` it is.
+  // Then tiles are full but for the last, whose inner loop is shorter.
+  std::string param;
 };
 
 // The order in which a fusion goes through its two loops.

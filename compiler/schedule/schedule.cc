@@ -22,6 +22,7 @@ constexpr Verb kVerbs[] = {
     {"microkernel", ParseMicrokernel},
     {"pad", ParsePad},
     {"parallel", ParseParallel},
+    {"param", ParseParam},
     {"prefetch", ParsePrefetch},
     {"prepare", ParsePrepare},
     {"reorder", ParseReorder},

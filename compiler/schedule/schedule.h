@@ -8,6 +8,8 @@
 //   prepare w@c                computed once, from constants
 //   tile y o 16 by 8           loops o.0 and o.1
 //   tile y w 6
+//   param rows 1..28           a size that the kernel is told when it runs
+//   tile y h rows              blocks of so many; the last has what is left
 //   reorder y o.0 h w.0 w.1 o.1
 //   unroll y w.1
 //   vectorize y o.1            or a loop that reduces: lanes hold partial results

@@ -40,6 +40,10 @@ Status Apply(const SplitReduceStep& step, LoopNest& nest) {
     return absl::InvalidArgumentError(absl::StrCat(
         "'", step.loop, "' is not the outer loop of a tiled reduce dimension, such as k.0"));
   }
+  if (!tile->param.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("how long '", step.loop, "' is, '", tile->param,
+                                                   "' says at run time; give a number"));
+  }
   if (!dim->extent.IsInt() || dim->extent->int_value % tile->size != 0) {
     return absl::InvalidArgumentError(absl::StrCat(
         "a tile of ", tile->size, " does not divide '", dim->name, "' (",

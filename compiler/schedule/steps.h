@@ -3,6 +3,7 @@
 // schedule.cc.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
@@ -12,6 +13,9 @@
 #include "compiler/schedule/loop_nest.h"
 
 namespace hone {
+
+// Points of a tile at most.
+inline constexpr int64_t kTileMax = int64_t{1} << 30;
 
 // layout.cc:  layout BUFFER LAYOUT
 struct LayoutStep {
@@ -44,12 +48,19 @@ struct InlineStep {
   friend bool operator==(const InlineStep&, const InlineStep&) = default;
 };
 
-// tile.cc:  tile STAGE LOOP SIZE [by MULTIPLE]
+// param.cc:  param NAME MIN..MAX
+struct ParamStep {
+  Param param;
+  friend bool operator==(const ParamStep&, const ParamStep&) = default;
+};
+
+// tile.cc:  tile STAGE LOOP SIZE [by MULTIPLE] | tile STAGE LOOP PARAM
 struct TileStep {
   std::string stage;
   std::string loop;
   int64_t size = 1;
   int64_t multiple = 0;
+  std::string param;  // the size, where that is known at run time only; `size` is 1 then
   friend bool operator==(const TileStep&, const TileStep&) = default;
 };
 
@@ -166,16 +177,18 @@ struct PadStep {
   friend bool operator==(const PadStep&, const PadStep&) = default;
 };
 
-using Step = std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep,
-                          FuseStep, ReorderStep, AnnotateStep, MicrokernelStep, PrefetchStep,
-                          SplitReduceStep, AccumulateStep, WinogradStep, StrassenStep, Im2colStep,
-                          SplitPrecisionStep, PadStep, RunningStep, TensorizeStep, HilbertStep>;
+using Step =
+    std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep, FuseStep,
+                 ReorderStep, AnnotateStep, MicrokernelStep, PrefetchStep, SplitReduceStep,
+                 AccumulateStep, WinogradStep, StrassenStep, Im2colStep, SplitPrecisionStep,
+                 PadStep, RunningStep, TensorizeStep, HilbertStep, ParamStep>;
 
 std::string ToString(const LayoutStep& step);
 std::string ToString(const CacheStep& step);
 std::string ToString(const PrepareStep& step);
 std::string ToString(const AtStep& step);
 std::string ToString(const InlineStep& step);
+std::string ToString(const ParamStep& step);
 std::string ToString(const TileStep& step);
 std::string ToString(const FuseStep& step);
 std::string ToString(const HilbertStep& step);
@@ -199,6 +212,7 @@ StatusOr<Step> ParseCache(TextReader& reader);
 StatusOr<Step> ParsePrepare(TextReader& reader);
 StatusOr<Step> ParseAt(TextReader& reader);
 StatusOr<Step> ParseInline(TextReader& reader);
+StatusOr<Step> ParseParam(TextReader& reader);
 StatusOr<Step> ParseTile(TextReader& reader);
 StatusOr<Step> ParseFuse(TextReader& reader);
 StatusOr<Step> ParseHilbert(TextReader& reader);
@@ -225,6 +239,7 @@ Status Apply(const CacheStep& step, LoopNest& nest);
 Status Apply(const PrepareStep& step, LoopNest& nest);
 Status Apply(const AtStep& step, LoopNest& nest);
 Status Apply(const InlineStep& step, LoopNest& nest);
+Status Apply(const ParamStep& step, LoopNest& nest);
 Status Apply(const TileStep& step, LoopNest& nest);
 Status Apply(const FuseStep& step, LoopNest& nest);
 Status Apply(const HilbertStep& step, LoopNest& nest);

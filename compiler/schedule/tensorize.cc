@@ -82,7 +82,8 @@ Status Apply(const TensorizeStep& step, LoopNest& nest) {
   HONE_RETURN_IF_ERROR(CheckTypes(stage->stage, *intrinsic));
   bool is_group = false;
   for (const TileSplit& tile : stage->tiles) {
-    is_group |= step.loop == tile.axis + ".1" && tile.size == intrinsic->group;
+    is_group |=
+        step.loop == tile.axis + ".1" && tile.size == intrinsic->group && tile.param.empty();
   }
   for (const Dim& dim : stage->stage.reduce) {
     is_group |= step.loop == dim.name && dim.extent.IsInt(intrinsic->group);

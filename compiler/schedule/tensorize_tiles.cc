@@ -72,7 +72,7 @@ bool IsDim(const std::vector<Dim>& dims, const std::string& name) {
 // Whether `loop` always has `depth` points.
 bool IsAsDeep(const StageNest& stage, const std::string& loop, int64_t depth) {
   for (const TileSplit& tile : stage.tiles) {
-    if (loop != tile.axis + ".1") continue;
+    if (loop != tile.axis + ".1" || !tile.param.empty()) continue;
     for (const Dim& dim : stage.stage.reduce) {
       if (dim.name != tile.axis) continue;
       return tile.size == depth && dim.extent.IsInt() && dim.extent->int_value % depth == 0;

@@ -16,10 +16,16 @@ constexpr int64_t kElementsMax = int64_t{1} << 40;
 
 // A parameter's value: the candidate's, or else its maximum.
 StatusOr<int64_t> ParamValue(const std::string& name, const pb::Candidate& candidate) {
-  if (auto it = candidate.params().find(name); it != candidate.params().end()) return it->second;
+  const auto given = candidate.params().find(name);
   for (const pb::ParamInfo& param : candidate.artifact().manifest().params()) {
-    if (param.name() == name) return param.max();
+    if (param.name() != name) continue;
+    if (given == candidate.params().end()) return param.max();
+    if (param.min() <= given->second && given->second <= param.max()) return given->second;
+    return absl::InvalidArgumentError(absl::StrCat("parameter '", name, "' is ", given->second,
+                                                   ", the kernel takes ", param.min(), " to ",
+                                                   param.max()));
   }
+  if (given != candidate.params().end()) return given->second;
   return absl::InvalidArgumentError(absl::StrCat("manifest: nothing says what '", name, "' is"));
 }
 

@@ -1,11 +1,13 @@
 #include "tests/fuzz/fuzz_rounds.h"
 
 #include <algorithm>
+#include <optional>
 #include <random>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "compiler/schedule/open_blocks.h"
 #include "tests/fuzz/random_workload.h"
 #include "tests/lower/random_schedule.h"
 #include "tests/support/sketch_draws.h"
@@ -102,7 +104,11 @@ std::vector<Schedule> DrawSchedules(const Workload& workload, const Target& targ
       const std::optional<Assignment> assignment = DrawAssignment((*sketches)[s], random);
       if (!assignment) continue;
       auto schedule = (*sketches)[s].Instantiate(*assignment);
-      if (schedule.ok()) schedules.push_back(*std::move(schedule));
+      if (!schedule.ok()) break;
+      const StatusOr<LoopNest> nest = ApplySchedule(*schedule, workload);
+      std::optional<OpenSchedule> open;
+      if (nest.ok() && random() % 2) open = LeaveBlocksOpen(*schedule, *nest);
+      schedules.push_back(open ? std::move(open->schedule) : *std::move(schedule));
       break;
     }
   }
@@ -128,15 +134,18 @@ RoundResult RunRound(uint64_t seed, const std::function<void(const FuzzCase&)>& 
   const bool is_small = PointCount(fuzz_case.workload) <= kInterpretedPointsMax;
   before(fuzz_case);
   std::mt19937_64 inputs(fuzz_case.seed);
-  const auto values =
-      DrawKernelCase(fuzz_case.workload, fuzz_case.params, fuzz_case.inputs, inputs);
+  auto values = DrawKernelCase(fuzz_case.workload, fuzz_case.params, fuzz_case.inputs, inputs);
   if (!values.ok()) {
     wrong(fuzz_case, values.status().ToString());
     ++result.wrong;
     return result;
   }
+  const ParamMap sizes = fuzz_case.params;  // the workload's
   for (Schedule& schedule : DrawSchedules(fuzz_case.workload, fuzz_case.target, random)) {
     fuzz_case.schedule = std::move(schedule);
+    fuzz_case.params = sizes;
+    DrawOpenSizes(fuzz_case.schedule, random, &fuzz_case.params);
+    values->params = fuzz_case.params;
     std::vector<RunBy> ways;
     if (target.runs_here) ways.push_back(RunBy::kMachine);
     if (!target.runs_here || (is_small && random() % 4 == 0)) ways.push_back(RunBy::kInterpreter);

@@ -224,7 +224,7 @@ StatusOr<TensorMap> RunKernel(const Workload& workload, const Schedule& schedule
   Status ran;
   if (run_by == RunBy::kMachine) {
     std::vector<int64_t> params;
-    for (const Param& param : workload.params) params.push_back(values.params.at(param.name));
+    for (const Param& param : program.params) params.push_back(values.params.at(param.name));
     ran = RunArtifact(artifact, params, memory);
   } else {
     ran = Evaluate(program, values.params, memory);
@@ -240,6 +240,20 @@ StatusOr<TensorMap> RunKernel(const Workload& workload, const Schedule& schedule
     outputs[name] = std::move(got);
   }
   return outputs;
+}
+
+void DrawOpenSizes(const Schedule& schedule, std::mt19937_64& random, ParamMap* params) {
+  for (const Step& step : schedule.steps) {
+    const auto* open = std::get_if<ParamStep>(&step);
+    if (open == nullptr) continue;
+    const auto [name, min, max] = open->param;
+    const int64_t any = min + static_cast<int64_t>(random() % static_cast<uint64_t>(max - min + 1));
+    const uint64_t which = random() % 8;
+    (*params)[name] = which == 0   ? min
+                      : which == 1 ? max
+                      : which < 4  ? std::min(max, any % 4 + min)
+                                   : any;
+  }
 }
 
 bool IsRefusal(const Status& status) {

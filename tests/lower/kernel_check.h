@@ -20,7 +20,7 @@ enum class InputKind {
 // Values for a workload and what the oracle makes of them.
 struct KernelCase {
   InputKind inputs_kind = InputKind::kNormal;
-  ParamMap params;
+  ParamMap params;     // the workload's, and the sizes that a schedule leaves open
   TensorMap inputs;    // logical; of inputs and constants
   TensorMap expected;  // logical; of outputs
 };
@@ -28,6 +28,9 @@ struct KernelCase {
 // Reals as `kind` says, integers small (i8 and u8: all there are), bool. An error is the oracle's.
 StatusOr<KernelCase> DrawKernelCase(const Workload& workload, const ParamMap& params,
                                     InputKind kind, std::mt19937_64& random);
+
+// Adds a value for each size that the schedule leaves open.
+void DrawOpenSizes(const Schedule& schedule, std::mt19937_64& random, ParamMap* params);
 
 enum class RunBy { kMachine, kInterpreter };
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "compiler/compile.h"
 #include "tests/lower/kernel_check.h"
 
@@ -14,11 +15,12 @@ namespace {
 
 bool Agrees(const Workload& workload, const Schedule& schedule, const Target& target,
             std::mt19937_64& random, RunBy run_by) {
-  const auto values = DrawKernelCase(workload, {}, InputKind::kNormal, random);
+  auto values = DrawKernelCase(workload, {}, InputKind::kNormal, random);
   if (!values.ok()) {
     ADD_FAILURE() << values.status() << "\n" << workload.ToString();
     return false;
   }
+  DrawOpenSizes(schedule, random, &values->params);
   const auto outputs = RunKernel(workload, schedule, target, *values, run_by);
   if (!outputs.ok()) {
     EXPECT_TRUE(absl::IsInvalidArgument(outputs.status()))
@@ -28,7 +30,10 @@ bool Agrees(const Workload& workload, const Schedule& schedule, const Target& ta
   }
   const std::string difference = DifferenceFromOracle(workload, schedule, *values, *outputs);
   if (!difference.empty()) {
-    ADD_FAILURE() << difference << " with\n" << workload.ToString() << schedule.ToString();
+    std::string sizes;
+    for (const auto& [name, value] : values->params) absl::StrAppend(&sizes, name, "=", value, " ");
+    ADD_FAILURE() << difference << " with " << sizes << "\n"
+                  << workload.ToString() << schedule.ToString();
   }
   return true;
 }

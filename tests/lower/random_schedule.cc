@@ -103,7 +103,10 @@ class Drawer {
         const int64_t multiple = random_() % 3 == 0 ? 8 : 0;
         const int64_t size = multiple ? multiple * (1 + static_cast<int64_t>(random_() % 2))
                                       : 1 + static_cast<int64_t>(random_() % 9);
-        return Try(TileStep{name, loop, size, multiple});
+        if (random_() % 4 != 0) return Try(TileStep{name, loop, size, multiple});
+        const std::string param = loop + ".size";
+        Try(ParamStep{{param, 1, 1 + static_cast<int64_t>(random_() % 30)}});
+        return Try(TileStep{name, loop, 1, 0, param});
       }
       case 3:
       case 4: {

@@ -34,7 +34,9 @@ std::string Refusal(absl::string_view steps) {
 }
 
 TEST(ScheduleTest, ParseErrorsNameLineAndColumn) {
-  EXPECT_EQ(Refusal("tile y w six\n"), "schedule:2:10: expected an integer");
+  EXPECT_THAT(Refusal("tile y w ?six\n"),
+              HasSubstr("schedule:2:10: expected a number or a parameter"));
+  EXPECT_EQ(Refusal("tile y w 6 by six\n"), "schedule:2:15: expected an integer");
   EXPECT_THAT(Refusal("tile y w 6 7\n"), HasSubstr("schedule:2:12: expected the end of the line"));
   EXPECT_THAT(Refusal("layout y 0,1,2,z\n"), HasSubstr("is not a layout"));
 }

@@ -8,6 +8,8 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "compiler/schedule/open_blocks.h"
+#include "tests/lower/kernel_check.h"
 #include "tests/lower/oracle_check.h"
 #include "tests/support/avx2_target.h"
 #include "tests/support/sketch_draws.h"
@@ -306,6 +308,66 @@ const Case kCases[] = {
 };
 
 INSTANTIATE_TEST_SUITE_P(Cases, DerivedCodeTest, testing::ValuesIn(kCases));
+
+// Shapes with odd sizes, primes and ones: what a candidate's blockings are told when it runs, for
+// every value that they may have.
+TEST(OpenBlocksCodeTest, EveryValueGivesWhatTheWorkloadSays) {
+  const Case cases[] = {
+      {"workload/1\ninput x f32 [1,16,10,14]\nconstant w f32 [24,16,3,3]\n"
+       "output y f32 [1,24,10,14]\n"
+       "stage c f32 [n:1,o:24,h:10,w:14] sum [i:16,p:3,q:3] = "
+       "x[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n"
+       "stage y f32 [n:1,o:24,h:10,w:14] = max(c[n,o,h,w],0x0p+0)\n",
+       {kBlocked, "", kBlocked}},
+      {"workload/1\ninput x f32 [1,8,13,7]\nconstant w f32 [8,8,3,3]\noutput y f32 [1,8,7,4]\n"
+       "stage y f32 [n:1,o:8,h:7,w:4] sum [i:8,p:3,q:3] = "
+       "x[n,i,h*2+p+-1,w*2+q+-1 else 0x0p+0]*w[o,i,p,q]\n",
+       {kBlocked, "", kBlocked}},
+      {"workload/1\ninput x f32 [1,8,1,5]\nconstant w f32 [8,8,3,3]\noutput y f32 [1,8,1,5]\n"
+       "stage y f32 [n:1,o:8,h:1,w:5] sum [i:8,p:3,q:3] = "
+       "x[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n",
+       {kBlocked, "", kBlocked}},
+      {"workload/1\ninput x f32 [131,24]\nconstant w f32 [24,40]\noutput y f32 [131,40]\n"
+       "stage y f32 [m:131,n:40] sum [k:24] = x[m,k]*w[k,n]\n",
+       {"", "", ""}},
+  };
+  int open_sizes = 0;
+  for (const Case& c : cases) {
+    const auto workload = Workload::Parse(c.workload);
+    ASSERT_TRUE(workload.ok()) << workload.status();
+    std::mt19937_64 random(7);
+    auto values = DrawKernelCase(*workload, {}, InputKind::kNormal, random);
+    ASSERT_TRUE(values.ok()) << values.status();
+    const Target target = Avx2Target(1);
+    const auto sketches =
+        DeriveSketches(*workload, LayoutsOf(*workload, c.layouts), target, Numerics::kFp32);
+    ASSERT_TRUE(sketches.ok()) << sketches.status();
+    for (size_t draw = 0; draw < 3 * sketches->size(); ++draw) {
+      const Sketch& sketch = (*sketches)[draw / 3];
+      const std::optional<Assignment> assignment = DrawAssignment(sketch, random);
+      if (!assignment) continue;
+      const auto schedule = sketch.Instantiate(*assignment);
+      const auto nest = ApplySchedule(*schedule, *workload);
+      if (!nest.ok()) continue;
+      const std::optional<OpenSchedule> open = LeaveBlocksOpen(*schedule, *nest);
+      if (!open) continue;
+      const LoopNest blocked = *ApplySchedule(open->schedule, *workload);
+      for (const Param& param : blocked.params) {
+        ++open_sizes;
+        values->params = open->params;
+        for (int64_t size = param.min; size <= param.max; ++size) {
+          values->params[param.name] = size;
+          const auto outputs =
+              RunKernel(*workload, open->schedule, target, *values, RunBy::kMachine);
+          ASSERT_TRUE(outputs.ok()) << outputs.status() << open->schedule.ToString();
+          EXPECT_EQ(DifferenceFromOracle(*workload, open->schedule, *values, *outputs), "")
+              << param.name << "=" << size << " " << open->schedule.ToString();
+        }
+      }
+    }
+  }
+  EXPECT_GE(open_sizes, 8);
+}
 
 // Whether four candidates of the sketch agree.
 bool FourAgreeWithOracle(const Workload& workload, const std::vector<Sketch>& sketches,

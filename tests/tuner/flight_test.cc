@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -70,6 +71,62 @@ TEST_F(FlightTest, BuildsEachScheduleOnceAndWhatIsBuiltNotAgain) {
   EXPECT_EQ(second.batch.candidates(1).artifact().code(), "code");
   work_.DropBuilt();
   EXPECT_EQ(FlightOfFirst(3).builds.size(), 3u);
+}
+
+TEST_F(FlightTest, CandidatesThatDifferInBlocksAloneShareABuild) {
+  // Two of one body, with other sizes: a product of many rows has blocks of them.
+  Work work(Matmul("rows", 256), options_);
+  WorkloadState state = work.FirstState();
+  ASSERT_TRUE(work.Prepare().ok());
+  work.Open({}, &state);
+  const Search& search = work.search();
+  int first = -1, second = -1;
+  std::map<std::string, int> bodies;
+  for (int c = 0; c < search.pool_size() && second < 0; ++c) {
+    if (search.ParamsOf(c).empty()) continue;
+    const auto [at, is_new] = bodies.emplace(search.OpenText(c), c);
+    if (is_new) continue;
+    first = at->second;
+    second = c;
+  }
+  ASSERT_GE(second, 0) << "no two candidates differ in blocks alone";
+  std::vector<Proposal> proposals = {{first, "prior"}, {second, "prior"}};
+  Flight flight = FlightOf(3, 0, work, proposals, /*duel=*/false);
+  ASSERT_EQ(flight.builds[0].places, (std::vector<int>{0, 1}));
+  EXPECT_EQ(flight.builds[0].schedule, search.OpenText(first));
+  for (int place : {0, 1}) {
+    const int c = proposals[place].candidate;
+    const pb::Candidate& candidate = flight.batch.candidates(place);
+    EXPECT_EQ(candidate.schedule(), search.ScheduleText(c)) << "records say the numbers";
+    EXPECT_EQ(
+        (std::map<std::string, int64_t>(candidate.params().begin(), candidate.params().end())),
+        search.ParamsOf(c));
+  }
+  pb::BuildReply reply;
+  reply.set_id(BuildRequestsOf(flight, work, options_)[0].id());
+  reply.mutable_artifact()->set_code("code");
+  TakeBuild(reply, &flight, &work, &state);
+  EXPECT_EQ(flight.batch.candidates(0).artifact().code(), "code");
+  EXPECT_EQ(flight.batch.candidates(1).artifact().code(), "code");
+
+  // In a duel the best is there in both forms, and what is faster counts.
+  work.search().Observe(first, 500);
+  work.search().Observe(second, 600);
+  Flight duel = FlightOf(4, 0, work, work.Duellists(2), /*duel=*/true);
+  int closed = -1, open = -1;
+  for (int place = 0; place < duel.batch.candidates_size(); ++place) {
+    if (duel.proposals[place].candidate != first) continue;
+    (duel.batch.candidates(place).params().empty() ? closed : open) = place;
+  }
+  ASSERT_GE(open, 0);
+  ASSERT_GE(closed, 0);
+  duel.result.emplace();
+  for (int place = 0; place < duel.batch.candidates_size(); ++place) {
+    duel.result->add_measurements()->set_cost_ns(place == closed ? 480 : 700);
+    duel.result->mutable_measurements(place)->set_finalist(true);
+  }
+  Land(duel, 1, &work, &state);
+  EXPECT_EQ(work.search().CostNs(first), 480);
 }
 
 TEST_F(FlightTest, WhatCompilesStandsInForTheReference) {

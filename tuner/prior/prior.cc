@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <utility>
 
+#include "compiler/schedule/open_blocks.h"
 #include "tuner/space/derive.h"
 
 namespace hone {
@@ -91,9 +93,7 @@ class Estimator {
     const StatusOr<LoopNest> nest = series_.Apply(*schedule);
     if (!nest.ok()) return;
     EstimatedCandidate candidate{.sketch = point.first, .assignment = point.second};
-    candidate.schedule = schedule->ToString();
-    candidate.facts = analyzer_.Analyze(*nest);
-    candidate.cost = EstimateCost(candidate.facts, target_, profile_);
+    DescribeCandidate(*schedule, *nest, analyzer_, target_, profile_, &candidate);
     candidates_.push_back(std::move(candidate));
   }
 
@@ -181,6 +181,18 @@ PriorCost EstimateCost(const NestFacts& facts, const Target& target,
         longest + kImperfectOverlap * (compute + l2 + l3 + memory - longest) + overhead;
   }
   return cost;
+}
+
+void DescribeCandidate(const Schedule& schedule, const LoopNest& nest, NestAnalyzer& analyzer,
+                       const Target& target, const MachineProfile& profile,
+                       EstimatedCandidate* candidate) {
+  candidate->schedule = schedule.ToString();
+  if (std::optional<OpenSchedule> open = LeaveBlocksOpen(schedule, nest)) {
+    candidate->open_schedule = open->schedule.ToString();
+    candidate->params = std::move(open->params);
+  }
+  candidate->facts = analyzer.Analyze(nest);
+  candidate->cost = EstimateCost(candidate->facts, target, profile);
 }
 
 double LeastFlops(const Workload& workload, const std::vector<EstimatedCandidate>& candidates) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -34,9 +35,17 @@ struct EstimatedCandidate {
   int sketch = 0;  // which of the sketches
   Assignment assignment;
   std::string schedule;  // text form
+  // The same with blockings that are left to run time, and what these are; "" where none can be.
+  std::string open_schedule;
+  std::map<std::string, int64_t> params;
   NestFacts facts;
   PriorCost cost;
 };
+
+// Fills in all that follows from the schedule and the nest that it makes of its workload.
+void DescribeCandidate(const Schedule& schedule, const LoopNest& nest, NestAnalyzer& analyzer,
+                       const Target& target, const MachineProfile& profile,
+                       EstimatedCandidate* candidate);
 
 // What the machine has to compute at least, by any of the candidates or as the workload says.
 double LeastFlops(const Workload& workload, const std::vector<EstimatedCandidate>& candidates);

@@ -91,6 +91,15 @@ const std::string& Search::ScheduleText(int candidate) const {
   return pool_[candidate].candidate.schedule;
 }
 
+const std::string& Search::OpenText(int candidate) const {
+  const EstimatedCandidate& at = pool_[candidate].candidate;
+  return at.params.empty() ? at.schedule : at.open_schedule;
+}
+
+const std::map<std::string, int64_t>& Search::ParamsOf(int candidate) const {
+  return pool_[candidate].candidate.params;
+}
+
 double Search::PredictedNs(int candidate) const { return pool_[candidate].candidate.cost.total_ns; }
 
 double Search::ExpectedNs(int candidate) const {
@@ -422,8 +431,8 @@ int Search::FindOrAdd(const std::string& schedule_text) {
   if (!nest.ok()) return -1;
   Entry entry;
   entry.candidate.sketch = -1;
-  entry.candidate.facts = AnalyzeNest(*nest, target_);
-  entry.candidate.cost = EstimateCost(entry.candidate.facts, target_, profile_);
+  NestAnalyzer analyzer(target_);
+  DescribeCandidate(*schedule, *nest, analyzer, target_, profile_, &entry.candidate);
   entry.features = FeaturesOf(entry.candidate.facts, entry.candidate.cost, target_, profile_);
   entry.candidate.schedule = schedule_text;
   const int added = static_cast<int>(pool_.size());

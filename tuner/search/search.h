@@ -49,6 +49,8 @@ struct Proposal {
   int candidate = 0;  // index into the pool
   // "prior", "model", "local", "crossover", "random", or as Advise says.
   std::string origin;
+  // With its blockings as numbers in the code, not told at run time.
+  bool closed = false;
 };
 
 // A schedule that was good elsewhere.
@@ -93,6 +95,10 @@ class Search {
   int Follow(const Advice& advice);
 
   const std::string& ScheduleText(int candidate) const;
+  // What it is compiled from to be measured: its blockings are left to run time where they can be.
+  const std::string& OpenText(int candidate) const;
+  // What these are then; none: it is compiled as it is.
+  const std::map<std::string, int64_t>& ParamsOf(int candidate) const;
   double PredictedNs(int candidate) const;  // by the prior
   // By the cost model, when the candidate was proposed; 0 while that had learnt nothing.
   double ExpectedNs(int candidate) const;

@@ -284,13 +284,13 @@ class WinogradSketch {
     const int64_t tiles = TilesAlong(0);
     std::vector<int64_t> strips;
     for (int64_t rows = 1; rows <= tiles; ++rows) {
-      if (tiles % rows == 0) strips.push_back(rows * tile_);
+      if (tiles % rows == 0) strips.push_back(rows);
     }
     const int64_t channels = DimExtent(input_.nest, *input_.anchor, roles_.panel);
     // A matrix unit's tiles reach beyond what ends before its dim does: groups, and strips where
     // they cut the dim that its rows may be.
     const bool are_tiles = unit_ == Unit::kTiles;
-    if (are_tiles && (depth() == 1 || TilesAlong(1) < kTileRowsMin)) strips = {tiles * tile_};
+    if (are_tiles && (depth() == 1 || TilesAlong(1) < kTileRowsMin)) strips = {tiles};
     std::vector<int64_t> groups;
     for (int64_t group = lanes(); group < channels && !are_tiles; group *= 2) {
       if (channels % group == 0) groups.push_back(group);
@@ -298,18 +298,32 @@ class WinogradSketch {
     groups.push_back(channels);
     writer_.Line("tile ", y(), " ", panel, " ", writer_.Hole("group", groups));
     writer_.Line("tile ", y(), " ", panel, ".1 ", lanes());
-    writer_.Line("tile ", y(), " ", first, " ", writer_.Hole("strip", strips));
-    writer_.Line("tile ", y(), " ", first, ".1 ", tile_);
+    // Strips of whole tiles, so that their size changes no code. Tiles that are not all whole would
+    // bring a strip of their own.
+    const bool is_even = DimExtent(input_.nest, *input_.anchor, roles_.tiled[0]) % tile_ == 0;
+    if (!is_even) {
+      for (int64_t& rows : strips) rows *= tile_;
+    }
+    const std::string strip = writer_.Hole("strip", strips);
+    const std::string row_tile = first + (is_even ? ".0.1" : ".1.0");
+    const std::string row = first + (is_even ? ".1" : ".1.1");
+    if (is_even) {
+      writer_.Line("tile ", y(), " ", first, " ", tile_);
+      writer_.Line("tile ", y(), " ", first, ".0 ", strip);
+    } else {
+      writer_.Line("tile ", y(), " ", first, " ", strip);
+      writer_.Line("tile ", y(), " ", first, ".1 ", tile_);
+    }
     std::vector<std::string> shared = roles_.outer_out;
-    shared.push_back(first + ".0");
+    shared.push_back(first + (is_even ? ".0.0" : ".0"));
     strip_loop_ = shared.back();
     group_loop_ = panel + ".0";
     if (share_ == Share::kGroups) shared.push_back(group_loop_);
     std::vector<std::string> loops = shared;
     if (share_ != Share::kGroups) loops.push_back(group_loop_);
     loops.push_back(panel + ".1.0");
-    loops.push_back(first + ".1.0");
-    std::vector<std::string> inside = {first + ".1.1"};
+    loops.push_back(row_tile);
+    std::vector<std::string> inside = {row};
     for (size_t s = 1; s < depth(); ++s) {
       writer_.Line("tile ", y(), " ", roles_.tiled_out[s], " ", tile_);
       loops.push_back(roles_.tiled_out[s] + ".0");

@@ -1,0 +1,68 @@
+#include "compiler/schedule/open_blocks.h"
+
+#include <algorithm>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+
+namespace hone {
+namespace {
+
+// How many points the axis has at most; 0 where parameters say.
+int64_t PointsOf(const StageNest& stage, const std::string& axis) {
+  for (const std::vector<Dim>* dims : {&stage.stage.dims, &stage.stage.reduce}) {
+    for (const Dim& dim : *dims) {
+      if (dim.name == axis) return dim.extent.IsInt() ? dim.extent->int_value : 0;
+    }
+  }
+  for (const TileSplit& tile : stage.tiles) {
+    if (axis == tile.axis + ".1") return tile.size;
+    if (axis == tile.axis + ".0") return (PointsOf(stage, tile.axis) + tile.size - 1) / tile.size;
+  }
+  return 0;
+}
+
+// An ordinary loop of the stage, which nothing else is made of.
+bool IsPlainLoop(const StageNest& stage, const std::string& loop) {
+  return stage.HasLoop(loop) && stage.kinds.count(loop) == 0 && stage.intrinsics.count(loop) == 0;
+}
+
+// Whether lowering gives the same code for any size of the tile, but for the numbers in it. Blocks
+// and what is in them are neighbours of no vector, no block of registers and no fused loop, and
+// nothing that is computed ahead depends on them.
+bool CanBeOpen(const LoopNest& nest, const TileStep& step) {
+  const StageNest* stage = nest.FindStage(step.stage);
+  if (stage == nullptr || step.multiple != 0 || !step.param.empty()) return false;
+  if (!stage->microkernel.empty() || !stage->tile_intrinsic.empty() ||
+      stage->placement == Placement::kPrepare || stage->placement == Placement::kInline) {
+    return false;
+  }
+  return IsPlainLoop(*stage, step.loop + ".0") && IsPlainLoop(*stage, step.loop + ".1") &&
+         PointsOf(*stage, step.loop) > 1;
+}
+
+}  // namespace
+
+std::optional<OpenSchedule> LeaveBlocksOpen(const Schedule& schedule, const LoopNest& nest) {
+  // Run-time sizes of another kind are enough to be right for.
+  if (!nest.params.empty()) return std::nullopt;
+  OpenSchedule open;
+  for (const Step& step : schedule.steps) {
+    const auto* tile = std::get_if<TileStep>(&step);
+    if (tile == nullptr || !CanBeOpen(nest, *tile)) {
+      open.schedule.steps.push_back(step);
+      continue;
+    }
+    TileStep named = *tile;
+    named.size = 1;
+    named.param = absl::StrCat(tile->stage, ".", tile->loop, ".size");
+    const int64_t points = PointsOf(*nest.FindStage(tile->stage), tile->loop);
+    open.params[named.param] = std::min(tile->size, points);
+    open.schedule.steps.push_back(ParamStep{{named.param, 1, points}});
+    open.schedule.steps.push_back(std::move(named));
+  }
+  if (open.params.empty()) return std::nullopt;
+  return open;
+}
+
+}  // namespace hone
