@@ -1,6 +1,6 @@
 # The front door. Every target installs what is missing (Debian packages) and builds what it needs.
 #   make build | demo | check | check-more | fuzz | bench | bench-kernels | bench-search | tidy
-#   make format | help
+#   make sim | format | help
 RELEASE := build/release
 JOBS ?= $(shell nproc)
 # What the sanitizers go over in `make check-more`: the folders of tests/ that cover compiler and db.
@@ -13,7 +13,11 @@ THREADED := agent_test farm_over_grpc_test local_farm_test measure_test \
 SECONDS ?= 3600
 SEED ?= $(shell date +%Y%m%d)
 
-.PHONY: help build demo check check-more fuzz bench bench-kernels bench-search tidy format deps
+# `make sim`.
+SEEDS ?= 100000
+AGENTS ?= 50
+
+.PHONY: help build demo check check-more fuzz bench bench-kernels bench-search sim tidy format deps
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -52,6 +56,12 @@ bench-kernels: deps  ## kernels held against oneDNN and OpenBLAS, and one thread
 
 bench-search: deps  ## how few trials, and how little time, the search needs; TVM beside it
 	@bench/run search tuning
+
+sim: deps  ## storms in the farm's simulator: SEEDS of them (100,000), AGENTS a farm (50)
+	@mkdir -p build
+	@cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@cmake --build $(RELEASE) -j $(JOBS) --target farm_storm_test
+	@SEEDS=$(SEEDS) AGENTS=$(AGENTS) $(RELEASE)/tests/farm_storm_test
 
 tidy: deps  ## clang-tidy over the sources
 	@deploy/tidy.sh

@@ -123,6 +123,15 @@ class FarmClient::Impl {
     return static_cast<int>(outstanding_.size());
   }
 
+  StatusOr<pb::WhyReply> Why(pb::WhyRequest request) {
+    if (request.batch_ids().empty() && request.client_id().empty() && request.user().empty()) {
+      request.set_client_id(client_id_);
+    }
+    pb::WhyReply reply;
+    HONE_RETURN_IF_ERROR(Call(&pb::Farm::Stub::Why, request, &reply, kCallTimeout));
+    return reply;
+  }
+
   StatusOr<FarmStatus> ListDevices(absl::Duration timeout = kCallTimeout) {
     pb::ListDevicesReply reply;
     HONE_RETURN_IF_ERROR(
@@ -275,6 +284,10 @@ Status FarmClient::Cancel(const std::vector<std::string>& batch_ids) {
 }
 
 int FarmClient::outstanding() const { return impl_->outstanding(); }
+
+StatusOr<pb::WhyReply> FarmClient::Why(pb::WhyRequest request) {
+  return impl_->Why(std::move(request));
+}
 
 StatusOr<FarmStatus> FarmClient::ListDevices() { return impl_->ListDevices(); }
 

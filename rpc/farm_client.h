@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "proto/batch.pb.h"
 #include "proto/device.pb.h"
+#include "proto/farm.pb.h"
 #include "proto/snapshot.pb.h"
 
 namespace hone {
@@ -54,6 +55,8 @@ class FarmClient {
   int outstanding() const;
 
   StatusOr<FarmStatus> ListDevices();
+  // What holds up the batches that the request names; of this client where it names nothing.
+  StatusOr<pb::WhyReply> Why(pb::WhyRequest request = {});
   // All that there is to see, within the request's limits.
   StatusOr<pb::FarmSnapshot> Snapshot(const pb::SnapshotRequest& request);
 

@@ -27,6 +27,7 @@ constexpr MethodRule kRules[] = {
     {"/hone.pb.Farm/Cancel", kTuners, Audit::kSoon},
     {"/hone.pb.Farm/ListDevices", kReaders, Audit::kNever},
     {"/hone.pb.Farm/Snapshot", kReaders, Audit::kNever},
+    {"/hone.pb.Farm/Why", kReaders, Audit::kNever},
     // Devices.
     {"/hone.pb.Agents/Session", kAgents, Audit::kSoon},
     {"/hone.pb.Agents/Report", kAgents, Audit::kSoon},

@@ -76,9 +76,31 @@ int64_t BatchQueue::AheadOf(uint64_t order) const {
   if (place == place_of_.end()) return 0;
   int64_t ahead = 0;
   for (const auto& [text, lane] : users_.find(place->second.lane->user)->second) {
-    ahead += std::distance(lane.batches.begin(), lane.batches.lower_bound(place->second.urgency));
+    for (const auto& [urgency, id] : lane.batches) {
+      if (ahead >= kAheadMax || urgency >= place->second.urgency) break;
+      ++ahead;
+    }
   }
   return ahead;
+}
+
+std::vector<std::string> BatchQueue::FirstOf(absl::string_view user, int max) const {
+  std::map<Urgency, std::string> first;
+  const auto found = users_.find(user);
+  if (found == users_.end()) return {};
+  for (const auto& [text, lane] : found->second) {
+    int count = 0;
+    for (const auto& [urgency, id] : lane.batches) {
+      if (count++ >= max) break;
+      first[urgency] = id;
+    }
+  }
+  std::vector<std::string> ids;
+  for (const auto& [urgency, id] : first) {
+    if (static_cast<int>(ids.size()) >= max) break;
+    ids.push_back(id);
+  }
+  return ids;
 }
 
 int64_t BatchQueue::WaitingOf(absl::string_view user) const {

@@ -25,6 +25,9 @@ namespace hone {
 inline constexpr int64_t kPriorityStepNs = int64_t{60} * 1'000'000'000;
 inline constexpr int kPriorityMax = 100;  // and the least is -kPriorityMax
 
+// Whose place in the queue is further back is told so, without a number.
+inline constexpr int64_t kAheadMax = 10'000;
+
 struct WaitingBatch {
   std::string id;
   std::string user;
@@ -53,8 +56,10 @@ class BatchQueue {
   std::vector<std::string> HopelessSince(
       int64_t submitted_ns, const std::function<bool(const Demand& demand)>& hopeless) const;
   // How many batches of the same user go before it, on whatever device; 0 if it does not wait.
-  // Counts them one by one: for questions, not for decisions.
+  // Counts no further than kAheadMax.
   int64_t AheadOf(uint64_t order) const;
+  // Ids of the user's that go first, at most `max`.
+  std::vector<std::string> FirstOf(absl::string_view user, int max) const;
   bool Waits(absl::string_view user) const { return users_.find(user) != users_.end(); }
   int64_t WaitingOf(absl::string_view user) const;
   // Batches of one user that ask for the same; for those who watch.

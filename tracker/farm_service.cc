@@ -47,6 +47,14 @@ grpc::ServerUnaryReactor* FarmService::Snapshot(grpc::CallbackServerContext* con
   return reactor;
 }
 
+grpc::ServerUnaryReactor* FarmService::Why(grpc::CallbackServerContext* context,
+                                           const pb::WhyRequest* request, pb::WhyReply* reply) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  *reply = shell_.Why(*request);
+  reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* FarmService::Cancel(grpc::CallbackServerContext* context,
                                               const pb::CancelRequest* request,
                                               pb::CancelReply* reply) {

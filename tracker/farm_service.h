@@ -24,6 +24,8 @@ class FarmService : public pb::Farm::CallbackService {
   grpc::ServerUnaryReactor* Snapshot(grpc::CallbackServerContext* context,
                                      const pb::SnapshotRequest* request,
                                      pb::FarmSnapshot* reply) override;
+  grpc::ServerUnaryReactor* Why(grpc::CallbackServerContext* context, const pb::WhyRequest* request,
+                                pb::WhyReply* reply) override;
   grpc::ServerUnaryReactor* Cancel(grpc::CallbackServerContext* context,
                                    const pb::CancelRequest* request,
                                    pb::CancelReply* reply) override;

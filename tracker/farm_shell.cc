@@ -134,6 +134,11 @@ pb::ListDevicesReply FarmShell::ListDevices() {
   return reply;
 }
 
+pb::WhyReply FarmShell::Why(const pb::WhyRequest& request) {
+  absl::MutexLock lock(&mutex_);
+  return FarmView(state_, clock_.MonotonicNanos()).Why(request);
+}
+
 pb::FarmSnapshot FarmShell::Snapshot(const pb::SnapshotRequest& request) {
   pb::FarmSnapshot snapshot;
   absl::MutexLock lock(&mutex_);

@@ -55,6 +55,7 @@ class FarmShell {
   // OK once it is safe on disk that the batches are cancelled.
   void Cancel(const pb::CancelRequest& request, Done<pb::CancelReply> done);
   pb::ListDevicesReply ListDevices();
+  pb::WhyReply Why(const pb::WhyRequest& request);
   pb::FarmSnapshot Snapshot(const pb::SnapshotRequest& request);
   // OK while work is taken in and results are kept; else why not.
   Status Health();

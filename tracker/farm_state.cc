@@ -41,6 +41,17 @@ bool TakesWork(const pb::DeviceInfo& info) {
   return info.state() == pb::READY || info.state() == pb::BUSY;
 }
 
+// Of what a DeviceView is made of.
+bool SaysTheSame(const pb::DeviceInfo& a, const pb::DeviceInfo& b) {
+  return a.target() == b.target() &&
+         std::equal(a.labels().begin(), a.labels().end(), b.labels().begin(), b.labels().end()) &&
+         a.facts().size() == b.facts().size() &&
+         std::all_of(a.facts().begin(), a.facts().end(), [&](const auto& fact) {
+           const auto other = b.facts().find(fact.first);
+           return other != b.facts().end() && other->second == fact.second;
+         });
+}
+
 std::string UserOf(const pb::Batch& batch) {
   if (!batch.user().empty()) return batch.user();
   return batch.client().substr(0, batch.client().find('@'));
@@ -134,7 +145,8 @@ void FarmState::OnWritten(const BatchEntry& entry, WrittenEvent& event) {
     Finish(entry.batch_id, *std::move(event.outcome.finished));
   } else if (!status.ok()) {
     AnswerSubmits(batch, status);
-    Forget(entry.batch_id);
+    // One that is ending is kept until that is written down: the submission may still be repeated.
+    if (!batch.result) Forget(entry.batch_id);
   } else {
     batch.saved = true;
     AnswerSubmits(batch, absl::OkStatus());
@@ -172,7 +184,8 @@ void FarmState::On(const RestoreEvent& event) {
     batch.saved = true;
     const auto device = devices_.find(journaled.device);
     if (device != devices_.end() && device->second.epoch == journaled.epoch &&
-        static_cast<int>(device->second.attempts.size()) < limits_.batches_ahead) {
+        static_cast<int>(device->second.attempts.size()) < limits_.batches_ahead &&
+        IsWithinQuota(batch.waiting.user, device->second)) {
       device->second.expires_ns = now_ns_ + limits_.lease_ttl_ns;
       Grant(journaled.device, device->second, journaled.batch_id, /*held=*/false);
     } else {
@@ -286,11 +299,13 @@ void FarmState::TakeDeviceStatus(const std::string& agent_name, const Agent& age
   if (!device.agent.empty() && !mine) return;  // leased to another: OrdersFor says so
   touched_devices_.insert(name);
   awaited_.erase(name);
+  if (!device.seen || !SaysTheSame(device.info, status.info())) {
+    StatusOr<DeviceView> view = ViewOf(status.info());
+    device.view = view.ok() ? std::optional<DeviceView>(*std::move(view)) : std::nullopt;
+  }
   device.info = status.info();
   device.seen_ns = now_ns_;
   device.seen = true;
-  StatusOr<DeviceView> view = ViewOf(status.info());
-  device.view = view.ok() ? std::optional<DeviceView>(*std::move(view)) : std::nullopt;
   if (mine && device.boot != agent.boot) EndLease(name, device, "its agent was started again");
   if (device.epoch_asked != 0) {
     // Nobody was told of that epoch: it goes to whoever asks last.
@@ -311,7 +326,7 @@ void FarmState::TakeDeviceStatus(const std::string& agent_name, const Agent& age
   }
   EndLease(name, device, "its agent lost the lease");
   LeaseTo(device, agent_name, agent.boot);
-  device.epoch_asked = std::max({device.epoch, device.epoch_failed, status.epoch()}) + 1;
+  device.epoch_asked = std::max(device.epoch, status.epoch()) + 1;
   Write(EpochEntry{name, device.epoch_asked});
 }
 
@@ -361,14 +376,10 @@ void FarmState::OnWritten(const EpochEntry& entry, WrittenEvent& event) {
   Device& device = devices_[entry.device];
   device.epoch_asked = 0;
   touched_devices_.insert(entry.device);
-  if (!event.outcome.status.ok()) {
-    // The agent's next state asks again, for another one: who knows what is on the disk.
-    device.epoch_failed = entry.epoch;
-    device.agent.clear();
-    return;
-  }
+  // Also if it failed: who knows what is on the disk. Nobody was told of it, and nobody will be.
   device.epoch = entry.epoch;
-  if (device.agent.empty()) return;  // gone meanwhile
+  if (!event.outcome.status.ok()) device.agent.clear();  // the agent's next state asks again
+  if (device.agent.empty()) return;
   device.expires_ns = now_ns_ + limits_.lease_ttl_ns;
   MarkAgent(device.agent);
 }
@@ -750,10 +761,13 @@ std::string FarmState::WhyWaiting(absl::string_view batch_id) const {
   if (found == batches_.end()) return "";
   const Batch& batch = found->second;
   if (batch.result || !batch.device.empty()) return "";
+  if (!batch.saved) return "it is being written down";
   const WaitingBatch& waiting = batch.waiting;
   int fit = 0, open = 0;
+  bool seen = false;
   std::string closed;
   for (const auto& [name, device] : devices_) {
+    seen |= device.seen;
     if (!device.view || !CanRun(*waiting.demand, *device.view)) continue;
     ++fit;
     const std::string why = policy_.WhyClosed(name, waiting.user, now_ns_);
@@ -768,6 +782,11 @@ std::string FarmState::WhyWaiting(absl::string_view batch_id) const {
       ++open;
     }
   }
+  if (fit == 0 && IsRecovering()) {
+    return absl::StrCat("the tracker was started lately, and ", awaited_.size(),
+                        " devices have not come back yet, first ", *awaited_.begin());
+  }
+  if (fit == 0 && !seen) return "no device has ever been seen: start hone-agent on one";
   if (fit == 0) return WhyNowhere(*waiting.demand);
   if (open == 0) {
     return fit == 1 ? closed
@@ -779,8 +798,12 @@ std::string FarmState::WhyWaiting(absl::string_view batch_id) const {
     return absl::StrCat("quota: ", devices->second, " devices work for ", waiting.user,
                         " already, of ", devices_max, " allowed");
   }
-  return absl::StrCat(open, " devices that fit are busy; ", queue_.AheadOf(waiting.order),
-                      " batches of ", waiting.user, " go before it");
+  const int64_t ahead = queue_.AheadOf(waiting.order);
+  const std::string& turn = queue_.shares().turns().begin()->second;
+  return absl::StrCat(open, " devices that fit are busy; ",
+                      ahead < kAheadMax ? absl::StrCat(ahead) : absl::StrCat("over ", kAheadMax),
+                      " batches of ", waiting.user, " go before it",
+                      turn == waiting.user ? "" : absl::StrCat(", and it is the turn of ", turn));
 }
 
 std::vector<pb::BatchResult> FarmState::ResultsOf(absl::string_view client_id) const {

@@ -55,8 +55,9 @@ class FarmState {
   // ResourceExhausted when the farm or its user has too many; FailedPrecondition when none of the
   // devices ever seen could run it, with the reason that is nearest to hand.
   Status CheckSubmittable(const pb::Batch& batch) const;
-  // Why a batch that waits does, in one line: "3 of ada's batches go before it"; "" if it does not
-  // wait.
+  // Why a batch that waits does, in one line: no device that could run it, with the clause that
+  // most lack; devices that are lost, reserved, drained or in trouble; a quota; or how many go
+  // before it, and whose turn it is. "" if it does not wait.
   std::string WhyWaiting(absl::string_view batch_id) const;
   // Finished and not acknowledged, in the order they were submitted.
   std::vector<pb::BatchResult> ResultsOf(absl::string_view client_id) const;
@@ -92,9 +93,8 @@ class FarmState {
   };
   // A device known by name. Leased while `agent` is set: to that agent, in that life of it.
   struct Device {
-    uint64_t epoch = 0;         // of its latest lease, as persisted
+    uint64_t epoch = 0;        // of its latest lease, or of one that may be on the disk
     uint64_t epoch_asked = 0;   // being written down, to be of a lease of `agent`; 0 when none is
-    uint64_t epoch_failed = 0;  // that could not be written down, as far as is known
     std::string agent;
     uint64_t boot = 0;
     int64_t expires_ns = 0;

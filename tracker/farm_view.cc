@@ -16,6 +16,8 @@ namespace {
 constexpr int64_t kNanosPerMilli = 1'000'000;
 // Why a group of batches waits is asked of every device, so only for the longest groups.
 constexpr int kExplainedMax = 8;
+constexpr int kWhyTypical = 20;
+constexpr int kWhyMax = 100;
 constexpr int64_t kExplainedDevicesMax = 2'000;
 
 // The state that an agent says of its device stands in the message; the tracker's view beside it.
@@ -47,6 +49,69 @@ void FarmView::VisitDevices(const std::function<void(const std::string& name, pb
     const auto [state, reason] = state_.StateOf(name, device, now_ns_);
     see(name, state, reason);
   }
+}
+
+// --- Why batches wait
+
+pb::WhyReply FarmView::Why(const pb::WhyRequest& request) const {
+  const int max = request.max() > 0 ? std::min(request.max(), kWhyMax) : kWhyTypical;
+  std::vector<std::string> ids(request.batch_ids().begin(), request.batch_ids().end());
+  const auto client = state_.clients_.find(request.client_id());
+  if (client != state_.clients_.end()) {
+    for (const std::string& id : client->second.batch_ids) {
+      if (static_cast<int>(ids.size()) >= max) break;
+      ids.push_back(id);
+    }
+  }
+  if (!request.user().empty()) {
+    for (const auto& [name, device] : state_.devices_) {
+      for (const FarmState::Attempt& attempt : device.attempts) {
+        if (attempt.user == request.user()) ids.push_back(attempt.batch_id);
+      }
+    }
+    const std::vector<std::string> waiting = state_.queue_.FirstOf(request.user(), max);
+    ids.insert(ids.end(), waiting.begin(), waiting.end());
+  }
+  pb::WhyReply reply;
+  for (const std::string& id : ids) {
+    if (reply.entries_size() >= max) break;
+    *reply.add_entries() = WhyOf(id);
+  }
+  return reply;
+}
+
+pb::WhyEntry FarmView::WhyOf(const std::string& batch_id) const {
+  pb::WhyEntry entry;
+  entry.set_batch_id(batch_id);
+  const auto found = state_.batches_.find(batch_id);
+  if (found == state_.batches_.end()) {
+    entry.set_why("not known here: it was finished and its result fetched, or never submitted");
+    return entry;
+  }
+  const FarmState::Batch& batch = found->second;
+  if (batch.result) {
+    entry.set_state(pb::FINISHED);
+    entry.set_why(batch.result->error().empty()
+                      ? "finished; its client did not fetch the result yet"
+                      : batch.result->error());
+    return entry;
+  }
+  if (batch.device.empty()) {
+    entry.set_state(pb::WAITING);
+    entry.set_why(state_.WhyWaiting(batch_id));
+    return entry;
+  }
+  entry.set_state(pb::GRANTED);
+  entry.set_device(batch.device);
+  const FarmState::Device& device = state_.devices_.find(batch.device)->second;
+  const bool first = device.attempts.front().batch_id == batch_id;
+  const auto [state, reason] = state_.StateOf(batch.device, device, now_ns_);
+  entry.set_why(absl::StrCat(first ? "runs on " : "goes next on ", batch.device,
+                             device.agent.empty()
+                                 ? ", which has not come back since the tracker was started"
+                             : state == pb::LOST ? ", which is lost: " + reason
+                                                 : ""));
+  return entry;
 }
 
 // --- Devices

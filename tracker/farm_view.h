@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "proto/farm.pb.h"
 #include "proto/snapshot.pb.h"
 #include "tracker/farm_state.h"
 
@@ -19,6 +20,8 @@ class FarmView {
 
   // Devices, their counts by state, queue and users, within the limits of `request`.
   void AddTo(const pb::SnapshotRequest& request, pb::FarmSnapshot* snapshot) const;
+  // What holds up the batches that `request` names.
+  pb::WhyReply Why(const pb::WhyRequest& request) const;
   // Seconds since the batch was submitted; 0 if it is not known.
   double AgeOf(const std::string& batch_id) const;
   // Of all devices seen: `see(name, state, reason)`, in the order of their names.
@@ -31,6 +34,7 @@ class FarmView {
   void AddUsers(const pb::SnapshotRequest& request, pb::FarmSnapshot* snapshot) const;
   pb::DeviceEntry EntryOf(const std::string& name, const FarmState::Device& device,
                           pb::DeviceState state, const std::string& reason) const;
+  pb::WhyEntry WhyOf(const std::string& batch_id) const;
   pb::AttemptEntry EntryOf(const FarmState::Attempt& attempt) const;
 
   const FarmState& state_;

@@ -332,6 +332,40 @@ TEST_F(FarmOverGrpcTest, CancelsBatches) {
   EXPECT_EQ(results[0].error(), "cancelled");
 }
 
+TEST_F(FarmOverGrpcTest, SaysWhatHoldsBatchesUp) {
+  auto client = Client();
+  pb::Batch batch = SomeBatch(1);
+  batch.set_user("ada");
+  std::vector<std::string> ids;
+  for (int i = 0; i < 3; ++i) ids.push_back(*client->Submit(batch));
+  auto reply = client->Why();
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  ASSERT_EQ(reply->entries_size(), 3);
+  EXPECT_EQ(reply->entries(0).state(), pb::WAITING);
+  EXPECT_THAT(reply->entries(0).why(), HasSubstr("no device has ever been seen"));
+
+  FakeAgent idle(address_, 1, /*measures=*/false);
+  ASSERT_TRUE(idle.WaitForHeld(2));
+  pb::WhyRequest request;
+  request.set_user("ada");
+  reply = client->Why(request);
+  ASSERT_EQ(reply->entries_size(), 3);
+  EXPECT_EQ(reply->entries(0).batch_id(), ids[0]);
+  EXPECT_EQ(reply->entries(0).why(), "runs on board");
+  EXPECT_EQ(reply->entries(0).device(), "board");
+  EXPECT_EQ(reply->entries(1).why(), "goes next on board");
+  EXPECT_EQ(reply->entries(2).why(), "1 devices that fit are busy; 0 batches of ada go before it");
+
+  ASSERT_TRUE(client->Cancel({ids[0]}).ok());
+  request.Clear();
+  request.add_batch_ids(ids[0]);
+  request.add_batch_ids("unheard of");
+  reply = client->Why(request);
+  ASSERT_EQ(reply->entries_size(), 2);
+  EXPECT_EQ(reply->entries(0).why(), "cancelled");
+  EXPECT_THAT(reply->entries(1).why(), HasSubstr("not known here"));
+}
+
 TEST_F(FarmOverGrpcTest, ListsDevices) {
   FakeAgent agent(address_, 1);
   auto client = Client();

@@ -648,7 +648,7 @@ TEST_F(FarmStateTest, TakesTheUserFromWhoSubmittedWhereNobodyIsNamed) {
   pb::Batch batch = *SomeBatch();
   batch.set_client("ada@desk:17");
   Feed(SubmitEvent{1, "client", "a", std::make_shared<const pb::Batch>(batch)});
-  EXPECT_THAT(state_.WhyWaiting("a"), IsEmpty());  // no device was seen yet
+  EXPECT_THAT(state_.WhyWaiting("a"), HasSubstr("no device has ever been seen"));
   Decide(R"(users { user: "ada" batches_max: 1 })");
   EXPECT_THAT(std::string(state_.CheckSubmittable(batch).message()),
               HasSubstr("quota: ada has 1 batches already, of 1 allowed"));
