@@ -11,11 +11,11 @@ namespace {
 
 constexpr double kShare = 0.05;
 constexpr double kSlackNs = 200e3;
-// Two calibrations and four readings of counters.
-constexpr double kAroundSamplesNs = 150e3;
+constexpr double kAroundFactor = 2;
 constexpr double kFreshFactor = 3;
 constexpr double kFreshBytesPerNs = 2;
 constexpr double kFreshSlackNs = 20e3;
+constexpr double kWakingSlackNs = 1e6;  // threads that have to be woken first
 
 }  // namespace
 
@@ -41,7 +41,7 @@ std::vector<int> RunsOfSamples(const Order& order, const Answer& answer) {
 }
 
 std::string Disagreement(const Order& order, const Answer& answer, const Seen& seen, int threads,
-                         double flush_limit_ns) {
+                         const BesideRuns& beside) {
   double claimed_ns = 0;
   const std::vector<int> runs = RunsOfSamples(order, answer);
   for (size_t i = 0; i < runs.size(); ++i) {
@@ -52,9 +52,10 @@ std::string Disagreement(const Order& order, const Answer& answer, const Seen& s
   if (claimed_ns > seen.wall_ns * (1 + kShare) + kSlackNs)
     return absl::StrFormat("claims %.3f ms of runs, but only %.3f ms passed", claimed_ns / 1e6,
                            seen.wall_ns / 1e6);
-  const double flushed_ns = std::clamp(answer.flushed_ns, 0.0, flush_limit_ns);
+  const double flushed_ns = std::clamp(answer.flushed_ns, 0.0, beside.flush_limit_ns);
   const double explained_ns = threads * (claimed_ns + flushed_ns);
-  if (seen.cpu_ns > explained_ns * (1 + kShare) + threads * (kSlackNs + kAroundSamplesNs))
+  if (seen.cpu_ns >
+      explained_ns * (1 + kShare) + threads * kSlackNs + kAroundFactor * beside.around_ns)
     return absl::StrFormat("claims %.3f ms of runs, but used %.3f ms of CPU time", claimed_ns / 1e6,
                            seen.cpu_ns / 1e6);
   return "";
@@ -62,9 +63,13 @@ std::string Disagreement(const Order& order, const Answer& answer, const Seen& s
 
 std::string FreshRunDisagreement(double cost_ns, const Answer& answer, const Seen& seen,
                                  int threads, double bytes) {
+  // Of several threads, those that wait for work may burn time as well.
   const double seen_ns = threads == 1 ? seen.cpu_ns : std::min(seen.wall_ns, seen.cpu_ns) / threads;
-  const double run_ns = std::max(answer.run_ns[0], seen_ns - kSlackNs);
-  const double allowed_ns = kFreshFactor * cost_ns + bytes / kFreshBytesPerNs + kFreshSlackNs;
+  // What the process says, as far as it can be: a little more was seen, or else others had the
+  // core.
+  const double run_ns = std::max(std::min(answer.run_ns[0], seen_ns), seen_ns - kSlackNs);
+  const double allowed_ns = kFreshFactor * cost_ns + bytes / kFreshBytesPerNs +
+                            (threads == 1 ? kFreshSlackNs : kWakingSlackNs);
   if (run_ns <= allowed_ns) return "";
   return absl::StrFormat(
       "a run on inputs it had not seen takes %.3f ms, the timed runs claim %.3f ms", run_ns / 1e6,

@@ -19,15 +19,21 @@ struct Seen {
 // How many runs each sample of the answer consisted of, as the order implies.
 std::vector<int> RunsOfSamples(const Order& order, const Answer& answer);
 
-// Why the claimed times of a visit cannot be true, or "". They are within 5 % and 0.35 ms of what
-// was seen (0.2 ms, and 0.15 ms for what surrounds the samples): not longer than the order took,
-// and no CPU time beside them. `threads`: that the kernel may use. `flush_limit_ns`: how much of
-// the time may have gone into dropping constants from caches.
+// CPU time that a visit takes beside its runs.
+struct BesideRuns {
+  double around_ns = 0;       // calibrations, and readings of counters
+  double flush_limit_ns = 0;  // dropping constants from caches; as far as the answer claims it
+};
+
+// Why the claimed times of a visit cannot be true, or "". They are within 5 % and 0.2 ms of what
+// was seen: not longer than the order took, and no CPU time beside them but twice `beside`.
+// `threads`: that the kernel may use.
 std::string Disagreement(const Order& order, const Answer& answer, const Seen& seen, int threads,
-                         double flush_limit_ns);
+                         const BesideRuns& beside);
 
 // Why a kernel that took so long for one run on inputs it had never seen cannot take `cost_ns`, or
-// "": it may take 3 times as long, and what reading `bytes` anew takes (2 GB/s), and 20 us.
+// "": it may take 3 times as long, and what reading `bytes` anew takes (2 GB/s), and 20 us; 1 ms
+// where threads have to be woken.
 // `answer` and `seen` are of an order kRun.
 std::string FreshRunDisagreement(double cost_ns, const Answer& answer, const Seen& seen,
                                  int threads, double bytes);

@@ -417,8 +417,9 @@ std::optional<Answer> BatchRunner::CarryVisit(Racer& racer, Order order) {
     }
     double runs = 0;
     for (int of_sample : RunsOfSamples(order, *answer)) runs += of_sample;
-    disagreement = Disagreement(order, *answer, candidates_->seen(), threads_,
-                                batch_.cold_constants() ? runs * flush_limit_ns_ : 0);
+    const BesideRuns beside = {candidates_->around_ns(),
+                               batch_.cold_constants() ? runs * flush_limit_ns_ : 0};
+    disagreement = Disagreement(order, *answer, candidates_->seen(), threads_, beside);
     if (disagreement.empty()) return answer;
   }
   Fail(racer.measurement, pb::FORGED, disagreement);

@@ -171,7 +171,10 @@ void KernelProcess::AwaitLoaded(size_t count) {
   for (size_t i = 0; i <= count; ++i) {
     const std::optional<Answer> answer = AwaitAnswer(kLoadingTimeoutMs);
     if (!answer.has_value()) return;
-    if (i == count) return;  // ready
+    if (i == count) {  // ready
+      around_ns_ = answer->around_ns;
+      return;
+    }
     loaded_.emplace_back(static_cast<absl::StatusCode>(answer->status), Printable(answer->text));
   }
 }

@@ -46,6 +46,8 @@ class KernelProcess {
 
   // One order, carried out. nullopt when the process ended, or had to be killed: end() says why.
   std::optional<Answer> Carry(Order order);
+  // CPU time that a visit takes beside its samples, told before any candidate ran.
+  double around_ns() const { return around_ns_; }
   // What was seen from outside of the last order.
   const Seen& seen() const { return seen_; }
 
@@ -78,6 +80,7 @@ class KernelProcess {
   clockid_t cpu_clock_ = 0;
   WatchPage* page_ = nullptr;
   std::vector<Status> loaded_;
+  double around_ns_ = 0;
   Seen seen_;
   End end_;
 };

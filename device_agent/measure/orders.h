@@ -36,6 +36,7 @@ struct Answer {
   int32_t moved = 0;                // to another core, meanwhile
   double run_ns[kSamplesMax] = {};  // the mean of each sample's runs
   double flushed_ns = 0;            // spent on dropping constants from caches
+  double around_ns = 0;             // CPU time around the samples of a visit; told once, at first
   double gflops_before = 0;
   double gflops_after = 0;
   double lost_share = 0;

@@ -17,8 +17,8 @@ namespace hone {
 // Enough for three pages and a bit, so that the end is not at a multiple of 64 bytes.
 inline constexpr int64_t kTestElements = 3001;
 
-inline std::string TestKernelCode(const std::string& name) {
-  std::ifstream file(std::string(getenv("HONE_TEST_KERNELS_DIR")) + "/agent_" + name + ".so",
+inline std::string KernelCode(const std::string& name) {
+  std::ifstream file(std::string(getenv("HONE_TEST_KERNELS_DIR")) + "/" + name + ".so",
                      std::ios::binary);
   std::ostringstream code;
   code << file.rdbuf();
@@ -28,7 +28,7 @@ inline std::string TestKernelCode(const std::string& name) {
 inline pb::Candidate TestCandidate(const std::string& kernel) {
   pb::Candidate candidate;
   candidate.set_schedule(kernel);
-  candidate.mutable_artifact()->set_code(TestKernelCode(kernel));
+  candidate.mutable_artifact()->set_code(KernelCode("agent_" + kernel));
   candidate.mutable_artifact()->set_compile_ns(5);
   pb::Manifest& manifest = *candidate.mutable_artifact()->mutable_manifest();
   const auto add = [&manifest](const char* name, pb::BufferRole role) {
