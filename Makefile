@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc)
 # What the sanitizers go over in `make check-more`: the folders of tests/ that cover compiler and db.
 SANITIZED := base ir graph operators import schedule lower codegen package db conformance
 # Tests of what runs in several threads, which `make check-more` runs under ThreadSanitizer.
-THREADED := agent_test farm_over_grpc_test local_farm_test measure_test \
+THREADED := agent_test blob_store_test blobs_over_grpc_test farm_over_grpc_test local_farm_test measure_test \
   measuring_worker_test process_test rpc_test runtime_thread_pool_test worker_test
 
 # `make fuzz`: for how long, and from what; another seed every day.

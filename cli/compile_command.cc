@@ -19,9 +19,9 @@
 #include "compiler/package/build_package.h"
 #include "db/sqlite_record_store.h"
 #include "device_agent/machine_probe.h"
+#include "rpc/build_pool.h"
 #include "rpc/sibling_program.h"
 #include "tuner/cost_model/xgboost_cost_model.h"
-#include "tuner/measure/build_pool.h"
 #include "tuner/space/derive.h"
 #include "tuner/transfer/schedule_lookup.h"
 

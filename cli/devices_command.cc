@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "cli/default_paths.h"
 #include "cli/farm_report.h"
+#include "compiler/compile.h"
+#include "rpc/build_client.h"
 #include "rpc/farm_client.h"
 
 namespace hone {
@@ -29,6 +31,16 @@ StatusOr<ExitCode> Run(const DevicesOptions& options, const Console& console) {
   HONE_ASSIGN_OR_RETURN(FarmStatus status, client->ListDevices());
   console.out << FarmReport(status, SystemClock().UnixMillis(),
                             console.out_is_tty ? console.width : 0);
+  BuildClientOptions builders = {
+      .tracker = options.tracker,
+      .tls_dir = TlsDirFor(options.tracker, options.tls_dir, std::getenv)};
+  builders.version.set_tool_version(HONE_VERSION);
+  builders.version.set_codegen_epoch(kCodegenEpoch);
+  HONE_ASSIGN_OR_RETURN(const auto builds, BuildClient::Connect(builders, nullptr));
+  // A tracker of before there were builders has none.
+  if (const auto list = builds->ListBuilders(); list.ok()) {
+    console.out << BuildersReport(*list, builders.version, console.out_is_tty ? console.width : 0);
+  }
   return ExitCode::kOk;
 }
 
@@ -42,7 +54,7 @@ Command MakeDevicesCommand() {
       .summary = "list the devices of a farm",
       .description =
           "Asks a tracker which devices it has, what each is, whether it is ready, busy, "
-          "quarantined or lost, and why, and how much work waits.",
+          "quarantined or lost, and why, and how much work waits; and who compiles for it.",
       .options =
           {{"--tracker", "ADDRESS", "host:port, or unix:/path; the default is $HONE_TRACKER",
             &options->tracker},

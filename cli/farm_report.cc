@@ -7,6 +7,7 @@
 #include "base/target.h"
 #include "cli/quantity.h"
 #include "cli/table.h"
+#include "rpc/build_key.h"
 
 namespace hone {
 namespace {
@@ -62,6 +63,26 @@ std::string FarmReport(const FarmStatus& status, int64_t now_unix_ms, int width)
   }
   return absl::StrCat(table.Render(width), "\n", queue,
                       " Next: hone tune MODEL.onnx --tracker ADDRESS\n");
+}
+
+std::string BuildersReport(const pb::ListBuildersReply& builders, const pb::CompilerVersion& mine,
+                           int width) {
+  if (builders.builders().empty()) return "";
+  Table table({{"builder"},
+               {"state"},
+               {"builds at a time", Align::kRight},
+               {"has", Align::kRight},
+               {"version"}});
+  for (const pb::BuilderInfo& builder : builders.builders()) {
+    const bool same = IsSameVersion(builder.version(), mine);
+    table.AddRow({builder.name(),
+                  same ? builder.building() > 0 ? "busy" : "ready"
+                       : absl::StrCat("not used: you have ", VersionText(mine)),
+                  absl::StrCat(builder.capacity()), absl::StrCat(builder.building()),
+                  VersionText(builder.version())});
+  }
+  return absl::StrCat("\n", table.Render(width), "\n", builders.queued_builds(),
+                      " builds waiting.\n");
 }
 
 }  // namespace hone

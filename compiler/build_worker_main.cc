@@ -61,7 +61,12 @@ Status Serve(int socket, const Clock& clock) {
 }  // namespace
 }  // namespace hone
 
-int main() {
+int main(int argc, char** argv) {
+  if (argc == 2 && std::string(argv[1]) == "--version") {
+    // For builders of a farm, which do not link the compiler.
+    printf("%s %d\n", HONE_VERSION, hone::kCodegenEpoch);
+    return 0;
+  }
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   signal(SIGPIPE, SIG_IGN);
   int type = 0;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "proto/farm.pb.h"
+#include "rpc/blob_client.h"
 
 namespace hone {
 namespace {
@@ -20,6 +21,7 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(asio::io_context& context, const C
   if (!agent->options_.spool_folder.empty()) {
     HONE_ASSIGN_OR_RETURN(agent->spool_, ReportSpool::Open(agent->options_.spool_folder));
   }
+  HONE_ASSIGN_OR_RETURN(agent->code_, BlobStore::Open(agent->options_.cache));
   // The workers first: they must exist before any gRPC object does.
   HONE_RETURN_IF_ERROR(agent->StartDevices());
   HONE_RETURN_IF_ERROR(agent->Connect());
@@ -32,15 +34,24 @@ Agent::Agent(asio::io_context& context, const Clock& clock, AgentOptions options
       options_(std::move(options)),
       domain_(options_.independent_devices) {}
 
-Agent::~Agent() { session_.reset(); }
+Agent::~Agent() {
+  cache_.reset();
+  session_.reset();
+}
 
 Status Agent::StartDevices() {
   for (const AgentDeviceOptions& device : options_.devices) {
     const AgentDeviceHandlers handlers = {
         .report = [this](pb::ReportRequest report) { Report(std::move(report)); },
-        .changed = [this] { PublishState(); }};
+        .changed = [this] { PublishState(); },
+        .fetch =
+            [this](std::vector<std::string> digests, std::function<void(Status)> done) {
+              cache_->Fetch(std::move(digests), [this, done = std::move(done)](Status status) {
+                asio::post(context_, [done, status = std::move(status)] { done(status); });
+              });
+            }};
     HONE_ASSIGN_OR_RETURN(devices_.emplace_back(),
-                          AgentDevice::Start(context_, clock_, domain_, device, handlers));
+                          AgentDevice::Start(context_, clock_, domain_, *code_, device, handlers));
   }
   return absl::OkStatus();
 }
@@ -70,6 +81,8 @@ Status Agent::Connect() {
     });
   };
   HONE_ASSIGN_OR_RETURN(session_, AgentSession::Start(std::move(options), std::move(handlers)));
+  cache_ =
+      std::make_unique<ArtifactCache>(*code_, std::make_unique<BlobClient>(session_->channel()));
   if (spool_.has_value()) {
     for (pb::ReportRequest& report : spool_->Load()) {
       for (const auto& device : devices_) {

@@ -9,9 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "base/blob_store.h"
 #include "base/clock.h"
 #include "base/status.h"
 #include "device_agent/agent_device.h"
+#include "device_agent/artifact_cache.h"
 #include "device_agent/power_domain.h"
 #include "device_agent/report_spool.h"
 #include "rpc/agent_session.h"
@@ -26,6 +28,7 @@ struct AgentOptions {
   // The devices share neither power nor heat: several measure at a time.
   bool independent_devices = false;
   std::string spool_folder;  // "" keeps reports in memory only
+  BlobStoreOptions cache;    // of artifacts
 };
 
 class Agent {
@@ -53,11 +56,13 @@ class Agent {
   const Clock& clock_;
   const AgentOptions options_;
   std::optional<ReportSpool> spool_;
+  std::unique_ptr<BlobStore> code_;  // before the devices, which hold what they are granted
   PowerDomain domain_;
   std::vector<std::unique_ptr<AgentDevice>> devices_;
   bool publishing_ = false;  // the state is sent once what happens now is over
   Status status_;
-  std::unique_ptr<AgentSession> session_;  // last: its handlers use the rest
+  std::unique_ptr<AgentSession> session_;  // its handlers use the rest
+  std::unique_ptr<ArtifactCache> cache_;   // uses the session's channel
 };
 
 }  // namespace hone

@@ -11,6 +11,7 @@
 #include "base/cpus.h"
 #include "device_agent/canary_file.h"
 #include "rpc/agent_session.h"
+#include "rpc/batch_blobs.h"
 
 namespace hone {
 namespace {
@@ -54,10 +55,11 @@ bool WorkerFailed(const pb::BatchResult& result) {
 
 StatusOr<std::unique_ptr<AgentDevice>> AgentDevice::Start(asio::io_context& context,
                                                           const Clock& clock, PowerDomain& domain,
+                                                          BlobStore& code,
                                                           AgentDeviceOptions options,
                                                           AgentDeviceHandlers handlers) {
   std::unique_ptr<AgentDevice> device(
-      new AgentDevice(context, clock, domain, std::move(options), std::move(handlers)));
+      new AgentDevice(context, clock, domain, code, std::move(options), std::move(handlers)));
   MeasuringWorkerOptions worker;
   worker.program = device->options_.worker_program;
   worker.cpus = device->options_.cpus;
@@ -70,10 +72,11 @@ StatusOr<std::unique_ptr<AgentDevice>> AgentDevice::Start(asio::io_context& cont
 }
 
 AgentDevice::AgentDevice(asio::io_context& context, const Clock& clock, PowerDomain& domain,
-                         AgentDeviceOptions options, AgentDeviceHandlers handlers)
+                         BlobStore& code, AgentDeviceOptions options, AgentDeviceHandlers handlers)
     : context_(context),
       clock_(clock),
       domain_(domain),
+      store_(code),
       options_(std::move(options)),
       handlers_(std::move(handlers)),
       health_(HealthLimits::For(IsBench()), options_.canary_path.empty()
@@ -106,6 +109,8 @@ void AgentDevice::Take(const pb::DeviceOrders& orders) {
   }
   assignments_.Describe(after);
   if (before.SerializeAsString() != after.SerializeAsString()) handlers_.changed();
+  DropCode();
+  FetchCode();
   Go();
 }
 
@@ -168,6 +173,11 @@ void AgentDevice::Go() {
   retries_ = 0;
   tainted_result_.reset();
   handlers_.changed();
+  if (const Status& fetched = code_[grant_->attempt_id()].status; !fetched.ok()) {
+    pb::BatchResult result;
+    result.set_error(absl::StrCat("its code could not be fetched: ", fetched.message()));
+    return Finish(std::move(result), "");
+  }
   domain_.Acquire(this, [this] { WaitAtGate(); });
 }
 
@@ -195,6 +205,44 @@ void AgentDevice::OnUnkillable(const std::string& reason) {
 std::string AgentDevice::QuarantineReason() const {
   if (!unkillable_.empty()) return unkillable_;
   return health_.quarantined() ? health_.Reason() : "";
+}
+
+// --- Code
+
+void AgentDevice::FetchCode() {
+  for (const pb::Grant& grant : assignments_.StartFetching()) {
+    std::vector<std::string> digests = CodeDigests(grant.batch());
+    const std::string& id = grant.attempt_id();
+    code_[id] = {.pin = store_.Hold(digests)};
+    handlers_.fetch(std::move(digests), [this, alive = alive_, id](const Status& status) {
+      if (*alive) OnFetched(id, status);
+    });
+  }
+}
+
+void AgentDevice::OnFetched(const std::string& attempt_id, const Status& status) {
+  if (!status.ok()) {
+    spdlog::warn("{}: cannot fetch code: {}", name(), std::string(status.message()));
+  }
+  // Without a tracker, while the tracker has not got it, or while it finds no room beside the code
+  // that runs: again when orders come or that is done.
+  const bool later = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+                     absl::IsNotFound(status) ||
+                     (absl::IsResourceExhausted(status) && assignments_.running());
+  const auto code = code_.find(attempt_id);
+  if (code == code_.end()) return;  // withdrawn
+  code->second.status = status;
+  assignments_.EndFetching(attempt_id, /*there=*/!later);
+  Go();
+}
+
+void AgentDevice::DropCode() {
+  pb::DeviceStatus status;
+  assignments_.Describe(status);
+  std::erase_if(code_, [&](const auto& entry) {
+    return std::none_of(status.held().begin(), status.held().end(),
+                        [&](const auto& held) { return held.attempt_id() == entry.first; });
+  });
 }
 
 // --- Canaries
@@ -263,8 +311,15 @@ void AgentDevice::AskGate() {
 }
 
 void AgentDevice::Measure() {
-  worker_->Measure(grant_->batch(),
-                   [this](pb::BatchResult result) { OnMeasured(std::move(result)); });
+  pb::Batch batch = grant_->batch();
+  if (!FillInCode(store_, batch).ok()) {
+    // Damaged on disk since.
+    assignments_.Postpone();
+    grant_.reset();
+    FetchCode();
+    return Rest();
+  }
+  worker_->Measure(batch, [this](pb::BatchResult result) { OnMeasured(std::move(result)); });
 }
 
 void AgentDevice::OnMeasured(pb::BatchResult result) {
@@ -290,9 +345,11 @@ void AgentDevice::Finish(pb::BatchResult result, const std::string& taint) {
   AddEnvironment(result);
   grant_.reset();
   if (grant) {
+    code_.erase(grant->attempt_id());
     spdlog::info("{}: batch {}: {}", name(), grant->batch_id(), Summary(result));
     Report(*grant, std::move(result));
   }
+  FetchCode();
   Rest();
 }
 

@@ -7,11 +7,13 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/blob_store.h"
 #include "base/clock.h"
 #include "base/status.h"
 #include "device_agent/assignments.h"
@@ -37,6 +39,8 @@ struct AgentDeviceOptions {
 struct AgentDeviceHandlers {
   std::function<void(pb::ReportRequest)> report;
   std::function<void()> changed;  // Describe() would say something else now
+  // Gets these blobs into the store, and calls `done` later, in the io_context: see ArtifactCache.
+  std::function<void(std::vector<std::string> digests, std::function<void(Status)> done)> fetch;
 };
 
 class AgentDevice {
@@ -45,7 +49,7 @@ class AgentDevice {
   // references must outlive the device.
   static StatusOr<std::unique_ptr<AgentDevice>> Start(boost::asio::io_context& context,
                                                       const Clock& clock, PowerDomain& domain,
-                                                      AgentDeviceOptions options,
+                                                      BlobStore& code, AgentDeviceOptions options,
                                                       AgentDeviceHandlers handlers);
   ~AgentDevice();
 
@@ -64,9 +68,14 @@ class AgentDevice {
 
  private:
   AgentDevice(boost::asio::io_context& context, const Clock& clock, PowerDomain& domain,
-              AgentDeviceOptions options, AgentDeviceHandlers handlers);
+              BlobStore& code, AgentDeviceOptions options, AgentDeviceHandlers handlers);
 
   bool IsBench() const;
+  // Fetches the code of what is granted.
+  void FetchCode();
+  void OnFetched(const std::string& attempt_id, const Status& status);
+  // Lets the code of what is measured or withdrawn go.
+  void DropCode();
   void RunCanary();
   void OnCanary(StatusOr<pb::CanaryReading> reading);
   // Gives back what waits: a device in quarantine measures nothing.
@@ -89,6 +98,7 @@ class AgentDevice {
   boost::asio::io_context& context_;
   const Clock& clock_;
   PowerDomain& domain_;
+  BlobStore& store_;
   const AgentDeviceOptions options_;
   const AgentDeviceHandlers handlers_;
   Assignments assignments_;
@@ -97,6 +107,13 @@ class AgentDevice {
   std::string unkillable_;  // why nothing can be measured any more; "" as long as it can
   boost::asio::steady_timer gate_timer_;
   boost::asio::steady_timer canary_timer_;
+
+  // Of an attempt's code: that it stays in the store, and what came of fetching it.
+  struct Code {
+    BlobStore::Pin pin;
+    Status status;
+  };
+  std::map<std::string, Code> code_;  // by attempt
 
   bool at_work_ = false;            // a canary, or the attempt that runs
   std::optional<pb::Grant> grant_;  // that runs

@@ -30,6 +30,7 @@
 #include "base/selector.h"
 #include "base/status.h"
 #include "device_agent/agent.h"
+#include "device_agent/builder.h"
 #include "device_agent/canary_file.h"
 #include "device_agent/device_spec.h"
 #include "device_agent/machine_probe.h"
@@ -59,8 +60,13 @@ struct Options {
   int threads = 1;
   int parent_pid = 0;
   std::string spool;
+  std::string cache;
+  int64_t cache_max_mib = 256;
   std::string worker;
   std::string sandbox = "best";
+  int build = 0;
+  bool build_only = false;
+  std::string build_worker;
   bool probe = false;
   bool print = false;
   bool quiet = false;
@@ -114,6 +120,11 @@ void Declare(CLI::App& app, Options& options) {
       ->check(CLI::Range(1, 1024));
   app.add_option("--spool", options.spool,
                  "Folder that keeps reports over a restart until the tracker has them");
+  app.add_option("--cache", options.cache,
+                 "Folder that keeps artifacts over a restart; one agent a folder");
+  app.add_option("--cache-max", options.cache_max_mib, "MiB of artifacts kept, at most")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 20));
   app.add_option("--worker", options.worker,
                  "The measuring program (default: hone-worker beside this one)");
   app.add_option("--sandbox", options.sandbox,
@@ -121,6 +132,12 @@ void Declare(CLI::App& app, Options& options) {
                  "than asked for")
       ->capture_default_str()
       ->check(CLI::IsMember({"best", "L0", "L1", "L2", "L3"}));
+  app.add_option("--build", options.build,
+                 "Also compile for the farm, for any device: so many candidates at a time")
+      ->check(CLI::Range(1, 1024));
+  app.add_flag("--build-only", options.build_only, "Measure nothing here")->needs("--build");
+  app.add_option("--build-worker", options.build_worker,
+                 "The compiling program (default: hone-build-worker beside this one)");
   app.add_option("--parent-pid", options.parent_pid, "End when this process ends");
   app.add_flag("--probe", options.probe,
                "Print what this machine is (target, speed, facts) and end, for programs");
@@ -138,6 +155,8 @@ void Declare(CLI::App& app, Options& options) {
       "  hone-agent --tracker farm.example.com:7710\n"
       "Two devices of four processors each on one host:\n"
       "  hone-agent --device left=cpu:0-3 --device right=cpu:4-7\n"
+      "A host of a rack that compiles for a shelf of boards:\n"
+      "  hone-agent --build 16 --build-only\n"
       "It dials out, measures what it is given, one batch at a time, and reconnects by itself.\n"
       "Exit codes: 0 ended by a signal, 1 could not start or was refused, 2 wrong arguments.");
 }
@@ -147,9 +166,12 @@ std::string HostName() {
   return gethostname(name, sizeof(name) - 1) == 0 && name[0] != '\0' ? name : "device";
 }
 
+std::string Sibling(const std::string& name) {
+  return std::filesystem::read_symlink("/proc/self/exe").replace_filename(name).string();
+}
+
 std::string WorkerProgram(const Options& options) {
-  if (!options.worker.empty()) return options.worker;
-  return std::filesystem::read_symlink("/proc/self/exe").replace_filename("hone-worker").string();
+  return options.worker.empty() ? Sibling("hone-worker") : options.worker;
 }
 
 // An error when the machine does not give what --sandbox asks for.
@@ -300,6 +322,33 @@ Status Serve(const Options& options) {
   agent_options.name = AgentName(options);
   agent_options.independent_devices = options.independent_devices;
   agent_options.spool_folder = options.spool;
+  agent_options.cache.folder = options.cache;
+  agent_options.cache.bytes_max = options.cache_max_mib << 20;
+  const SystemClock clock;
+  BuilderSettings build;
+  build.tracker = options.tracker;
+  build.tls_dir = options.tls_dir;
+  build.name = AgentName(options);
+  build.boot = static_cast<uint64_t>(clock.UnixMillis());
+  build.workers = options.build;
+  build.program =
+      options.build_worker.empty() ? Sibling("hone-build-worker") : options.build_worker;
+  std::optional<CertificateKeeper> keeper;
+  if (!options.tls_dir.empty() && !IsUnixSocket(options.tracker)) {
+    keeper.emplace(options.tracker, TlsFolder(options.tls_dir), [](const Status& status) {
+      if (status.ok()) {
+        spdlog::info("the certificate was renewed");
+      } else {
+        spdlog::warn("the certificate cannot be renewed: {}", std::string(status.message()));
+      }
+    });
+  }
+  std::unique_ptr<Builder> builder;
+  if (options.build_only) {
+    HONE_ASSIGN_OR_RETURN(builder, Builder::Start(context, build));
+    context.run();
+    return builder->status();
+  }
   HONE_ASSIGN_OR_RETURN(const std::vector<DeviceSpec> devices, DeviceSpecs(options));
   HONE_ASSIGN_OR_RETURN(const SandboxReport sandbox, DescribeSandbox(options));
   for (const DeviceSpec& spec : devices) {
@@ -312,20 +361,13 @@ Status Serve(const Options& options) {
     device.gate.wait_max_ns = int64_t{options.gate_wait_s} * 1'000'000'000;
     if (!options.spool.empty()) device.canary_path = CanaryPath(options.spool, spec.name);
   }
-  const SystemClock clock;
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<Agent> agent,
                         Agent::Start(context, clock, std::move(agent_options)));
-  std::optional<CertificateKeeper> keeper;
-  if (!options.tls_dir.empty() && !IsUnixSocket(options.tracker)) {
-    keeper.emplace(options.tracker, TlsFolder(options.tls_dir), [](const Status& status) {
-      if (status.ok()) {
-        spdlog::info("the certificate was renewed");
-      } else {
-        spdlog::warn("the certificate cannot be renewed: {}", std::string(status.message()));
-      }
-    });
+  if (options.build > 0) {
+    HONE_ASSIGN_OR_RETURN(builder, Builder::Start(context, build));
   }
   context.run();
+  if (builder != nullptr) HONE_RETURN_IF_ERROR(builder->status());
   return agent->status();
 }
 

@@ -34,14 +34,38 @@ bool Assignments::running() const {
                      [](const Attempt& attempt) { return attempt.stage == Stage::kRunning; });
 }
 
+std::vector<pb::Grant> Assignments::StartFetching() {
+  std::vector<pb::Grant> grants;
+  for (Attempt& attempt : attempts_) {
+    if (attempt.stage != Stage::kWaiting) continue;
+    attempt.stage = Stage::kFetching;
+    grants.push_back(attempt.grant);
+  }
+  return grants;
+}
+
+void Assignments::EndFetching(absl::string_view attempt_id, bool there) {
+  for (Attempt& attempt : attempts_) {
+    if (attempt.stage != Stage::kFetching || attempt.grant.attempt_id() != attempt_id) continue;
+    attempt.stage = there ? Stage::kReady : Stage::kWaiting;
+  }
+}
+
 std::optional<pb::Grant> Assignments::StartNext() {
   if (running()) return std::nullopt;
   for (Attempt& attempt : attempts_) {
-    if (attempt.stage != Stage::kWaiting) continue;
+    if (attempt.stage == Stage::kReported) continue;
+    if (attempt.stage != Stage::kReady) break;  // in the order of the grants
     attempt.stage = Stage::kRunning;
     return attempt.grant;
   }
   return std::nullopt;
+}
+
+void Assignments::Postpone() {
+  for (Attempt& attempt : attempts_) {
+    if (attempt.stage == Stage::kRunning) attempt.stage = Stage::kWaiting;
+  }
 }
 
 std::optional<pb::Grant> Assignments::FinishRunning() {

@@ -7,6 +7,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "proto/farm.pb.h"
@@ -20,9 +21,16 @@ class Assignments {
   // killed.
   bool Apply(const pb::DeviceOrders& orders);
 
+  // Attempts whose code is not there yet and not being fetched. From then on it is.
+  std::vector<pb::Grant> StartFetching();
+  // How that went. If `there` is false it is to be fetched again. Nothing if it was dropped.
+  void EndFetching(absl::string_view attempt_id, bool there);
+
   // The attempt to start now, which from then on is the running one; nullopt while one runs or
-  // none waits.
+  // the next one's code is not there.
   std::optional<pb::Grant> StartNext();
+  // The running attempt cannot run: its code is to be fetched again.
+  void Postpone();
 
   // The running attempt is measured: it waits to be settled. Nullopt when it was dropped meanwhile.
   std::optional<pb::Grant> FinishRunning();
@@ -38,7 +46,7 @@ class Assignments {
   void Describe(pb::DeviceStatus& status) const;
 
  private:
-  enum class Stage { kWaiting, kRunning, kReported };
+  enum class Stage { kWaiting, kFetching, kReady, kRunning, kReported };
   struct Attempt {
     Stage stage = Stage::kWaiting;
     pb::Grant grant;  // without its batch once reported

@@ -81,6 +81,8 @@ class AgentSession::Impl {
     reports_.try_emplace(std::move(id), std::move(report));
   }
 
+  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+
   bool WaitForReports(absl::Duration timeout) {
     absl::MutexLock lock(&mutex_);
     const auto empty = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return reports_.empty(); };
@@ -307,6 +309,8 @@ StatusOr<std::unique_ptr<AgentSession>> AgentSession::Start(AgentSessionOptions 
 void AgentSession::SetState(pb::AgentState state) { impl_->SetState(std::move(state)); }
 
 void AgentSession::Report(pb::ReportRequest report) { impl_->Report(std::move(report)); }
+
+std::shared_ptr<grpc::Channel> AgentSession::channel() const { return impl_->channel(); }
 
 bool AgentSession::WaitForReports(absl::Duration timeout) { return impl_->WaitForReports(timeout); }
 

@@ -6,7 +6,7 @@
 // How an agent uses it: whenever its state changes (a grant taken, started or settled; a device
 // quarantined), SetState with the whole of it. On orders, compare with what is held, per device:
 //   - orders.epoch differs from the epoch held: drop (kill) everything held, take the new epoch
-//   - a grant with a batch that is not held: take it
+//   - a grant with a batch that is not held: take it; its artifacts name their code (blob_client.h)
 //   - something held (and not yet measured) that no grant names: drop (kill) it
 // When an attempt is measured: Report(MakeReport(...)), keep listing it as held, and forget it when
 // the session calls `on_settled`.
@@ -20,6 +20,10 @@
 #include "absl/time/time.h"
 #include "base/status.h"
 #include "proto/farm.pb.h"
+
+namespace grpc {
+class Channel;
+}  // namespace grpc
 
 namespace hone {
 
@@ -63,6 +67,9 @@ class AgentSession {
   // Reports that an earlier life of the agent left behind must come before the first SetState: the
   // stream is opened once they are settled, because the lease that it brings makes them stale.
   void Report(pb::ReportRequest report);
+
+  // To the tracker, for what an agent asks of it beside: see blob_client.h.
+  std::shared_ptr<grpc::Channel> channel() const;
 
   // Waits until every report is settled, or the timeout passes; true if so.
   bool WaitForReports(absl::Duration timeout);

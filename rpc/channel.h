@@ -16,8 +16,10 @@ class ServerBuilder;
 
 namespace hone {
 
-// A batch carries its artifacts: a few KB each, a few dozen of them.
-inline constexpr int kMessageBytesMax = 64 << 20;
+// What a server takes in one message: code travels in chunks (blobs.proto).
+inline constexpr int kRequestBytesMax = 1 << 20;
+// What a client takes: the list of 10,000 devices has a few MiB.
+inline constexpr int kReplyBytesMax = 16 << 20;
 inline constexpr int kKeepaliveTimeMs = 20'000;
 inline constexpr int kKeepaliveTimeoutMs = 10'000;
 // The server's tolerance must be below the client's keepalive time, or it hangs up.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <random>
+#include <unordered_set>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -15,6 +16,8 @@
 #include "absl/time/clock.h"
 #include "proto/farm.grpc.pb.h"
 #include "rpc/backoff.h"
+#include "rpc/batch_blobs.h"
+#include "rpc/blob_client.h"
 #include "rpc/channel.h"
 #include "rpc/grpc_status.h"
 
@@ -34,6 +37,19 @@ std::string NewClientId() {
   return absl::StrFormat("%08x%08x%08x%08x", random(), random(), random(), random());
 }
 
+// Of the code that goes with a batch; with the batch it fits one message.
+constexpr int64_t kInlineBytesMax = 448 << 10;
+// Digests remembered.
+constexpr size_t kUploadedMax = 100'000;
+
+int64_t Bytes(const std::string& code) { return static_cast<int64_t>(code.size()); }
+
+// All that it takes to submit a batch again.
+struct Submission {
+  std::shared_ptr<const pb::SubmitRequest> request;  // without code
+  Blobs code;
+};
+
 bool IsWorthRetrying(const Status& status) {
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
 }
@@ -42,11 +58,13 @@ bool IsWorthRetrying(const Status& status) {
 
 class FarmClient::Impl {
  public:
-  Impl(std::string tracker, const std::shared_ptr<grpc::Channel>& channel)
-      : tracker_(std::move(tracker)),
+  Impl(const FarmClientOptions& options, const std::shared_ptr<grpc::Channel>& channel)
+      : options_(options),
+        tracker_(options.tracker),
         client_id_(NewClientId()),
         channel_(channel),
-        stub_(pb::Farm::NewStub(channel)) {}
+        stub_(pb::Farm::NewStub(channel)),
+        blobs_(channel) {}
 
   ~Impl() {
     // The tracker would find out by itself, after a while.
@@ -72,14 +90,22 @@ class FarmClient::Impl {
     auto request = std::make_shared<pb::SubmitRequest>();
     request->set_client_id(client_id_);
     *request->mutable_batch() = batch;
+    Submission submission;
+    std::vector<std::string> there = CodeDigests(batch);  // it came from the tracker
+    submission.code = TakeCode(*request->mutable_batch());
+    HONE_RETURN_IF_ERROR(CheckForTravel(request->batch()));
     {
       absl::MutexLock lock(&mutex_);
       request->set_batch_id(absl::StrCat(client_id_, "-", next_batch_++));
+      for (const auto& [digest, code] : submission.code) traffic_.named_bytes += Bytes(*code);
+      uploaded_.insert(there.begin(), there.end());
     }
-    HONE_RETURN_IF_ERROR(SubmitPersistently(*request));
+    submission.request = std::move(request);
+    HONE_RETURN_IF_ERROR(SubmitPersistently(submission));
     absl::MutexLock lock(&mutex_);
-    outstanding_[request->batch_id()] = request;
-    return request->batch_id();
+    const std::string& id = submission.request->batch_id();
+    outstanding_[id] = submission;
+    return id;
   }
 
   StatusOr<std::vector<pb::BatchResult>> WaitForResults(absl::Duration timeout) {
@@ -116,6 +142,13 @@ class FarmClient::Impl {
     for (const std::string& id : batch_ids) request.add_batch_ids(id);
     pb::CancelReply reply;
     return Call(&pb::Farm::Stub::Cancel, request, &reply, timeout);
+  }
+
+  const FarmClientOptions& options() const { return options_; }
+
+  CodeTraffic traffic() const {
+    absl::MutexLock lock(&mutex_);
+    return traffic_;
   }
 
   int outstanding() const {
@@ -169,13 +202,12 @@ class FarmClient::Impl {
     }
   }
 
-  Status SubmitPersistently(const pb::SubmitRequest& request) {
+  Status SubmitPersistently(const Submission& submission) {
     const absl::Time deadline = absl::Now() + kGiveUpAfter;
     Backoff backoff(absl::Milliseconds(100), absl::Seconds(5));
     absl::BitGen random;
     while (true) {
-      pb::SubmitReply reply;
-      const Status status = Call(&pb::Farm::Stub::Submit, request, &reply, kCallTimeout);
+      const Status status = SubmitOnce(submission);
       if (!IsWorthRetrying(status) || absl::Now() > deadline) return status;
       Pause(backoff.Next(absl::Uniform(random, 0.0, 1.0)));
     }
@@ -184,17 +216,62 @@ class FarmClient::Impl {
   // What a tracker that was started anew does not know.
   Status SubmitAgain(const google::protobuf::RepeatedPtrField<std::string>& batch_ids) {
     for (const std::string& id : batch_ids) {
-      std::shared_ptr<const pb::SubmitRequest> request;
+      Submission submission;
       {
         absl::MutexLock lock(&mutex_);
         const auto found = outstanding_.find(id);
         if (found == outstanding_.end()) continue;
-        request = found->second;
+        submission = found->second;
       }
-      pb::SubmitReply reply;
-      HONE_RETURN_IF_ERROR(Call(&pb::Farm::Stub::Submit, *request, &reply, kCallTimeout));
+      HONE_RETURN_IF_ERROR(SubmitOnce(submission));
     }
     return absl::OkStatus();
+  }
+
+  // Code that the tracker does not have, as far as we know, goes with the batch while it is little.
+  Status SubmitOnce(const Submission& submission) {
+    pb::SubmitRequest request = *submission.request;
+    Blobs large;
+    int64_t inline_bytes = 0;
+    {
+      absl::MutexLock lock(&mutex_);
+      for (const auto& [digest, code] : submission.code) {
+        if (uploaded_.contains(digest)) continue;
+        if (inline_bytes + Bytes(*code) > kInlineBytesMax) {
+          large.emplace(digest, code);
+        } else {
+          inline_bytes += Bytes(*code);
+          request.add_blobs(*code);
+        }
+      }
+    }
+    if (!large.empty()) HONE_RETURN_IF_ERROR(Upload(large).status());
+    pb::SubmitReply reply;
+    Status status = Call(&pb::Farm::Stub::Submit, request, &reply, kCallTimeout);
+    if (absl::IsFailedPrecondition(status)) {
+      // Perhaps the tracker lost what it had.
+      HONE_ASSIGN_OR_RETURN(const int64_t lacked, Upload(submission.code));
+      if (lacked > 0)
+        status = Call(&pb::Farm::Stub::Submit, *submission.request, &reply, kCallTimeout);
+    }
+    if (!status.ok()) return status;
+    absl::MutexLock lock(&mutex_);
+    traffic_.uploaded_bytes += inline_bytes;
+    if (uploaded_.size() > kUploadedMax) uploaded_.clear();  // the tracker keeps no more for ever
+    for (const auto& [digest, code] : submission.code) uploaded_.insert(digest);
+    return status;
+  }
+
+  StatusOr<int64_t> Upload(const Blobs& blobs) {
+    absl::MutexLock one_at_a_time(&upload_mutex_);
+    const auto lacked = blobs_.Upload(blobs);
+    if (!lacked.ok()) {
+      return Status(lacked.status().code(),
+                    absl::StrCat("tracker ", tracker_, ": ", lacked.status().message()));
+    }
+    absl::MutexLock lock(&mutex_);
+    traffic_.uploaded_bytes += *lacked;
+    return lacked;
   }
 
   // An error once the tracker was out of reach for too long.
@@ -229,18 +306,22 @@ class FarmClient::Impl {
     return results;
   }
 
+  const FarmClientOptions options_;
   const std::string tracker_;
   const std::string client_id_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<pb::Farm::Stub> stub_;
+  absl::Mutex upload_mutex_;  // before mutex_
+  BlobClient blobs_ ABSL_GUARDED_BY(upload_mutex_);
   // Of the thread in WaitForResults.
   absl::BitGen random_;
   absl::Time unreachable_since_ = absl::InfiniteFuture();
 
   mutable absl::Mutex mutex_;
   int64_t next_batch_ ABSL_GUARDED_BY(mutex_) = 1;
-  std::map<std::string, std::shared_ptr<const pb::SubmitRequest>> outstanding_
-      ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Submission> outstanding_ ABSL_GUARDED_BY(mutex_);
+  std::unordered_set<std::string> uploaded_ ABSL_GUARDED_BY(mutex_);  // digests, as far as we know
+  CodeTraffic traffic_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::string> acknowledged_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -251,7 +332,7 @@ StatusOr<std::unique_ptr<FarmClient>> FarmClient::Connect(const FarmClientOption
   HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
                         MakeChannel(options.tracker, options.tls_dir));
   const absl::Time deadline = absl::Now() + options.connect_timeout;
-  auto impl = std::make_unique<Impl>(options.tracker, channel);
+  auto impl = std::make_unique<Impl>(options, channel);
   Status status = absl::UnavailableError("nobody listens");
   if (channel->WaitForConnected(absl::ToChronoTime(deadline))) {
     status = impl->ListDevices(std::max(deadline - absl::Now(), absl::Seconds(1))).status();
@@ -282,6 +363,10 @@ StatusOr<std::vector<pb::BatchResult>> FarmClient::WaitForResults(absl::Duration
 Status FarmClient::Cancel(const std::vector<std::string>& batch_ids) {
   return impl_->Cancel(batch_ids);
 }
+
+const FarmClientOptions& FarmClient::options() const { return impl_->options(); }
+
+CodeTraffic FarmClient::traffic() const { return impl_->traffic(); }
 
 int FarmClient::outstanding() const { return impl_->outstanding(); }
 

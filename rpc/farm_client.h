@@ -4,6 +4,7 @@
 // and never starts a tracker: see tuner/measure/local_farm.h.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,6 +31,12 @@ struct FarmStatus {
   int64_t running_batches = 0;
 };
 
+// Of the code of artifacts. Each artifact's code is uploaded once, however often it is named.
+struct CodeTraffic {
+  int64_t named_bytes = 0;     // of all batches submitted
+  int64_t uploaded_bytes = 0;  // what the tracker did not have
+};
+
 // Calls may come from any thread; WaitForResults from one at a time.
 class FarmClient {
  public:
@@ -38,7 +45,7 @@ class FarmClient {
   static StatusOr<std::unique_ptr<FarmClient>> Connect(const FarmClientOptions& options);
   ~FarmClient();
 
-  // Queues a batch and returns its id. Many may be outstanding.
+  // Queues a batch, whose artifacts carry their code, and returns its id. Many may be outstanding.
   StatusOr<std::string> Submit(const pb::Batch& batch);
 
   // Waits until at least one outstanding batch is finished and returns all that are, each exactly
@@ -59,6 +66,10 @@ class FarmClient {
   StatusOr<pb::WhyReply> Why(pb::WhyRequest request = {});
   // All that there is to see, within the request's limits.
   StatusOr<pb::FarmSnapshot> Snapshot(const pb::SnapshotRequest& request);
+
+  CodeTraffic traffic() const;
+  // What was given to Connect.
+  const FarmClientOptions& options() const;
 
  private:
   class Impl;

@@ -31,6 +31,14 @@ constexpr MethodRule kRules[] = {
     // Devices.
     {"/hone.pb.Agents/Session", kAgents, Audit::kSoon},
     {"/hone.pb.Agents/Report", kAgents, Audit::kSoon},
+    // Code. A blob is nothing but bytes under their own name.
+    {"/hone.pb.Blobs/FindMissing", kMembers, Audit::kNever},
+    {"/hone.pb.Blobs/Upload", kTuners | Bit(Role::kBuilder) | kAgents, Audit::kSoon},
+    {"/hone.pb.Blobs/Download", kMembers, Audit::kNever},
+    // Builds.
+    {"/hone.pb.Builds/Build", kTuners, Audit::kSoon},
+    {"/hone.pb.Builds/Work", kAgents | Bit(Role::kBuilder), Audit::kSoon},
+    {"/hone.pb.Builds/ListBuilders", kReaders, Audit::kNever},
     // Jobs, for people. A model's pieces are told apart by their digests; the job names the model.
     {"/hone.pb.Tuning/UploadModel", kTuners, Audit::kSoon},
     {"/hone.pb.Tuning/SubmitJob", kTuners, Audit::kBeforeReply},

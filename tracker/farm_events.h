@@ -64,6 +64,11 @@ struct ReportEvent {
 struct RestoreEvent {
   std::vector<JournaledBatch> batches;
 };
+// Code that batches name is gone (its file was damaged). They are forgotten, so that their clients
+// submit them again, with the code.
+struct CodeLostEvent {
+  std::string digest;
+};
 // Time passes: at least once a second.
 struct TickEvent {};
 // How a WriteJournal went. They come in the order of the effects.
@@ -73,9 +78,9 @@ struct WrittenEvent {
   JournalOutcome outcome;
 };
 
-using FarmEvent =
-    std::variant<SubmitEvent, CancelEvent, ClientSeenEvent, PolicyEvent, AgentStateEvent,
-                 SessionEndedEvent, ReportEvent, RestoreEvent, TickEvent, WrittenEvent>;
+using FarmEvent = std::variant<SubmitEvent, CancelEvent, ClientSeenEvent, PolicyEvent,
+                               AgentStateEvent, SessionEndedEvent, ReportEvent, RestoreEvent,
+                               CodeLostEvent, TickEvent, WrittenEvent>;
 
 // --- Effects, to be carried out in order
 

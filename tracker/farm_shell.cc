@@ -6,12 +6,14 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "rpc/batch_blobs.h"
 #include "tracker/batch_records.h"
 
 namespace hone {
 namespace {
 
 constexpr int64_t kWaitMaxMs = 60'000;
+constexpr int64_t kResultBytesMax = 512 << 10;  // of one reply
 constexpr int64_t kNanosPerMilli = 1'000'000;
 constexpr int64_t kTickNanos = 1'000 * kNanosPerMilli;
 constexpr int64_t kTroubleNanos = 10'000 * kNanosPerMilli;
@@ -19,13 +21,25 @@ constexpr int64_t kTroubleNanos = 10'000 * kNanosPerMilli;
 }  // namespace
 
 StatusOr<std::unique_ptr<FarmShell>> FarmShell::Start(const FarmLimits& limits,
-                                                      FarmJournal& journal, const Clock& clock,
-                                                      const EventLog& log) {
+                                                      FarmJournal& journal, BlobStore& blobs,
+                                                      const Clock& clock, const EventLog& log) {
   HONE_ASSIGN_OR_RETURN(const auto epochs, journal.LoadEpochs());
   HONE_ASSIGN_OR_RETURN(pb::FarmPolicy policy, journal.LoadPolicy());
+  HONE_ASSIGN_OR_RETURN(std::vector<JournaledBatch> batches, journal.LoadBatches());
   RestoreEvent restore;
-  HONE_ASSIGN_OR_RETURN(restore.batches, journal.LoadBatches());
-  auto shell = std::unique_ptr<FarmShell>(new FarmShell(limits, epochs, journal, clock, log));
+  // Whose code is lost is forgotten: its client submits it again, with the code.
+  std::vector<JournalEntry> lost;
+  for (JournaledBatch& batch : batches) {
+    batch.batch = HoldCode(blobs, *batch.batch);
+    if (blobs.Missing(CodeDigests(*batch.batch)).empty()) {
+      restore.batches.push_back(std::move(batch));
+    } else {
+      lost.push_back(ForgetEntry{batch.batch_id});
+    }
+  }
+  for (const JournalOutcome& outcome : journal.Write(lost)) HONE_RETURN_IF_ERROR(outcome.status);
+  auto shell =
+      std::unique_ptr<FarmShell>(new FarmShell(limits, epochs, journal, blobs, clock, log));
   absl::MutexLock lock(&shell->mutex_);
   shell->Feed(PolicyEvent{std::move(policy), clock.UnixMillis()});
   shell->Feed(std::move(restore));
@@ -45,14 +59,20 @@ void FarmShell::Submit(const pb::SubmitRequest& request, const std::string& user
   if (request.client_id().empty() || request.batch_id().empty()) {
     status = absl::InvalidArgumentError("a batch needs a client_id and a batch_id");
   }
+  if (status.ok()) status = CheckForTravel(request.batch());
   SubmitEvent event = {.client_id = request.client_id(), .batch_id = request.batch_id()};
   if (status.ok()) {
-    auto batch = std::make_shared<pb::Batch>(request.batch());
-    batch->set_user(user);
-    event.batch = std::move(batch);
+    pb::Batch batch = request.batch();
+    batch.set_user(user);
+    // Held before its code comes, so that nothing of it goes to make room for the rest.
+    event.batch = HoldCode(blobs_, std::move(batch));
+  }
+  for (const std::string& blob : request.blobs()) {
+    if (status.ok()) status = blobs_.Put(blob).status();
   }
   absl::MutexLock lock(&mutex_);
   if (status.ok()) status = CheckOpen();
+  if (status.ok() && !state_.KnowsBatch(request.batch_id())) status = CheckCode(*event.batch);
   if (!status.ok()) {
     done(status);
     return;
@@ -65,6 +85,14 @@ void FarmShell::Submit(const pb::SubmitRequest& request, const std::string& user
   if (!known && state_.KnowsBatch(request.batch_id())) {
     history_.Submitted(request.batch_id(), *batch);
   }
+}
+
+Status FarmShell::CheckCode(const pb::Batch& batch) {
+  const std::vector<std::string> missing = blobs_.Missing(CodeDigests(batch));
+  if (missing.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the tracker lacks ", missing.size(), " of the blobs that the batch names, as ",
+                   missing.front(), "; upload them, and submit it again"));
 }
 
 void FarmShell::Results(const pb::ResultsRequest& request, Done<pb::ResultsReply> done) {
@@ -94,7 +122,10 @@ StatusOr<pb::ResultsReply> FarmShell::ResultsNow(
     const std::string& client_id,
     const google::protobuf::RepeatedPtrField<std::string>& outstanding) const {
   pb::ResultsReply reply;
+  int64_t bytes = 0;
   for (pb::BatchResult& result : state_.ResultsOf(client_id)) {
+    bytes += static_cast<int64_t>(result.ByteSizeLong());
+    if (!reply.results().empty() && bytes > kResultBytesMax) return reply;  // the rest comes later
     *reply.add_results() = std::move(result);
   }
   for (const std::string& id : outstanding) {
@@ -238,6 +269,13 @@ void FarmShell::Report(const pb::ReportRequest& request, Done<pb::ReportReply> d
                   .seconds = FarmView(state_, clock_.MonotonicNanos()).AgeOf(request.batch_id())},
       .done = std::move(done)};
   Feed(ReportEvent{.call = call, .report = request});
+}
+
+// --- Blobs
+
+void FarmShell::NoteMissingCode(const std::string& digest) {
+  absl::MutexLock lock(&mutex_);
+  if (!closed_) Feed(CodeLostEvent{digest});
 }
 
 // --- Time

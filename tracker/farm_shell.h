@@ -13,6 +13,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "base/blob_store.h"
 #include "base/clock.h"
 #include "base/event_log.h"
 #include "base/status.h"
@@ -43,10 +44,12 @@ class FarmShell {
 
   // Reads what an earlier life left in the journal. All must outlive the shell.
   static StatusOr<std::unique_ptr<FarmShell>> Start(const FarmLimits& limits, FarmJournal& journal,
-                                                    const Clock& clock, const EventLog& log);
+                                                    BlobStore& blobs, const Clock& clock,
+                                                    const EventLog& log);
 
   // --- Farm
-  // OK once the batch is safe on disk. `user` is whose it is, whatever the batch says.
+  // OK once the batch is safe on disk. `user` is whose it is, whatever the batch says. What it
+  // names is kept while it waits or runs; FailedPrecondition if that is not all there.
   void Submit(const pb::SubmitRequest& request, const std::string& user,
               Done<pb::SubmitReply> done);
   // Done when there is a result, the wait is over, the journal can take no result
@@ -73,6 +76,10 @@ class FarmShell {
   // Done once it is settled what becomes of the report, and that is safe on disk.
   void Report(const pb::ReportRequest& request, Done<pb::ReportReply> done);
 
+  // --- Blobs
+  // An agent asked for code that is not there: whoever submitted it is asked again.
+  void NoteMissingCode(const std::string& digest);
+
   // --- Time
   // Ten times a second: ends waits; lets FarmState know of the time once a second.
   void Tick();
@@ -91,8 +98,9 @@ class FarmShell {
   };
 
   FarmShell(const FarmLimits& limits, const std::map<std::string, uint64_t>& epochs,
-            FarmJournal& journal, const Clock& clock, const EventLog& log)
+            FarmJournal& journal, BlobStore& blobs, const Clock& clock, const EventLog& log)
       : journal_(journal),
+        blobs_(blobs),
         clock_(clock),
         log_(log),
         state_(limits, epochs),
@@ -122,9 +130,12 @@ class FarmShell {
       const std::string& client_id,
       const google::protobuf::RepeatedPtrField<std::string>& outstanding) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // FailedPrecondition if the store has not all that the batch names.
+  Status CheckCode(const pb::Batch& batch);
   Status CheckOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   FarmJournal& journal_;
+  BlobStore& blobs_;
   const Clock& clock_;
   const EventLog& log_;
 

@@ -24,6 +24,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "rpc/batch_blobs.h"
 #include "tracker/batch_records.h"
 #include "tracker/matchmaking.h"
 
@@ -226,12 +227,30 @@ void FarmState::On(const ClientSeenEvent& event) {
 
 void FarmState::DropClient(const std::string& client_id) {
   for (const std::string& id : std::set<std::string>(clients_[client_id].batch_ids)) {
-    Batch& batch = batches_.find(id)->second;
-    AnswerSubmits(batch, absl::UnavailableError("its client was silent for too long"));
-    if (!batch.finished) Write(ForgetEntry{id});
-    Forget(id);
+    Drop(id, "its client was silent for too long");
   }
   clients_.erase(client_id);
+}
+
+void FarmState::Drop(const std::string& batch_id, absl::string_view why) {
+  Batch& batch = batches_.find(batch_id)->second;
+  AnswerSubmits(batch, absl::UnavailableError(why));
+  if (!batch.finished) Write(ForgetEntry{batch_id});
+  Forget(batch_id);
+}
+
+void FarmState::On(const CodeLostEvent& event) {
+  std::vector<std::pair<std::string, std::string>> lost;  // batch, client
+  for (const auto& [id, batch] : batches_) {
+    if (batch.finished || !batch.batch) continue;
+    const std::vector<std::string> digests = CodeDigests(*batch.batch);
+    if (std::find(digests.begin(), digests.end(), event.digest) == digests.end()) continue;
+    lost.emplace_back(id, batch.client_id);
+  }
+  for (const auto& [id, client] : lost) {
+    Drop(id, "its code was damaged on the tracker's disk; submit it again");
+    effects_.push_back(NotifyClient{client});
+  }
 }
 
 void FarmState::Forget(const std::string& batch_id) {
@@ -693,6 +712,7 @@ void FarmState::Grant(const std::string& name, Device& device, const std::string
 pb::AgentOrders FarmState::OrdersFor(const std::string& name, const Agent& agent) const {
   pb::AgentOrders orders;
   orders.set_acked_sequence(agent.sequence);
+  int64_t batch_bytes = 0;
   for (const std::string& device_name : agent.devices) {
     const Device& device = devices_.find(device_name)->second;
     pb::DeviceOrders& entry = *orders.add_devices();
@@ -705,7 +725,13 @@ pb::AgentOrders FarmState::OrdersFor(const std::string& name, const Agent& agent
       pb::Grant& grant = *entry.add_grants();
       grant.set_attempt_id(attempt.attempt_id);
       grant.set_batch_id(attempt.batch_id);
-      if (!attempt.held) *grant.mutable_batch() = *batches_.find(attempt.batch_id)->second.batch;
+      if (attempt.held) continue;
+      const pb::Batch& batch = *batches_.find(attempt.batch_id)->second.batch;
+      // What finds no room comes when the agent says that it holds the others.
+      const auto bytes = static_cast<int64_t>(batch.ByteSizeLong());
+      if (batch_bytes > 0 && batch_bytes + bytes > limits_.orders_bytes_max) continue;
+      batch_bytes += bytes;
+      *grant.mutable_batch() = batch;
     }
   }
   return orders;

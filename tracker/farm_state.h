@@ -34,6 +34,8 @@ struct FarmLimits {
   // So long after a start nobody is told that no device could run their batch: devices come back
   // one by one.
   int64_t recovering_ns = int64_t{60} * 1'000'000'000;
+  // Of the batches in one message to an agent, if it is more than one.
+  int64_t orders_bytes_max = 512 << 10;
   // What an attempt is taken to last, as long as none has ended.
   int64_t typical_ns = int64_t{1} * 1'000'000'000;
 };
@@ -125,6 +127,7 @@ class FarmState {
   void On(SessionEndedEvent event);
   void On(ReportEvent event);
   void On(const RestoreEvent& event);
+  void On(const CodeLostEvent& event);
   void On(TickEvent event);
   void On(WrittenEvent event);
   void OnWritten(const EpochEntry& entry, WrittenEvent& event);
@@ -161,6 +164,8 @@ class FarmState {
   // Takes it off its device or out of the queue.
   void TakeOff(Batch& batch);
   void DropClient(const std::string& client_id);
+  // As if it had never been submitted.
+  void Drop(const std::string& batch_id, absl::string_view why);
   void Forget(const std::string& batch_id);
   void AnswerSubmits(Batch& batch, const Status& status);
   void AnswerCancels(Batch& batch, const Status& status);

@@ -24,6 +24,8 @@ constexpr timespec kTick = {.tv_sec = 0, .tv_nsec = 100'000'000};
 struct Options {
   TrackerOptions tracker = {.listen = "127.0.0.1:7710"};
   SqliteOpenOptions database = {.path = "hone.db", .mode = SqliteOpenOptions::Mode::kWrite};
+  std::string blobs;
+  int64_t blobs_max_mib = 4096;
   int parent_pid = 0;
   std::string log = "text";
   bool quiet = false;
@@ -44,6 +46,12 @@ void Declare(CLI::App& app, Options& options) {
       ->check(CLI::Range(0, 65535));
   app.add_option("--db", options.database.path, "The database of records; made if missing")
       ->capture_default_str();
+  app.add_option("--blobs", options.blobs,
+                 "Folder of artifacts (default: the database's name and .blobs)");
+  app.add_option("--blobs-max", options.blobs_max_mib,
+                 "MiB of artifacts kept, at most; those of queued work always are")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 30));
   app.add_option("--parent-pid", options.parent_pid,
                  "End when this process is no longer the parent");
   app.add_option("--purpose", options.database.holder,
@@ -105,8 +113,11 @@ ExitCode Serve(Options options) {
   if (!address.ok()) return Fail(kCannotListen, address.status());
   const auto store = SqliteRecordStore::Open(options.database);
   if (!store.ok()) return Fail(kBadDatabase, store.status());
+  TrackerOptions tracker = options.tracker;
+  tracker.blobs.folder = options.blobs.empty() ? options.database.path + ".blobs" : options.blobs;
+  tracker.blobs.bytes_max = options.blobs_max_mib << 20;
   const SystemClock clock;
-  const auto server = TrackerServer::Start(options.tracker, **store, clock);
+  const auto server = TrackerServer::Start(tracker, **store, clock);
   if (!server.ok()) return Fail(kCannotListen, server.status());
   std::cout << "hone-tracker ready at " << (*server)->address() << ", database "
             << options.database.path;

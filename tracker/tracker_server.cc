@@ -16,6 +16,8 @@
 #include "tracker/agent_service.h"
 #include "tracker/audit_interceptor.h"
 #include "tracker/audit_log.h"
+#include "tracker/blob_service.h"
+#include "tracker/build_service.h"
 #include "tracker/farm_service.h"
 #include "tracker/farm_shell.h"
 #include "tracker/join_desk.h"
@@ -52,22 +54,28 @@ StatusOr<std::unique_ptr<JoinDesk>> MakeDesk(const TrackerOptions& options, Secu
 
 class TrackerServer::Impl {
  public:
-  Impl(std::unique_ptr<EventLog> log, std::unique_ptr<FarmShell> shell,
-       std::unique_ptr<AuditLog> audit, std::unique_ptr<JoinDesk> desk, SecurityStore& store)
+  Impl(std::unique_ptr<EventLog> log, std::unique_ptr<BlobStore> blob_store,
+       std::unique_ptr<FarmShell> shell, std::unique_ptr<AuditLog> audit,
+       std::unique_ptr<JoinDesk> desk, SecurityStore& store, const BuildLimits& builds,
+       const Clock& clock)
       : log_(std::move(log)),
+        blob_store_(std::move(blob_store)),
         shell_(std::move(shell)),
         audit_(std::move(audit)),
         desk_(std::move(desk)),
         farm_(*shell_),
         agents_(*shell_, revocations_),
         admin_(*shell_, revocations_),
-        security_(store, *audit_, desk_.get()) {
+        security_(store, *audit_, desk_.get()),
+        blobs_(*blob_store_, *shell_),
+        builds_(builds, *blob_store_, clock) {
     revocations_.Update(shell_->GetPolicy());
   }
 
   ~Impl() {
     web_.reset();
     shell_->ShutDown();
+    builds_.ShutDown();
     if (server_ == nullptr) return;
     server_->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
     audit_->Flush().IgnoreError();
@@ -91,6 +99,8 @@ class TrackerServer::Impl {
     builder.RegisterService(&farm_);
     builder.RegisterService(&agents_);
     builder.RegisterService(&admin_);
+    builder.RegisterService(&blobs_);
+    builder.RegisterService(&builds_);
     builder.RegisterService(&security_);
     std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
         interceptors;
@@ -120,6 +130,7 @@ class TrackerServer::Impl {
 
   void Tick() {
     shell_->Tick();
+    builds_.Tick();
     if (++ticks_ % kTicksASecond != 1) return;
     Status status = audit_->Flush();
     if (status.ok() && desk_ != nullptr) status = desk_->Tick();
@@ -135,6 +146,7 @@ class TrackerServer::Impl {
 
  private:
   const std::unique_ptr<EventLog> log_;
+  const std::unique_ptr<BlobStore> blob_store_;
   const std::unique_ptr<FarmShell> shell_;
   const std::unique_ptr<AuditLog> audit_;
   const std::unique_ptr<JoinDesk> desk_;  // null if nobody can join
@@ -143,6 +155,8 @@ class TrackerServer::Impl {
   AgentService agents_;
   AdminService admin_;
   SecurityService security_;
+  BlobService blobs_;
+  BuildService builds_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<WebServer> web_;  // null if none is wanted
   std::string address_;
@@ -157,12 +171,14 @@ StatusOr<std::unique_ptr<TrackerServer>> TrackerServer::Start(const TrackerOptio
                                                               FarmJournal& journal,
                                                               const Clock& clock) {
   auto log = std::make_unique<EventLog>(options.log_format, clock, options.log);
+  HONE_ASSIGN_OR_RETURN(std::unique_ptr<BlobStore> blobs, BlobStore::Open(options.blobs));
   HONE_ASSIGN_OR_RETURN(std::unique_ptr<FarmShell> shell,
-                        FarmShell::Start(options.limits, journal, clock, *log));
+                        FarmShell::Start(options.limits, journal, *blobs, clock, *log));
   HONE_ASSIGN_OR_RETURN(std::unique_ptr<AuditLog> audit, AuditLog::Open(journal, clock));
   HONE_ASSIGN_OR_RETURN(std::unique_ptr<JoinDesk> desk, MakeDesk(options, journal, *audit, clock));
-  auto impl = std::make_unique<Impl>(std::move(log), std::move(shell), std::move(audit),
-                                     std::move(desk), journal);
+  auto impl =
+      std::make_unique<Impl>(std::move(log), std::move(blobs), std::move(shell), std::move(audit),
+                             std::move(desk), journal, options.builds, clock);
   HONE_RETURN_IF_ERROR(impl->Listen(options.listen, options.tls_dir));
   if (!options.web.empty()) HONE_RETURN_IF_ERROR(impl->ServeWeb(options.web));
   return std::unique_ptr<TrackerServer>(new TrackerServer(std::move(impl)));

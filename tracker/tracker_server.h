@@ -5,10 +5,12 @@
 #include <memory>
 #include <string>
 
+#include "base/blob_store.h"
 #include "base/clock.h"
 #include "base/event_log.h"
 #include "base/status.h"
 #include "db/farm_journal.h"
+#include "tracker/build_state.h"
 #include "tracker/farm_state.h"
 
 namespace hone {
@@ -24,12 +26,14 @@ struct TrackerOptions {
   FarmLimits limits;
   EventLog::Sink log;  // null: nothing is logged
   LogFormat log_format = LogFormat::kText;
+  BlobStoreOptions blobs;  // where artifacts are kept
+  BuildLimits builds;
 };
 
 class TrackerServer {
  public:
   // Listens when it returns. Both must outlive the server. Errors: the address is not usable, or in
-  // use.
+  // use; the folder of blobs cannot be used.
   static StatusOr<std::unique_ptr<TrackerServer>> Start(const TrackerOptions& options,
                                                         FarmJournal& journal, const Clock& clock);
   // Says goodbye to agents and clients, who come back to the next tracker.

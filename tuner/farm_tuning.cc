@@ -8,8 +8,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "compiler/compile.h"
+#include "rpc/build_client.h"
+#include "rpc/build_pool.h"
 #include "tuner/cost_model/xgboost_cost_model.h"
-#include "tuner/measure/build_pool.h"
 #include "tuner/measure/farm_measurer.h"
 #include "tuner/measure/pausing_measurer.h"
 
@@ -33,6 +35,27 @@ BuildPool::Options BuildersFor(const FarmTuning& farm) {
   return pool;
 }
 
+// The farm's builders; null if it has none that make the same code, or this machine is the farm.
+StatusOr<std::unique_ptr<BuildClient>> BuildersOf(const FarmTuning& farm, const FarmClient& client,
+                                                  const TuningOptions& options, BuildPool& pool) {
+  if (farm.measures_here) return std::unique_ptr<BuildClient>();
+  BuildClientOptions builders;
+  builders.tracker = client.options().tracker;
+  builders.tls_dir = client.options().tls_dir;
+  builders.user = options.client.substr(0, options.client.find('@'));
+  builders.version.set_tool_version(options.tool_version);
+  builders.version.set_codegen_epoch(kCodegenEpoch);
+  HONE_ASSIGN_OR_RETURN(
+      std::unique_ptr<BuildClient> builds,
+      BuildClient::Connect(builders, [&pool](pb::BuildRequest request, BuildClient::Done done) {
+        pool.Submit(std::move(request), std::move(done));
+      }));
+  const StatusOr<int> capacity = builds->Capacity();
+  // A tracker of before there were builders has none.
+  if (!capacity.ok() || *capacity == 0) builds.reset();
+  return builds;
+}
+
 }  // namespace
 
 std::string ClientName(const std::string& user) {
@@ -47,6 +70,8 @@ StatusOr<TuningState> TuneOnFarm(const FarmTuning& farm, FarmClient& client,
                                  const std::function<bool()>& cancelled,
                                  const std::function<void(const TuningState&)>& observe) {
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<BuildPool> pool, BuildPool::Start(BuildersFor(farm)));
+  HONE_ASSIGN_OR_RETURN(const std::unique_ptr<BuildClient> builders,
+                        BuildersOf(farm, client, options, *pool));
   const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
   FarmMeasurer device(client);
   PausingMeasurer measurer(device, *pool);
@@ -55,7 +80,11 @@ StatusOr<TuningState> TuneOnFarm(const FarmTuning& farm, FarmClient& client,
   TuningSession session(
       std::move(tasks), tuning, *model,
       [&](pb::BuildRequest request, std::function<void(pb::BuildReply)> done) {
-        pool->Submit(std::move(request), std::move(done));
+        if (builders != nullptr) {
+          builders->Submit(std::move(request), std::move(done));
+        } else {
+          pool->Submit(std::move(request), std::move(done));
+        }
       },
       measurer, history, clock);
   HONE_RETURN_IF_ERROR(session.Run(cancelled, observe));

@@ -1,4 +1,5 @@
-// Tuning on a farm: a TuningSession with compilers on this machine and devices behind a tracker.
+// Tuning on a farm: a TuningSession with devices behind a tracker, and compilers there too if the
+// farm has builders, else on this machine.
 // `hone tune` and the tuning daemon both tune with it, so that there is one way. Chooses neither
 // what is tuned nor for which device.
 #pragma once

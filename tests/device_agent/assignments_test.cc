@@ -23,6 +23,13 @@ pb::DeviceOrders Orders(uint64_t epoch, const std::vector<std::string>& attempts
   return orders;
 }
 
+// All code is there at once.
+void FetchAll(Assignments& assignments) {
+  for (const pb::Grant& grant : assignments.StartFetching()) {
+    assignments.EndFetching(grant.attempt_id(), /*there=*/true);
+  }
+}
+
 std::vector<std::string> Held(const Assignments& assignments) {
   pb::DeviceStatus status;
   assignments.Describe(status);
@@ -34,6 +41,7 @@ std::vector<std::string> Held(const Assignments& assignments) {
 TEST(AssignmentsTest, RunsGrantsOneAtATimeInOrder) {
   Assignments assignments;
   EXPECT_FALSE(assignments.Apply(Orders(1, {"a", "b"})));
+  FetchAll(assignments);
   EXPECT_EQ(assignments.StartNext()->attempt_id(), "a");
   EXPECT_EQ(assignments.StartNext(), std::nullopt);
   EXPECT_EQ(assignments.FinishRunning()->attempt_id(), "a");
@@ -46,6 +54,7 @@ TEST(AssignmentsTest, RunsGrantsOneAtATimeInOrder) {
 TEST(AssignmentsTest, ChangesNothingWhenOrdersAreRepeated) {
   Assignments assignments;
   assignments.Apply(Orders(1, {"a"}));
+  FetchAll(assignments);
   assignments.StartNext();
   pb::DeviceOrders repeated = Orders(1, {"a"});
   repeated.mutable_grants(0)->clear_batch();
@@ -57,6 +66,7 @@ TEST(AssignmentsTest, ChangesNothingWhenOrdersAreRepeated) {
 TEST(AssignmentsTest, DropsWhatIsNoLongerGranted) {
   Assignments assignments;
   assignments.Apply(Orders(1, {"a", "b"}));
+  FetchAll(assignments);
   assignments.StartNext();
   EXPECT_FALSE(assignments.Apply(Orders(1, {"a"}))) << "b was only waiting";
   EXPECT_TRUE(assignments.Apply(Orders(1, {}))) << "a was running";
@@ -67,10 +77,12 @@ TEST(AssignmentsTest, DropsWhatIsNoLongerGranted) {
 TEST(AssignmentsTest, DropsEverythingUnderANewLeaseExceptReports) {
   Assignments assignments;
   assignments.Apply(Orders(1, {"a", "b"}));
+  FetchAll(assignments);
   assignments.StartNext();
   assignments.FinishRunning();
   assignments.StartNext();
   EXPECT_TRUE(assignments.Apply(Orders(2, {"b"}))) << "b, granted anew, starts anew";
+  FetchAll(assignments);
   EXPECT_EQ(assignments.epoch(), 2u);
   EXPECT_THAT(Held(assignments), ElementsAre("a", "b"));
   EXPECT_EQ(assignments.StartNext()->attempt_id(), "b");
@@ -91,6 +103,32 @@ TEST(AssignmentsTest, HoldsReportsOfAnEarlierLife) {
   EXPECT_THAT(Held(assignments), ElementsAre("old"));
   assignments.Settle("old");
   EXPECT_THAT(Held(assignments), IsEmpty());
+}
+
+TEST(AssignmentsTest, StartNothingWhoseCodeIsNotThere) {
+  Assignments assignments;
+  assignments.Apply(Orders(1, {"a", "b"}));
+  EXPECT_EQ(assignments.StartNext(), std::nullopt);
+  EXPECT_EQ(assignments.StartFetching().size(), 2u);
+  EXPECT_EQ(assignments.StartFetching().size(), 0u) << "each is fetched once";
+  assignments.EndFetching("b", /*there=*/true);
+  EXPECT_EQ(assignments.StartNext(), std::nullopt) << "a comes before b";
+  assignments.EndFetching("a", /*there=*/false);
+  ASSERT_EQ(assignments.StartFetching().size(), 1u) << "a is tried again";
+  assignments.EndFetching("a", /*there=*/true);
+  EXPECT_EQ(assignments.StartNext()->attempt_id(), "a");
+}
+
+TEST(AssignmentsTest, FetchAgainWhatWasLostBeforeItRan) {
+  Assignments assignments;
+  assignments.Apply(Orders(1, {"a"}));
+  FetchAll(assignments);
+  assignments.StartNext();
+  assignments.Postpone();
+  EXPECT_FALSE(assignments.running());
+  EXPECT_EQ(assignments.StartNext(), std::nullopt);
+  FetchAll(assignments);
+  EXPECT_EQ(assignments.StartNext()->attempt_id(), "a");
 }
 
 }  // namespace

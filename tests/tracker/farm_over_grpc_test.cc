@@ -164,7 +164,9 @@ class FarmOverGrpcTest : public ::testing::Test {
   }
 
   void StartTracker() {
-    auto server = TrackerServer::Start({.listen = address_}, store_, clock_);
+    TrackerOptions options = {.listen = address_};
+    options.blobs.folder = directory_ / "blobs";  // outlives the tracker, as the journal does
+    auto server = TrackerServer::Start(options, store_, clock_);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     ticking_ = true;

@@ -130,9 +130,10 @@ class LocalFarm::Impl {
     const std::string purpose =
         absl::StrCat("process ", getpid(), " (",
                      options.purpose.empty() ? "a farm of one machine" : options.purpose, ")");
-    HONE_ASSIGN_OR_RETURN(tracker_, StartProgram(BinDir(options), "hone-tracker", directory_,
-                                                 {"--listen", address_, "--db", options.database,
-                                                  "--purpose", purpose}));
+    HONE_ASSIGN_OR_RETURN(tracker_,
+                          StartProgram(BinDir(options), "hone-tracker", directory_,
+                                       {"--listen", address_, "--db", options.database, "--blobs",
+                                        (directory_ / "blobs").string(), "--purpose", purpose}));
     HONE_RETURN_IF_ERROR(AwaitTracker(deadline));
     std::vector<std::string> arguments = {"--tracker", address_};
     arguments.insert(arguments.end(), options.agent_args.begin(), options.agent_args.end());

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tuner/measure/build_pool.h"
+#include "rpc/build_pool.h"
 #include "tuner/measure/measurer.h"
 
 namespace hone {

@@ -1,5 +1,5 @@
 // With tests/rpc/echo_worker, which answers with the request's schedule and misbehaves on demand.
-#include "tuner/measure/build_pool.h"
+#include "rpc/build_pool.h"
 
 #include <gmock/gmock.h>
 

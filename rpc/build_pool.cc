@@ -1,4 +1,4 @@
-#include "tuner/measure/build_pool.h"
+#include "rpc/build_pool.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,0 +1,160 @@
+#include "tracker/blob_service.h"
+
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "rpc/grpc_status.h"
+#include "tracker/finish_call.h"
+
+namespace hone {
+namespace {
+
+Status CheckCount(int count) {
+  if (count <= kBlobsPerCallMax) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(count, " blobs in one call, but the limit is ", kBlobsPerCallMax));
+}
+
+// One upload. gRPC calls its reactions one after another; OnDone comes last and deletes it.
+class UploadReactor : public grpc::ServerReadReactor<pb::BlobChunk> {
+ public:
+  explicit UploadReactor(BlobService& service) : service_(service) { StartRead(&chunk_); }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      Finish(ToGrpc(unfinished_.empty() ? absl::OkStatus()
+                                        : absl::AbortedError(absl::StrCat(
+                                              "the upload of blob ", *unfinished_.begin(),
+                                              " ended early; go on where FindMissing says"))));
+      return;
+    }
+    unfinished_.insert(chunk_.digest());
+    const StatusOr<bool> whole = service_.TakeChunk(chunk_);
+    if (!whole.ok()) {
+      Finish(ToGrpc(whole.status()));
+      return;
+    }
+    if (*whole) unfinished_.erase(chunk_.digest());
+    StartRead(&chunk_);
+  }
+  void OnDone() override { delete this; }
+
+ private:
+  BlobService& service_;
+  pb::BlobChunk chunk_;
+  std::set<std::string> unfinished_;  // begun in this stream
+};
+
+class DownloadReactor : public grpc::ServerWriteReactor<pb::BlobChunk> {
+ public:
+  DownloadReactor(BlobService& service, const pb::DownloadRequest& request)
+      : service_(service), request_(request) {
+    if (const Status status = CheckCount(request.blobs_size()); !status.ok()) {
+      Finish(ToGrpc(status));
+      return;
+    }
+    WriteNext();
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (ok) {
+      WriteNext();
+    } else {
+      Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the stream broke"));
+    }
+  }
+  void OnDone() override { delete this; }
+
+ private:
+  void WriteNext() {
+    if (next_ == request_.blobs_size()) {
+      Finish(grpc::Status::OK);
+      return;
+    }
+    const pb::BlobPart& part = request_.blobs(next_);
+    if (blob_ == nullptr) {
+      blob_ = service_.Find(part.digest());
+      offset_ = part.offset();
+    }
+    if (blob_ == nullptr) {
+      chunk_.Clear();
+      chunk_.set_digest(part.digest());
+      chunk_.set_missing(true);
+    } else if (offset_ < 0 || offset_ > static_cast<int64_t>(blob_->size())) {
+      Finish(grpc::Status(grpc::StatusCode::OUT_OF_RANGE,
+                          absl::StrCat("blob ", part.digest(), " has ", blob_->size(),
+                                       " bytes; asked for at ", offset_)));
+      return;
+    } else {
+      chunk_ = ChunkOf(part.digest(), *blob_, offset_);
+      offset_ += static_cast<int64_t>(chunk_.data().size());
+    }
+    if (blob_ == nullptr || offset_ == static_cast<int64_t>(blob_->size())) {
+      ++next_;
+      blob_ = nullptr;
+    }
+    StartWrite(&chunk_);
+  }
+
+  BlobService& service_;
+  const pb::DownloadRequest request_;
+  int next_ = 0;                             // of the request's blobs
+  std::shared_ptr<const std::string> blob_;  // that one, once it was begun
+  int64_t offset_ = 0;                       // of its next chunk
+  pb::BlobChunk chunk_;                      // of the write under way
+};
+
+}  // namespace
+
+BlobService::BlobService(BlobStore& store, FarmShell& shell)
+    : store_(store), shell_(shell), uploads_({.blob_bytes_max = store.blob_bytes_max()}) {}
+
+grpc::ServerUnaryReactor* BlobService::FindMissing(grpc::CallbackServerContext* context,
+                                                   const pb::FindMissingRequest* request,
+                                                   pb::FindMissingReply* reply) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const Status status = CheckCount(request->digests_size());
+  if (status.ok()) {
+    const std::vector<std::string> digests(request->digests().begin(), request->digests().end());
+    for (const std::string& digest : store_.Missing(digests)) {
+      pb::BlobPart& part = *reply->add_missing();
+      part.set_digest(digest);
+      absl::MutexLock lock(&mutex_);
+      part.set_offset(uploads_.Received(digest));
+    }
+  }
+  reactor->Finish(ToGrpc(status));
+  return reactor;
+}
+
+grpc::ServerReadReactor<pb::BlobChunk>* BlobService::Upload(grpc::CallbackServerContext* context,
+                                                            pb::UploadReply* reply) {
+  return new UploadReactor(*this);
+}
+
+grpc::ServerWriteReactor<pb::BlobChunk>* BlobService::Download(grpc::CallbackServerContext* context,
+                                                               const pb::DownloadRequest* request) {
+  return new DownloadReactor(*this, *request);
+}
+
+StatusOr<bool> BlobService::TakeChunk(const pb::BlobChunk& chunk) {
+  std::optional<std::string> blob;
+  {
+    absl::MutexLock lock(&mutex_);
+    HONE_ASSIGN_OR_RETURN(blob, uploads_.Add(chunk));
+  }
+  if (!blob) return false;
+  HONE_RETURN_IF_ERROR(store_.Put(*blob).status());
+  return true;
+}
+
+std::shared_ptr<const std::string> BlobService::Find(const std::string& digest) {
+  auto blob = store_.Get(digest);
+  if (blob.ok()) return *std::move(blob);
+  shell_.NoteMissingCode(digest);
+  return nullptr;
+}
+
+}  // namespace hone

@@ -1,0 +1,143 @@
+#include "tracker/build_service.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "rpc/build_key.h"
+#include "rpc/grpc_status.h"
+#include "rpc/identity.h"
+#include "tracker/finish_call.h"
+
+namespace hone {
+namespace {
+
+constexpr int64_t kNanosPerMilli = 1'000'000;
+constexpr int64_t kClientWaitMaxMs = 60'000;
+
+}  // namespace
+
+Status BuildService::CheckOpen() const {
+  if (!closed_) return absl::OkStatus();
+  return absl::UnavailableError("the tracker is shutting down; try again");
+}
+
+grpc::ServerUnaryReactor* BuildService::Build(grpc::CallbackServerContext* context,
+                                              const pb::BuildsRequest* request,
+                                              pb::BuildsReply* reply) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const StatusOr<Identity> peer = PeerOf(*context->auth_context());
+  if (!peer.ok()) {
+    reactor->Finish(ToGrpc(peer.status()));
+    return reactor;
+  }
+  pb::BuildsRequest asked = *request;
+  asked.set_user(UserOf(*peer, request->user()));
+  std::vector<std::string> keys(request->waiting().begin(), request->waiting().end());
+  for (const pb::BuildRequest& build : request->builds()) {
+    keys.push_back(BuildKey(build, request->version()));
+  }
+  absl::MutexLock lock(&mutex_);
+  Status status = CheckOpen();
+  if (status.ok()) status = state_.Ask(asked, clock_.MonotonicNanos());
+  if (!status.ok()) {
+    reactor->Finish(ToGrpc(status));
+    return reactor;
+  }
+  Park(std::clamp<int64_t>(request->wait_ms(), 0, kClientWaitMaxMs),
+       {.answer =
+            [this, reactor, reply, keys = std::move(keys)](bool last) {
+              mutex_.AssertHeld();
+              pb::BuildsReply now = DoneOf(keys);
+              if (!last && now.done().empty() && now.unknown().empty()) return false;
+              *reply = std::move(now);
+              reactor->Finish(grpc::Status::OK);
+              return true;
+            },
+        .fail = [reactor](const Status& why) { reactor->Finish(ToGrpc(why)); }});
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* BuildService::Work(grpc::CallbackServerContext* context,
+                                             const pb::BuilderState* state,
+                                             pb::BuilderOrders* orders) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const StatusOr<Identity> peer = PeerOf(*context->auth_context());
+  absl::MutexLock lock(&mutex_);
+  Status status = CheckOpen();
+  if (status.ok()) status = peer.ok() ? CheckSpeaksFor(*peer, state->builder()) : peer.status();
+  if (state->builder().empty() || state->boot() == 0) {
+    status = absl::InvalidArgumentError("a builder's state needs its name and a boot above 0");
+  }
+  if (status.ok()) status = state_.TakeState(*state, clock_.MonotonicNanos());
+  if (!status.ok()) {
+    reactor->Finish(ToGrpc(status));
+    return reactor;
+  }
+  for (const pb::BuiltReply& built : state->finished()) orders->add_acknowledged(built.key());
+  Park(std::clamp<int64_t>(state->wait_ms(), 0, builder_wait_max_ms_),
+       {.answer =
+            [this, reactor, orders, context, name = state->builder()](bool last) {
+              mutex_.AssertHeld();
+              // Nobody hears the answer of a call that was given up: its builder calls again.
+              std::vector<pb::BuildGrant> grants;
+              if (!context->IsCancelled()) grants = state_.GrantsOf(name, clock_.MonotonicNanos());
+              last |= context->IsCancelled() || !orders->acknowledged().empty();
+              if (!last && grants.empty()) return false;
+              for (pb::BuildGrant& grant : grants) *orders->add_grants() = std::move(grant);
+              reactor->Finish(grpc::Status::OK);
+              return true;
+            },
+        .fail = [reactor](const Status& why) { reactor->Finish(ToGrpc(why)); }});
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* BuildService::ListBuilders(grpc::CallbackServerContext* context,
+                                                     const pb::ListBuildersRequest* request,
+                                                     pb::ListBuildersReply* reply) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  absl::MutexLock lock(&mutex_);
+  *reply = state_.List(clock_.MonotonicNanos());
+  reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
+pb::BuildsReply BuildService::DoneOf(const std::vector<std::string>& keys) {
+  pb::BuildsReply reply = state_.DoneOf(keys);
+  std::vector<std::string> lost;
+  for (const pb::BuiltReply& done : reply.done()) {
+    const std::string& digest = done.reply().artifact().code_digest();
+    if (done.reply().has_artifact() && !blobs_.Missing({digest}).empty()) {
+      lost.push_back(done.key());
+    }
+  }
+  for (const std::string& key : lost) state_.Forget(key);
+  return lost.empty() ? reply : state_.DoneOf(keys);
+}
+
+void BuildService::Park(int64_t wait_ms, Parked parked) {
+  parked.deadline_ns = clock_.MonotonicNanos() + wait_ms * kNanosPerMilli;
+  parked_.push_back(std::move(parked));
+  AnswerParked();
+}
+
+void BuildService::AnswerParked() {
+  const int64_t now_ns = clock_.MonotonicNanos();
+  std::erase_if(parked_,
+                [&](const Parked& parked) { return parked.answer(now_ns >= parked.deadline_ns); });
+}
+
+void BuildService::Tick() {
+  absl::MutexLock lock(&mutex_);
+  state_.Tick(clock_.MonotonicNanos());
+  AnswerParked();
+}
+
+void BuildService::ShutDown() {
+  absl::MutexLock lock(&mutex_);
+  closed_ = true;
+  for (const Parked& parked : parked_) parked.fail(CheckOpen());
+  parked_.clear();
+}
+
+}  // namespace hone
