@@ -116,10 +116,11 @@ StatusOr<ExitCode> BenchModel(const BenchOptions& options, const Clock& clock,
   HONE_ASSIGN_OR_RETURN(const Times times, Measure(model, options, clock));
   const std::vector<double> run_ns(times.run_ns.begin(), times.run_ns.end());
   const Interval interval = MedianInterval(run_ns);
-  console.out << absl::StrFormat(
-      "%s: min %.3f ms, median %.3f ms, 95 %% sure from %.3f to %.3f ms (%d runs, %d thread%s)\n",
-      model.Name(), run_ns.front() / 1e6, Median(run_ns) / 1e6, interval.low / 1e6,
-      interval.high / 1e6, run_ns.size(), model.Threads(), model.Threads() == 1 ? "" : "s");
+  console.out << absl::StrFormat("%s: min %.3f ms, median %.3f ms (%d runs, %d thread%s)\n",
+                                 model.Name(), run_ns.front() / 1e6, Median(run_ns) / 1e6,
+                                 run_ns.size(), model.Threads(), model.Threads() == 1 ? "" : "s");
+  console.out << absl::StrFormat("the median lies from %.3f to %.3f ms, 95 %% sure\n",
+                                 interval.low / 1e6, interval.high / 1e6);
   if (options.profile) {
     console.out << "\n" << KernelTable(model, times, console.out_is_tty ? console.width : 0);
   }

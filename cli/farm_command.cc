@@ -97,6 +97,8 @@ Command MakeFarmCommand() {
           "opens it again.\n\n"
           "reserve DEVICE --user USER --hours N: it works for one user alone; release DEVICE ends "
           "it.\n\n"
+          "accept DEVICE: its speed is right as it is now. Its canaries are learned anew, and it "
+          "leaves quarantine.\n\n"
           "limit USER --devices N --batches N --weight W: for USER, or '*' for all without limits "
           "of their own. 0 takes a limit away; twice the weight is twice the share.\n\n"
           "token --role ROLE --name NAME --minutes N: prints a token with which NAME joins the "
@@ -109,7 +111,7 @@ Command MakeFarmCommand() {
           "changed or taken away.",
       .options =
           {{"ACTION", "",
-            "drain, undrain, reserve, release, limit, token, revoke, unrevoke or audit",
+            "drain, undrain, reserve, release, accept, limit, token, revoke, unrevoke or audit",
             &decision.action},
            {"NAME", "", "the device, the user for limit, ROLE/NAME for revoke", &decision.name},
            {"--why", "TEXT", "what those are told whose work waits", &decision.why},

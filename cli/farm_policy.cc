@@ -110,12 +110,13 @@ Status Decide(const FarmDecision& decision, int64_t now_unix_ms, pb::FarmPolicy*
                                       return one.until_unix_ms() <= now_unix_ms;
                                     }),
                      reservations.end());
-  static constexpr absl::string_view kActions[] = {"drain", "undrain", "reserve", "release",
-                                                   "limit", "revoke",  "unrevoke"};
+  static constexpr absl::string_view kActions[] = {
+      "drain", "undrain", "reserve", "release", "accept", "limit", "revoke", "unrevoke"};
   if (std::find(std::begin(kActions), std::end(kActions), decision.action) == std::end(kActions)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "no action '", decision.action,
-        "'; there are drain, undrain, reserve, release, limit, revoke, unrevoke, token and audit"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("no action '", decision.action,
+                     "'; there are drain, undrain, reserve, release, accept, limit, revoke, "
+                     "unrevoke, token and audit"));
   }
   if (decision.name.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(decision.action, " needs the name of a ",
@@ -128,6 +129,10 @@ Status Decide(const FarmDecision& decision, int64_t now_unix_ms, pb::FarmPolicy*
   if (decision.action == "release") return Release(decision, policy);
   if (decision.action == "revoke") return Revoke(decision, now_unix_ms, policy);
   if (decision.action == "unrevoke") return Unrevoke(decision, policy);
+  if (decision.action == "accept") {
+    (*policy->mutable_accepted_unix_ms())[decision.name] = now_unix_ms;
+    return absl::OkStatus();
+  }
   return SetLimit(decision, policy);
 }
 

@@ -12,8 +12,9 @@ namespace hone {
 
 // One decision, as its words were given.
 struct FarmDecision {
-  std::string action;  // "drain", "undrain", "reserve", "release", "limit", "revoke", "unrevoke"
-  std::string name;    // of a device, of a user for "limit", ROLE/NAME for "revoke"
+  // "drain", "undrain", "reserve", "release", "accept", "limit", "revoke", "unrevoke"
+  std::string action;
+  std::string name;  // of a device, of a user for "limit", ROLE/NAME for "revoke"
   std::string why;
   std::string user;
   double hours = 0;

@@ -57,7 +57,15 @@ struct OutcomeEntry {
 struct ForgetEntry {
   std::string batch_id;
 };
-using JournalEntry = std::variant<EpochEntry, BatchEntry, GrantEntry, OutcomeEntry, ForgetEntry>;
+// What the device measured in the span of the taint does not count: such records are kept, and
+// never the best. Those that are marked already keep their reason. InvalidArgument without a
+// reason.
+struct TaintEntry {
+  std::string device;
+  pb::Taint taint;
+};
+using JournalEntry =
+    std::variant<EpochEntry, BatchEntry, GrantEntry, OutcomeEntry, ForgetEntry, TaintEntry>;
 
 // What came of an entry. A status other than those named above means that nothing of the whole
 // group was written.
@@ -95,11 +103,6 @@ class FarmJournal : public SecurityStore {
   virtual StatusOr<pb::FarmPolicy> LoadPolicy() const = 0;
   // Safe on disk when it returns.
   virtual Status SavePolicy(const pb::FarmPolicy& policy) = 0;
-
-  // Marks what the device measured from `since_unix_ms` to `until_unix_ms`, on its own clock and
-  // both inclusive, as not counting: such records are kept, and never the best. Those that are
-  // marked already keep their reason. How many were marked.
-  virtual StatusOr<int64_t> TaintRecords(absl::string_view device, const pb::Taint& taint) = 0;
 };
 
 }  // namespace hone

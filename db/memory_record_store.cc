@@ -203,6 +203,18 @@ JournalOutcome MemoryRecordStore::Do(const ForgetEntry& entry) {
   return {};
 }
 
+JournalOutcome MemoryRecordStore::Do(const TaintEntry& entry) {
+  const pb::Taint& taint = entry.taint;
+  if (const Status status = CheckTaint(taint); !status.ok()) return {status};
+  for (pb::Record& record : records_) {
+    pb::Measurement& m = *record.mutable_measurement();
+    if (m.device() != entry.device || IsTainted(record)) continue;
+    if (m.unix_ms() < taint.since_unix_ms() || m.unix_ms() > taint.until_unix_ms()) continue;
+    m.set_taint(taint.reason());
+  }
+  return {};
+}
+
 StatusOr<pb::FarmPolicy> MemoryRecordStore::LoadPolicy() const {
   absl::MutexLock lock(&mutex_);
   return policy_;
@@ -212,21 +224,6 @@ Status MemoryRecordStore::SavePolicy(const pb::FarmPolicy& policy) {
   absl::MutexLock lock(&mutex_);
   policy_ = policy;
   return absl::OkStatus();
-}
-
-StatusOr<int64_t> MemoryRecordStore::TaintRecords(absl::string_view device,
-                                                  const pb::Taint& taint) {
-  HONE_RETURN_IF_ERROR(CheckTaint(taint));
-  absl::MutexLock lock(&mutex_);
-  int64_t marked = 0;
-  for (pb::Record& record : records_) {
-    pb::Measurement& m = *record.mutable_measurement();
-    if (m.device() != device || IsTainted(record)) continue;
-    if (m.unix_ms() < taint.since_unix_ms() || m.unix_ms() > taint.until_unix_ms()) continue;
-    m.set_taint(taint.reason());
-    ++marked;
-  }
-  return marked;
 }
 
 StatusOr<std::optional<pb::BatchResult>> MemoryRecordStore::FindBatchResult(

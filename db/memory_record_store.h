@@ -34,7 +34,6 @@ class MemoryRecordStore : public RecordStore, public FarmJournal {
   StatusOr<pb::FarmPolicy> LoadPolicy() const override;
   Status SavePolicy(const pb::FarmPolicy& policy) override;
   std::vector<JournalOutcome> Write(absl::Span<const JournalEntry> entries) override;
-  StatusOr<int64_t> TaintRecords(absl::string_view device, const pb::Taint& taint) override;
   StatusOr<std::optional<pb::BatchResult>> FindBatchResult(
       absl::string_view batch_id) const override;
 
@@ -52,6 +51,7 @@ class MemoryRecordStore : public RecordStore, public FarmJournal {
   JournalOutcome Do(const GrantEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   JournalOutcome Do(const OutcomeEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   JournalOutcome Do(const ForgetEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  JournalOutcome Do(const TaintEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // AlreadyExists, with how it ended, if the batch is finished.
   JournalOutcome CheckUnfinished(const std::string& batch_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -278,30 +278,6 @@ class SqliteRecordStore::Impl {
     return statement.Step().status();
   }
 
-  StatusOr<int64_t> TaintRecords(absl::string_view device, const pb::Taint& taint)
-      ABSL_LOCKS_EXCLUDED(mutex_) {
-    HONE_RETURN_IF_ERROR(CheckTaint(taint));
-    absl::MutexLock lock(&mutex_);
-    HONE_RETURN_IF_ERROR(CheckWritable());
-    HONE_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*file_.connection));
-    HONE_ASSIGN_OR_RETURN(const auto messages, MessagesToTaint(device, taint));
-    HONE_ASSIGN_OR_RETURN(
-        SqliteStatement update,
-        file_.connection->Prepare("UPDATE record SET tainted = 1, message = ?2 WHERE id = ?1"));
-    for (const auto& [id, message] : messages) {
-      pb::Record record;
-      if (!record.ParseFromString(message)) {
-        return absl::DataLossError(absl::StrCat("record ", id, " of the database cannot be read"));
-      }
-      record.mutable_measurement()->set_taint(taint.reason());
-      update.BindInteger(1, id);
-      update.BindBlob(2, record.SerializeAsString());
-      HONE_RETURN_IF_ERROR(update.Run());
-    }
-    HONE_RETURN_IF_ERROR(transaction->Commit());
-    return static_cast<int64_t>(messages.size());
-  }
-
   StatusOr<std::optional<pb::BatchResult>> FindBatchResult(absl::string_view batch_id)
       ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
@@ -456,6 +432,27 @@ class SqliteRecordStore::Impl {
   JournalOutcome Do(const ForgetEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     forget_batch_.BindText(1, entry.batch_id);
     return {forget_batch_.Run()};
+  }
+
+  JournalOutcome Do(const TaintEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (const Status status = CheckTaint(entry.taint); !status.ok()) return {status};
+    return {MarkTainted(entry)};
+  }
+
+  Status MarkTainted(const TaintEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    HONE_ASSIGN_OR_RETURN(const auto messages, MessagesToTaint(entry.device, entry.taint));
+    HONE_ASSIGN_OR_RETURN(
+        SqliteStatement update,
+        file_.connection->Prepare("UPDATE record SET tainted = 1, message = ?2 WHERE id = ?1"));
+    for (const auto& [id, message] : messages) {
+      pb::Record record;
+      const bool readable = record.ParseFromString(message);
+      record.mutable_measurement()->set_taint(entry.taint.reason());
+      update.BindInteger(1, id);
+      update.BindBlob(2, readable ? record.SerializeAsString() : message);
+      HONE_RETURN_IF_ERROR(update.Run());
+    }
+    return absl::OkStatus();
   }
 
   // 0 if it was never leased.
@@ -620,11 +617,6 @@ Status SqliteRecordStore::SavePolicy(const pb::FarmPolicy& policy) {
 
 std::vector<JournalOutcome> SqliteRecordStore::Write(absl::Span<const JournalEntry> entries) {
   return impl_->Write(entries);
-}
-
-StatusOr<int64_t> SqliteRecordStore::TaintRecords(absl::string_view device,
-                                                  const pb::Taint& taint) {
-  return impl_->TaintRecords(device, taint);
 }
 
 StatusOr<std::optional<pb::BatchResult>> SqliteRecordStore::FindBatchResult(

@@ -53,7 +53,6 @@ class SqliteRecordStore : public RecordStore, public FarmJournal {
   StatusOr<pb::FarmPolicy> LoadPolicy() const override;
   Status SavePolicy(const pb::FarmPolicy& policy) override;
   std::vector<JournalOutcome> Write(absl::Span<const JournalEntry> entries) override;
-  StatusOr<int64_t> TaintRecords(absl::string_view device, const pb::Taint& taint) override;
   StatusOr<std::optional<pb::BatchResult>> FindBatchResult(
       absl::string_view batch_id) const override;
 

@@ -58,7 +58,7 @@ Status Agent::StartDevices() {
 
 Status Agent::Connect() {
   AgentSessionOptions options;
-  options.tracker = options_.tracker;
+  options.trackers = options_.trackers;
   options.tls_dir = options_.tls_dir;
   options.agent = options_.name;
   options.boot = static_cast<uint64_t>(clock_.UnixMillis());
@@ -71,8 +71,10 @@ Status Agent::Connect() {
       OnSettled(attempt_id, reply);
     });
   };
-  handlers.on_link = [this](Status status) {
-    asio::post(context_, [this, status = std::move(status)] { OnLink(status); });
+  handlers.on_link = [this](std::string tracker, Status status) {
+    asio::post(context_, [this, tracker = std::move(tracker), status = std::move(status)] {
+      OnLink(tracker, status);
+    });
   };
   handlers.on_refused = [this](Status status) {
     asio::post(context_, [this, status = std::move(status)] {
@@ -104,13 +106,12 @@ void Agent::OnOrders(const pb::AgentOrders& orders) {
   }
 }
 
-void Agent::OnLink(const Status& status) {
+void Agent::OnLink(const std::string& tracker, const Status& status) {
   if (!status.ok()) {
-    spdlog::warn("not connected to the tracker at {}: {}", options_.tracker,
-                 std::string(status.message()));
+    spdlog::warn("not connected to the tracker at {}: {}", tracker, std::string(status.message()));
     return;
   }
-  spdlog::info("connected to the tracker at {}", options_.tracker);
+  spdlog::info("connected to the tracker at {}", tracker);
   for (const auto& device : devices_) device->OnLink();
 }
 

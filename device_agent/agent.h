@@ -21,9 +21,9 @@
 namespace hone {
 
 struct AgentOptions {
-  std::string tracker;  // "unix:/path" or "host:port"
-  std::string tls_dir;  // of certificates (rpc/credentials.h)
-  std::string name;     // unique in the farm
+  std::vector<std::string> trackers;  // "unix:/path" or "host:port" each: one of them leads
+  std::string tls_dir;                // of certificates (rpc/credentials.h)
+  std::string name;                   // unique in the farm
   std::vector<AgentDeviceOptions> devices;
   // The devices share neither power nor heat: several measure at a time.
   bool independent_devices = false;
@@ -48,7 +48,7 @@ class Agent {
 
   void OnOrders(const pb::AgentOrders& orders);
   void OnSettled(const std::string& attempt_id, const pb::ReportReply& reply);
-  void OnLink(const Status& status);
+  void OnLink(const std::string& tracker, const Status& status);
   void Report(pb::ReportRequest report);
   void PublishState();
 

@@ -111,6 +111,10 @@ void AgentDevice::Take(const pb::DeviceOrders& orders) {
   if (before.SerializeAsString() != after.SerializeAsString()) handlers_.changed();
   DropCode();
   FetchCode();
+  if (orders.accepted_unix_ms() > 0 && health_.Accept(orders.accepted_unix_ms())) {
+    spdlog::info("{}: its owner accepts its speed as it is; its canaries are learned anew", name());
+    handlers_.changed();
+  }
   Go();
 }
 
@@ -153,7 +157,8 @@ void AgentDevice::GoLater() {
 
 void AgentDevice::Go() {
   if (at_work_) return;
-  if (!unkillable_.empty()) return HandBack();
+  // The tracker takes back what it gave to a device in quarantine.
+  if (!unkillable_.empty()) return;
   const int64_t now_ms = clock_.UnixMillis();
   if (health_.CanaryDue(now_ms)) {
     at_work_ = true;
@@ -166,7 +171,7 @@ void AgentDevice::Go() {
   canary_timer_.async_wait([this, alive = alive_](const boost::system::error_code& error) {
     if (!error && *alive) Go();
   });
-  if (health_.quarantined()) return HandBack();
+  if (health_.quarantined()) return;
   grant_ = assignments_.StartNext();
   if (!grant_) return;
   at_work_ = true;
@@ -186,13 +191,6 @@ void AgentDevice::Rest() {
   gate_.reset();
   GoLater();
   domain_.Release(this);
-}
-
-void AgentDevice::HandBack() {
-  while (const std::optional<pb::Grant> grant = assignments_.StartNext()) {
-    assignments_.FinishRunning();
-    Report(*grant, NotQuiet(grant->batch(), QuarantineReason()));
-  }
 }
 
 void AgentDevice::OnUnkillable(const std::string& reason) {

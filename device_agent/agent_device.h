@@ -78,8 +78,6 @@ class AgentDevice {
   void DropCode();
   void RunCanary();
   void OnCanary(StatusOr<pb::CanaryReading> reading);
-  // Gives back what waits: a device in quarantine measures nothing.
-  void HandBack();
   void OnUnkillable(const std::string& reason);
   // Why the device is in quarantine; "" when it is not.
   std::string QuarantineReason() const;

@@ -35,6 +35,7 @@
 #include "device_agent/device_spec.h"
 #include "device_agent/machine_probe.h"
 #include "device_agent/measure/core_speed.h"
+#include "device_agent/measure/timer_check.h"
 #include "device_agent/sandbox/probe.h"
 #include "rpc/address.h"
 #include "rpc/certificate_keeper.h"
@@ -48,7 +49,7 @@ namespace {
 namespace asio = boost::asio;
 
 struct Options {
-  std::string tracker = "127.0.0.1:7710";
+  std::vector<std::string> trackers = {"127.0.0.1:7710"};
   std::string tls_dir;
   std::string name;
   std::vector<std::string> devices;
@@ -83,7 +84,9 @@ std::string CheckWord(const std::string& word) {
 }
 
 void Declare(CLI::App& app, Options& options) {
-  app.add_option("--tracker", options.tracker, "The tracker: unix:/path or host:port")
+  app.add_option("--tracker", options.trackers,
+                 "The tracker: unix:/path or host:port; several, with commas, are tried in turn")
+      ->delimiter(',')
       ->capture_default_str();
   app.add_option("--tls-dir", options.tls_dir,
                  "Folder of this agent's certificates, for a tracker on another machine (default: "
@@ -190,6 +193,7 @@ pb::DeviceInfo DescribeDevice(const Options& options, const SandboxReport& sandb
   machine.target.threads = device.cpus.empty()
                                ? options.threads
                                : std::min(options.threads, static_cast<int>(device.cpus.size()));
+  machine.facts.merge(CheckTimer(options.sysroot, AllowedCpus()));
   if (options.quality != "auto") machine.facts["quality"] = options.quality;
   machine.facts.merge(sandbox.Facts());
   pb::DeviceInfo info;
@@ -243,7 +247,6 @@ Status PrintDevices(const Options& options) {
     const Target target = Target::Parse(info.target()).value_or(Target());
     line("core", absl::StrCat(target.cpu, " (", target.arch, "), ", target.cores, " of them, ",
                               target.threads, " for a kernel"));
-    line("processors", device.cpus.empty() ? CpuListText(AllowedCpus()) : CpuListText(device.cpus));
     line("features", absl::StrJoin(target.features, " "));
     line("caches", absl::StrFormat("%d KiB, %d KiB, %d KiB", target.l1_bytes >> 10,
                                    target.l2_bytes >> 10, target.l3_bytes >> 10));
@@ -317,7 +320,7 @@ Status Serve(const Options& options) {
                       [&](const auto&) { context.stop(); });
   }
   AgentOptions agent_options;
-  agent_options.tracker = options.tracker;
+  agent_options.trackers = options.trackers;
   agent_options.tls_dir = options.tls_dir;
   agent_options.name = AgentName(options);
   agent_options.independent_devices = options.independent_devices;

@@ -121,16 +121,11 @@ void DeviceHealth::TakeBad(const std::string& why, int64_t unix_ms) {
 }
 
 bool DeviceHealth::Accept(int64_t unix_ms) {
-  if (unix_ms <= history_.forgotten_unix_ms()) return false;
-  history_.set_forgotten_unix_ms(unix_ms);
-  pb::CanaryHistory kept = history_;
-  kept.clear_good();
-  for (const pb::CanaryReading& reading : history_.good()) {
-    if (reading.unix_ms() >= unix_ms) *kept.add_good() = reading;
-  }
-  kept.clear_quarantine();
-  kept.clear_good_in_quarantine();
-  history_ = std::move(kept);
+  if (unix_ms <= history_.accepted_unix_ms()) return false;
+  history_.set_accepted_unix_ms(unix_ms);
+  history_.clear_good();
+  history_.clear_quarantine();
+  history_.clear_good_in_quarantine();
   bad_in_a_row_ = 0;
   fresh_ = true;
   return true;
@@ -141,7 +136,8 @@ std::string DeviceHealth::Reason() const {
   return absl::StrCat(history_.quarantine(), "; it is probed every ",
                       limits_.period_in_quarantine_ms / 1000, " s and comes back after ",
                       limits_.good_to_return, " good probes (", history_.good_in_quarantine(),
-                      " so far): see to its cooling, its power and other work on it");
+                      " so far): see to its cooling, its power and other work on it, or accept its "
+                      "speed as it is: hone farm accept DEVICE");
 }
 
 }  // namespace hone

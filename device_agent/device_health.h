@@ -57,7 +57,7 @@ class DeviceHealth {
   // What came of a canary; the reading has its time.
   void Take(const pb::CanaryReading& reading);
   void TakeFailure(absl::string_view why, int64_t unix_ms);
-  // The owner says that the device's speed is right as it is: what was before `unix_ms` is
+  // The owner said at `unix_ms` that the device's speed is right as it is: what is known of it is
   // forgotten, and so is the quarantine. True if that is news.
   bool Accept(int64_t unix_ms);
 

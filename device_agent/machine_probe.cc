@@ -3,6 +3,7 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <initializer_list>
 #include <set>
@@ -12,9 +13,11 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "base/cpus.h"
+#include "device_agent/sensors.h"
 #include "runtime/cpu_features.h"
 
 namespace hone {
@@ -170,6 +173,19 @@ std::string OsName(const std::string& os_release) {
   return "";
 }
 
+// Models of the NVIDIA cards whose driver is loaded: "NVIDIA H100, NVIDIA H100".
+std::string Gpus(const std::string& root) {
+  std::vector<std::string> models;
+  std::error_code error;
+  for (const auto& card :
+       std::filesystem::directory_iterator(root + "/proc/driver/nvidia/gpus", error)) {
+    const auto fields = FirstProcessor(ReadFile(card.path() / "information"));
+    models.push_back(Field(fields, "Model"));
+  }
+  std::sort(models.begin(), models.end());
+  return absl::StrJoin(models, ", ");
+}
+
 std::vector<std::string> CpuFeatures() {
   const hone_cpu cpu = hone_cpu_read();
   std::vector<std::string> features;
@@ -226,6 +242,10 @@ Machine ProbeMachine(const std::string& root, const std::string& arch,
   fact("kernel", ReadLine(root + "/proc/sys/kernel/osrelease"));
   const std::string model = Field(cpuinfo, "model name");
   fact("model", model.empty() ? ReadLine(root + "/proc/device-tree/model") : model);
+  fact("microcode", Field(cpuinfo, "microcode"));
+  fact("sensors", absl::StrJoin(SensorsPresent(ReadSensors(root, cpus)), " "));
+  fact("gpu", Gpus(root));
+  fact("processors", CpuListText(cpus));
   const std::string governor = ReadLine(cpu_folder + "/cpufreq/scaling_governor");
   fact("governor", governor);
   const std::string load = ReadLine(root + "/proc/loadavg");

@@ -245,26 +245,37 @@ std::map<std::string, std::string> SensorFacts(const SensorReadings& r) {
   const auto yes = [](const std::optional<bool>& value) -> std::string {
     return value ? (*value ? "yes" : "no") : kUnknown;
   };
-  return {
-      {"gate.governor",
+  const std::map<std::string, std::string> all = {
+      {"governor",
        OfCores(r, [](const CoreReading& core) { return core.governor.value_or(kUnknown); })},
-      {"gate.clock_khz", OfCores(r, [&](const CoreReading& core) { return number(core.khz); })},
-      {"gate.clock_locked", OfCores(r,
-                                    [](const CoreReading& core) -> std::string {
-                                      return core.khz_min && core.khz_max
-                                                 ? (core.IsLocked() ? "yes" : "no")
-                                                 : kUnknown;
-                                    })},
-      {"gate.turbo", yes(r.turbo)},
-      {"gate.celsius", number(r.celsius)},
-      {"gate.limit_celsius", number(r.limit_celsius)},
-      {"gate.throttlings", number(r.throttlings)},
-      {"gate.pi_throttled", r.pi_throttled ? absl::StrFormat("0x%x", *r.pi_throttled) : kUnknown},
-      {"gate.power_mode", r.power_mode.value_or(kUnknown)},
-      {"gate.mains", yes(r.on_mains)},
-      {"gate.free_mib", r.free_bytes ? absl::StrCat(*r.free_bytes >> 20) : kUnknown},
-      {"gate.runnable", number(r.runnable)},
+      {"clock_khz", OfCores(r, [&](const CoreReading& core) { return number(core.khz); })},
+      {"clock_locked", OfCores(r,
+                               [](const CoreReading& core) -> std::string {
+                                 return core.khz_min && core.khz_max
+                                            ? (core.IsLocked() ? "yes" : "no")
+                                            : kUnknown;
+                               })},
+      {"turbo", yes(r.turbo)},
+      {"celsius", number(r.celsius)},
+      {"limit_celsius", number(r.limit_celsius)},
+      {"throttlings", number(r.throttlings)},
+      {"pi_throttled", r.pi_throttled ? absl::StrFormat("0x%x", *r.pi_throttled) : kUnknown},
+      {"power_mode", r.power_mode.value_or(kUnknown)},
+      {"mains", yes(r.on_mains)},
+      {"free_mib", r.free_bytes ? absl::StrCat(*r.free_bytes >> 20) : kUnknown},
+      {"runnable", number(r.runnable)},
   };
+  std::map<std::string, std::string> facts;
+  std::string unknown;
+  for (const auto& [name, value] : all) {
+    if (value == kUnknown) {
+      absl::StrAppend(&unknown, unknown.empty() ? "" : " ", name);
+    } else {
+      facts["gate." + name] = value;
+    }
+  }
+  if (!unknown.empty()) facts["gate.UNKNOWN"] = unknown;
+  return facts;
 }
 
 std::vector<std::string> SensorsPresent(const SensorReadings& r) {

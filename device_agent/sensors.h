@@ -43,8 +43,8 @@ struct SensorReadings {
 // on. Takes less than a millisecond.
 SensorReadings ReadSensors(const std::string& root, const std::vector<int>& cpus);
 
-// One fact a sensor, "gate.governor" and so on, for the record of what was measured: "UNKNOWN"
-// where there is no sensor.
+// One fact a sensor, "gate.governor" and so on, for the record of what was measured; the names of
+// those that are not there are "gate.UNKNOWN".
 std::map<std::string, std::string> SensorFacts(const SensorReadings& readings);
 
 // Names of the sensors that are there: "governor", "temperature", ...

@@ -3,6 +3,9 @@
 // it changed and with every heartbeat. The report thread carries one report after another by unary
 // calls. gRPC allows one reader and one writer on a stream, and TryCancel from anywhere; that ends
 // every wait when the session is destroyed.
+//
+// Stream and reports go to one tracker at a time, the link. Whichever thread finds that it does not
+// answer, or does not lead, moves the link on (GiveUpOn), for both.
 #include "rpc/agent_session.h"
 
 #include <grpcpp/grpcpp.h>
@@ -19,18 +22,21 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "base/check.h"
 #include "proto/farm.grpc.pb.h"
 #include "rpc/backoff.h"
 #include "rpc/channel.h"
 #include "rpc/grpc_status.h"
+#include "rpc/tracker_list.h"
 
 namespace hone {
 namespace {
 
 constexpr absl::Duration kReportTimeout = absl::Seconds(30);
+constexpr absl::Duration kReportTimeoutOfSeveral = absl::Seconds(5);  // then another is tried
 constexpr double kHeartbeatJitter = 0.2;
 constexpr absl::Duration kWaitSlice = absl::Milliseconds(200);
-// After so long without a tracker the agent is told.
+// After so long without a tracker the agent is told, and another is tried if there is one.
 constexpr absl::Duration kSilenceMax = absl::Seconds(2);
 
 // Trying again would end the same way.
@@ -42,12 +48,10 @@ bool IsFinal(const Status& status) {
 
 class AgentSession::Impl {
  public:
-  Impl(AgentSessionOptions options, AgentSessionHandlers handlers,
-       const std::shared_ptr<grpc::Channel>& channel)
-      : options_(std::move(options)),
-        handlers_(std::move(handlers)),
-        channel_(channel),
-        stub_(pb::Agents::NewStub(channel)) {
+  Impl(AgentSessionOptions options, AgentSessionHandlers handlers)
+      : options_(std::move(options)), handlers_(std::move(handlers)), trackers_(options_.trackers) {
+    link_ = MakeLink(trackers_.current()).value_or(nullptr);
+    HONE_CHECK(link_ != nullptr) << "an unchecked address";
     stream_thread_ = std::thread([this] { KeepStream(); });
     writer_thread_ = std::thread([this] { WriteStates(); });
     report_thread_ = std::thread([this] { SendReports(); });
@@ -92,6 +96,41 @@ class AgentSession::Impl {
  private:
   using Stream = grpc::ClientReaderWriter<pb::AgentState, pb::AgentOrders>;
 
+  struct Link {
+    std::string tracker;
+    std::shared_ptr<grpc::Channel> channel;
+    std::unique_ptr<pb::Agents::Stub> stub;
+  };
+
+  StatusOr<std::shared_ptr<const Link>> MakeLink(const std::string& tracker) const {
+    HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
+                          MakeChannel(tracker, options_.tls_dir));
+    return std::make_shared<const Link>(Link{tracker, channel, pb::Agents::NewStub(channel)});
+  }
+
+  std::shared_ptr<const Link> CurrentLink() ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return link_;
+  }
+
+  // Moves on to another tracker, if there is one and no other thread has done so.
+  void GiveUpOn(const std::shared_ptr<const Link>& link, const Status& status)
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    if (link_ != link) return;
+    trackers_.Failed(status);
+    if (trackers_.current() == link->tracker) return;
+    auto next = MakeLink(trackers_.current());
+    if (!next.ok()) {
+      // What was named as the leader is no address.
+      trackers_.Failed(next.status());
+      next = MakeLink(trackers_.current());
+    }
+    if (!next.ok()) return;
+    link_ = *std::move(next);
+    if (report_context_ != nullptr) report_context_->TryCancel();
+  }
+
   void KeepStream() {
     Backoff backoff(options_.reconnect_backoff_min, options_.reconnect_backoff_max);
     absl::BitGen random;
@@ -103,9 +142,9 @@ class AgentSession::Impl {
       absl::MutexLock lock(&mutex_);
       mutex_.Await(absl::Condition(&ready));
     }
-    while (AwaitConnection()) {
+    while (const std::shared_ptr<const Link> link = AwaitConnection()) {
       bool heard = false;
-      const Status status = RunStream(&heard);
+      const Status status = RunStream(*link, &heard);
       if (IsStopping()) return;
       if (absl::IsAborted(status)) {
         Handle([&] {
@@ -114,8 +153,9 @@ class AgentSession::Impl {
         return;
       }
       Handle([&] {
-        if (handlers_.on_link) handlers_.on_link(status);
+        if (handlers_.on_link) handlers_.on_link(link->tracker, status);
       });
+      GiveUpOn(link, status);
       if (heard) backoff.Reset();
       const absl::Duration wait = backoff.Next(absl::Uniform(random, 0.0, 1.0));
       absl::MutexLock lock(&mutex_);
@@ -123,33 +163,39 @@ class AgentSession::Impl {
     }
   }
 
-  // Waits for the channel, which has its own backoff; false when the session ends. gRPC's blocking
-  // interface makes progress only while somebody waits in it, so sleeping instead would not do.
-  bool AwaitConnection() {
-    absl::Time complain = absl::Now() + kSilenceMax;
-    while (!channel_->WaitForConnected(absl::ToChronoTime(absl::Now() + kWaitSlice))) {
-      if (IsStopping()) return false;
-      if (absl::Now() < complain) continue;
-      complain = absl::InfiniteFuture();
-      Handle([&] {
-        if (handlers_.on_link) {
-          handlers_.on_link(absl::UnavailableError(
-              absl::StrCat("no tracker answers at ", options_.tracker, "; waiting for one")));
+  // Waits until a tracker is connected to, whose channel has its own backoff; null when the session
+  // ends. gRPC's blocking interface makes progress only while somebody waits in it, so sleeping
+  // instead would not do.
+  std::shared_ptr<const Link> AwaitConnection() {
+    std::shared_ptr<const Link> link = CurrentLink();
+    absl::Time patience = absl::Now() + kSilenceMax;
+    std::set<std::string> silent;
+    while (!link->channel->WaitForConnected(absl::ToChronoTime(absl::Now() + kWaitSlice))) {
+      if (IsStopping()) return nullptr;
+      if (absl::Now() >= patience) {
+        patience = absl::Now() + kSilenceMax;
+        const Status status = absl::UnavailableError("no tracker answers there; waiting for one");
+        if (silent.insert(link->tracker).second) {
+          Handle([&] {
+            if (handlers_.on_link) handlers_.on_link(link->tracker, status);
+          });
         }
-      });
+        GiveUpOn(link, status);
+      }
+      link = CurrentLink();
     }
-    return !IsStopping();
+    return IsStopping() ? nullptr : link;
   }
 
   // Opens one stream and reads it to its end; the status says why it ended.
-  Status RunStream(bool* heard) {
+  Status RunStream(const Link& link, bool* heard) {
     grpc::ClientContext context;
     {
       absl::MutexLock lock(&mutex_);
       if (stopping_) return absl::CancelledError("the session ends");
       stream_context_ = &context;
     }
-    const std::unique_ptr<Stream> stream = stub_->Session(&context);
+    const std::unique_ptr<Stream> stream = link.stub->Session(&context);
     {
       absl::MutexLock lock(&mutex_);
       stream_ = stream.get();
@@ -160,7 +206,7 @@ class AgentSession::Impl {
     while (stream->Read(&orders)) {
       if (!*heard)
         Handle([&] {
-          if (handlers_.on_link) handlers_.on_link(absl::OkStatus());
+          if (handlers_.on_link) handlers_.on_link(link.tracker, absl::OkStatus());
         });
       *heard = true;
       if (orders.restarting()) break;
@@ -217,6 +263,7 @@ class AgentSession::Impl {
     absl::BitGen random;
     while (true) {
       pb::ReportRequest report;
+      std::shared_ptr<const Link> link;
       grpc::ClientContext context;
       {
         absl::MutexLock lock(&mutex_);
@@ -226,12 +273,14 @@ class AgentSession::Impl {
         mutex_.Await(absl::Condition(&due));
         if (stopping_) return;
         report = reports_.begin()->second;
+        link = link_;
         report_context_ = &context;
       }
-      context.set_deadline(absl::ToChronoTime(absl::Now() + kReportTimeout));
+      context.set_deadline(absl::ToChronoTime(
+          absl::Now() + (options_.trackers.size() > 1 ? kReportTimeoutOfSeveral : kReportTimeout)));
       context.set_wait_for_ready(true);
       pb::ReportReply reply;
-      const Status status = FromGrpc(stub_->Report(&context, report, &reply));
+      const Status status = FromGrpc(link->stub->Report(&context, report, &reply));
       const bool settled = status.ok() || IsFinal(status);
       if (IsFinal(status)) {
         reply.set_outcome(pb::UNWANTED);
@@ -241,11 +290,14 @@ class AgentSession::Impl {
         absl::MutexLock lock(&mutex_);
         report_context_ = nullptr;
         if (stopping_) return;
-        if (!settled) {
-          const absl::Duration wait = backoff.Next(absl::Uniform(random, 0.0, 1.0));
-          if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), wait)) return;
-          continue;
-        }
+      }
+      if (!settled) {
+        // While there is no stream nobody else would find out.
+        GiveUpOn(link, status);
+        const absl::Duration wait = backoff.Next(absl::Uniform(random, 0.0, 1.0));
+        absl::MutexLock lock(&mutex_);
+        if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), wait)) return;
+        continue;
       }
       backoff.Reset();
       Handle([&] {
@@ -271,13 +323,13 @@ class AgentSession::Impl {
 
   const AgentSessionOptions options_;
   const AgentSessionHandlers handlers_;
-  const std::shared_ptr<grpc::Channel> channel_;
-  const std::unique_ptr<pb::Agents::Stub> stub_;
 
   absl::Mutex handler_mutex_;  // held while a handler runs; before mutex_
 
   absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  TrackerList trackers_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const Link> link_ ABSL_GUARDED_BY(mutex_);  // to the current one
   std::optional<pb::AgentState> state_ ABSL_GUARDED_BY(mutex_);
   bool state_is_new_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -300,10 +352,12 @@ StatusOr<std::unique_ptr<AgentSession>> AgentSession::Start(AgentSessionOptions 
                                                             AgentSessionHandlers handlers) {
   if (options.agent.empty()) return absl::InvalidArgumentError("an agent needs a name");
   if (options.boot == 0) return absl::InvalidArgumentError("an agent needs a boot number above 0");
-  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
-                        MakeChannel(options.tracker, options.tls_dir));
+  if (options.trackers.empty()) return absl::InvalidArgumentError("an agent needs a tracker");
+  for (const std::string& tracker : options.trackers) {
+    HONE_RETURN_IF_ERROR(MakeChannel(tracker, options.tls_dir).status());
+  }
   return std::unique_ptr<AgentSession>(
-      new AgentSession(std::make_unique<Impl>(std::move(options), std::move(handlers), channel)));
+      new AgentSession(std::make_unique<Impl>(std::move(options), std::move(handlers))));
 }
 
 void AgentSession::SetState(pb::AgentState state) { impl_->SetState(std::move(state)); }

@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "base/status.h"
@@ -28,7 +29,8 @@ class Channel;
 namespace hone {
 
 struct AgentSessionOptions {
-  std::string tracker;  // "unix:/path" or "host:port"
+  // "unix:/path" or "host:port" each: tried in turn, and the leader that one of them names.
+  std::vector<std::string> trackers;
   std::string tls_dir;  // of certificates (rpc/credentials.h); "" for plain text on this machine
   std::string agent;    // name of the agent, unique in the farm
   // Rises with every start of the agent: the time in ms since 1970 will do.
@@ -43,8 +45,9 @@ struct AgentSessionHandlers {
   std::function<void(pb::AgentOrders orders)> on_orders;
   // A report is settled: it was recorded, or does not count (the reply says why).
   std::function<void(std::string attempt_id, pb::ReportReply reply)> on_settled;
-  // The stream was opened (OK), or was lost and will be opened again (an error: for the log).
-  std::function<void(Status status)> on_link;
+  // The stream to this tracker was opened (OK), or was lost, and will be opened again there or
+  // elsewhere (an error: for the log).
+  std::function<void(std::string tracker, Status status)> on_link;
   // The tracker will not have this agent: another with its name and a younger boot is there. The
   // session has ended; the agent should stop.
   std::function<void(Status status)> on_refused;
@@ -52,8 +55,8 @@ struct AgentSessionHandlers {
 
 class AgentSession {
  public:
-  // Starts connecting at once; fails only if the address is not usable (InvalidArgument) or
-  // the certificates are not (as CheckTlsFolder says).
+  // Starts connecting at once; fails only if an address is not usable (InvalidArgument) or the
+  // certificates are not (as CheckTlsFolder says).
   static StatusOr<std::unique_ptr<AgentSession>> Start(AgentSessionOptions options,
                                                        AgentSessionHandlers handlers);
   // Ends the stream; reports not settled yet are dropped. No handler is called afterwards.

@@ -1,4 +1,5 @@
-// absl::Status <-> grpc::Status: the same codes, the same message. For service implementations and
+// absl::Status <-> grpc::Status: the same codes, the same message, and the leader's address of a
+// tracker that does not lead (tracker_list.h). For service implementations and
 // the clients in rpc/.
 #pragma once
 

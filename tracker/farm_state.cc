@@ -34,8 +34,27 @@ namespace {
 // Of texts that were read, and shared: they are few unless somebody makes them up.
 constexpr size_t kDemandsMax = 10'000;
 
-std::string AttemptId(absl::string_view batch_id, absl::string_view device, uint64_t epoch) {
-  return absl::StrCat(batch_id, "@", device, ":", epoch);
+// `earlier`: attempts that ended because the device was not quiet: it may be the same device again.
+std::string AttemptId(absl::string_view batch_id, absl::string_view device, uint64_t epoch,
+                      int earlier) {
+  return absl::StrCat(batch_id, "@", device, ":", epoch,
+                      earlier > 0 ? absl::StrCat("+", earlier) : "");
+}
+
+// The device did not come to rest, and measured nothing.
+bool IsNotQuiet(const pb::BatchResult& result) {
+  return result.error().empty() && !result.measurements().empty() &&
+         std::all_of(result.measurements().begin(), result.measurements().end(),
+                     [](const auto& m) { return m.failure() == pb::NOT_QUIET; });
+}
+
+void ApplyTaints(const std::vector<pb::Taint>& taints, pb::BatchResult& result) {
+  for (pb::Measurement& m : *result.mutable_measurements()) {
+    for (const pb::Taint& taint : taints) {
+      if (!m.taint().empty() || m.unix_ms() < taint.since_unix_ms()) continue;
+      if (m.unix_ms() <= taint.until_unix_ms()) m.set_taint(taint.reason());
+    }
+  }
 }
 
 bool TakesWork(const pb::DeviceInfo& info) {
@@ -325,6 +344,7 @@ void FarmState::TakeDeviceStatus(const std::string& agent_name, const Agent& age
   device.info = status.info();
   device.seen_ns = now_ns_;
   device.seen = true;
+  TakeTaints(name, device, status);
   if (mine && device.boot != agent.boot) EndLease(name, device, "its agent was started again");
   if (device.epoch_asked != 0) {
     // Nobody was told of that epoch: it goes to whoever asks last.
@@ -341,12 +361,38 @@ void FarmState::TakeDeviceStatus(const std::string& agent_name, const Agent& age
     const bool resumed = device.agent.empty();
     LeaseTo(device, agent_name, agent.boot);
     TakeHeld(name, device, status, resumed);
+    if (status.info().state() == pb::QUARANTINED) TakeBack(device);
     return;
   }
   EndLease(name, device, "its agent lost the lease");
   LeaseTo(device, agent_name, agent.boot);
   device.epoch_asked = std::max(device.epoch, status.epoch()) + 1;
   Write(EpochEntry{name, device.epoch_asked});
+}
+
+void FarmState::TakeTaints(const std::string& name, Device& device,
+                           const pb::DeviceStatus& status) {
+  device.taints.assign(status.taints().begin(), status.taints().end());
+  for (const pb::Taint& taint : device.taints) {
+    if (taint.until_unix_ms() <= device.tainted_until_unix_ms) continue;
+    device.tainted_until_unix_ms = taint.until_unix_ms();
+    Write(TaintEntry{name, taint});
+  }
+}
+
+void FarmState::OnWritten(const TaintEntry& entry, WrittenEvent& event) {
+  if (event.outcome.status.ok() || absl::IsInvalidArgument(event.outcome.status)) return;
+  // The agent's next state says it again.
+  int64_t& until = devices_[entry.device].tainted_until_unix_ms;
+  until = std::min(until, entry.taint.since_unix_ms());
+}
+
+void FarmState::TakeBack(Device& device) {
+  while (!device.attempts.empty()) {
+    Batch& batch = batches_.find(device.attempts.front().batch_id)->second;
+    TakeOff(batch);
+    Queue(batch);
+  }
 }
 
 void FarmState::LeaseTo(Device& device, const std::string& agent, uint64_t boot) {
@@ -364,7 +410,10 @@ void FarmState::TakeHeld(const std::string& name, Device& device, const pb::Devi
     const bool known =
         std::any_of(device.attempts.begin(), device.attempts.end(),
                     [&](const Attempt& a) { return a.attempt_id == attempt.attempt_id(); });
-    if (known || attempt.attempt_id() != AttemptId(attempt.batch_id(), name, device.epoch)) {
+    const auto batch = batches_.find(attempt.batch_id());
+    const int earlier = batch == batches_.end() ? 0 : batch->second.unquiet;
+    if (known ||
+        attempt.attempt_id() != AttemptId(attempt.batch_id(), name, device.epoch, earlier)) {
       continue;
     }
     TakeHeld(name, device, attempt.batch_id(), resumed);
@@ -461,10 +510,59 @@ void FarmState::On(ReportEvent event) {
                                   facts.candidates_size(), " candidates"));
   }
   if (!result.error().empty()) result.clear_measurements();
+  if (IsNotQuiet(result) && batch != batches_.end()) {
+    const std::vector<Attempt>& attempts = device->second.attempts;
+    const auto attempt = std::find_if(attempts.begin(), attempts.end(), [&](const Attempt& a) {
+      return a.attempt_id == report.attempt_id();
+    });
+    // A report that comes twice, or of an attempt that was given to another device since.
+    const bool passed = attempt == attempts.end();
+    if (passed || TryElsewhere(batch->second)) {
+      Answer(event.call, pb::RETRIED, result.measurements(0).message());
+      return;
+    }
+  }
+  ApplyTaints(device->second.taints, result);
   OutcomeEntry entry = {.device = report.device(), .epoch = report.epoch()};
   if (result.error().empty()) entry.records = RecordsOf(facts, result, report.device());
   entry.result = std::move(result);
   Write(std::move(entry), event.call);
+}
+
+bool FarmState::TryElsewhere(Batch& batch) {
+  if (++batch.unquiet >= limits_.unquiet_max) return false;
+  const Demand& demand = *batch.waiting.demand;
+  std::set<std::string> without = demand.without;
+  without.insert(batch.device);
+  auto elsewhere = std::make_shared<const Demand>(demand.selector, demand.target, without);
+  TakeOff(batch);
+  if (AnyDeviceTakes(*elsewhere)) {
+    batch.waiting.demand = std::move(elsewhere);
+    retried_.insert(batch.waiting.id);
+  }
+  Queue(batch);
+  return true;
+}
+
+bool FarmState::AnyDeviceTakes(const Demand& demand) const {
+  return std::any_of(devices_.begin(), devices_.end(), [&](const auto& entry) {
+    const Device& device = entry.second;
+    return !device.agent.empty() && device.view && TakesWork(device.info) &&
+           CanRun(demand, *device.view);
+  });
+}
+
+void FarmState::CheckRetries() {
+  std::erase_if(retried_, [this](const std::string& id) {
+    const auto found = batches_.find(id);
+    if (found == batches_.end() || found->second.result) return true;
+    Batch& batch = found->second;
+    if (!batch.device.empty() || AnyDeviceTakes(*batch.waiting.demand)) return false;
+    TakeOff(batch);
+    batch.waiting.demand = DemandOf(*batch.batch);
+    Queue(batch);
+    return true;
+  });
 }
 
 void FarmState::On(WrittenEvent event) {
@@ -569,6 +667,7 @@ void FarmState::Settle(const std::string& name, Device& device,
 // --- Time
 
 void FarmState::On(TickEvent event) {
+  CheckRetries();
   for (auto& [name, device] : devices_) {
     // A device without an agent may have attempts that an earlier life of the tracker gave it.
     if (device.agent.empty() && device.attempts.empty()) continue;
@@ -701,7 +800,7 @@ void FarmState::Grant(const std::string& name, Device& device, const std::string
   if (device.attempts.empty()) device.busy_since_ns = now_ns_;
   if (!WorksFor(device, user)) ++devices_of_[user];
   queue_.shares().Serve(user, VirtualNanos(user, typical_ns_));
-  device.attempts.push_back({.attempt_id = AttemptId(batch_id, name, device.epoch),
+  device.attempts.push_back({.attempt_id = AttemptId(batch_id, name, device.epoch, batch.unquiet),
                              .batch_id = batch_id,
                              .user = user,
                              .held = held,
@@ -717,6 +816,10 @@ pb::AgentOrders FarmState::OrdersFor(const std::string& name, const Agent& agent
     const Device& device = devices_.find(device_name)->second;
     pb::DeviceOrders& entry = *orders.add_devices();
     entry.set_device(device_name);
+    const auto accepted = policy_.text().accepted_unix_ms().find(device_name);
+    if (accepted != policy_.text().accepted_unix_ms().end()) {
+      entry.set_accepted_unix_ms(accepted->second);
+    }
     // Without a lease: epoch 0 and nothing to do.
     if (device.agent != name || device.epoch_asked != 0) continue;
     entry.set_epoch(device.epoch);
@@ -848,8 +951,9 @@ std::pair<pb::DeviceState, std::string> FarmState::StateOf(const std::string& na
   if (now_ns - device.seen_ns > limits_.silence_ns) return {pb::LOST, "its agent is silent"};
   if (!TakesWork(device.info)) return {device.info.state(), device.info.reason()};
   const pb::DeviceState state = device.attempts.empty() ? pb::READY : pb::BUSY;
-  return {policy_.IsDrained(name) ? pb::DRAINING : state,
-          policy_.WhyClosed(name, /*user=*/"", now_ns)};
+  std::string reason = policy_.WhyClosed(name, /*user=*/"", now_ns);
+  if (reason.empty()) reason = device.info.reason();
+  return {policy_.IsDrained(name) ? pb::DRAINING : state, std::move(reason)};
 }
 
 std::vector<pb::DeviceInfo> FarmState::Devices(int64_t now_ns) const {

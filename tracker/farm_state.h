@@ -25,6 +25,7 @@ struct FarmLimits {
   // A device is shown as lost after this silence; its lease may still be renewed.
   int64_t silence_ns = int64_t{15} * 1'000'000'000;
   int batches_ahead = 2;  // granted to a device at a time: one runs, the others are there already
+  int unquiet_max = 5;    // a batch whose devices were not quiet more often is given up
   int losses_max = 3;     // a batch whose device is lost more often is given up
   // A batch that no device of the farm could run is given up after this wait.
   int64_t unmatched_ns = int64_t{60} * 1'000'000'000;
@@ -78,6 +79,7 @@ class FarmState {
     std::shared_ptr<const pb::Batch> batch;  // until it is finished
     WaitingBatch waiting;                    // its place in the queue, also while it does not wait
     int losses = 0;
+    int unquiet = 0;  // attempts that ended because the device was not quiet
     bool saved = false;
     std::vector<uint64_t> submits;  // calls that are answered when it is saved
     std::vector<uint64_t> cancels;  // calls that wait for its end
@@ -102,6 +104,9 @@ class FarmState {
     int64_t expires_ns = 0;
     std::vector<Attempt> attempts;  // in the order they run
     int64_t busy_since_ns = 0;      // since then the first attempt is at it
+    // Of what it measured: does not count. And up to when that is written down.
+    std::vector<pb::Taint> taints;
+    int64_t tainted_until_unix_ms = 0;
     pb::DeviceInfo info;
     std::optional<DeviceView> view;  // none when its target cannot be read
     int64_t seen_ns = 0;
@@ -135,6 +140,7 @@ class FarmState {
   void OnWritten(const OutcomeEntry& entry, WrittenEvent& event);
   void OnWritten(const GrantEntry& entry, WrittenEvent& event) {}
   void OnWritten(const ForgetEntry& entry, WrittenEvent& event) {}
+  void OnWritten(const TaintEntry& entry, WrittenEvent& event);
 
   // False if the state comes from an agent, or a stream of it, that was replaced.
   bool Admit(uint64_t session, const pb::AgentState& state);
@@ -145,6 +151,10 @@ class FarmState {
                 bool resumed);
   void TakeHeld(const std::string& name, Device& device, const std::string& batch_id, bool resumed);
   void LeaseTo(Device& device, const std::string& agent, uint64_t boot);
+  // A device in quarantine measures nothing: what it has goes to others.
+  void TakeBack(Device& device);
+  // Has what its agent says not to count marked in the journal, once.
+  void TakeTaints(const std::string& name, Device& device, const pb::DeviceStatus& status);
   // What the device had is lost: its batches wait again, or are given up.
   void EndLease(const std::string& name, Device& device, absl::string_view why);
 
@@ -154,6 +164,12 @@ class FarmState {
   // `device`: granted to it by an earlier life of the tracker, which noted it.
   void Grant(const std::string& name, Device& device, const std::string& batch_id, bool held);
   void Write(JournalEntry entry, uint64_t call = 0);
+  // The device was not quiet: tries the batch again, on another one if there is one. False if it
+  // was tried often enough.
+  bool TryElsewhere(Batch& batch);
+  // While that other device is there; else on any.
+  void CheckRetries();
+  bool AnyDeviceTakes(const Demand& demand) const;
   // Ends it with an error, which is written down first.
   void End(const std::string& batch_id, absl::string_view error);
   // How it ended is written down.
@@ -197,6 +213,7 @@ class FarmState {
   FarmLimits limits_;
   int64_t now_ns_ = 0;  // of the event that is handled
   int64_t recovering_until_ns_ = 0;
+  std::set<std::string> retried_;  // batches whose demand leaves out devices that were not quiet
   std::set<std::string> awaited_;  // devices that were leased once, and not seen since the start
   uint64_t next_order_ = 1;
   BatchQueue queue_;

@@ -33,10 +33,12 @@ bool IsSameKind(const Target& wanted, const Target& device) {
 
 }  // namespace
 
-Demand::Demand(Selector selector_asked, Target target_asked)
+Demand::Demand(Selector selector_asked, Target target_asked, std::set<std::string> without_asked)
     : selector(std::move(selector_asked)),
       target(std::move(target_asked)),
-      text(absl::StrCat(selector.ToString(), " on ", target.ToString())) {}
+      without(std::move(without_asked)),
+      text(absl::StrCat(selector.ToString(), " on ", target.ToString(),
+                        without.empty() ? "" : " but not on ", absl::StrJoin(without, ", "))) {}
 
 StatusOr<DeviceView> ViewOf(const pb::DeviceInfo& info) {
   HONE_ASSIGN_OR_RETURN(Target target, Target::Parse(info.target()));
@@ -46,6 +48,7 @@ StatusOr<DeviceView> ViewOf(const pb::DeviceInfo& info) {
 
 bool CanRun(const Demand& demand, const DeviceView& device) {
   if (!CanExecute(demand.target, device.target)) return false;
+  if (demand.without.contains(device.name)) return false;
   if (SelectsByName(demand.selector, device.name)) return true;
   return IsSameKind(demand.target, device.target) && demand.selector.Matches(device.facts);
 }
@@ -59,6 +62,7 @@ std::string WhyNot(const Demand& demand, const DeviceView& device) {
                       has.features.end(), std::back_inserter(missing));
   if (!missing.empty()) return absl::StrCat("it lacks ", absl::StrJoin(missing, ", "));
   if (wanted.threads > has.cores) return absl::StrCat("it has ", has.cores, " cores");
+  if (demand.without.contains(device.name)) return "it was not quiet";
   if (SelectsByName(demand.selector, device.name)) return "";
   const std::vector<std::string> unmet = demand.selector.Unmet(device.facts);
   if (!unmet.empty()) return absl::StrCat("not ", absl::StrJoin(unmet, ", not "));

@@ -3,6 +3,7 @@
 // or leases.
 #pragma once
 
+#include <set>
 #include <string>
 
 #include "base/selector.h"
@@ -13,10 +14,12 @@ namespace hone {
 
 // What a batch asks of a device.
 struct Demand {
-  Demand(Selector selector, Target target);
+  // `without`: names of devices that it must not go to, because they were not quiet.
+  Demand(Selector selector, Target target, std::set<std::string> without = {});
 
   const Selector selector;
   const Target target;
+  const std::set<std::string> without;
   const std::string text;  // equal demands have equal ones
 };
 

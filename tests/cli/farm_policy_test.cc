@@ -36,6 +36,13 @@ TEST(FarmPolicyTest, ReservesADeviceAndForgetsWhatIsOver) {
               HasSubstr("--user USER and --hours N"));
 }
 
+TEST(FarmPolicyTest, AcceptsADevicesSpeedFromNowOn) {
+  pb::FarmPolicy policy;
+  ASSERT_TRUE(Decide({.action = "accept", .name = "pi-1"}, kNow, &policy).ok());
+  ASSERT_TRUE(Decide({.action = "accept", .name = "pi-1"}, kNow + kHour, &policy).ok());
+  EXPECT_EQ(policy.accepted_unix_ms().at("pi-1"), kNow + kHour);
+}
+
 TEST(FarmPolicyTest, ChangesOnlyTheLimitsThatAreNamed) {
   pb::FarmPolicy policy;
   ASSERT_TRUE(

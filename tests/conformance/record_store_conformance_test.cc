@@ -377,12 +377,12 @@ pb::Record MeasuredAt(const std::string& schedule, double cost_ns, int64_t unix_
   return record;
 }
 
-pb::Taint MakeTaint(int64_t since_unix_ms, int64_t until_unix_ms, const std::string& reason) {
-  pb::Taint taint;
-  taint.set_since_unix_ms(since_unix_ms);
-  taint.set_until_unix_ms(until_unix_ms);
-  taint.set_reason(reason);
-  return taint;
+JournalEntry TaintOfBoard(int64_t since_unix_ms, int64_t until_unix_ms, const std::string& reason) {
+  TaintEntry entry = {.device = "board"};
+  entry.taint.set_since_unix_ms(since_unix_ms);
+  entry.taint.set_until_unix_ms(until_unix_ms);
+  entry.taint.set_reason(reason);
+  return entry;
 }
 
 TEST_P(RecordStoreTest, TaintedRecordsStayAndAreNeverTheBest) {
@@ -391,7 +391,7 @@ TEST_P(RecordStoreTest, TaintedRecordsStayAndAreNeverTheBest) {
   Append({MeasuredAt("before", 30, 99), MeasuredAt("first", 10, 100), MeasuredAt("last", 5, 300),
           MeasuredAt("after", 40, 301), elsewhere});
   EXPECT_EQ(BestSchedule(kKey), "last");
-  EXPECT_EQ(journal().TaintRecords("board", MakeTaint(100, 300, "it drifted")).value(), 2);
+  EXPECT_TRUE(WriteOne(TaintOfBoard(100, 300, "it drifted")).ok());
   EXPECT_EQ(BestSchedule(kKey), "elsewhere");
   EXPECT_THAT(Schedules(store().BestPerLayouts(kKey)), ElementsAre("elsewhere"));
   EXPECT_THAT(Schedules(store().History(kKey)),
@@ -405,11 +405,10 @@ TEST_P(RecordStoreTest, TaintedRecordsStayAndAreNeverTheBest) {
 
 TEST_P(RecordStoreTest, TaintsARecordOnceAndOnlyForAReason) {
   Append({MeasuredAt("a", 10, 100)});
-  EXPECT_EQ(journal().TaintRecords("board", MakeTaint(0, 200, "it drifted")).value(), 1);
-  EXPECT_EQ(journal().TaintRecords("board", MakeTaint(0, 200, "once more")).value(), 0);
+  EXPECT_TRUE(WriteOne(TaintOfBoard(0, 200, "it drifted")).ok());
+  EXPECT_TRUE(WriteOne(TaintOfBoard(0, 200, "once more")).ok());
   EXPECT_EQ(store().History(kKey)->front().measurement().taint(), "it drifted");
-  EXPECT_EQ(journal().TaintRecords("board", MakeTaint(0, 200, "")).status().code(),
-            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(WriteOne(TaintOfBoard(0, 200, "")).code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_P(RecordStoreTest, BestIsNeverARecordThatCameTainted) {

@@ -8,6 +8,8 @@
 #include <array>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,10 +17,15 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/cpus.h"
 #include "base/target.h"
+#include "db/sqlite_record_store.h"
+#include "device_agent/canary_file.h"
 #include "rpc/child_process.h"
+#include "rpc/farm_admin.h"
 #include "rpc/farm_client.h"
 #include "tests/device_agent/agent_batches.h"
+#include "tests/device_agent/fake_machine.h"
 
 namespace hone {
 namespace {
@@ -50,10 +57,32 @@ class AgentTest : public testing::Test {
     return StartProgram("hone-tracker", {"--listen", address_, "--db", folder_ + "/hone.db",
                                          "--parent-pid", std::to_string(getpid())});
   }
-  ChildProcess StartAgent() {
-    return StartProgram("hone-agent",
-                        {"--tracker", address_, "--name", "board", "--quiet", "--spool",
-                         folder_ + "/spool", "--parent-pid", std::to_string(getpid())});
+  ChildProcess StartAgent(const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments = {"--tracker",
+                                          address_,
+                                          "--name",
+                                          "board",
+                                          "--quiet",
+                                          "--spool",
+                                          folder_ + "/spool",
+                                          "--parent-pid",
+                                          std::to_string(getpid())};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return StartProgram("hone-agent", arguments);
+  }
+  // The device's state once `done` says that it is what is waited for; in 30 seconds.
+  static pb::DeviceInfo AwaitDevice(FarmClient& client,
+                                    const std::function<bool(const pb::DeviceInfo&)>& done) {
+    const absl::Time deadline = absl::Now() + absl::Seconds(30);
+    while (absl::Now() < deadline) {
+      const auto farm = client.ListDevices();
+      for (const pb::DeviceInfo& device : farm.ok() ? farm->devices : FarmStatus().devices) {
+        if (done(device)) return device;
+      }
+      absl::SleepFor(absl::Milliseconds(20));
+    }
+    ADD_FAILURE() << "the device does not get there";
+    return {};
   }
   std::unique_ptr<FarmClient> Connect() {
     return FarmClient::Connect({.tracker = address_, .connect_timeout = absl::Seconds(20)}).value();
@@ -118,6 +147,135 @@ TEST_F(AgentTest, GoesOnWhenItsWorkIsTakenOverByASecondLife) {
   }
   ChildProcess agent = StartAgent();
   const auto result = ResultOf(*client, ForThisMachine(TestBatch({"good"})));
+  EXPECT_EQ(result.measurements(0).failure(), pb::OK);
+}
+
+TEST_F(AgentTest, ADeviceThatIsNotQuietGivesItsBatchBackAndSaysWhy) {
+  const FakeMachine machine;
+  machine.WriteCore(0, "powersave", 600000, 1800000, 600000);
+  ChildProcess tracker = StartTracker();
+  const std::unique_ptr<FarmClient> client = Connect();
+  ChildProcess agent = StartAgent({"--sysroot", machine.root(), "--quality", "bench", "--device",
+                                   "board=cpu:0", "--gate-wait", "0"});
+  const pb::BatchResult result = ResultOf(*client, ForThisMachine(TestBatch({"good", "good"})));
+  ASSERT_EQ(result.measurements_size(), 2) << result.error();
+  EXPECT_EQ(result.measurements(1).failure(), pb::NOT_QUIET);
+  EXPECT_THAT(result.measurements(1).message(),
+              HasSubstr("the governor of core 0 is powersave, not performance"));
+
+  machine.WriteCore(0, "performance", 600000, 1800000, 1800000);
+  const pb::BatchResult quiet = ResultOf(*client, ForThisMachine(TestBatch({"good"})));
+  ASSERT_EQ(quiet.measurements_size(), 1) << quiet.error();
+  EXPECT_EQ(quiet.measurements(0).failure(), pb::OK) << quiet.measurements(0).message();
+  EXPECT_EQ(quiet.measurements(0).taint(), "");
+  EXPECT_GT(quiet.measurements(0).low_ns(), 0);
+  EXPECT_GE(quiet.measurements(0).high_ns(), quiet.measurements(0).low_ns());
+  EXPECT_EQ(quiet.environment().at("gate.governor"), "performance");
+  EXPECT_EQ(quiet.environment().at("quality"), "bench");
+  EXPECT_THAT(quiet.environment().at("gate.UNKNOWN"), HasSubstr("celsius"));
+}
+
+TEST_F(AgentTest, KeepsWhatAThrottledDeviceMeasuredAndSaysThatItDoesNotCount) {
+  const FakeMachine machine;
+  const std::string counter = "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count";
+  machine.Write(counter, "0");
+  ChildProcess tracker = StartTracker();
+  const std::unique_ptr<FarmClient> client = Connect();
+  ChildProcess agent =
+      StartAgent({"--sysroot", machine.root(), "--device", "board=cpu:0", "--gate-wait", "0"});
+  const auto id = client->Submit(ForThisMachine(TestBatch({"good", "hang"})));
+  ASSERT_TRUE(id.ok()) << id.status();
+  // Throttled again and again, also while it is measured once more.
+  std::vector<pb::BatchResult> results;
+  for (int count = 1; results.empty() && count < 2000; ++count) {
+    machine.Write(counter + ".new", std::to_string(count));
+    std::filesystem::rename(machine.root() + "/" + counter + ".new",
+                            machine.root() + "/" + counter);
+    results = client->WaitForResults(absl::Milliseconds(10)).value();
+  }
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_EQ(results[0].measurements(0).failure(), pb::OK);
+  EXPECT_GT(results[0].measurements(0).cost_ns(), 0);
+  EXPECT_THAT(results[0].measurements(0).taint(), HasSubstr("throttled"));
+  EXPECT_EQ(results[0].environment().at("gate.retries"), "1");
+}
+
+TEST_F(AgentTest, ServesSeveralDevicesEachWithItsOwnLease) {
+  if (AllowedCpus().size() < 2) GTEST_SKIP() << "SKIP: this machine has one processor";
+  const int first = AllowedCpus()[0], second = AllowedCpus()[1];
+  ChildProcess tracker = StartTracker();
+  const std::unique_ptr<FarmClient> client = Connect();
+  ChildProcess agent = StartAgent({"--device", absl::StrCat("left=cpu:", first), "--device",
+                                   absl::StrCat("right=cpu:", second)});
+  std::map<std::string, int> measured;
+  for (const char* device : {"left", "right", "left", "right"}) {
+    pb::Batch batch = ForThisMachine(TestBatch({"good"}));
+    batch.set_selector(device);
+    ASSERT_TRUE(client->Submit(batch).ok());
+  }
+  const absl::Time deadline = absl::Now() + absl::Seconds(60);
+  for (size_t got = 0; got < 4 && absl::Now() < deadline;) {
+    const auto results = client->WaitForResults(absl::Seconds(1));
+    ASSERT_TRUE(results.ok()) << results.status();
+    for (const pb::BatchResult& result : *results) {
+      ++got;
+      ASSERT_EQ(result.measurements_size(), 1) << result.error();
+      EXPECT_EQ(result.measurements(0).failure(), pb::OK) << result.measurements(0).message();
+      ++measured[result.measurements(0).device()];
+    }
+  }
+  EXPECT_EQ(measured["left"], 2);
+  EXPECT_EQ(measured["right"], 2);
+  const FarmStatus farm = client->ListDevices().value();
+  ASSERT_EQ(farm.devices.size(), 2u);
+  EXPECT_EQ(farm.devices[0].facts().at("processors"), std::to_string(first));
+  EXPECT_EQ(Target::Parse(farm.devices[1].target())->cores, 1);
+}
+
+TEST_F(AgentTest, ADriftingDeviceIsQuarantinedAndWhatItMeasuredDoesNotCount) {
+  ChildProcess tracker = StartTracker();
+  const std::unique_ptr<FarmClient> client = Connect();
+  const std::string path = CanaryPath(folder_ + "/spool", "board");
+  pb::CanaryHistory history;
+  {
+    ChildProcess agent = StartAgent();
+    const pb::BatchResult result = ResultOf(*client, ForThisMachine(TestBatch({"good"})));
+    EXPECT_EQ(result.measurements(0).failure(), pb::OK);
+    history = LoadCanaryHistory(path);
+    ASSERT_GE(history.good_size(), 1) << "no canary ran when the agent registered";
+  }
+  // It was ten times as fast once, before that batch.
+  pb::CanaryReading fast = history.good(0);
+  EXPECT_GT(fast.compute_ns(), 0);
+  EXPECT_GT(fast.bandwidth_ns(), 0);
+  EXPECT_GT(fast.latency_ns(), 0);
+  fast.set_latency_ns(fast.latency_ns() / 10);
+  history.clear_good();
+  for (int i = 0; i < 8; ++i) *history.add_good() = fast;
+  ASSERT_TRUE(SaveCanaryHistory(path, history).ok());
+
+  ChildProcess agent = StartAgent();
+  const pb::DeviceInfo device = AwaitDevice(
+      *client, [](const pb::DeviceInfo& info) { return info.state() == pb::QUARANTINED; });
+  EXPECT_THAT(device.reason(), HasSubstr("DEVICE_FAULT: the latency canary took"));
+  EXPECT_THAT(device.reason(), HasSubstr("hone farm accept"));
+  const auto store = SqliteRecordStore::Open({.path = folder_ + "/hone.db"}).value();
+  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  while (store->Query({.tainted = true})->empty() && absl::Now() < deadline) {
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  EXPECT_EQ(store->Query({.tainted = true})->size(), 1u);
+  EXPECT_EQ(store->Query({.tainted = false})->size(), 0u);
+
+  // Its owner accepts it as it is: it works again.
+  const auto admin = FarmAdmin::Connect(address_).value();
+  ASSERT_TRUE(admin
+                  ->ChangePolicy([](pb::FarmPolicy* policy) {
+                    (*policy->mutable_accepted_unix_ms())["board"] = 1;
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  const pb::BatchResult result = ResultOf(*client, ForThisMachine(TestBatch({"good"})));
   EXPECT_EQ(result.measurements(0).failure(), pb::OK);
 }
 

@@ -79,6 +79,18 @@ TEST_F(MachineProbeTest, DescribesABoard) {
   EXPECT_EQ(machine.facts.at("quality"), "indicative");
 }
 
+TEST_F(MachineProbeTest, NamesSensorsMicrocodeAndCards) {
+  Write("proc/cpuinfo", "processor\t: 0\nmicrocode\t: 0xa0011d1\n");
+  Write("proc/driver/nvidia/gpus/0000:01:00.0/information",
+        "Model: \t\t NVIDIA H100\nIRQ:   \t\t 101\n");
+  Write("proc/meminfo", "MemAvailable: 1000 kB\n");
+  const Machine machine = ProbeMachine(root_, "x86_64", {}, {0, 1, 2, 5});
+  EXPECT_EQ(machine.facts.at("microcode"), "0xa0011d1");
+  EXPECT_EQ(machine.facts.at("gpu"), "NVIDIA H100");
+  EXPECT_EQ(machine.facts.at("sensors"), "memory");
+  EXPECT_EQ(machine.facts.at("processors"), "0-2,5");
+}
+
 TEST_F(MachineProbeTest, KeepsDefaultsWhereTheSystemSaysNothing) {
   const Machine machine = ProbeMachine(root_, "x86_64", {}, {0});
   EXPECT_EQ(machine.target.cpu, "x86-64");

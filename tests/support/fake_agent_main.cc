@@ -22,7 +22,7 @@ int main(int argc, char** argv) {
     if (words[i] == "--device") device = words[i + 1];
   }
   auto session = hone::AgentSession::Start(
-      {.tracker = tracker, .agent = device, .boot = static_cast<uint64_t>(time(nullptr))}, {});
+      {.trackers = {tracker}, .agent = device, .boot = static_cast<uint64_t>(time(nullptr))}, {});
   if (!session.ok()) {
     std::cerr << "hone-agent: " << session.status() << std::endl;
     return 1;

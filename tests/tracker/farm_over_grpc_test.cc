@@ -1,6 +1,7 @@
 // A whole farm in one process: tracker, client and a made-up agent, over real gRPC on a unix
 // socket.
 #include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -16,9 +17,12 @@
 #include "absl/synchronization/notification.h"
 #include "base/clock.h"
 #include "db/memory_record_store.h"
+#include "proto/farm.grpc.pb.h"
 #include "rpc/agent_session.h"
 #include "rpc/farm_admin.h"
 #include "rpc/farm_client.h"
+#include "rpc/grpc_status.h"
+#include "rpc/tracker_list.h"
 #include "tracker/tracker_server.h"
 
 namespace hone {
@@ -46,14 +50,14 @@ pb::Batch SomeBatch(int candidates) {
 // Measures every batch at once: candidate i takes 100 + i ns. Follows the rules of agent_session.h.
 class FakeAgent {
  public:
-  FakeAgent(const std::string& tracker, uint64_t boot, bool measures = true,
+  FakeAgent(std::vector<std::string> trackers, uint64_t boot, bool measures = true,
             std::optional<pb::ReportRequest> left_behind = std::nullopt)
       : measures_(measures) {
     AgentSessionHandlers handlers;
     handlers.on_orders = [this](pb::AgentOrders orders) { Obey(std::move(orders)); };
     handlers.on_settled = [this](std::string id, pb::ReportReply reply) { Forget(id, reply); };
     handlers.on_refused = [this](Status status) { refused_.Notify(); };
-    auto session = AgentSession::Start({.tracker = tracker,
+    auto session = AgentSession::Start({.trackers = trackers,
                                         .agent = "agent",
                                         .boot = boot,
                                         .reconnect_backoff_min = absl::Milliseconds(10),
@@ -209,7 +213,7 @@ class FarmOverGrpcTest : public ::testing::Test {
 };
 
 TEST_F(FarmOverGrpcTest, MeasuresABatchAndKeepsItsRecords) {
-  FakeAgent agent(address_, 1);
+  FakeAgent agent({address_}, 1);
   auto client = Client();
   const auto id = client->Submit(SomeBatch(4));
   ASSERT_TRUE(id.ok()) << id.status();
@@ -226,7 +230,7 @@ TEST_F(FarmOverGrpcTest, MeasuresABatchAndKeepsItsRecords) {
 }
 
 TEST_F(FarmOverGrpcTest, TellsClientsOfAFullDiskAndLosesNothingByIt) {
-  FakeAgent agent(address_, 1);
+  FakeAgent agent({address_}, 1);
   auto client = Client();
   store_.full_for_results = true;
   ASSERT_TRUE(client->Submit(SomeBatch(2)).ok());
@@ -261,7 +265,7 @@ TEST_F(FarmOverGrpcTest, AQueueOutlivesTheTrackerWithoutItsClient) {
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(client->Submit(SomeBatch(1)).ok());
   StopTracker();
   StartTracker();
-  FakeAgent agent(address_, 1);
+  FakeAgent agent({address_}, 1);
   // The client asks for nothing meanwhile.
   const absl::Time deadline = absl::Now() + kPatience;
   while (!store_.LoadBatches()->empty() && absl::Now() < deadline) {
@@ -275,7 +279,7 @@ TEST_F(FarmOverGrpcTest, AQueueOutlivesTheTrackerWithoutItsClient) {
 }
 
 TEST_F(FarmOverGrpcTest, HandsOutEachOfManyResultsOnce) {
-  FakeAgent agent(address_, 1);
+  FakeAgent agent({address_}, 1);
   auto client = Client();
   std::set<std::string> submitted;
   for (int i = 0; i < 12; ++i) submitted.insert(*client->Submit(SomeBatch(1)));
@@ -288,13 +292,13 @@ TEST_F(FarmOverGrpcTest, HandsOutEachOfManyResultsOnce) {
 
 TEST_F(FarmOverGrpcTest, SurvivesATrackerThatIsStartedAnew) {
   auto client = Client();
-  FakeAgent idle(address_, 1, /*measures=*/false);
+  FakeAgent idle({address_}, 1, /*measures=*/false);
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(client->Submit(SomeBatch(1)).ok());
   ASSERT_TRUE(idle.WaitForHeld(2));
   StopTracker();
   StartTracker();
   // Started later under the same name: takes the device over.
-  FakeAgent agent(address_, 2);
+  FakeAgent agent({address_}, 2);
   EXPECT_EQ(All(*client).size(), 5);
   EXPECT_EQ(store_.Query({})->size(), 5);
   EXPECT_TRUE(idle.refused().WaitForNotificationWithTimeout(kPatience));
@@ -305,7 +309,7 @@ TEST_F(FarmOverGrpcTest, RecordsWhatAnEarlierLifeOfTheAgentMeasured) {
   ASSERT_TRUE(client->Submit(SomeBatch(1)).ok());
   std::string batch_id;
   {
-    FakeAgent first(address_, 1, /*measures=*/false);
+    FakeAgent first({address_}, 1, /*measures=*/false);
     ASSERT_TRUE(first.WaitForHeld(1));
     batch_id = first.AnyHeldBatch();
   }
@@ -315,7 +319,7 @@ TEST_F(FarmOverGrpcTest, RecordsWhatAnEarlierLifeOfTheAgentMeasured) {
   *grant.mutable_batch() = SomeBatch(1);
   pb::BatchResult result;
   result.add_measurements()->set_cost_ns(7);
-  FakeAgent second(address_, 2, /*measures=*/false, MakeReport("board", 1, grant, result));
+  FakeAgent second({address_}, 2, /*measures=*/false, MakeReport("board", 1, grant, result));
   ASSERT_EQ(All(*client).size(), 1);
   const auto records = *store_.Query({});
   ASSERT_EQ(records.size(), 1);
@@ -324,7 +328,7 @@ TEST_F(FarmOverGrpcTest, RecordsWhatAnEarlierLifeOfTheAgentMeasured) {
 
 TEST_F(FarmOverGrpcTest, CancelsBatches) {
   auto client = Client();
-  FakeAgent idle(address_, 1, /*measures=*/false);
+  FakeAgent idle({address_}, 1, /*measures=*/false);
   std::vector<std::string> ids;
   for (int i = 0; i < 3; ++i) ids.push_back(*client->Submit(SomeBatch(1)));
   ASSERT_TRUE(idle.WaitForHeld(2));
@@ -369,7 +373,7 @@ TEST_F(FarmOverGrpcTest, SaysWhatHoldsBatchesUp) {
 }
 
 TEST_F(FarmOverGrpcTest, ListsDevices) {
-  FakeAgent agent(address_, 1);
+  FakeAgent agent({address_}, 1);
   auto client = Client();
   ASSERT_TRUE(client->Submit(SomeBatch(1)).ok());
   EXPECT_EQ(All(*client).size(), 1);
@@ -447,7 +451,7 @@ TEST_F(FarmOverGrpcTest, ChangesOfAPolicyAtTheSameTimeAllCount) {
 }
 
 TEST_F(FarmOverGrpcTest, RefusesAtOnceWhatNoDeviceCouldRun) {
-  FakeAgent agent(address_, 1);
+  FakeAgent agent({address_}, 1);
   auto client = Client();
   ASSERT_TRUE(client->Submit(SomeBatch(1)).ok());
   All(*client);
@@ -456,6 +460,37 @@ TEST_F(FarmOverGrpcTest, RefusesAtOnceWhatNoDeviceCouldRun) {
   const auto refused = client->Submit(batch);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("not board=rpi4"));
+}
+
+// A tracker that does not lead, and knows who does.
+class StandbyAgents : public pb::Agents::Service {
+ public:
+  explicit StandbyAgents(std::string leader) : leader_(std::move(leader)) {}
+  grpc::Status Session(grpc::ServerContext* context,
+                       grpc::ServerReaderWriter<pb::AgentOrders, pb::AgentState>* s) override {
+    return ToGrpc(NotTheLeader(leader_));
+  }
+  grpc::Status Report(grpc::ServerContext* context, const pb::ReportRequest* request,
+                      pb::ReportReply* reply) override {
+    return ToGrpc(NotTheLeader(leader_));
+  }
+
+ private:
+  const std::string leader_;
+};
+
+TEST_F(FarmOverGrpcTest, AnAgentFollowsFromATrackerThatIsGoneToOneThatNamesTheLeader) {
+  StandbyAgents standby(address_);
+  const std::string at_standby = address_ + ".standby";
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(at_standby, grpc::InsecureServerCredentials());
+  builder.RegisterService(&standby);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  ASSERT_NE(server, nullptr);
+  FakeAgent agent({address_ + ".gone", at_standby}, 1);
+  auto client = Client();
+  ASSERT_TRUE(client->Submit(SomeBatch(1)).ok());
+  EXPECT_EQ(client->WaitForResults(kPatience)->size(), 1);
 }
 
 }  // namespace

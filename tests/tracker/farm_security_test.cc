@@ -91,7 +91,7 @@ class FarmSecurityTest : public ::testing::Test {
       absl::MutexLock lock(&mutex);
       links.push_back(status);
     };
-    auto session = AgentSession::Start({.tracker = server_->address(),
+    auto session = AgentSession::Start({.trackers = {server_->address()},
                                         .tls_dir = tls_dir,
                                         .agent = agent,
                                         .boot = 1,
@@ -211,7 +211,7 @@ TEST_F(FarmSecurityTest, EndsTheOpenStreamOfAnAgentThatIsRevoked) {
     if (status.ok() && !linked.HasBeenNotified()) linked.Notify();
     if (absl::IsPermissionDenied(status) && !ended.HasBeenNotified()) ended.Notify();
   };
-  auto session = AgentSession::Start({.tracker = server_->address(),
+  auto session = AgentSession::Start({.trackers = {server_->address()},
                                       .tls_dir = Member("agent/pi-3"),
                                       .agent = "pi-3",
                                       .boot = 1,

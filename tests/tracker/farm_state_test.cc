@@ -95,6 +95,9 @@ class FarmStateTest : public ::testing::Test {
       records_ += static_cast<int>(outcome->records.size());
     } else if (const auto* forget = std::get_if<ForgetEntry>(&entry)) {
       journal_.push_back("forget " + forget->batch_id);
+    } else if (const auto* taint = std::get_if<TaintEntry>(&entry)) {
+      journal_.push_back(absl::StrCat("taint ", taint->device, " ", taint->taint.since_unix_ms(),
+                                      " to ", taint->taint.until_unix_ms()));
     }
   }
   // What was held back reaches the disk, or does not.
@@ -714,6 +717,145 @@ TEST_F(FarmStateTest, SaysWhyABatchWaits) {
   state.mutable_devices(0)->mutable_info()->set_reason("its clock drifts");
   Feed(AgentStateEvent{1, state});
   EXPECT_EQ(state_.WhyWaiting("d"), "board is QUARANTINED: its clock drifts");
+}
+
+class NotQuietTest : public FarmStateTest {
+ protected:
+  void SayNotQuiet(const std::string& device, const std::string& attempt) {
+    ReportEvent event{.call = ++call_};
+    event.report.set_agent("agent");
+    event.report.set_device(device);
+    event.report.set_epoch(1);
+    event.report.set_batch_id(attempt.substr(0, attempt.find('@')));
+    event.report.set_attempt_id(attempt);
+    pb::Measurement& measurement = *event.report.mutable_result()->add_measurements();
+    measurement.set_failure(pb::NOT_QUIET);
+    measurement.set_message("it is too hot");
+    *event.report.mutable_batch() = *SomeBatch();
+    Feed(std::move(event));
+  }
+  std::vector<std::string> AttemptsOf(uint64_t session) {
+    std::vector<std::string> ids;
+    for (const pb::DeviceOrders& device : orders_[session].devices()) {
+      for (const pb::Grant& grant : device.grants()) ids.push_back(grant.attempt_id());
+    }
+    return ids;
+  }
+  // Agent "other", on session 2, has "spare".
+  void HelloOfOther(uint64_t epoch, pb::DeviceState state = pb::READY) {
+    pb::AgentState hello = StateOf("other", 1, ++sequence_, "spare", epoch);
+    hello.mutable_devices(0)->mutable_info()->set_state(state);
+    Feed(AgentStateEvent{2, hello});
+  }
+};
+
+TEST_F(NotQuietTest, IsTriedOnAnotherDeviceThatFits) {
+  Submit("a");
+  Hello();
+  HelloOfOther(0);
+  SayNotQuiet("board", "a@board:1");
+  EXPECT_EQ(answer_.reply.outcome(), pb::RETRIED);
+  EXPECT_EQ(answer_.reply.message(), "it is too hot");
+  EXPECT_THAT(Granted(1), IsEmpty());
+  EXPECT_THAT(Granted(2), ElementsAre("a"));
+  EXPECT_THAT(Results(), IsEmpty());
+}
+
+TEST_F(NotQuietTest, IsTriedOnTheSameDeviceWhereThereIsNoOtherAndGivenUpAfterFive) {
+  Submit("a");
+  Hello();
+  SayNotQuiet("board", "a@board:1");
+  for (int i = 1; i < 4; ++i) {
+    const std::string attempt = absl::StrCat("a@board:1+", i);
+    EXPECT_THAT(AttemptsOf(1), ElementsAre(attempt));
+    SayNotQuiet("board", attempt);
+    EXPECT_EQ(answer_.reply.outcome(), pb::RETRIED);
+  }
+  EXPECT_THAT(Results(), IsEmpty());
+  SayNotQuiet("board", "a@board:1+4");
+  EXPECT_EQ(answer_.reply.outcome(), pb::RECORDED);
+  EXPECT_THAT(Results(), ElementsAre("a"));
+  EXPECT_EQ(state_.ResultsOf("client")[0].measurements(0).failure(), pb::NOT_QUIET);
+}
+
+TEST_F(NotQuietTest, CountsAReportThatComesTwiceOnce) {
+  Submit("a");
+  Hello();
+  SayNotQuiet("board", "a@board:1");
+  SayNotQuiet("board", "a@board:1");
+  EXPECT_EQ(answer_.reply.outcome(), pb::RETRIED);
+  EXPECT_THAT(AttemptsOf(1), ElementsAre("a@board:1+1"));
+}
+
+TEST_F(NotQuietTest, ComesBackWhenTheOtherDeviceGoesAway) {
+  Submit("a");
+  Hello();
+  HelloOfOther(0);
+  SayNotQuiet("board", "a@board:1");
+  EXPECT_THAT(Granted(2), ElementsAre("a"));
+  HelloOfOther(1, pb::QUARANTINED);
+  EXPECT_THAT(Granted(2), IsEmpty());
+  Wait(1);
+  EXPECT_THAT(Granted(1), ElementsAre("a"));
+}
+
+TEST_F(FarmStateTest, TakesBackWhatADeviceInQuarantineHas) {
+  for (const char* id : {"a", "b"}) Submit(id);
+  Hello();
+  EXPECT_THAT(Granted(), ElementsAre("a", "b"));
+  pb::AgentState state = StateOf("agent", 1, ++sequence_, "board", 1, {"a@board:1"});
+  state.mutable_devices(0)->mutable_info()->set_state(pb::QUARANTINED);
+  Feed(AgentStateEvent{1, state});
+  EXPECT_THAT(Granted(), IsEmpty());
+  Hello(1);
+  EXPECT_THAT(Granted(), ElementsAre("a", "b"));
+}
+
+TEST_F(FarmStateTest, HasWhatADriftingDeviceMeasuredMarkedOnce) {
+  Submit("a");
+  Hello();
+  pb::AgentState state = StateOf("agent", 1, ++sequence_, "board", 1);
+  pb::Taint& taint = *state.mutable_devices(0)->add_taints();
+  taint.set_since_unix_ms(100);
+  taint.set_until_unix_ms(200);
+  taint.set_reason("it drifted");
+  journal_.clear();
+  for (int i = 0; i < 3; ++i) {
+    state.set_sequence(++sequence_);
+    Feed(AgentStateEvent{1, state});
+  }
+  EXPECT_THAT(journal_, ElementsAre("taint board 100 to 200"));
+}
+
+TEST_F(FarmStateTest, MarksAReportThatComesAfterItsTaint) {
+  Submit("a");
+  Hello();
+  pb::AgentState state = StateOf("agent", 1, ++sequence_, "board", 1, {"a@board:1"});
+  pb::Taint& taint = *state.mutable_devices(0)->add_taints();
+  taint.set_until_unix_ms(200);
+  taint.set_reason("it drifted");
+  Feed(AgentStateEvent{1, state});
+  Report("a", 1);
+  EXPECT_EQ(state_.ResultsOf("client")[0].measurements(0).taint(), "it drifted");
+}
+
+TEST_F(FarmStateTest, TriesATaintAgainThatCouldNotBeWritten) {
+  Hello();
+  pb::AgentState state = StateOf("agent", 1, ++sequence_, "board", 1);
+  state.mutable_devices(0)->add_taints()->set_until_unix_ms(200);
+  journal_status_ = absl::ResourceExhaustedError("disk full");
+  Feed(AgentStateEvent{1, state});
+  journal_status_ = absl::OkStatus();
+  journal_.clear();
+  state.set_sequence(++sequence_);
+  Feed(AgentStateEvent{1, state});
+  EXPECT_THAT(journal_, ElementsAre("taint board 0 to 200"));
+}
+
+TEST_F(FarmStateTest, TellsTheAgentThatItsDevicesSpeedWasAccepted) {
+  Decide(R"(accepted_unix_ms { key: "board" value: 42 })");
+  Hello();
+  EXPECT_EQ(orders_[1].devices(0).accepted_unix_ms(), 42);
 }
 
 }  // namespace
