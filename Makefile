@@ -6,8 +6,9 @@ JOBS ?= $(shell nproc)
 # What the sanitizers go over in `make check-more`: the folders of tests/ that cover compiler and db.
 SANITIZED := base ir graph operators import schedule lower codegen package db conformance
 # Tests of what runs in several threads, which `make check-more` runs under ThreadSanitizer.
-THREADED := agent_test blob_store_test blobs_over_grpc_test farm_over_grpc_test local_farm_test measure_test \
-  measuring_worker_test process_test rpc_test runtime_thread_pool_test worker_test
+THREADED := agent_test blob_store_test blobs_over_grpc_test credentials_test farm_over_grpc_test \
+  local_farm_test measure_test measuring_worker_test process_test rpc_test runtime_thread_pool_test \
+  tracker_health_test web_server_test worker_test
 
 # `make fuzz`: for how long, and from what; another seed every day.
 SECONDS ?= 3600
@@ -39,6 +40,7 @@ check: deps  ## build everything, run the unit and golden tests (at most 15 minu
 	@deploy/check.sh fast
 
 check-more: deps  ## slower tests: sanitizers, real models, conformance, two minutes of fuzz
+	@deploy/install-deps.sh --web
 	@SANITIZED="$(SANITIZED)" THREADED="$(THREADED)" deploy/check.sh more
 
 fuzz: deps  ## random kernels against the oracle under sanitizers, for SECONDS (an hour), from SEED

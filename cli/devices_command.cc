@@ -3,7 +3,6 @@
 #include <cstdlib>
 #include <memory>
 
-#include "base/clock.h"
 #include "cli/default_paths.h"
 #include "cli/farm_report.h"
 #include "compiler/compile.h"
@@ -12,6 +11,8 @@
 
 namespace hone {
 namespace {
+
+constexpr int kDevicesMax = 20'000;
 
 struct DevicesOptions {
   std::string tracker = DefaultTracker(std::getenv);
@@ -28,9 +29,10 @@ StatusOr<ExitCode> Run(const DevicesOptions& options, const Console& console) {
       auto client,
       FarmClient::Connect({.tracker = options.tracker,
                            .tls_dir = TlsDirFor(options.tracker, options.tls_dir, std::getenv)}));
-  HONE_ASSIGN_OR_RETURN(FarmStatus status, client->ListDevices());
-  console.out << FarmReport(status, SystemClock().UnixMillis(),
-                            console.out_is_tty ? console.width : 0);
+  pb::SnapshotRequest request;
+  request.set_devices_max(kDevicesMax);
+  HONE_ASSIGN_OR_RETURN(const pb::FarmSnapshot farm, client->Snapshot(request));
+  console.out << FarmReport(farm, console.out_is_tty ? console.width : 0);
   BuildClientOptions builders = {
       .tracker = options.tracker,
       .tls_dir = TlsDirFor(options.tracker, options.tls_dir, std::getenv)};
@@ -53,15 +55,15 @@ Command MakeDevicesCommand() {
       .group = CommandGroup::kFarm,
       .summary = "list the devices of a farm",
       .description =
-          "Asks a tracker which devices it has, what each is, whether it is ready, busy, "
-          "quarantined or lost, and why, and how much work waits; and who compiles for it.",
-      .options =
-          {{"--tracker", "ADDRESS", "host:port, or unix:/path; the default is $HONE_TRACKER",
-            &options->tracker},
-           {"--tls-dir", "DIR",
-            "certificates for a tracker on another machine; default: $HONE_TLS_DIR, or where "
-            "`hone join` puts them",
-            &options->tls_dir}},
+          "Asks a tracker which devices it has, what each is, whether it is ready, busy, draining, "
+          "quarantined or lost, since when and why, what to do about it, and how much work waits; "
+          "and who compiles for it.",
+      .options = {{"--tracker", "ADDRESS", "host:port, or unix:/path; the default is $HONE_TRACKER",
+                   &options->tracker},
+                  {"--tls-dir", "DIR",
+                   "certificates for a tracker on another machine; default: $HONE_TLS_DIR, or "
+                   "where `hone join` puts them",
+                   &options->tls_dir}},
       .examples = {"hone devices --tracker 127.0.0.1:7710"},
       .next = "hone tune MODEL.onnx --tracker ADDRESS measures on them.",
       .run = [options](const Console& console) { return Run(*options, console); },

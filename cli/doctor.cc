@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -95,6 +96,14 @@ Finding Memory(const MachineFacts& facts) {
   return finding;
 }
 
+// Errors of ours say what is wrong, and after a semicolon what to do about it.
+Finding FindingOf(Verdict verdict, const char* subject, const Status& status) {
+  const std::string text(status.message());
+  const size_t split = text.find("; ");
+  if (split == std::string::npos) return {verdict, subject, text, "see the manual, A farm"};
+  return {verdict, subject, text.substr(0, split), text.substr(split + 2)};
+}
+
 Finding Database(const MachineFacts& facts) {
   Finding finding{Verdict::kOk, "database",
                   absl::StrCat(facts.database_path, ", ", Gibibytes(facts.database_free_bytes),
@@ -105,6 +114,18 @@ Finding Database(const MachineFacts& facts) {
     finding.what =
         absl::StrCat(facts.database_path, " cannot be written: ", facts.database_problem);
     finding.remedy = "give yourself the right, or name another file with --db or HONE_DB";
+  } else if (!facts.database_open.ok()) {
+    return FindingOf(Verdict::kFail, "database", facts.database_open);
+  } else if (!facts.database_network.empty()) {
+    finding.verdict = Verdict::kFail;
+    finding.what = absl::StrCat(facts.database_path, " lies on a network file system (",
+                                facts.database_network, "), where databases are damaged");
+    finding.remedy = "name a file on a disk of this machine with --db";
+  } else if (facts.database_read_only) {
+    finding.verdict = Verdict::kFail;
+    finding.what = absl::StrCat(facts.database_path, " lies on a disk that is mounted read-only");
+    finding.remedy =
+        "mount it for writing (dmesg says if the disk failed), or name another with --db";
   } else if (facts.database_free_bytes < 100 * kMiB) {
     finding.verdict = Verdict::kFail;
     finding.remedy = "the disk is almost full: free some space, or name another disk with --db";
@@ -134,38 +155,265 @@ Finding Sandbox(const MachineFacts& facts) {
           "sudo sysctl user.max_user_namespaces=10000"};
 }
 
-std::vector<Finding> Programs(const MachineFacts& facts) {
-  std::vector<Finding> findings;
+Finding Cores(const MachineFacts& facts) {
+  if (facts.cores >= 2) return {Verdict::kOk, "cores", absl::StrCat(facts.cores), ""};
+  return {Verdict::kWarn, "cores", "1: the agent and what it measures share it",
+          "times will scatter; give the machine, or the container, a second core"};
+}
+
+Finding Descriptors(const MachineFacts& facts) {
+  constexpr int64_t kEnough = 1024;
+  const std::string what = absl::StrCat(facts.descriptors_max, " open files allowed");
+  if (facts.descriptors_max >= kEnough) return {Verdict::kOk, "open files", what, ""};
+  return {Verdict::kWarn, "open files", what,
+          "each agent and client of a tracker takes one: ulimit -n 65536, or LimitNOFILE= of its "
+          "systemd unit"};
+}
+
+Finding Programs(const MachineFacts& facts) {
+  std::vector<std::string> missing;
+  std::string folder;
   for (const auto& [program, path] : facts.programs) {
-    if (path.empty()) {
-      findings.push_back({Verdict::kFail, program, "not found beside hone nor on the PATH",
-                          "hone tune starts it: make build, or install it beside hone"});
-    } else {
-      findings.push_back({Verdict::kOk, program, path, ""});
+    if (path.empty()) missing.push_back(program);
+    if (!path.empty()) folder = path.substr(0, path.rfind('/'));
+  }
+  if (missing.empty()) return {Verdict::kOk, "programs", absl::StrCat("all in ", folder), ""};
+  return {Verdict::kFail, "programs",
+          absl::StrCat(absl::StrJoin(missing, ", "), " not found beside hone nor on the PATH"),
+          "hone starts it: make build, or install it beside hone"};
+}
+
+Finding Worker(const MachineFacts& facts) {
+  switch (facts.worker) {
+    case WorkerKind::kStatic:
+      return {Verdict::kOk, "worker", "hone-worker needs no library", ""};
+    case WorkerKind::kMissing:
+      return {Verdict::kFail, "worker", "hone-worker is missing: nothing can be measured here",
+              "install it beside hone-agent, or name it with hone-agent --worker"};
+    case WorkerKind::kDynamic:
+      return {Verdict::kWarn, "worker",
+              "hone-worker wants shared libraries, which its sandbox does not show it",
+              "install the one that make build makes: it is linked statically"};
+    case WorkerKind::kNoProgram:
+      return {Verdict::kFail, "worker", "hone-worker is no program of this machine",
+              "install the one built for this processor"};
+  }
+  return {};
+}
+
+Finding Spool(const MachineFacts& facts) {
+  if (facts.spool_path.empty()) {
+    return {Verdict::kOk, "spool", "none asked for: reports are kept in memory", ""};
+  }
+  if (facts.spool_problem.empty()) return {Verdict::kOk, "spool", facts.spool_path, ""};
+  return {Verdict::kFail, "spool",
+          absl::StrCat(facts.spool_path, " cannot be written: ", facts.spool_problem),
+          "give the agent's user the right to it, or name another folder with --spool"};
+}
+
+Finding SandboxLevel(const MachineFacts& facts) {
+  if (facts.sandbox_level.empty()) return {Verdict::kOk, "sandbox level", "not known here", ""};
+  const std::string limit =
+      facts.sandbox_limit.empty() ? "" : absl::StrCat(" (", facts.sandbox_limit, ")");
+  // "L0" to "L3": they compare as text.
+  if (facts.sandbox_asked.empty() || facts.sandbox_level >= facts.sandbox_asked) {
+    return {Verdict::kOk, "sandbox level", absl::StrCat(facts.sandbox_level, limit), ""};
+  }
+  return {Verdict::kFail, "sandbox level",
+          absl::StrCat(facts.sandbox_level, ", lower than ", facts.sandbox_asked,
+                       " as asked for: the agent will not start", limit),
+          "give the machine what is missing (hone-agent --probe names the walls that stand), or "
+          "ask for less with --sandbox"};
+}
+
+// --- The way to the tracker
+
+Finding Ok(const char* subject, std::string what) {
+  return {Verdict::kOk, subject, std::move(what), ""};
+}
+
+Finding Tracker(const LinkFacts& link) {
+  const std::string& where = link.tracker;
+  const auto fail = [&](absl::string_view what, absl::string_view remedy) {
+    return Finding{Verdict::kFail, "tracker", absl::StrCat(where, " ", what), std::string(remedy)};
+  };
+  if (where.empty()) return Ok("tracker", "none asked for: hone tune starts its own");
+  const std::string& detail = link.knock.detail;
+  switch (link.knock.reach) {
+    case Reach::kBadAddress:
+      return fail(absl::StrCat("is no address: ", detail), "write host:7710, or unix:/path");
+    case Reach::kNoSuchHost:
+      return fail(absl::StrCat("has a host that nobody knows: ", detail),
+                  "check the name, and this machine's DNS: getent hosts NAME");
+    case Reach::kNoSocket:
+      return fail("is not there: no such socket",
+                  "start hone-tracker --listen with this path, or check the path");
+    case Reach::kForbidden:
+      return fail("is not for you: permission denied",
+                  "give your user the right to the socket and to its folders, or use its group");
+    case Reach::kRefused:
+      return fail("is reached, and nobody listens on that port",
+                  "start hone-tracker there, or check the port (hone-tracker prints its own)");
+    case Reach::kNoAnswer:
+      return fail(absl::StrCat("does not answer: ", detail),
+                  "is the host up? does a firewall drop the port? A tunnel helps: ssh -L "
+                  "7710:127.0.0.1:7710 HOST");
+    case Reach::kReached:
+      break;
+  }
+  if (link.knock.speaks == Speaks::kHttp1) {
+    return fail("is a web server, no tracker",
+                "that may be its page (--web); give the port of hone-tracker --listen");
+  }
+  if (link.call.ok()) return Ok("tracker", absl::StrCat(where, " answers"));
+  if (absl::IsUnimplemented(link.call)) {
+    return fail("is a tracker of an older version: it cannot say how its farm is",
+                "install the same version of hone on both sides");
+  }
+  if (absl::IsPermissionDenied(link.call) || absl::IsUnauthenticated(link.call)) {
+    return fail(absl::StrCat("does not let you: ", link.call.message()),
+                "your certificate is of another role; ask the farm's owner for one of yours");
+  }
+  // What was wrong before anybody was asked.
+  if (absl::IsInvalidArgument(link.call)) return FindingOf(Verdict::kFail, "tracker", link.call);
+  if (link.knock.speaks == Speaks::kTls && !link.offers_tls) {
+    return fail("wants TLS, and plain text was offered",
+                "name the folder of your certificates with --tls-dir, or get some: hone join");
+  }
+  if (link.knock.speaks == Speaks::kHttp2 && link.offers_tls) {
+    return fail("speaks plain text, and TLS was offered",
+                "leave your certificates out, or start the tracker with its own");
+  }
+  if (link.knock.speaks == Speaks::kTls) {
+    return fail(absl::StrCat("does not trust you, or you do not trust it: ", link.call.message()),
+                "are both certificates of the same authority, and is neither expired?");
+  }
+  if (link.knock.speaks == Speaks::kHttp2) {
+    return fail(absl::StrCat("answers with an error: ", link.call.message()),
+                "look at the log of hone-tracker");
+  }
+  return fail("takes connections and speaks no gRPC: it is something else, or it hangs",
+              "check the port; if it is the tracker, its log says more");
+}
+
+Finding Certificates(const LinkFacts& link) {
+  if (!link.certificates.ok()) return FindingOf(Verdict::kFail, "certificates", link.certificates);
+  return Ok("certificates", link.offers_tls ? "yours are in order" : "none: plain text");
+}
+
+bool Knows(const LinkFacts& link) {
+  return !link.tracker.empty() && link.call.ok() && link.knock.reach == Reach::kReached &&
+         link.knock.speaks != Speaks::kHttp1;
+}
+
+Finding TrackerVersion(const LinkFacts& link) {
+  if (!Knows(link)) return Ok("version", link.version);
+  const std::string& theirs = link.farm.tracker().version();
+  if (theirs == link.version) return Ok("version", absl::StrCat(theirs, " on both sides"));
+  return {Verdict::kWarn, "version",
+          absl::StrCat("the tracker is hone ", theirs, ", this is ", link.version),
+          "install the same version on both sides"};
+}
+
+Finding TrackerHealth(const LinkFacts& link) {
+  if (!Knows(link)) return Ok("health", "not known");
+  if (link.farm.tracker().serving()) return Ok("health", "the tracker is serving");
+  return {Verdict::kFail, "health",
+          absl::StrCat("the tracker takes no work: ", link.farm.tracker().trouble()),
+          "most often the disk of its database is full: hone doctor tracker on its host"};
+}
+
+Finding ClockSkew(const LinkFacts& link) {
+  constexpr int64_t kSkewMaxMs = 60'000;
+  if (!Knows(link)) return Ok("clock", "not compared");
+  const int64_t ahead_ms = link.clock_ahead_ms;
+  if (ahead_ms <= kSkewMaxMs && ahead_ms >= -kSkewMaxMs) return Ok("clock", "agrees");
+  return {Verdict::kWarn, "clock",
+          absl::StrFormat("the tracker's is %d s %s", (ahead_ms < 0 ? -ahead_ms : ahead_ms) / 1000,
+                          ahead_ms > 0 ? "ahead" : "behind"),
+          "certificates and reservations go by clocks: timedatectl set-ntp true on both hosts"};
+}
+
+Finding AgentNames(const LinkFacts& link) {
+  const auto& names = link.farm.tracker().name_conflicts();
+  if (!Knows(link) || names.empty()) return Ok("agent names", "each once");
+  return {Verdict::kWarn, "agent names",
+          absl::StrCat("two agents have one name: ", absl::StrJoin(names, ", ")),
+          "the younger one wins and the other stops: give one another name, hone-agent --name"};
+}
+
+Finding Devices(const LinkFacts& link) {
+  if (!Knows(link)) return Ok("devices", "not known");
+  const int count = link.farm.devices_size();
+  if (count > 0) return Ok("devices", absl::StrCat(count, count == 1 ? " device" : " devices"));
+  return {Verdict::kWarn, "devices", "0 devices: no agent has registered",
+          "start hone-agent on a device and point it at this tracker"};
+}
+
+// One finding for each device that takes no work, up to a handful.
+std::vector<Finding> DevicesInTrouble(const LinkFacts& link) {
+  constexpr size_t kShownMax = 8;
+  std::vector<Finding> findings;
+  if (!Knows(link)) return findings;
+  for (const pb::DeviceEntry& entry : link.farm.devices()) {
+    const pb::DeviceInfo& info = entry.info();
+    const auto version = info.facts().find("agent_version");
+    if (version != info.facts().end() && version->second != link.farm.tracker().version()) {
+      findings.push_back({Verdict::kWarn, info.name(),
+                          absl::StrCat("its agent is hone ", version->second, ", the tracker ",
+                                       link.farm.tracker().version()),
+                          "install the same version there"});
     }
+    if (info.state() == pb::READY || info.state() == pb::BUSY) continue;
+    findings.push_back(
+        {Verdict::kWarn, info.name(),
+         absl::StrCat(absl::AsciiStrToLower(pb::DeviceState_Name(info.state())), ": ", entry.why()),
+         entry.next_step()});
+    if (findings.size() >= kShownMax) break;
   }
   return findings;
 }
 
-Finding Tracker(const MachineFacts& facts) {
-  if (facts.tracker.empty()) {
-    return {Verdict::kOk, "tracker", "none asked for: hone tune starts its own", ""};
-  }
-  if (!facts.tracker_problem.empty()) {
-    return {Verdict::kFail, "tracker",
-            absl::StrCat(facts.tracker, " does not answer: ", facts.tracker_problem),
-            "start hone-tracker there, or check the address and the firewall"};
-  }
-  Finding finding{Verdict::kOk, "tracker",
-                  absl::StrCat(facts.tracker, ", ", facts.tracker_devices,
-                               facts.tracker_devices == 1 ? " device" : " devices"),
-                  ""};
-  if (facts.tracker_devices == 0) {
-    finding.verdict = Verdict::kWarn;
-    finding.remedy = "start hone-agent on a device and point it at this tracker";
-  }
-  return finding;
-}
+// --- The table
+
+constexpr unsigned kClient = static_cast<unsigned>(Patient::kClient);
+constexpr unsigned kAgent = static_cast<unsigned>(Patient::kAgent);
+constexpr unsigned kTracker = static_cast<unsigned>(Patient::kTracker);
+
+struct Check {
+  unsigned patients;
+  Finding (*machine)(const MachineFacts&);  // one of the three is not null
+  Finding (*link)(const LinkFacts&) = nullptr;
+  std::vector<Finding> (*many)(const LinkFacts&) = nullptr;
+};
+
+// In the order of the report: the machine, its programs and files, the way to the tracker, the
+// farm behind it.
+constexpr Check kChecks[] = {
+    {kClient | kAgent, Cpu},
+    {kClient | kAgent, Speed},
+    {kClient | kAgent, Cores},
+    {kClient | kAgent, Load},
+    {kClient | kAgent, Governor},
+    {kClient | kAgent, HugePages},
+    {kClient | kAgent | kTracker, Memory},
+    {kTracker | kAgent, Descriptors},
+    {kClient | kTracker, Database},
+    {kClient | kAgent, SharedMemory},
+    {kClient | kAgent, Sandbox},
+    {kAgent, SandboxLevel},
+    {kAgent, Spool},
+    {kClient | kAgent | kTracker, Programs},
+    {kClient | kAgent, Worker},
+    {kClient | kAgent | kTracker, nullptr, Tracker},
+    {kClient | kAgent | kTracker, nullptr, Certificates},
+    {kClient | kAgent | kTracker, nullptr, TrackerVersion},
+    {kClient | kAgent | kTracker, nullptr, TrackerHealth},
+    {kClient | kAgent | kTracker, nullptr, ClockSkew},
+    {kClient | kTracker, nullptr, AgentNames},
+    {kClient | kTracker, nullptr, Devices},
+    {kClient | kAgent | kTracker, nullptr, nullptr, DevicesInTrouble},
+};
 
 absl::string_view VerdictWord(Verdict verdict) {
   switch (verdict) {
@@ -181,16 +429,19 @@ absl::string_view VerdictWord(Verdict verdict) {
 
 }  // namespace
 
-std::vector<Finding> Diagnose(const MachineFacts& facts) {
-  std::vector<Finding> findings = {Cpu(facts),      Speed(facts),        Load(facts),
-                                   Governor(facts), HugePages(facts),    Memory(facts),
-                                   Database(facts), SharedMemory(facts), Sandbox(facts)};
-  for (Finding& finding : Programs(facts)) findings.push_back(std::move(finding));
-  findings.push_back(Tracker(facts));
+std::vector<Finding> Diagnose(const DoctorFacts& facts, Patient patient) {
+  std::vector<Finding> findings;
+  for (const Check& check : kChecks) {
+    if ((check.patients & static_cast<unsigned>(patient)) == 0) continue;
+    if (check.machine != nullptr) findings.push_back(check.machine(facts.machine));
+    if (check.link != nullptr) findings.push_back(check.link(facts.link));
+    if (check.many == nullptr) continue;
+    for (Finding& finding : check.many(facts.link)) findings.push_back(std::move(finding));
+  }
   return findings;
 }
 
-std::string RenderFindings(const std::vector<Finding>& findings) {
+std::string RenderFindings(const std::vector<Finding>& findings, Patient patient) {
   std::string text;
   int warnings = 0;
   int failures = 0;
@@ -207,7 +458,10 @@ std::string RenderFindings(const std::vector<Finding>& findings) {
   } else if (warnings > 0) {
     absl::StrAppend(&text, "\nhone works here, and would measure better without the warnings.\n");
   } else {
-    absl::StrAppend(&text, "\nThis machine lacks nothing. Next: hone tune MODEL.onnx\n");
+    const char* next = patient == Patient::kAgent     ? "hone-agent --tracker ADDRESS"
+                       : patient == Patient::kTracker ? "hone devices"
+                                                      : "hone tune MODEL.onnx";
+    absl::StrAppend(&text, "\nThis machine lacks nothing. Next: ", next, "\n");
   }
   return text;
 }

@@ -6,15 +6,19 @@
 #include <filesystem>
 #include <memory>
 
+#include "absl/strings/str_cat.h"
 #include "cli/default_paths.h"
 #include "cli/doctor.h"
+#include "cli/link_facts.h"
 #include "cli/machine_facts.h"
-#include "rpc/farm_client.h"
 
 namespace hone {
 namespace {
 
 struct DoctorOptions {
+  std::string patient = "client";
+  std::string spool;
+  std::string sandbox;
   std::string database = DefaultDatabasePath(std::getenv);
   std::string tracker = DefaultTracker(std::getenv);
   std::string tls_dir;
@@ -25,23 +29,25 @@ std::string ProgramDir() {
   return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path().string();
 }
 
-void AskTracker(const std::string& tracker, const std::string& tls_dir, MachineFacts* facts) {
-  facts->tracker = tracker;
-  if (tracker.empty()) return;
-  auto client = FarmClient::Connect({.tracker = tracker, .tls_dir = tls_dir});
-  StatusOr<FarmStatus> status = client.ok() ? (*client)->ListDevices() : client.status();
-  if (status.ok()) {
-    facts->tracker_devices = static_cast<int>(status->devices.size());
-  } else {
-    facts->tracker_problem = std::string(status.status().message());
-  }
+StatusOr<Patient> PatientOf(const std::string& word) {
+  if (word == "client") return Patient::kClient;
+  if (word == "agent") return Patient::kAgent;
+  if (word == "tracker") return Patient::kTracker;
+  return absl::InvalidArgumentError(
+      absl::StrCat("no doctor for '", word, "'; there are client, agent and tracker"));
 }
 
 StatusOr<ExitCode> Run(const DoctorOptions& options, const Console& console) {
-  MachineFacts facts = ReadMachineFacts(options.database, ProgramDir());
-  AskTracker(options.tracker, TlsDirFor(options.tracker, options.tls_dir, std::getenv), &facts);
-  std::vector<Finding> findings = Diagnose(facts);
-  console.out << RenderFindings(findings);
+  HONE_ASSIGN_OR_RETURN(const Patient patient, PatientOf(options.patient));
+  const DoctorFacts facts = {
+      .machine = ReadMachineFacts({.database_path = options.database,
+                                   .program_dir = ProgramDir(),
+                                   .spool_path = options.spool,
+                                   .sandbox_asked = options.sandbox}),
+      .link = ReadLinkFacts(
+          options.tracker, TlsDirFor(options.tracker, options.tls_dir, std::getenv), HONE_VERSION)};
+  const std::vector<Finding> findings = Diagnose(facts, patient);
+  console.out << RenderFindings(findings, patient);
   for (const Finding& finding : findings) {
     if (finding.verdict == Verdict::kFail) return ExitCode::kCheckFailed;
   }
@@ -55,22 +61,31 @@ Command MakeDoctorCommand() {
   return {
       .name = "doctor",
       .group = CommandGroup::kFarm,
-      .summary = "say what this machine lacks, and the way to it",
+      .summary = "say what a machine or a farm lacks, and the way to it",
       .description =
           "Looks at what tuning depends on: the CPU's vector features and speed, other load, the "
           "frequency "
           "governor, huge pages, memory, disk, /dev/shm, the database, the programs beside hone, "
-          "and the tracker if one is named. Changes nothing.\n\nEach line is ok, warn (works, but "
+          "and, if a tracker is named, the way to it step by step, and the farm behind it. For an "
+          "agent's machine or a tracker's, say so: it looks at what these need. Changes "
+          "nothing.\n\nEach line is ok, warn (works, but "
           "measures worse than it could) or FAIL (does not work), with what to do below it. Exit "
           "code 1 if any line is FAIL.",
-      .options =
-          {{"--db", "FILE", "the database that tuning would write", &options->database},
-           {"--tracker", "ADDRESS", "also ask this tracker whether it answers", &options->tracker},
-           {"--tls-dir", "DIR",
-            "certificates for a tracker on another machine; default: $HONE_TLS_DIR, or where "
-            "`hone join` puts them",
-            &options->tls_dir}},
-      .examples = {"hone doctor", "hone doctor --tracker 127.0.0.1:7710"},
+      .options = {{"WHAT", "", "client, agent or tracker: what this machine is", &options->patient},
+                  {"--db", "FILE", "the database that tuning would write", &options->database},
+                  {"--tracker", "ADDRESS", "also ask this tracker whether it answers",
+                   &options->tracker},
+                  {"--tls-dir", "DIR",
+                   "certificates for a tracker on another machine; default: $HONE_TLS_DIR, or "
+                   "where `hone join` puts them",
+                   &options->tls_dir},
+                  {"--spool", "DIR", "the agent's folder of reports, as for hone-agent",
+                   &options->spool},
+                  {"--sandbox", "LEVEL", "the level that the agent is to reach: L0 to L3",
+                   &options->sandbox}},
+      .examples = {"hone doctor", "hone doctor --tracker 127.0.0.1:7710",
+                   "hone doctor agent --tracker farm.example.com:7710",
+                   "hone doctor tracker --db /var/lib/hone/records.db"},
       .next = "hone tune MODEL.onnx",
       .run = [options](const Console& console) { return Run(*options, console); },
   };

@@ -26,42 +26,55 @@ std::string Bandwidths(const pb::CoreSpeed& speed) {
   return absl::StrJoin(cells, ", ");
 }
 
-// "READY", or "QUARANTINED: too noisy"
 std::string State(const pb::DeviceInfo& device) {
-  std::string state = absl::AsciiStrToLower(pb::DeviceState_Name(device.state()));
-  if (!device.reason().empty()) absl::StrAppend(&state, ": ", device.reason());
-  return state;
+  if (device.state() == pb::DEVICE_STATE_UNSPECIFIED) return "unknown";
+  return absl::AsciiStrToLower(pb::DeviceState_Name(device.state()));
+}
+
+std::string Advice(const pb::FarmSnapshot& farm) {
+  std::string text;
+  for (const pb::DeviceEntry& entry : farm.devices()) {
+    if (entry.next_step().empty()) continue;
+    absl::StrAppend(&text, text.empty() ? "What to do\n" : "", "  ", entry.info().name(), ": ",
+                    entry.next_step(), "\n");
+  }
+  return text.empty() ? "" : text + "\n";
 }
 
 }  // namespace
 
-std::string FarmReport(const FarmStatus& status, int64_t now_unix_ms, int width) {
+std::string FarmReport(const pb::FarmSnapshot& farm, int width) {
   Table table({{"device"},
                {"state"},
+               {"since", Align::kRight},
+               {"why"},
                {"cpu"},
                {"cores", Align::kRight},
                {"vector", Align::kRight},
                {"peak GFLOP/s", Align::kRight},
                {"L1, L2, L3, memory GB/s", Align::kRight},
-               {"seen", Align::kRight},
                {"os"}});
-  for (const pb::DeviceInfo& device : status.devices) {
+  for (const pb::DeviceEntry& entry : farm.devices()) {
+    const pb::DeviceInfo& device = entry.info();
     StatusOr<Target> target = Target::Parse(device.target());
-    table.AddRow(
-        {device.name(), State(device), target.ok() ? target->cpu : "?",
-         target.ok() ? absl::StrCat(target->cores) : "?",
-         target.ok() ? absl::StrCat(target->VectorBits(), " bit") : "?",
-         FormatGflops(device.speed().peak_gflops()), Bandwidths(device.speed()),
-         FormatWait(static_cast<double>(now_unix_ms - device.last_seen_unix_ms()) / 1000) + " ago",
-         Fact(device, "os")});
+    const double since_s = static_cast<double>(farm.unix_ms() - entry.since_unix_ms()) / 1000;
+    table.AddRow({device.name(), State(device),
+                  entry.since_unix_ms() > 0 ? FormatWait(since_s) : "-", entry.why(),
+                  target.ok() ? target->cpu : "?", target.ok() ? absl::StrCat(target->cores) : "?",
+                  target.ok() ? absl::StrCat(target->VectorBits(), " bit") : "?",
+                  FormatGflops(device.speed().peak_gflops()), Bandwidths(device.speed()),
+                  Fact(device, "os")});
   }
-  std::string queue = absl::StrCat(status.queued_batches, " batches waiting, ",
-                                   status.running_batches, " running.");
-  if (status.devices.empty()) {
+  std::string queue = absl::StrCat(farm.queued_batches(), " batches waiting, ",
+                                   farm.running_batches(), " running.");
+  if (!farm.tracker().serving() && !farm.tracker().trouble().empty()) {
+    queue = absl::StrCat("The tracker takes no work: ", farm.tracker().trouble(), "\n", queue);
+  }
+  if (farm.devices().empty()) {
     return absl::StrCat("no devices. ", queue,
                         " Next: start hone-agent on a device and point it at this tracker\n");
   }
-  return absl::StrCat(table.Render(width), "\n", queue,
+  return absl::StrCat(table.Render(width), "\n", Advice(farm), queue,
                       " Next: hone tune MODEL.onnx --tracker ADDRESS\n");
 }
 

@@ -1,16 +1,16 @@
 // What `hone devices` shows of a farm. Renders what a tracker answered; asks nobody.
 #pragma once
 
-#include <cstdint>
 #include <string>
 
 #include "proto/builds.pb.h"
-#include "rpc/farm_client.h"
+#include "proto/snapshot.pb.h"
 
 namespace hone {
 
-// A table with one line a device and a closing line on the queue.
-std::string FarmReport(const FarmStatus& status, int64_t now_unix_ms, int width);
+// A table with one line a device: its state, since when and why; below it what can be done for
+// those that take no work, and a closing line on the queue.
+std::string FarmReport(const pb::FarmSnapshot& farm, int width);
 
 // Those who compile for the farm, with what is queued; "" if there is none.
 std::string BuildersReport(const pb::ListBuildersReply& builders, const pb::CompilerVersion& mine,

@@ -1,21 +1,29 @@
 #include "cli/machine_facts.h"
 
+#include <elf.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <system_error>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "db/sqlite_record_store.h"
 #include "rpc/child_process.h"
 
 namespace hone {
@@ -84,8 +92,40 @@ fs::path NearestFolder(const fs::path& path) {
   return folder;
 }
 
+// "nfs" for what is kept on another machine.
+std::string NetworkOf(const std::string& path) {
+  constexpr struct {
+    uint32_t magic;
+    const char* name;
+  } kNetworks[] = {{NFS_SUPER_MAGIC, "nfs"},  {SMB_SUPER_MAGIC, "smb"}, {CIFS_SUPER_MAGIC, "cifs"},
+                   {SMB2_SUPER_MAGIC, "smb"}, {V9FS_MAGIC, "9p"},       {AFS_SUPER_MAGIC, "afs"},
+                   {CEPH_SUPER_MAGIC, "ceph"}};
+  struct statfs info{};
+  if (statfs(path.c_str(), &info) != 0) return "";
+  for (const auto& network : kNetworks) {
+    if (static_cast<uint32_t>(info.f_type) == network.magic) return network.name;
+  }
+  return "";
+}
+
+bool IsReadOnly(const std::string& path) {
+  struct statvfs info{};
+  return statvfs(path.c_str(), &info) == 0 && (info.f_flag & ST_RDONLY) != 0;
+}
+
+// An older database is brought up to date by whoever writes it, and one that is not there is made.
+Status OpenDatabase(const std::string& path) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return absl::OkStatus();
+  const Status status = SqliteRecordStore::Open({.path = path}).status();
+  return absl::StrContains(status.message(), "older hone") ? absl::OkStatus() : status;
+}
+
 void ReadDatabase(MachineFacts* facts) {
   const fs::path folder = NearestFolder(facts->database_path);
+  facts->database_network = NetworkOf(folder.string());
+  facts->database_read_only = IsReadOnly(folder.string());
+  facts->database_open = OpenDatabase(facts->database_path);
   facts->database_free_bytes = FreeBytes(folder.string());
   std::error_code ignored;
   if (fs::exists(facts->database_path, ignored) &&
@@ -111,11 +151,11 @@ std::string FindProgram(const std::string& program, const std::string& program_d
   return "";
 }
 
-// The agent is who measures; nothing when it cannot be asked.
-pb::CoreSpeed AskAgent(const std::string& program) {
+// What it says with --probe: the agent is who measures. "" when it cannot be asked.
+std::string AskAgent(const std::string& program) {
   constexpr int kPatienceMs = 10000;
   const int output = memfd_create("hone-agent", MFD_CLOEXEC);
-  if (program.empty() || output < 0) return {};
+  if (program.empty() || output < 0) return "";
   auto agent = ChildProcess::Start(
       {.program = program, .arguments = {"--probe"}, .socket = false, .output_fd = output});
   std::string text;
@@ -123,7 +163,7 @@ pb::CoreSpeed AskAgent(const std::string& program) {
     text = ReadFile(absl::StrCat("/proc/self/fd/", output));
   }
   close(output);
-  return SpeedFromProbe(text);
+  return text;
 }
 
 }  // namespace
@@ -143,6 +183,15 @@ pb::CoreSpeed SpeedFromProbe(absl::string_view text) {
   return speed;
 }
 
+std::string FactFromProbe(absl::string_view text, absl::string_view name) {
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    if (absl::ConsumePrefix(&line, name) && absl::ConsumePrefix(&line, " ")) {
+      return std::string(line);
+    }
+  }
+  return "";
+}
+
 std::string ChosenWord(absl::string_view choices) {
   size_t begin = choices.find('[');
   size_t end = choices.find(']');
@@ -150,14 +199,32 @@ std::string ChosenWord(absl::string_view choices) {
   return std::string(choices.substr(begin + 1, end - begin - 1));
 }
 
-MachineFacts ReadMachineFacts(const std::string& database_path, const std::string& program_dir) {
+WorkerKind KindOfWorker(const std::string& path) {
+  if (path.empty()) return WorkerKind::kMissing;
+  const std::string bytes = ReadFile(path);
+  Elf64_Ehdr header = {};
+  if (bytes.size() < sizeof(header) || std::memcmp(bytes.data(), ELFMAG, SELFMAG) != 0) {
+    return WorkerKind::kNoProgram;
+  }
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  for (int i = 0; i < header.e_phnum; ++i) {
+    const size_t place = header.e_phoff + static_cast<size_t>(i) * sizeof(Elf64_Phdr);
+    if (place + sizeof(Elf64_Phdr) > bytes.size()) return WorkerKind::kNoProgram;
+    Elf64_Phdr segment = {};
+    std::memcpy(&segment, bytes.data() + place, sizeof(segment));
+    if (segment.p_type == PT_INTERP) return WorkerKind::kDynamic;
+  }
+  return WorkerKind::kStatic;
+}
+
+MachineFacts ReadMachineFacts(const MachineQuestions& questions) {
   MachineFacts facts;
   ReadCpu(&facts);
   std::istringstream(FirstLine("/proc/loadavg")) >> facts.load;
   facts.governor = FirstLine("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
   facts.huge_pages = ChosenWord(FirstLine("/sys/kernel/mm/transparent_hugepage/enabled"));
   facts.memory_available_bytes = MemoryAvailable();
-  facts.database_path = database_path;
+  facts.database_path = questions.database_path;
   ReadDatabase(&facts);
   facts.shm_writable = access("/dev/shm", W_OK | X_OK) == 0;
   facts.shm_free_bytes = FreeBytes("/dev/shm");
@@ -166,9 +233,25 @@ MachineFacts ReadMachineFacts(const std::string& database_path, const std::strin
     facts.user_namespaces_max = namespaces;
   }
   for (const char* program : kPrograms) {
-    facts.programs[program] = FindProgram(program, program_dir);
+    facts.programs[program] = FindProgram(program, questions.program_dir);
   }
-  facts.speed = AskAgent(facts.programs[kAgent]);
+  facts.worker = KindOfWorker(facts.programs["hone-worker"]);
+  rlimit files = {};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    facts.descriptors_max = static_cast<int64_t>(std::min<rlim_t>(files.rlim_max, INT32_MAX));
+  }
+  facts.spool_path = questions.spool_path;
+  if (!facts.spool_path.empty()) {
+    const fs::path folder = NearestFolder(facts.spool_path + "/report");
+    if (access(folder.c_str(), W_OK | X_OK) != 0) facts.spool_problem = std::strerror(errno);
+  }
+  facts.sandbox_asked = questions.sandbox_asked;
+  const std::string probe = AskAgent(facts.programs[kAgent]);
+  facts.speed = SpeedFromProbe(probe);
+  if (const std::string level = FactFromProbe(probe, "sandbox"); !level.empty()) {
+    facts.sandbox_level = absl::StrCat("L", level);
+  }
+  facts.sandbox_limit = FactFromProbe(probe, "sandbox_limit");
   return facts;
 }
 

@@ -9,9 +9,12 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "base/status.h"
 #include "proto/device.pb.h"
 
 namespace hone {
+
+enum class WorkerKind { kStatic, kDynamic, kMissing, kNoProgram };
 
 struct MachineFacts {
   std::string arch;                    // "x86_64"
@@ -27,6 +30,9 @@ struct MachineFacts {
   std::string database_path;
   std::string database_problem;     // why it cannot be written; "" when it can
   int64_t database_free_bytes = 0;  // on its file system
+  Status database_open;             // what came of reading it, if it is there
+  std::string database_network;     // "nfs" if it lies on such a file system; else ""
+  bool database_read_only = false;  // its file system is mounted so
 
   bool shm_writable = false;  // /dev/shm, where kernels pass between processes
   int64_t shm_free_bytes = 0;
@@ -35,17 +41,33 @@ struct MachineFacts {
   // Programs that `hone` starts -> where they are; "" when not found.
   std::map<std::string, std::string> programs;
 
-  std::string tracker;          // address asked for; "" for none
-  std::string tracker_problem;  // why it does not answer; "" when it does
-  int tracker_devices = 0;
+  WorkerKind worker = WorkerKind::kStatic;
+  int64_t descriptors_max = 0;  // open files allowed a process
+
+  std::string spool_path;     // of an agent; "" for none
+  std::string spool_problem;  // why it cannot be written; "" when it can
+  std::string sandbox_level;  // that the agent says it reaches, "L3"; "" if it does not say
+  std::string sandbox_limit;  // what keeps it from a higher one
+  std::string sandbox_asked;  // "" for any
 };
 
-// Reads everything but the tracker's part, which the doctor asks for itself. `program_dir` is where
-// hone itself lies.
-MachineFacts ReadMachineFacts(const std::string& database_path, const std::string& program_dir);
+struct MachineQuestions {
+  std::string database_path;
+  std::string program_dir;  // where hone itself lies
+  std::string spool_path;
+  std::string sandbox_asked;
+};
+
+MachineFacts ReadMachineFacts(const MachineQuestions& questions);
+
+// Of the program at `path`, "" for none.
+WorkerKind KindOfWorker(const std::string& path);
 
 // What `hone-agent --probe` prints, as far as it is speed.
 pb::CoreSpeed SpeedFromProbe(absl::string_view text);
+
+// What it prints of a fact; "" if it prints none.
+std::string FactFromProbe(absl::string_view text, absl::string_view name);
 
 // The bracketed word of "always [madvise] never".
 std::string ChosenWord(absl::string_view choices);

@@ -91,6 +91,9 @@ class FarmJournal : public SecurityStore {
   // entry once what was written is safe on disk: a group costs hardly more than an entry.
   virtual std::vector<JournalOutcome> Write(absl::Span<const JournalEntry> entries) = 0;
 
+  // Whether it could write now: OK, or what Write would say. Writes a little, and changes nothing.
+  virtual Status Probe() = 0;
+
   // Device name -> epoch of its latest lease.
   virtual StatusOr<std::map<std::string, uint64_t>> LoadEpochs() const = 0;
   // In the order they were taken in.

@@ -150,6 +150,17 @@ class SqliteRecordStore::Impl {
     return outcomes;
   }
 
+  // The schema's version, written again, is a page of the file.
+  Status Probe() ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    HONE_RETURN_IF_ERROR(CheckWritable());
+    HONE_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(*file_.connection));
+    HONE_ASSIGN_OR_RETURN(const int64_t version,
+                          file_.connection->QueryInteger("PRAGMA user_version"));
+    HONE_RETURN_IF_ERROR(file_.connection->Run(absl::StrCat("PRAGMA user_version = ", version)));
+    return transaction->Commit();
+  }
+
   StatusOr<std::optional<pb::Record>> Best(const RecordKey& key,
                                            const std::optional<std::string>& layouts)
       ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -614,6 +625,8 @@ StatusOr<pb::FarmPolicy> SqliteRecordStore::LoadPolicy() const { return impl_->L
 Status SqliteRecordStore::SavePolicy(const pb::FarmPolicy& policy) {
   return impl_->SavePolicy(policy);
 }
+
+Status SqliteRecordStore::Probe() { return impl_->Probe(); }
 
 std::vector<JournalOutcome> SqliteRecordStore::Write(absl::Span<const JournalEntry> entries) {
   return impl_->Write(entries);

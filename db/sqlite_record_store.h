@@ -48,6 +48,7 @@ class SqliteRecordStore : public RecordStore, public FarmJournal {
   StatusOr<std::vector<pb::Record>> Query(const RecordFilter& filter) const override;
   StatusOr<std::vector<RecordSummary>> Summarize() const override;
 
+  Status Probe() override;
   StatusOr<std::map<std::string, uint64_t>> LoadEpochs() const override;
   StatusOr<std::vector<JournaledBatch>> LoadBatches() const override;
   StatusOr<pb::FarmPolicy> LoadPolicy() const override;

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Installs what building, testing and running hone takes: packages of Debian 12, nothing else.
 # Safe to run again; does nothing, and needs no root, when everything is there.
-#   deploy/install-deps.sh [--bench] [--check]
+#   deploy/install-deps.sh [--bench] [--web] [--check]
 #     --bench: also the libraries that benchmarks compare with
+#     --web: also a browser, for the tests of the farm's page
 #     --check: only say what is missing (exit 1 if anything is)
 set -eu
 
@@ -20,9 +21,10 @@ check=no
 for option in "$@"; do
   case $option in
   --bench) packages="$packages libdnnl-dev libopenblas-dev" ;;
+  --web) packages="$packages chromium" ;;
   --check) check=yes ;;
   *)
-    echo "install-deps: no option $option; there are --bench and --check" >&2
+    echo "install-deps: no option $option; there are --bench, --web and --check" >&2
     exit 2
     ;;
   esac

@@ -1,7 +1,5 @@
 #include "device_agent/agent.h"
 
-#include <spdlog/spdlog.h>
-
 #include <boost/asio/post.hpp>
 #include <utility>
 
@@ -32,6 +30,7 @@ Agent::Agent(asio::io_context& context, const Clock& clock, AgentOptions options
     : context_(context),
       clock_(clock),
       options_(std::move(options)),
+      log_(options_.log_format, clock, options_.log),
       domain_(options_.independent_devices) {}
 
 Agent::~Agent() {
@@ -108,10 +107,10 @@ void Agent::OnOrders(const pb::AgentOrders& orders) {
 
 void Agent::OnLink(const std::string& tracker, const Status& status) {
   if (!status.ok()) {
-    spdlog::warn("not connected to the tracker at {}: {}", tracker, std::string(status.message()));
+    log_.Write(Event::kLinkDown, {{"tracker", tracker}, {"why", status.message()}});
     return;
   }
-  spdlog::info("connected to the tracker at {}", tracker);
+  log_.Write(Event::kLinkUp, {{"tracker", tracker}});
   for (const auto& device : devices_) device->OnLink();
 }
 
@@ -119,13 +118,15 @@ void Agent::Report(pb::ReportRequest report) {
   report.set_agent(options_.name);
   if (spool_.has_value()) {
     if (const Status status = spool_->Add(report); !status.ok())
-      spdlog::warn("{}", std::string(status.message()));
+      log_.Write(Event::kSpoolFailed, {{"why", status.message()}});
   }
   session_->Report(std::move(report));
 }
 
 void Agent::OnSettled(const std::string& attempt_id, const pb::ReportReply& reply) {
-  if (reply.outcome() != pb::RECORDED) spdlog::info("a report does not count: {}", reply.message());
+  if (reply.outcome() != pb::RECORDED) {
+    log_.Write(Event::kReportUncounted, {{"attempt", attempt_id}, {"why", reply.message()}});
+  }
   for (const auto& device : devices_) device->Settle(attempt_id);
   if (spool_.has_value()) spool_->Remove(attempt_id);
 }

@@ -11,6 +11,7 @@
 
 #include "base/blob_store.h"
 #include "base/clock.h"
+#include "base/event_log.h"
 #include "base/status.h"
 #include "device_agent/agent_device.h"
 #include "device_agent/artifact_cache.h"
@@ -29,6 +30,8 @@ struct AgentOptions {
   bool independent_devices = false;
   std::string spool_folder;  // "" keeps reports in memory only
   BlobStoreOptions cache;    // of artifacts
+  EventLog::Sink log;        // null: nothing is logged
+  LogFormat log_format = LogFormat::kText;
 };
 
 class Agent {
@@ -55,6 +58,7 @@ class Agent {
   boost::asio::io_context& context_;
   const Clock& clock_;
   const AgentOptions options_;
+  const EventLog log_;
   std::optional<ReportSpool> spool_;
   std::unique_ptr<BlobStore> code_;  // before the devices, which hold what they are granted
   PowerDomain domain_;

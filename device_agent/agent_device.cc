@@ -1,7 +1,5 @@
 #include "device_agent/agent_device.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <chrono>
@@ -79,6 +77,7 @@ AgentDevice::AgentDevice(asio::io_context& context, const Clock& clock, PowerDom
       store_(code),
       options_(std::move(options)),
       handlers_(std::move(handlers)),
+      log_(options_.log_format, clock, options_.log),
       health_(HealthLimits::For(IsBench()), options_.canary_path.empty()
                                                 ? pb::CanaryHistory()
                                                 : LoadCanaryHistory(options_.canary_path)),
@@ -101,7 +100,7 @@ void AgentDevice::Take(const pb::DeviceOrders& orders) {
   pb::DeviceStatus before, after;
   assignments_.Describe(before);
   if (assignments_.Apply(orders)) {
-    spdlog::info("{}: a batch was withdrawn while it was being measured", name());
+    log_.Write(Event::kBatchWithdrawn, {{"device", name()}});
     worker_->Cancel();
     gate_timer_.cancel();
     grant_.reset();
@@ -112,7 +111,9 @@ void AgentDevice::Take(const pb::DeviceOrders& orders) {
   DropCode();
   FetchCode();
   if (orders.accepted_unix_ms() > 0 && health_.Accept(orders.accepted_unix_ms())) {
-    spdlog::info("{}: its owner accepts its speed as it is; its canaries are learned anew", name());
+    log_.Write(Event::kDeviceHealth,
+               {{"device", name()},
+                {"why", "its owner accepts its speed as it is; its canaries are learned anew"}});
     handlers_.changed();
   }
   Go();
@@ -194,7 +195,7 @@ void AgentDevice::Rest() {
 }
 
 void AgentDevice::OnUnkillable(const std::string& reason) {
-  spdlog::error("{}: {}", name(), reason);
+  log_.Write(Event::kDeviceHealth, {{"device", name()}, {"why", reason}});
   unkillable_ = reason;
   handlers_.changed();
   GoLater();
@@ -220,7 +221,7 @@ void AgentDevice::FetchCode() {
 
 void AgentDevice::OnFetched(const std::string& attempt_id, const Status& status) {
   if (!status.ok()) {
-    spdlog::warn("{}: cannot fetch code: {}", name(), std::string(status.message()));
+    log_.Write(Event::kCodeUnfetched, {{"device", name()}, {"why", status.message()}});
   }
   // Without a tracker, while the tracker has not got it, or while it finds no room beside the code
   // that runs: again when orders come or that is done.
@@ -255,25 +256,27 @@ void AgentDevice::OnCanary(StatusOr<pb::CanaryReading> reading) {
   if (reading.ok()) {
     reading->set_unix_ms(clock_.UnixMillis());
     health_.Take(*reading);
-    spdlog::debug("{}: canaries took {} ns, {} ns and {} ns", name(), reading->compute_ns(),
-                  reading->bandwidth_ns(), reading->latency_ns());
   } else {
     health_.TakeFailure(reading.status().message(), clock_.UnixMillis());
   }
   if (!health_.verdict().empty()) {
-    spdlog::warn("{}: {}: its canaries are well after a batch took its worker down", name(),
-                 health_.verdict());
+    log_.Write(
+        Event::kDeviceHealth,
+        {{"device", name()},
+         {"why", absl::StrCat(health_.verdict(),
+                              ": its canaries are well after a batch took its worker down")}});
   }
   if (!options_.canary_path.empty()) {
     if (const Status status = SaveCanaryHistory(options_.canary_path, health_.history());
         !status.ok()) {
-      spdlog::warn("{}", std::string(status.message()));
+      log_.Write(Event::kSpoolFailed, {{"device", name()}, {"why", status.message()}});
     }
   }
   if (const std::string reason = health_.Reason(); reason != reason_before) {
-    spdlog::warn("{}: {}", name(),
-                 reason.empty() ? "is well again and out of quarantine"
-                                : absl::StrCat("in quarantine: ", reason));
+    log_.Write(Event::kDeviceHealth,
+               {{"device", name()},
+                {"why", reason.empty() ? "well again and out of quarantine"
+                                       : absl::StrCat("in quarantine: ", reason)}});
     handlers_.changed();
   }
   Rest();
@@ -327,7 +330,8 @@ void AgentDevice::OnMeasured(pb::BatchResult result) {
                  ReadSensors(options_.sysroot, cpus.empty() ? AllowedCpus() : cpus), options_.gate);
   if (WorkerFailed(result)) health_.Suspect();
   if (taint_.empty() || retries_ >= kRetriesMax) return Finish(std::move(result), taint_);
-  spdlog::info("{}: batch {} is measured again: {}", name(), grant_->batch_id(), taint_);
+  log_.Write(Event::kBatchRepeated,
+             {{"device", name()}, {"batch", grant_->batch_id()}, {"why", taint_}});
   ++retries_;
   tainted_result_ = std::move(result);
   WaitAtGate();
@@ -344,7 +348,11 @@ void AgentDevice::Finish(pb::BatchResult result, const std::string& taint) {
   grant_.reset();
   if (grant) {
     code_.erase(grant->attempt_id());
-    spdlog::info("{}: batch {}: {}", name(), grant->batch_id(), Summary(result));
+    log_.Write(Event::kBatchMeasured, {{"device", name()},
+                                       {"batch", grant->batch_id()},
+                                       {"epoch", static_cast<int64_t>(assignments_.epoch())},
+                                       {"candidates", int64_t{result.measurements_size()}},
+                                       {"what", Summary(result)}});
     Report(*grant, std::move(result));
   }
   FetchCode();

@@ -15,6 +15,7 @@
 
 #include "base/blob_store.h"
 #include "base/clock.h"
+#include "base/event_log.h"
 #include "base/status.h"
 #include "device_agent/assignments.h"
 #include "device_agent/device_health.h"
@@ -34,6 +35,8 @@ struct AgentDeviceOptions {
   std::string sysroot;                  // of the sensors; "" is the machine's own
   GateLimits gate;
   std::string canary_path;  // file of its canaries' history; "" keeps it in memory only
+  EventLog::Sink log;       // null: nothing is logged
+  LogFormat log_format = LogFormat::kText;
 };
 
 struct AgentDeviceHandlers {
@@ -99,6 +102,7 @@ class AgentDevice {
   BlobStore& store_;
   const AgentDeviceOptions options_;
   const AgentDeviceHandlers handlers_;
+  const EventLog log_;
   Assignments assignments_;
   DeviceHealth health_;
   std::unique_ptr<MeasuringWorker> worker_;

@@ -1,7 +1,5 @@
 // hone-agent: measures candidates on this machine for a tracker.
 #include <errno.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -41,6 +39,7 @@
 #include "rpc/certificate_keeper.h"
 #include "rpc/credentials.h"
 #include "rpc/identity.h"
+#include "rpc/log_sink.h"
 #include "rpc/membership.h"
 
 namespace hone {
@@ -71,6 +70,7 @@ struct Options {
   bool probe = false;
   bool print = false;
   bool quiet = false;
+  std::string log = "text";
   // Of join.
   std::string join_tracker;
   std::string token;
@@ -145,6 +145,9 @@ void Declare(CLI::App& app, Options& options) {
   app.add_flag("--probe", options.probe,
                "Print what this machine is (target, speed, facts) and end, for programs");
   app.add_flag("--print", options.print, "Print what the devices are, for people, and end");
+  app.add_option("--log", options.log, "How events are logged to stderr, one a line: text or json")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"text", "json"}));
   app.add_flag("--quiet", options.quiet, "Log warnings only");
   CLI::App* const join = app.add_subcommand("join", "Join a farm with a token of its owner's");
   join->fallthrough();
@@ -196,6 +199,7 @@ pb::DeviceInfo DescribeDevice(const Options& options, const SandboxReport& sandb
   machine.facts.merge(CheckTimer(options.sysroot, AllowedCpus()));
   if (options.quality != "auto") machine.facts["quality"] = options.quality;
   machine.facts.merge(sandbox.Facts());
+  machine.facts["agent_version"] = HONE_VERSION;
   pb::DeviceInfo info;
   info.set_name(device.name);
   info.set_target(machine.target.ToString());
@@ -327,7 +331,10 @@ Status Serve(const Options& options) {
   agent_options.spool_folder = options.spool;
   agent_options.cache.folder = options.cache;
   agent_options.cache.bytes_max = options.cache_max_mib << 20;
+  agent_options.log = MakeLogSink(options.quiet ? LogLevel::kWarning : LogLevel::kInfo);
+  agent_options.log_format = options.log == "json" ? LogFormat::kJson : LogFormat::kText;
   const SystemClock clock;
+  const EventLog log(agent_options.log_format, clock, agent_options.log);
   BuilderSettings build;
   build.tracker = options.tracker;
   build.tls_dir = options.tls_dir;
@@ -338,17 +345,17 @@ Status Serve(const Options& options) {
       options.build_worker.empty() ? Sibling("hone-build-worker") : options.build_worker;
   std::optional<CertificateKeeper> keeper;
   if (!options.tls_dir.empty() && !IsUnixSocket(options.tracker)) {
-    keeper.emplace(options.tracker, TlsFolder(options.tls_dir), [](const Status& status) {
+    keeper.emplace(options.tracker, TlsFolder(options.tls_dir), [&log](const Status& status) {
       if (status.ok()) {
-        spdlog::info("the certificate was renewed");
+        log.Write(Event::kCertificateRenewed, {});
       } else {
-        spdlog::warn("the certificate cannot be renewed: {}", std::string(status.message()));
+        log.Write(Event::kCertificateFailed, {{"why", status.message()}});
       }
     });
   }
   std::unique_ptr<Builder> builder;
   if (options.build_only) {
-    HONE_ASSIGN_OR_RETURN(builder, Builder::Start(context, build));
+    HONE_ASSIGN_OR_RETURN(builder, Builder::Start(context, build, log));
     context.run();
     return builder->status();
   }
@@ -361,15 +368,21 @@ Status Serve(const Options& options) {
     device.cpus = spec.cpus;
     device.worker_program = WorkerProgram(options);
     device.sysroot = options.sysroot;
+    device.log = agent_options.log;
+    device.log_format = agent_options.log_format;
     device.gate.wait_max_ns = int64_t{options.gate_wait_s} * 1'000'000'000;
     if (!options.spool.empty()) device.canary_path = CanaryPath(options.spool, spec.name);
   }
+  log.Write(Event::kAgentStarted, {{"agent", agent_options.name},
+                                   {"tracker", options.tracker},
+                                   {"devices", static_cast<int64_t>(devices.size())}});
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<Agent> agent,
                         Agent::Start(context, clock, std::move(agent_options)));
   if (options.build > 0) {
-    HONE_ASSIGN_OR_RETURN(builder, Builder::Start(context, build));
+    HONE_ASSIGN_OR_RETURN(builder, Builder::Start(context, build, log));
   }
   context.run();
+  log.Write(Event::kAgentStopped, {{"agent", AgentName(options)}});
   if (builder != nullptr) HONE_RETURN_IF_ERROR(builder->status());
   return agent->status();
 }
@@ -393,8 +406,6 @@ int Main(int argc, char** argv) {
     return 0;
   }
   signal(SIGPIPE, SIG_IGN);
-  spdlog::set_default_logger(spdlog::stderr_color_mt("hone-agent"));
-  spdlog::set_level(options.quiet ? spdlog::level::warn : spdlog::level::info);
   Status status;
   if (app.got_subcommand("join")) {
     status = Join(options);

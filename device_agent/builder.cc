@@ -1,7 +1,5 @@
 #include "device_agent/builder.h"
 
-#include <spdlog/spdlog.h>
-
 #include <array>
 #include <boost/asio/post.hpp>
 #include <cstdio>
@@ -40,7 +38,8 @@ StatusOr<pb::CompilerVersion> VersionOf(const std::string& program) {
 }  // namespace
 
 StatusOr<std::unique_ptr<Builder>> Builder::Start(asio::io_context& context,
-                                                  const BuilderSettings& settings) {
+                                                  const BuilderSettings& settings,
+                                                  const EventLog& log) {
   std::unique_ptr<Builder> builder(new Builder());
   BuildPool::Options pool;
   pool.program = settings.program;
@@ -59,12 +58,12 @@ StatusOr<std::unique_ptr<Builder>> Builder::Start(asio::io_context& context,
                                                  std::function<void(pb::BuildReply)> done) {
     pool->Submit(std::move(request), std::move(done));
   };
-  handlers.on_link = [tracker = settings.tracker](const Status& status) {
+  handlers.on_link = [&log, tracker = settings.tracker](const Status& status) {
     if (status.ok()) {
-      spdlog::info("builds for the tracker at {}", tracker);
+      log.Write(Event::kLinkUp, {{"tracker", tracker}, {"for", "builds"}});
     } else {
-      spdlog::warn("builds for nobody: no tracker at {}: {}", tracker,
-                   std::string(status.message()));
+      log.Write(Event::kLinkDown,
+                {{"tracker", tracker}, {"for", "builds"}, {"why", status.message()}});
     }
   };
   handlers.on_refused = [&context, me = builder.get()](const Status& status) {

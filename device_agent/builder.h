@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "base/event_log.h"
 #include "base/status.h"
 #include "rpc/build_pool.h"
 #include "rpc/builder_session.h"
@@ -25,10 +26,11 @@ struct BuilderSettings {
 
 class Builder {
  public:
-  // Starts a worker at once, so that one that cannot run is known early. `context` must outlive the
-  // builder, and is stopped when the tracker refuses it; status() then says why.
+  // Starts a worker at once, so that one that cannot run is known early. `context` and
+  // `log` must outlive the builder; `context` is stopped when the tracker refuses it; status() then says why.
   static StatusOr<std::unique_ptr<Builder>> Start(boost::asio::io_context& context,
-                                                  const BuilderSettings& settings);
+                                                  const BuilderSettings& settings,
+                                                  const EventLog& log);
   // Ends the builds under way.
   ~Builder();
 

@@ -71,8 +71,10 @@ const setLines = (element, first, ...smaller) => {
   if (element.lines === now) return;
   element.lines = now;
   element.replaceChildren(first, ...want.map((line) =>
-    make("small", { className: line.className || "", textContent: line.text })));
+    make("small", { className: line.className || "" }, ...withCode(line.text))));
 };
+// What stands between `backticks` is to be typed.
+const withCode = (text) => text.split("`").map((part, i) => (i % 2 ? make("code", { textContent: part }) : part));
 
 // --- Time: the tracker's clock, as far as this page knows it
 
@@ -313,7 +315,8 @@ const showCurves = (snapshot) => {
       const best = points.length ? points[points.length - 1].bestNs : 0;
       setText(value.firstChild, best ? nanos(best) : "\u2013");
       const gain = best ? points[0].bestNs / best : 1;
-      setText(value.lastChild, gain > 1.005 ? `${gain.toFixed(2)}\u00d7 faster than its first` : "");
+      setText(value.lastChild, gain > 1.005 ? `${gain.toFixed(2)}\u00d7 as fast` : "");
+      value.lastChild.title = "as its first candidate that ran";
       const now = `${curve.measured} ${points.length} ${best}`;
       if (chart.drawn !== now) {
         chart.drawn = now;

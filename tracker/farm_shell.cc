@@ -391,7 +391,6 @@ void FarmShell::Do(const NotifyClient& effect) {
 // Leases and reports are tried again without end, so a full disk would look like a farm that never
 // answers. It passes only when a person sees to it: the clients are told. Other failures pass.
 void FarmShell::NoteWrite(const WrittenEvent& event, int64_t took_ns) {
-  const int64_t now_ns = clock_.MonotonicNanos();
   const Status& status = event.outcome.status;
   history_.Wrote(status, took_ns);
   if (const auto* epoch = std::get_if<EpochEntry>(&event.entry); epoch != nullptr && status.ok()) {
@@ -403,6 +402,16 @@ void FarmShell::NoteWrite(const WrittenEvent& event, int64_t took_ns) {
     history_.Finished(report->second.outcome, outcome->result, outcome->records,
                       clock_.UnixMillis());
   }
+  NoteHealth(status);
+}
+
+void FarmShell::Probed(const Status& status) {
+  absl::MutexLock lock(&mutex_);
+  NoteHealth(status);
+}
+
+void FarmShell::NoteHealth(const Status& status) {
+  const int64_t now_ns = clock_.MonotonicNanos();
   if (absl::IsResourceExhausted(status) || absl::IsPermissionDenied(status) ||
       absl::IsDataLoss(status)) {
     if (journal_trouble_.ok()) log_.Write(Event::kJournalFailed, {{"why", status.message()}});

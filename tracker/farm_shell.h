@@ -105,9 +105,12 @@ class FarmShell {
         log_(log),
         state_(limits, epochs),
         history_(clock.UnixMillis(), log),
-        writer_(journal, clock, [this](std::vector<WrittenEvent> events, int64_t took_ns) {
-          Written(std::move(events), took_ns);
-        }) {}
+        writer_(
+            journal, clock,
+            [this](std::vector<WrittenEvent> events, int64_t took_ns) {
+              Written(std::move(events), took_ns);
+            },
+            [this](const Status& status) { Probed(status); }) {}
 
   void Feed(FarmEvent event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Each carries out one effect.
@@ -120,8 +123,10 @@ class FarmShell {
   void Do(const NotifyClient& effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // From the writer's thread.
   void Written(std::vector<WrittenEvent> events, int64_t took_ns) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Probed(const Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
   // Remembers how a write to the journal went, for those who wait for what could not be written.
   void NoteWrite(const WrittenEvent& event, int64_t took_ns) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteHealth(const Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status HealthNow() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Why clients would wait in vain for what the journal cannot take; OK if it can.
   Status JournalTrouble() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

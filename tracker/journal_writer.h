@@ -11,6 +11,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "base/clock.h"
+#include "base/status.h"
 #include "db/farm_journal.h"
 #include "tracker/farm_events.h"
 
@@ -21,8 +22,11 @@ class JournalWriter {
   // Called from the writer's thread, with a group's events in order, and how long writing took.
   using Written = std::function<void(std::vector<WrittenEvent> events, int64_t took_ns)>;
 
+  // Called from the writer's thread when there is nothing to write: whether it could be.
+  using Probed = std::function<void(const Status& status)>;
+
   // All must outlive the writer.
-  JournalWriter(FarmJournal& journal, const Clock& clock, Written written);
+  JournalWriter(FarmJournal& journal, const Clock& clock, Written written, Probed probed);
   // Writes what was added, and tells of it.
   ~JournalWriter();
 
@@ -35,6 +39,7 @@ class JournalWriter {
   FarmJournal& journal_;
   const Clock& clock_;
   const Written written_;
+  const Probed probed_;
   absl::Mutex mutex_;
   std::deque<WriteJournal> waiting_ ABSL_GUARDED_BY(mutex_);
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;

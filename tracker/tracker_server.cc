@@ -1,6 +1,8 @@
 #include "tracker/tracker_server.h"
 
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
 
 #include <chrono>
 #include <string>
@@ -50,6 +52,9 @@ StatusOr<std::unique_ptr<JoinDesk>> MakeDesk(const TrackerOptions& options, Secu
   return std::make_unique<JoinDesk>(std::move(desk), *std::move(authority), store, log, clock);
 }
 
+// Of the standard health service; "" is the server as a whole.
+constexpr const char* kHealthNames[] = {"", "hone.pb.Farm", "hone.pb.Agents", "hone.pb.Admin"};
+
 }  // namespace
 
 class TrackerServer::Impl {
@@ -96,6 +101,10 @@ class TrackerServer::Impl {
     };
     HONE_RETURN_IF_ERROR(ConfigureServer(
         {.address = checked, .tls_dir = tls_dir, .checks = std::move(checks)}, builder, &port));
+    grpc::EnableDefaultHealthCheckService(true);
+    // Lets tools such as grpcurl ask what there is to call. The library adds itself to every server
+    // of a process that links it; this call makes sure that it is linked.
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     builder.RegisterService(&farm_);
     builder.RegisterService(&agents_);
     builder.RegisterService(&admin_);
@@ -114,6 +123,7 @@ class TrackerServer::Impl {
     address_ = absl::StartsWith(checked, "unix:")
                    ? checked
                    : absl::StrCat(checked.substr(0, checked.rfind(':')), ":", port);
+    TellHealth();
     log_->Write(Event::kTrackerStarted, {{"address", address_}, {"version", HONE_VERSION}});
     return absl::OkStatus();
   }
@@ -131,6 +141,7 @@ class TrackerServer::Impl {
   void Tick() {
     shell_->Tick();
     builds_.Tick();
+    TellHealth();
     if (++ticks_ % kTicksASecond != 1) return;
     Status status = audit_->Flush();
     if (status.ok() && desk_ != nullptr) status = desk_->Tick();
@@ -145,6 +156,13 @@ class TrackerServer::Impl {
   const std::string& address() const { return address_; }
 
  private:
+  void TellHealth() {
+    const bool serving = shell_->Health().ok();
+    for (const char* name : kHealthNames) {
+      server_->GetHealthCheckService()->SetServingStatus(name, serving);
+    }
+  }
+
   const std::unique_ptr<EventLog> log_;
   const std::unique_ptr<BlobStore> blob_store_;
   const std::unique_ptr<FarmShell> shell_;

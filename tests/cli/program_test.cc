@@ -389,7 +389,7 @@ TEST_F(ProgramTest, ListsTheDevicesOfATracker) {
       "hone-tracker --listen unix:$PWD/socket --db farm.db >tracker.txt 2>&1 & tracker=$!; "
       "for attempt in $(seq 100); do grep -q ready tracker.txt && break; sleep 0.05; done; "
       "hone devices --tracker unix:$PWD/socket; code=$?; "
-      "hone doctor --tracker unix:$PWD/socket | grep '^warn  tracker '; "
+      "hone doctor --tracker unix:$PWD/socket | grep '^warn  devices '; "
       "kill $tracker; wait $tracker; exit $code");
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err << Read("tracker.txt");
   EXPECT_THAT(outcome.out, HasSubstr("no devices."));

@@ -72,7 +72,7 @@ const std::map<std::string, Folders>& ThirdPartyHomes() {
       {"CLI/", {"cli/command_line", "tracker/tracker_main", "device_agent/agent_main"}},
       {"stb/", {"cli", "runtime"}},
       {"stb_", {"cli", "runtime"}},
-      {"spdlog/", {"device_agent", "rpc/log_sink"}},
+      {"spdlog/", {"rpc/log_sink"}},
       {"nlohmann/", {"tuner/cost_model", "tracker"}},
       {"cuda", {"runtime"}},
       {"CL/", {"runtime"}},
