@@ -8,7 +8,7 @@ SANITIZED := base ir graph operators import schedule lower codegen package db co
 # Tests of what runs in several threads, which `make check-more` runs under ThreadSanitizer.
 THREADED := agent_test blob_store_test blobs_over_grpc_test credentials_test farm_over_grpc_test \
   local_farm_test measure_test measuring_worker_test process_test rpc_test runtime_thread_pool_test \
-  tracker_health_test web_server_test worker_test
+  tracker_health_test tuning_daemon_test web_server_test worker_test
 
 # `make fuzz`: for how long, and from what; another seed every day.
 SECONDS ?= 3600

@@ -64,12 +64,13 @@ constexpr EventKind kKinds[] = {
     {Event::kCertificateFailed, "certificate.failed", LogLevel::kWarning,
      "this program's certificate cannot be renewed, and `why`"},
     {Event::kDaemonStarted, "daemon.started", LogLevel::kInfo,
-     "the tuning daemon listens at `address`"},
+     "the tuning daemon `daemon` takes jobs, and listens at `address` if that is not empty"},
     {Event::kDaemonStopped, "daemon.stopped", LogLevel::kInfo, "it ends in good order"},
     {Event::kJobSubmitted, "job.submitted", LogLevel::kInfo, "`user` wants `job` tuned"},
     {Event::kJobStarted, "job.started", LogLevel::kInfo, "`job` is being tuned"},
     {Event::kJobFinished, "job.finished", LogLevel::kInfo, "`job` came to its end"},
-    {Event::kJobFailed, "job.failed", LogLevel::kWarning, "`job` ended early, and `why`"},
+    {Event::kJobFailed, "job.failed", LogLevel::kWarning,
+     "`job`, or an attempt at it, ended early, and `why`"},
 };
 
 constexpr absl::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD

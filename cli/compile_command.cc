@@ -14,12 +14,15 @@
 #include "cli/quantity.h"
 #include "cli/shape_option.h"
 #include "cli/table.h"
+#include "compiler/compile.h"
 #include "compiler/graph/plan_for_ranges.h"
 #include "compiler/model_source.h"
 #include "compiler/package/build_package.h"
+#include "db/memory_record_store.h"
 #include "db/sqlite_record_store.h"
 #include "device_agent/machine_probe.h"
 #include "rpc/build_pool.h"
+#include "rpc/record_client.h"
 #include "rpc/sibling_program.h"
 #include "tuner/cost_model/xgboost_cost_model.h"
 #include "tuner/space/derive.h"
@@ -98,6 +101,19 @@ std::string Report(const ModelPlan& plan, const std::vector<FoundSchedule>& choi
   return table.Render(width);
 }
 
+// All that a farm knows which code of this version can use.
+StatusOr<std::unique_ptr<RecordStore>> FetchKnown(const std::string& tracker,
+                                                  const std::string& tls_dir) {
+  pb::FindRecordsRequest request;
+  request.set_codegen_epoch(kCodegenEpoch);
+  request.set_failure(pb::OK);
+  HONE_ASSIGN_OR_RETURN(const std::vector<pb::Record> records,
+                        FetchRecords(tracker, request, tls_dir));
+  auto store = std::make_unique<MemoryRecordStore>();
+  HONE_RETURN_IF_ERROR(store->Append(records));
+  return store;
+}
+
 }  // namespace
 
 StatusOr<ExitCode> CompileModel(const CompileCommandOptions& options, const Console& console) {
@@ -107,8 +123,12 @@ StatusOr<ExitCode> CompileModel(const CompileCommandOptions& options, const Cons
   target.threads = static_cast<int>(options.threads);
   HONE_ASSIGN_OR_RETURN(const ModelPlan plan, LoadPlan(options.model, options.shapes, target));
   const std::string database = options.db.empty() ? DefaultDatabasePath(std::getenv) : options.db;
-  std::unique_ptr<SqliteRecordStore> store;
-  if (!options.db.empty() || std::filesystem::exists(database)) {
+  std::unique_ptr<RecordStore> store;
+  if (!options.tracker.empty()) {
+    HONE_ASSIGN_OR_RETURN(
+        store,
+        FetchKnown(options.tracker, TlsDirFor(options.tracker, options.tls_dir, std::getenv)));
+  } else if (!options.db.empty() || std::filesystem::exists(database)) {
     HONE_ASSIGN_OR_RETURN(store, SqliteRecordStore::Open({.path = database}));
   }
   const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
@@ -138,6 +158,7 @@ StatusOr<ExitCode> CompileModel(const CompileCommandOptions& options, const Cons
   if (tuned < static_cast<int>(choices.size())) {
     std::string tune = absl::StrCat("hone tune ", options.model);
     if (!options.db.empty()) absl::StrAppend(&tune, " --db ", options.db);
+    if (!options.tracker.empty()) absl::StrAppend(&tune, " --tracker ", options.tracker);
     if (options.threads != 1) absl::StrAppend(&tune, " --threads ", options.threads);
     if (numerics != Numerics::kFp32) absl::StrAppend(&tune, " --numerics ", options.numerics);
     for (const std::string& shape : options.shapes) absl::StrAppend(&tune, " --shape ", shape);
@@ -163,15 +184,23 @@ Command MakeCompileCommand() {
           "like sizes (a neighbour), if what was learnt from all records says that it is faster "
           "than the default, which the analytic model picks. The table says which is which, and "
           "what it should cost (measured, or ~ estimated).",
-      .options = {{"MODEL", "", "the ONNX file", &options->model, true},
-                  {"-o,--output", "FILE", "what to write; default: the model's name with .so",
-                   &options->output},
-                  {"--db", "FILE",
-                   "the database; default: $HONE_DB, or the one in your home folder", &options->db},
-                  {"--threads", "N", "threads that a kernel may use; as tuned", &options->threads,
-                   false, 1},
-                  NumericsOption(&options->numerics),
-                  ShapeOption(&options->shapes)},
+      .options =
+          {{"MODEL", "", "the ONNX file", &options->model, true},
+           {"-o,--output", "FILE", "what to write; default: the model's name with .so",
+            &options->output},
+           {"--db", "FILE", "the database; default: $HONE_DB, or the one in your home folder",
+            &options->db},
+           {"--tracker", "ADDRESS",
+            "take the records of this farm, not of the database: host:port, or unix:/path",
+            &options->tracker},
+           {"--tls-dir", "DIR",
+            "certificates for a tracker on another machine; default: $HONE_TLS_DIR, or where "
+            "`hone join` puts them",
+            &options->tls_dir},
+           {"--threads", "N", "threads that a kernel may use; as tuned", &options->threads, false,
+            1},
+           NumericsOption(&options->numerics),
+           ShapeOption(&options->shapes)},
       .examples = {"hone compile resnet18.onnx -o resnet18.so"},
       .next = "hone run model.so --input FILE, or hone bench model.so.",
       .run = [options](const Console& console) { return CompileModel(*options, console); },

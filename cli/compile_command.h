@@ -13,6 +13,8 @@ struct CompileCommandOptions {
   std::string model;
   std::string output;
   std::string db;
+  std::string tls_dir;
+  std::string tracker;  // whose records to use instead; "": none
   int64_t threads = 1;
   std::vector<std::string> shapes;
   std::string numerics = "fp32";

@@ -26,20 +26,6 @@ double SumOverCalls(const pb::TuningProgress& progress,
   return sum;
 }
 
-// Seconds until the first of the two limits is reached; negative when there is none to go by.
-double SecondsLeft(const pb::TuningProgress& progress) {
-  double left = -1;
-  if (progress.elapsed_max_s() > 0) {
-    left = std::max(0.0, progress.elapsed_max_s() - progress.elapsed_s());
-  }
-  if (progress.trials_max() > 0 && progress.trials() > 0 && progress.elapsed_s() > 0) {
-    const double by_trials = static_cast<double>(progress.trials_max() - progress.trials()) *
-                             progress.elapsed_s() / static_cast<double>(progress.trials());
-    left = left < 0 ? by_trials : std::min(left, by_trials);
-  }
-  return left;
-}
-
 std::string StateMark(pb::KernelProgress::State state) {
   switch (state) {
     case pb::KernelProgress::WAITING:
@@ -86,6 +72,19 @@ double ModelDefaultNanos(const pb::TuningProgress& progress) {
 
 double ModelBestNanos(const pb::TuningProgress& progress) {
   return SumOverCalls(progress, &pb::KernelProgress::best_ns);
+}
+
+double SecondsLeft(const pb::TuningProgress& progress) {
+  double left = -1;
+  if (progress.elapsed_max_s() > 0) {
+    left = std::max(0.0, progress.elapsed_max_s() - progress.elapsed_s());
+  }
+  if (progress.trials_max() > 0 && progress.trials() > 0 && progress.elapsed_s() > 0) {
+    const double by_trials = static_cast<double>(progress.trials_max() - progress.trials()) *
+                             progress.elapsed_s() / static_cast<double>(progress.trials());
+    left = left < 0 ? by_trials : std::min(left, by_trials);
+  }
+  return left;
 }
 
 std::string RenderOverall(const pb::TuningProgress& progress) {

@@ -17,6 +17,9 @@ namespace hone {
 double ModelDefaultNanos(const pb::TuningProgress& progress);
 double ModelBestNanos(const pb::TuningProgress& progress);
 
+// Seconds until the first of the two limits is reached; negative when there is none to go by.
+double SecondsLeft(const pb::TuningProgress& progress);
+
 // One overall line, then one line a kernel: those being tuned first, then those with most time to
 // lose. At most `rows` lines of at most `width` columns; what does not fit is counted in the last.
 std::vector<std::string> RenderProgress(const pb::TuningProgress& progress, int width, int rows);

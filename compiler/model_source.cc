@@ -1,5 +1,6 @@
 #include "compiler/model_source.h"
 
+#include "absl/strings/str_cat.h"
 #include "compiler/graph/plan_for_ranges.h"
 #include "compiler/graph/plan_model.h"
 #include "compiler/import/onnx.h"
@@ -29,6 +30,16 @@ StatusOr<ModelPlan> LoadPlanAtTop(const std::string& path, const std::vector<std
                                   const Target& target) {
   HONE_ASSIGN_OR_RETURN(const ShapeOptions options, ParseShapeOptions(shapes));
   return Plan(path, options.import, target);
+}
+
+StatusOr<ModelPlan> PlanBytesAtTop(absl::string_view bytes, const std::string& name,
+                                   const std::vector<std::string>& shapes, const Target& target) {
+  HONE_ASSIGN_OR_RETURN(const ShapeOptions options, ParseShapeOptions(shapes));
+  StatusOr<Graph> graph = ImportOnnx(bytes, options.import);
+  if (!graph.ok()) {
+    return Status(graph.status().code(), absl::StrCat(name, ": ", graph.status().message()));
+  }
+  return PlanModel(*std::move(graph), {.lanes = target.FloatLanes()});
 }
 
 }  // namespace hone

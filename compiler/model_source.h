@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "base/status.h"
 #include "base/target.h"
 #include "compiler/graph/model_plan.h"
@@ -18,5 +19,9 @@ StatusOr<ModelPlan> LoadPlan(const std::string& path, const std::vector<std::str
 // The same at the tops of all ranges: a range is tuned there.
 StatusOr<ModelPlan> LoadPlanAtTop(const std::string& path, const std::vector<std::string>& shapes,
                                   const Target& target);
+
+// The same of an ONNX file's content; errors begin with `name`.
+StatusOr<ModelPlan> PlanBytesAtTop(absl::string_view bytes, const std::string& name,
+                                   const std::vector<std::string>& shapes, const Target& target);
 
 }  // namespace hone

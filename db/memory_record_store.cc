@@ -284,4 +284,56 @@ StatusOr<std::optional<pb::AuditEntry>> MemoryRecordStore::LastAudit() const {
   return std::optional<pb::AuditEntry>(audit_.back());
 }
 
+// --- Jobs
+
+StatusOr<std::vector<pb::Job>> MemoryRecordStore::LoadJobs() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<pb::Job> jobs;
+  for (const auto& [id, job] : jobs_) jobs.push_back(job);
+  return jobs;
+}
+
+Status MemoryRecordStore::SaveJob(const pb::Job& job) {
+  absl::MutexLock lock(&mutex_);
+  const auto stored = jobs_.find(job.id());
+  if (stored != jobs_.end() && stored->second.epoch() > job.epoch()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("job ", job.id(), " is stored under a higher epoch than ", job.epoch()));
+  }
+  jobs_[job.id()] = job;
+  return absl::OkStatus();
+}
+
+Status MemoryRecordStore::AppendModel(absl::string_view digest, int64_t offset,
+                                      absl::string_view data) {
+  absl::MutexLock lock(&mutex_);
+  std::string& model = models_[std::string(digest)];
+  if (offset != static_cast<int64_t>(model.size())) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "of model ", digest, " there are ", model.size(), " bytes, the piece is for ", offset));
+  }
+  model.append(data.data(), data.size());
+  return absl::OkStatus();
+}
+
+StatusOr<int64_t> MemoryRecordStore::ModelBytes(absl::string_view digest) const {
+  absl::MutexLock lock(&mutex_);
+  const auto model = models_.find(digest);
+  return model == models_.end() ? 0 : static_cast<int64_t>(model->second.size());
+}
+
+StatusOr<std::string> MemoryRecordStore::ReadModel(absl::string_view digest, int64_t offset) const {
+  absl::MutexLock lock(&mutex_);
+  const auto model = models_.find(digest);
+  if (model == models_.end() || offset >= static_cast<int64_t>(model->second.size())) return "";
+  return model->second.substr(offset);
+}
+
+Status MemoryRecordStore::DropModel(absl::string_view digest) {
+  absl::MutexLock lock(&mutex_);
+  const auto model = models_.find(digest);
+  if (model != models_.end()) models_.erase(model);
+  return absl::OkStatus();
+}
+
 }  // namespace hone

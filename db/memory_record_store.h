@@ -1,4 +1,4 @@
-// MemoryRecordStore: a RecordStore and FarmJournal that forgets everything with the process. For
+// MemoryRecordStore: a FarmDatabase that forgets everything with the process. For
 // tests, simulations and tuning without a database. The plainest reading of the interfaces: the
 // conformance suite holds the other stores to the same answers.
 #pragma once
@@ -11,12 +11,11 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "db/farm_journal.h"
-#include "db/record_store.h"
+#include "db/farm_database.h"
 
 namespace hone {
 
-class MemoryRecordStore : public RecordStore, public FarmJournal {
+class MemoryRecordStore : public FarmDatabase {
  public:
   Status Append(absl::Span<const pb::Record> records) override;
   StatusOr<std::optional<pb::Record>> Best(
@@ -45,6 +44,13 @@ class MemoryRecordStore : public RecordStore, public FarmJournal {
   StatusOr<std::vector<pb::AuditEntry>> ReadAudit(int64_t after, int64_t limit) const override;
   StatusOr<std::optional<pb::AuditEntry>> LastAudit() const override;
 
+  StatusOr<std::vector<pb::Job>> LoadJobs() const override;
+  Status SaveJob(const pb::Job& job) override;
+  Status AppendModel(absl::string_view digest, int64_t offset, absl::string_view data) override;
+  StatusOr<int64_t> ModelBytes(absl::string_view digest) const override;
+  StatusOr<std::string> ReadModel(absl::string_view digest, int64_t offset) const override;
+  Status DropModel(absl::string_view digest) override;
+
  private:
   Status AppendLocked(absl::Span<const pb::Record> records) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   JournalOutcome Do(const EpochEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -69,6 +75,8 @@ class MemoryRecordStore : public RecordStore, public FarmJournal {
   std::map<uint64_t, JournaledBatch> batches_ ABSL_GUARDED_BY(mutex_);  // in their order
   std::map<std::string, uint64_t> order_of_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_order_ ABSL_GUARDED_BY(mutex_) = 1;
+  std::map<int64_t, pb::Job> jobs_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string, std::less<>> models_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace hone

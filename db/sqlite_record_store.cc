@@ -11,6 +11,7 @@
 #include "db/record_rules.h"
 #include "db/sqlite_connection.h"
 #include "db/sqlite_file.h"
+#include "db/sqlite_jobs.h"
 #include "db/sqlite_security.h"
 
 namespace hone {
@@ -677,6 +678,41 @@ StatusOr<std::vector<pb::AuditEntry>> SqliteRecordStore::ReadAudit(int64_t after
 StatusOr<std::optional<pb::AuditEntry>> SqliteRecordStore::LastAudit() const {
   return impl_->Read(
       [&](SqliteConnection& connection) { return sqlite_security::LastAudit(connection); });
+}
+
+// --- Jobs
+
+StatusOr<std::vector<pb::Job>> SqliteRecordStore::LoadJobs() const {
+  return impl_->Read(
+      [](SqliteConnection& connection) { return sqlite_jobs::LoadJobs(connection); });
+}
+
+Status SqliteRecordStore::SaveJob(const pb::Job& job) {
+  return impl_->RunWrite(
+      [&](SqliteConnection& connection) { return sqlite_jobs::SaveJob(connection, job); });
+}
+
+Status SqliteRecordStore::AppendModel(absl::string_view digest, int64_t offset,
+                                      absl::string_view data) {
+  return impl_->RunWrite([&](SqliteConnection& connection) {
+    return sqlite_jobs::AppendModel(connection, digest, offset, data);
+  });
+}
+
+StatusOr<int64_t> SqliteRecordStore::ModelBytes(absl::string_view digest) const {
+  return impl_->Read(
+      [&](SqliteConnection& connection) { return sqlite_jobs::ModelBytes(connection, digest); });
+}
+
+StatusOr<std::string> SqliteRecordStore::ReadModel(absl::string_view digest, int64_t offset) const {
+  return impl_->Read([&](SqliteConnection& connection) {
+    return sqlite_jobs::ReadModel(connection, digest, offset);
+  });
+}
+
+Status SqliteRecordStore::DropModel(absl::string_view digest) {
+  return impl_->RunWrite(
+      [&](SqliteConnection& connection) { return sqlite_jobs::DropModel(connection, digest); });
 }
 
 }  // namespace hone

@@ -9,8 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "db/farm_journal.h"
-#include "db/record_store.h"
+#include "db/farm_database.h"
 
 namespace hone {
 
@@ -28,7 +27,7 @@ struct SqliteOpenOptions {
   int64_t max_bytes = 0;
 };
 
-class SqliteRecordStore : public RecordStore, public FarmJournal {
+class SqliteRecordStore : public FarmDatabase {
  public:
   // NotFound: no such file (reading), or no such directory. FailedPrecondition: the lock is held
   // (names the holder), a newer version of hone wrote the file, or it lies on a network file
@@ -63,6 +62,13 @@ class SqliteRecordStore : public RecordStore, public FarmJournal {
   Status AppendAudit(absl::Span<const pb::AuditEntry> entries) override;
   StatusOr<std::vector<pb::AuditEntry>> ReadAudit(int64_t after, int64_t limit) const override;
   StatusOr<std::optional<pb::AuditEntry>> LastAudit() const override;
+
+  StatusOr<std::vector<pb::Job>> LoadJobs() const override;
+  Status SaveJob(const pb::Job& job) override;
+  Status AppendModel(absl::string_view digest, int64_t offset, absl::string_view data) override;
+  StatusOr<int64_t> ModelBytes(absl::string_view digest) const override;
+  StatusOr<std::string> ReadModel(absl::string_view digest, int64_t offset) const override;
+  Status DropModel(absl::string_view digest) override;
 
  private:
   class Impl;

@@ -274,12 +274,20 @@ std::string DefaultTlsDir() {
   return absl::StrCat(home, "/.local/share/hone/tls");
 }
 
+// Of the trackers of a farm the one that stands for all: the first on another machine, if any is.
+const std::string& TrackerOf(const Options& options) {
+  for (const std::string& tracker : options.trackers) {
+    if (!IsOnThisMachine(tracker)) return tracker;
+  }
+  return options.trackers.front();
+}
+
 // What is not said about TLS: where the certificates are, and the name, which is theirs.
 Status CompleteTls(Options& options) {
-  if (options.tls_dir.empty() && !IsOnThisMachine(options.tracker)) {
+  if (options.tls_dir.empty() && !IsOnThisMachine(TrackerOf(options))) {
     options.tls_dir = DefaultTlsDir();
   }
-  if (options.tls_dir.empty() || IsUnixSocket(options.tracker)) return absl::OkStatus();
+  if (options.tls_dir.empty() || IsUnixSocket(TrackerOf(options))) return absl::OkStatus();
   HONE_ASSIGN_OR_RETURN(const Identity identity,
                         CheckTlsFolder(TlsFolder(options.tls_dir), SystemClock().UnixMillis()));
   if (identity.role != Role::kAgent) {
@@ -336,7 +344,7 @@ Status Serve(const Options& options) {
   const SystemClock clock;
   const EventLog log(agent_options.log_format, clock, agent_options.log);
   BuilderSettings build;
-  build.tracker = options.tracker;
+  build.tracker = TrackerOf(options);
   build.tls_dir = options.tls_dir;
   build.name = AgentName(options);
   build.boot = static_cast<uint64_t>(clock.UnixMillis());
@@ -344,8 +352,8 @@ Status Serve(const Options& options) {
   build.program =
       options.build_worker.empty() ? Sibling("hone-build-worker") : options.build_worker;
   std::optional<CertificateKeeper> keeper;
-  if (!options.tls_dir.empty() && !IsUnixSocket(options.tracker)) {
-    keeper.emplace(options.tracker, TlsFolder(options.tls_dir), [&log](const Status& status) {
+  if (!options.tls_dir.empty() && !IsUnixSocket(TrackerOf(options))) {
+    keeper.emplace(TrackerOf(options), TlsFolder(options.tls_dir), [&log](const Status& status) {
       if (status.ok()) {
         log.Write(Event::kCertificateRenewed, {});
       } else {
@@ -374,7 +382,7 @@ Status Serve(const Options& options) {
     if (!options.spool.empty()) device.canary_path = CanaryPath(options.spool, spec.name);
   }
   log.Write(Event::kAgentStarted, {{"agent", agent_options.name},
-                                   {"tracker", options.tracker},
+                                   {"tracker", TrackerOf(options)},
                                    {"devices", static_cast<int64_t>(devices.size())}});
   HONE_ASSIGN_OR_RETURN(const std::unique_ptr<Agent> agent,
                         Agent::Start(context, clock, std::move(agent_options)));

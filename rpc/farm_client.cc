@@ -150,6 +150,7 @@ class FarmClient::Impl {
     absl::MutexLock lock(&mutex_);
     return traffic_;
   }
+  const std::string& client_id() const { return client_id_; }
 
   int outstanding() const {
     absl::MutexLock lock(&mutex_);
@@ -367,6 +368,8 @@ Status FarmClient::Cancel(const std::vector<std::string>& batch_ids) {
 const FarmClientOptions& FarmClient::options() const { return impl_->options(); }
 
 CodeTraffic FarmClient::traffic() const { return impl_->traffic(); }
+
+const std::string& FarmClient::client_id() const { return impl_->client_id(); }
 
 int FarmClient::outstanding() const { return impl_->outstanding(); }
 

@@ -58,6 +58,9 @@ class FarmClient {
   // they were finished already.
   Status Cancel(const std::vector<std::string>& batch_ids);
 
+  // Under which the tracker knows this client.
+  const std::string& client_id() const;
+
   // Batches submitted whose results were not handed out yet.
   int outstanding() const;
 

@@ -36,6 +36,10 @@ struct ClientSeenEvent {
   std::string client_id;
   std::vector<std::string> acknowledged;
 };
+// The client will not come back: what it asked for is wanted no more.
+struct ClientGoneEvent {
+  std::string client_id;
+};
 
 // --- Events: from those who own the farm
 
@@ -78,9 +82,9 @@ struct WrittenEvent {
   JournalOutcome outcome;
 };
 
-using FarmEvent = std::variant<SubmitEvent, CancelEvent, ClientSeenEvent, PolicyEvent,
-                               AgentStateEvent, SessionEndedEvent, ReportEvent, RestoreEvent,
-                               CodeLostEvent, TickEvent, WrittenEvent>;
+using FarmEvent = std::variant<SubmitEvent, CancelEvent, ClientSeenEvent, ClientGoneEvent,
+                               PolicyEvent, AgentStateEvent, SessionEndedEvent, ReportEvent,
+                               RestoreEvent, CodeLostEvent, TickEvent, WrittenEvent>;
 
 // --- Effects, to be carried out in order
 

@@ -197,6 +197,16 @@ Status FarmShell::HealthNow() const {
   return journal_trouble_;
 }
 
+void FarmShell::DropClient(const std::string& client_id) {
+  absl::MutexLock lock(&mutex_);
+  if (!closed_) Feed(ClientGoneEvent{client_id});
+}
+
+std::string FarmShell::WhyClientWaits(const std::string& client_id) {
+  absl::MutexLock lock(&mutex_);
+  return state_.WhyClientWaits(client_id);
+}
+
 // --- Admin
 
 pb::FarmPolicy FarmShell::GetPolicy() {

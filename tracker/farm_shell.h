@@ -62,6 +62,10 @@ class FarmShell {
   pb::FarmSnapshot Snapshot(const pb::SnapshotRequest& request);
   // OK while work is taken in and results are kept; else why not.
   Status Health();
+  // The client will not come back.
+  void DropClient(const std::string& client_id);
+  // Why all that the client has waits, in one line; "" if it does not.
+  std::string WhyClientWaits(const std::string& client_id);
 
   // --- Admin
   pb::FarmPolicy GetPolicy();

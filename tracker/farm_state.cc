@@ -244,6 +244,16 @@ void FarmState::On(const ClientSeenEvent& event) {
   }
 }
 
+void FarmState::On(const ClientGoneEvent& event) {
+  const auto client = clients_.find(event.client_id);
+  if (client == clients_.end()) return;
+  // Ended, not forgotten: what is being measured is unwanted when it is reported.
+  const std::set<std::string> ids = client->second.batch_ids;
+  for (const std::string& id : ids) {
+    if (!batches_.find(id)->second.finished) End(id, "its client is gone");
+  }
+}
+
 void FarmState::DropClient(const std::string& client_id) {
   for (const std::string& id : std::set<std::string>(clients_[client_id].batch_ids)) {
     Drop(id, "its client was silent for too long");
@@ -933,6 +943,19 @@ std::string FarmState::WhyWaiting(absl::string_view batch_id) const {
                       ahead < kAheadMax ? absl::StrCat(ahead) : absl::StrCat("over ", kAheadMax),
                       " batches of ", waiting.user, " go before it",
                       turn == waiting.user ? "" : absl::StrCat(", and it is the turn of ", turn));
+}
+
+std::string FarmState::WhyClientWaits(absl::string_view client_id) const {
+  const auto client = clients_.find(client_id);
+  if (client == clients_.end()) return "";
+  const Batch* first = nullptr;
+  for (const std::string& id : client->second.batch_ids) {
+    const Batch& batch = batches_.find(id)->second;
+    if (batch.result) continue;
+    if (!batch.device.empty()) return "";
+    if (first == nullptr || batch.waiting.order < first->waiting.order) first = &batch;
+  }
+  return first == nullptr ? "" : WhyWaiting(first->waiting.id);
 }
 
 std::vector<pb::BatchResult> FarmState::ResultsOf(absl::string_view client_id) const {

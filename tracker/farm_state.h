@@ -62,6 +62,8 @@ class FarmState {
   // most lack; devices that are lost, reserved, drained or in trouble; a quota; or how many go
   // before it, and whose turn it is. "" if it does not wait.
   std::string WhyWaiting(absl::string_view batch_id) const;
+  // The same of the client's batch that is before its others, when all that it has wait.
+  std::string WhyClientWaits(absl::string_view client_id) const;
   // Finished and not acknowledged, in the order they were submitted.
   std::vector<pb::BatchResult> ResultsOf(absl::string_view client_id) const;
   std::vector<pb::DeviceInfo> Devices(int64_t now_ns) const;
@@ -127,6 +129,7 @@ class FarmState {
   void On(SubmitEvent event);
   void On(const CancelEvent& event);
   void On(const ClientSeenEvent& event);
+  void On(const ClientGoneEvent& event);
   void On(const PolicyEvent& event);
   void On(const AgentStateEvent& event);
   void On(SessionEndedEvent event);

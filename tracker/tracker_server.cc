@@ -22,10 +22,14 @@
 #include "tracker/build_service.h"
 #include "tracker/farm_service.h"
 #include "tracker/farm_shell.h"
+#include "tracker/job_service.h"
+#include "tracker/job_shell.h"
 #include "tracker/join_desk.h"
 #include "tracker/listening_socket.h"
+#include "tracker/record_service.h"
 #include "tracker/revocations.h"
 #include "tracker/security_service.h"
+#include "tracker/tuning_service.h"
 #include "tracker/web_server.h"
 
 namespace hone {
@@ -61,24 +65,29 @@ class TrackerServer::Impl {
  public:
   Impl(std::unique_ptr<EventLog> log, std::unique_ptr<BlobStore> blob_store,
        std::unique_ptr<FarmShell> shell, std::unique_ptr<AuditLog> audit,
-       std::unique_ptr<JoinDesk> desk, SecurityStore& store, const BuildLimits& builds,
-       const Clock& clock)
+       std::unique_ptr<JoinDesk> desk, std::unique_ptr<JobShell> jobs, FarmDatabase& database,
+       const BuildLimits& builds, const Clock& clock)
       : log_(std::move(log)),
         blob_store_(std::move(blob_store)),
         shell_(std::move(shell)),
         audit_(std::move(audit)),
         desk_(std::move(desk)),
+        job_shell_(std::move(jobs)),
         farm_(*shell_),
         agents_(*shell_, revocations_),
         admin_(*shell_, revocations_),
-        security_(store, *audit_, desk_.get()),
+        security_(database, *audit_, desk_.get()),
         blobs_(*blob_store_, *shell_),
-        builds_(builds, *blob_store_, clock) {
+        builds_(builds, *blob_store_, clock),
+        tuning_(*job_shell_),
+        jobs_(*job_shell_),
+        records_(database) {
     revocations_.Update(shell_->GetPolicy());
   }
 
   ~Impl() {
     web_.reset();
+    job_shell_->ShutDown();
     shell_->ShutDown();
     builds_.ShutDown();
     if (server_ == nullptr) return;
@@ -111,6 +120,9 @@ class TrackerServer::Impl {
     builder.RegisterService(&blobs_);
     builder.RegisterService(&builds_);
     builder.RegisterService(&security_);
+    builder.RegisterService(&tuning_);
+    builder.RegisterService(&jobs_);
+    builder.RegisterService(&records_);
     std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
         interceptors;
     interceptors.push_back(MakeAuditInterceptors(*audit_));
@@ -142,6 +154,7 @@ class TrackerServer::Impl {
     shell_->Tick();
     builds_.Tick();
     TellHealth();
+    job_shell_->Tick();
     if (++ticks_ % kTicksASecond != 1) return;
     Status status = audit_->Flush();
     if (status.ok() && desk_ != nullptr) status = desk_->Tick();
@@ -168,6 +181,7 @@ class TrackerServer::Impl {
   const std::unique_ptr<FarmShell> shell_;
   const std::unique_ptr<AuditLog> audit_;
   const std::unique_ptr<JoinDesk> desk_;  // null if nobody can join
+  const std::unique_ptr<JobShell> job_shell_;
   Revocations revocations_;
   FarmService farm_;
   AgentService agents_;
@@ -175,6 +189,9 @@ class TrackerServer::Impl {
   SecurityService security_;
   BlobService blobs_;
   BuildService builds_;
+  TuningService tuning_;
+  JobService jobs_;
+  RecordService records_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<WebServer> web_;  // null if none is wanted
   std::string address_;
@@ -186,17 +203,19 @@ TrackerServer::TrackerServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)
 TrackerServer::~TrackerServer() = default;
 
 StatusOr<std::unique_ptr<TrackerServer>> TrackerServer::Start(const TrackerOptions& options,
-                                                              FarmJournal& journal,
+                                                              FarmDatabase& database,
                                                               const Clock& clock) {
   auto log = std::make_unique<EventLog>(options.log_format, clock, options.log);
   HONE_ASSIGN_OR_RETURN(std::unique_ptr<BlobStore> blobs, BlobStore::Open(options.blobs));
   HONE_ASSIGN_OR_RETURN(std::unique_ptr<FarmShell> shell,
-                        FarmShell::Start(options.limits, journal, *blobs, clock, *log));
-  HONE_ASSIGN_OR_RETURN(std::unique_ptr<AuditLog> audit, AuditLog::Open(journal, clock));
-  HONE_ASSIGN_OR_RETURN(std::unique_ptr<JoinDesk> desk, MakeDesk(options, journal, *audit, clock));
-  auto impl =
-      std::make_unique<Impl>(std::move(log), std::move(blobs), std::move(shell), std::move(audit),
-                             std::move(desk), journal, options.builds, clock);
+                        FarmShell::Start(options.limits, database, *blobs, clock, *log));
+  HONE_ASSIGN_OR_RETURN(std::unique_ptr<AuditLog> audit, AuditLog::Open(database, clock));
+  HONE_ASSIGN_OR_RETURN(std::unique_ptr<JoinDesk> desk, MakeDesk(options, database, *audit, clock));
+  HONE_ASSIGN_OR_RETURN(std::unique_ptr<JobShell> jobs,
+                        JobShell::Start(options.job_limits, database, *shell, clock, *log));
+  auto impl = std::make_unique<Impl>(std::move(log), std::move(blobs), std::move(shell),
+                                     std::move(audit), std::move(desk), std::move(jobs), database,
+                                     options.builds, clock);
   HONE_RETURN_IF_ERROR(impl->Listen(options.listen, options.tls_dir));
   if (!options.web.empty()) HONE_RETURN_IF_ERROR(impl->ServeWeb(options.web));
   return std::unique_ptr<TrackerServer>(new TrackerServer(std::move(impl)));

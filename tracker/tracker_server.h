@@ -9,9 +9,10 @@
 #include "base/clock.h"
 #include "base/event_log.h"
 #include "base/status.h"
-#include "db/farm_journal.h"
+#include "db/farm_database.h"
 #include "tracker/build_state.h"
 #include "tracker/farm_state.h"
+#include "tracker/job_state.h"
 
 namespace hone {
 
@@ -28,6 +29,7 @@ struct TrackerOptions {
   LogFormat log_format = LogFormat::kText;
   BlobStoreOptions blobs;  // where artifacts are kept
   BuildLimits builds;
+  JobLimits job_limits;
 };
 
 class TrackerServer {
@@ -35,7 +37,7 @@ class TrackerServer {
   // Listens when it returns. Both must outlive the server. Errors: the address is not usable, or in
   // use; the folder of blobs cannot be used.
   static StatusOr<std::unique_ptr<TrackerServer>> Start(const TrackerOptions& options,
-                                                        FarmJournal& journal, const Clock& clock);
+                                                        FarmDatabase& database, const Clock& clock);
   // Says goodbye to agents and clients, who come back to the next tracker.
   ~TrackerServer();
 

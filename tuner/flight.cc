@@ -176,6 +176,7 @@ void CompleteBatch(const Work& work, const TuningOptions& options, double roofli
   batch.set_cold_constants(work.cold_constants());
   batch.set_selector(options.device);
   batch.set_priority(options.priority);
+  batch.set_user(options.user);
   batch.set_client(options.client);
   batch.set_tool_version(options.tool_version);
   batch.set_search_seed(options.seed);

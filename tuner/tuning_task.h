@@ -48,6 +48,7 @@ struct TuningOptions {
   int finalists = 3;
   int64_t model_constant_bytes = 0;  // that the whole model reads in one run
   std::string device;                // selector, as in Batch
+  std::string user;                  // as in Batch
   int priority = 0;                  // as in Batch
   std::string run_id;                // of this session, kept with every record; as in Batch
   // Time counts as up once so many batches were asked for, duels not counted; 0: no limit. This is

@@ -1,4 +1,4 @@
-// What every RecordStore and FarmJournal must answer, whatever it keeps its records in.
+// What every FarmDatabase must answer, whatever it keeps its records in.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,16 +18,17 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-// A store under test, through both of its interfaces.
+// A store under test, through each of its interfaces.
 struct Opened {
   std::shared_ptr<void> owner;
   RecordStore* records;
   FarmJournal* journal;
+  JobStore* jobs;
 };
 
 template <typename Store>
 Opened Open(std::shared_ptr<Store> store) {
-  return {store, store.get(), store.get()};
+  return {store, store.get(), store.get(), store.get()};
 }
 
 struct Implementation {
@@ -133,6 +134,7 @@ class RecordStoreTest : public ::testing::TestWithParam<Implementation> {
   }
   RecordStore& store() { return *opened_.records; }
   FarmJournal& journal() { return *opened_.journal; }
+  JobStore& jobs() { return *opened_.jobs; }
 
  private:
   std::filesystem::path directory_;
@@ -428,6 +430,59 @@ TEST_P(RecordStoreTest, BestPrefersDevicesOfBenchQualityToIndicativeOnes) {
   Append({indicative, bench});
   EXPECT_EQ(BestSchedule(kKey), "bench");
   EXPECT_THAT(Schedules(store().BestPerLayouts(kKey)), ElementsAre("bench"));
+}
+
+pb::Job SomeJob(int64_t id, uint64_t epoch) {
+  pb::Job job;
+  job.set_id(id);
+  job.set_epoch(epoch);
+  job.mutable_spec()->set_model("model.onnx");
+  return job;
+}
+
+TEST_P(RecordStoreTest, KeepsJobsInOrderAndEachAsSavedLast) {
+  EXPECT_THAT(*jobs().LoadJobs(), IsEmpty());
+  ASSERT_TRUE(jobs().SaveJob(SomeJob(12, 0)).ok());
+  ASSERT_TRUE(jobs().SaveJob(SomeJob(2, 0)).ok());
+  pb::Job later = SomeJob(12, 1);
+  later.set_phase(pb::JOB_RUNNING);
+  ASSERT_TRUE(jobs().SaveJob(later).ok());
+  const std::vector<pb::Job> all = *jobs().LoadJobs();
+  ASSERT_EQ(all.size(), 2);
+  EXPECT_EQ(all[0].id(), 2);
+  EXPECT_EQ(all[1].DebugString(), later.DebugString());
+}
+
+TEST_P(RecordStoreTest, NeverLowersTheEpochOfAJob) {
+  ASSERT_TRUE(jobs().SaveJob(SomeJob(1, 3)).ok());
+  EXPECT_EQ(jobs().SaveJob(SomeJob(1, 2)).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(jobs().SaveJob(SomeJob(1, 3)).ok());
+  EXPECT_EQ((*jobs().LoadJobs())[0].epoch(), 3);
+}
+
+TEST_P(RecordStoreTest, PutsModelsTogetherFromPieces) {
+  EXPECT_EQ(*jobs().ModelBytes("m"), 0);
+  EXPECT_EQ(*jobs().ReadModel("m", 0), "");
+  const std::string first("a\0b", 3);
+  ASSERT_TRUE(jobs().AppendModel("m", 0, first).ok());
+  // The answer was lost, or another sends the same: it asks how far the model is.
+  EXPECT_EQ(jobs().AppendModel("m", 0, first).code(), absl::StatusCode::kFailedPrecondition);
+  ASSERT_TRUE(jobs().AppendModel("m", 3, "cd").ok());
+  ASSERT_TRUE(jobs().AppendModel("other", 0, "x").ok());
+  EXPECT_EQ(*jobs().ModelBytes("m"), 5);
+  for (int64_t begin : {0, 1, 3, 4}) {
+    std::string rest;
+    while (true) {
+      const std::string piece = *jobs().ReadModel("m", begin + static_cast<int64_t>(rest.size()));
+      if (piece.empty()) break;
+      rest += piece;
+    }
+    EXPECT_EQ(rest, (first + "cd").substr(begin));
+  }
+  ASSERT_TRUE(jobs().DropModel("m").ok());
+  ASSERT_TRUE(jobs().DropModel("m").ok());
+  EXPECT_EQ(*jobs().ModelBytes("m"), 0);
+  EXPECT_EQ(*jobs().ModelBytes("other"), 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, RecordStoreTest,

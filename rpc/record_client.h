@@ -1,0 +1,19 @@
+// What a tracker has on record, for compilers and tuners that cannot read its database. Reads only.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "proto/record.pb.h"
+#include "proto/tuning.pb.h"
+
+namespace hone {
+
+// Asks a tracker ("unix:/path" or "host:port"; `tls_dir` as MakeChannel has it). Unavailable, with
+// the way out, if none answers.
+StatusOr<std::vector<pb::Record>> FetchRecords(const std::string& tracker,
+                                               const pb::FindRecordsRequest& request,
+                                               const std::string& tls_dir = "");
+
+}  // namespace hone

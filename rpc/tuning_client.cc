@@ -1,0 +1,212 @@
+#include "rpc/tuning_client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <atomic>
+#include <optional>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include "absl/random/random.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "base/digest.h"
+#include "proto/tuning.grpc.pb.h"
+#include "rpc/backoff.h"
+#include "rpc/channel.h"
+#include "rpc/grpc_status.h"
+#include "rpc/tracker_call.h"
+
+namespace hone {
+namespace {
+
+constexpr absl::Duration kCallTimeout = absl::Seconds(30);
+constexpr absl::Duration kGiveUpAfter = absl::Seconds(60);
+constexpr absl::Duration kAskStopped = absl::Milliseconds(100);
+constexpr size_t kPieceBytes = 4 << 20;
+// A model may be dropped between its upload and its job, when the last other job of it ends.
+constexpr int kUploadsMax = 3;
+
+std::string NewRequestId() {
+  std::random_device random;
+  return absl::StrFormat("%08x%08x%08x%08x", random(), random(), random(), random());
+}
+
+bool IsWorthRetrying(const Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+}
+
+}  // namespace
+
+class TuningClient::Impl {
+ public:
+  Impl(std::string address, std::shared_ptr<grpc::Channel> channel)
+      : address_(std::move(address)),
+        channel_(std::move(channel)),
+        stub_(pb::Tuning::NewStub(channel_)) {}
+
+  StatusOr<pb::Job> Submit(pb::JobSpec spec, absl::string_view model) {
+    pb::SubmitJobRequest request;
+    request.set_request_id(NewRequestId());
+    if (!model.empty()) {
+      spec.set_model_digest(Digest(model));
+      spec.set_model_bytes(static_cast<int64_t>(model.size()));
+    }
+    *request.mutable_spec() = std::move(spec);
+    for (int upload = 1;; ++upload) {
+      if (!model.empty()) HONE_RETURN_IF_ERROR(Upload(request.spec().model_digest(), model));
+      StatusOr<pb::Job> job = CallPersistently(&pb::Tuning::Stub::SubmitJob, request);
+      if (!absl::IsFailedPrecondition(job.status()) || model.empty() || upload == kUploadsMax) {
+        return job;
+      }
+    }
+  }
+
+  StatusOr<pb::ListJobsReply> List() {
+    return Call(&pb::Tuning::Stub::ListJobs, pb::ListJobsRequest());
+  }
+
+  StatusOr<pb::Job> Cancel(int64_t id) {
+    pb::JobRequest request;
+    request.set_id(id);
+    return CallPersistently(&pb::Tuning::Stub::CancelJob, request);
+  }
+
+  StatusOr<std::string> Why(int64_t id) {
+    pb::JobRequest request;
+    request.set_id(id);
+    HONE_ASSIGN_OR_RETURN(const pb::WhyJobReply reply, Call(&pb::Tuning::Stub::WhyJob, request));
+    return reply.why();
+  }
+
+  StatusOr<pb::Job> Watch(int64_t id, absl::Duration patience, const std::function<bool()>& stopped,
+                          const std::function<void(const pb::Job&)>& see) {
+    pb::WatchJobRequest request;
+    request.set_id(id);
+    std::optional<pb::Job> last;
+    absl::Time heard = absl::Now();
+    Backoff backoff(absl::Milliseconds(100), absl::Seconds(2));
+    while (true) {
+      const Status status = WatchOnce(request, stopped, [&](const pb::Job& job) {
+        heard = absl::Now();
+        backoff.Reset();
+        request.set_after_revision(job.revision());
+        last = job;
+        see(job);
+      });
+      if (stopped()) return absl::CancelledError("stopped watching");
+      if (status.ok() && last) return *last;
+      if (!status.ok() && !IsWorthRetrying(status)) return status;
+      if (absl::Now() - heard > patience) {
+        return absl::UnavailableError(absl::StrCat("tracker ", address_, ": no answer for ",
+                                                   absl::FormatDuration(patience),
+                                                   "; the job goes on without being watched"));
+      }
+      Pause(backoff.Next(absl::Uniform(random_, 0.0, 1.0)));
+    }
+  }
+
+ private:
+  Status Upload(const std::string& digest, absl::string_view model) {
+    pb::ModelPiece piece;
+    piece.set_digest(digest);
+    piece.set_size(static_cast<int64_t>(model.size()));
+    HONE_ASSIGN_OR_RETURN(pb::UploadModelReply reply,
+                          CallPersistently(&pb::Tuning::Stub::UploadModel, piece));
+    while (reply.received() < piece.size()) {
+      const int64_t offset = reply.received();
+      const absl::string_view data = model.substr(offset, kPieceBytes);
+      piece.set_offset(offset);
+      piece.set_data(data.data(), data.size());
+      HONE_ASSIGN_OR_RETURN(reply, CallPersistently(&pb::Tuning::Stub::UploadModel, piece));
+    }
+    return absl::OkStatus();
+  }
+
+  // One stream, until it ends. OK: the job has ended.
+  Status WatchOnce(const pb::WatchJobRequest& request, const std::function<bool()>& stopped,
+                   const std::function<void(const pb::Job&)>& see) {
+    grpc::ClientContext context;
+    absl::Notification ended;
+    std::thread guard([&] {
+      while (!ended.WaitForNotificationWithTimeout(kAskStopped)) {
+        if (stopped()) context.TryCancel();
+      }
+    });
+    const auto reader = stub_->WatchJob(&context, request);
+    pb::Job job;
+    while (reader->Read(&job)) see(job);
+    const grpc::Status status = reader->Finish();
+    ended.Notify();
+    guard.join();
+    return FromGrpc(status);
+  }
+
+  template <typename Request, typename Reply>
+  StatusOr<Reply> Call(grpc::Status (pb::Tuning::Stub::*method)(grpc::ClientContext*,
+                                                                const Request&, Reply*),
+                       const Request& request) {
+    return CallTracker(address_, *stub_, method, request, kCallTimeout);
+  }
+
+  template <typename Request, typename Reply>
+  StatusOr<Reply> CallPersistently(grpc::Status (pb::Tuning::Stub::*method)(grpc::ClientContext*,
+                                                                            const Request&, Reply*),
+                                   const Request& request) {
+    const absl::Time deadline = absl::Now() + kGiveUpAfter;
+    Backoff backoff(absl::Milliseconds(100), absl::Seconds(5));
+    // A tracker that was never there is not waited for.
+    if (!connected_ &&
+        !channel_->WaitForConnected(absl::ToChronoTime(absl::Now() + absl::Seconds(5)))) {
+      return absl::UnavailableError(absl::StrCat("no tracker answers at ", address_,
+                                                 "; start one with `hone-tracker --listen ",
+                                                 address_, " --db FILE`, or check --tracker"));
+    }
+    connected_ = true;
+    while (true) {
+      StatusOr<Reply> reply = Call(method, request);
+      if (reply.ok() || !IsWorthRetrying(reply.status()) || absl::Now() > deadline) return reply;
+      Pause(backoff.Next(absl::Uniform(random_, 0.0, 1.0)));
+    }
+  }
+
+  // gRPC's blocking interface makes progress with a connection only while somebody waits in it.
+  void Pause(absl::Duration duration) {
+    const absl::Time end = absl::Now() + duration;
+    if (channel_->WaitForConnected(absl::ToChronoTime(end))) absl::SleepFor(end - absl::Now());
+  }
+
+  const std::string address_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<pb::Tuning::Stub> stub_;
+  bool connected_ = false;
+  absl::BitGen random_;
+};
+
+TuningClient::TuningClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+TuningClient::~TuningClient() = default;
+
+StatusOr<std::unique_ptr<TuningClient>> TuningClient::Connect(const std::string& address,
+                                                              const std::string& tls_dir) {
+  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
+                        MakeChannel(address, tls_dir));
+  return std::unique_ptr<TuningClient>(new TuningClient(std::make_unique<Impl>(address, channel)));
+}
+
+StatusOr<pb::Job> TuningClient::Submit(pb::JobSpec spec, absl::string_view model) {
+  return impl_->Submit(std::move(spec), model);
+}
+StatusOr<pb::ListJobsReply> TuningClient::List() { return impl_->List(); }
+StatusOr<pb::Job> TuningClient::Cancel(int64_t id) { return impl_->Cancel(id); }
+StatusOr<std::string> TuningClient::Why(int64_t id) { return impl_->Why(id); }
+StatusOr<pb::Job> TuningClient::Watch(int64_t id, absl::Duration patience,
+                                      const std::function<bool()>& stopped,
+                                      const std::function<void(const pb::Job&)>& see) {
+  return impl_->Watch(id, patience, stopped, see);
+}
+
+}  // namespace hone

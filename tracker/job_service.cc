@@ -1,0 +1,47 @@
+#include "tracker/job_service.h"
+
+#include "rpc/grpc_status.h"
+#include "rpc/identity.h"
+#include "tracker/finish_call.h"
+
+namespace hone {
+
+grpc::ServerUnaryReactor* JobService::ClaimJob(grpc::CallbackServerContext* context,
+                                               const pb::ClaimJobRequest* request,
+                                               pb::ClaimJobReply* reply) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const StatusOr<Identity> peer = PeerOf(*context->auth_context());
+  const Status speaks = peer.ok() ? CheckSpeaksFor(*peer, request->daemon()) : peer.status();
+  if (!speaks.ok()) {
+    reactor->Finish(ToGrpc(speaks));
+    return reactor;
+  }
+  FinishCall(reactor, reply, shell_.ClaimJob(*request));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* JobService::KeepJob(grpc::CallbackServerContext* context,
+                                              const pb::KeepJobRequest* request,
+                                              pb::KeepJobReply* reply) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  FinishCall(reactor, reply, shell_.KeepJob(*request));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* JobService::EndJob(grpc::CallbackServerContext* context,
+                                             const pb::EndJobRequest* request,
+                                             pb::EndJobReply* reply) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  FinishCall(reactor, reply, shell_.EndJob(*request));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* JobService::DownloadModel(grpc::CallbackServerContext* context,
+                                                    const pb::DownloadModelRequest* request,
+                                                    pb::ModelPiece* reply) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  FinishCall(reactor, reply, shell_.DownloadModel(*request));
+  return reactor;
+}
+
+}  // namespace hone

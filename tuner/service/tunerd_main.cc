@@ -1,0 +1,171 @@
+// hone-tunerd: takes tuning jobs from a tracker and tunes. Prints one line when it is ready, and
+// works until SIGTERM or SIGINT, or until the process that it serves (--parent-pid) is gone.
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/clock.h"
+#include "base/event_log.h"
+#include "base/selector.h"
+#include "base/status.h"
+#include "rpc/address.h"
+#include "rpc/log_sink.h"
+#include "rpc/sibling_program.h"
+#include "tuner/service/front_door.h"
+#include "tuner/service/job_process.h"
+#include "tuner/service/job_worker.h"
+#include "tuner/service/tuning_daemon.h"
+
+namespace hone {
+namespace {
+
+constexpr timespec kTick = {.tv_sec = 0, .tv_nsec = 500'000'000};
+
+struct Options {
+  TuningDaemonOptions daemon;
+  std::string listen;
+  std::string log = "text";
+  bool quiet = false;
+  int parent_pid = 0;
+  bool worker = false;
+};
+
+enum ExitCode { kOk = 0, kFailed = 1, kBadArguments = 2, kUnreachable = kExitUnreachable };
+
+std::string DefaultTracker() {
+  const char* tracker = std::getenv("HONE_TRACKER");
+  return tracker == nullptr ? "127.0.0.1:7710" : tracker;
+}
+
+std::string HostName() {
+  char name[256] = {};
+  return gethostname(name, sizeof(name) - 1) == 0 && name[0] != '\0' ? name : "daemon";
+}
+
+void Declare(CLI::App& app, Options& options) {
+  options.daemon.tracker = DefaultTracker();
+  options.daemon.name = HostName();
+  app.add_option("--tracker", options.daemon.tracker,
+                 "The tracker whose jobs are done: unix:/path or host:port")
+      ->capture_default_str();
+  app.add_option("--tls-dir", options.daemon.tls_dir,
+                 "Folder of certificates, as a role `daemon`: for a tracker on another machine");
+  app.add_option("--name", options.daemon.name, "Name of this daemon, unique in the farm")
+      ->capture_default_str()
+      ->check([](const std::string& word) {
+        return Selector::IsWord(word) ? "" : "'" + word + "' is no word";
+      });
+  app.add_option("--jobs", options.daemon.jobs_max, "Jobs that it works on at a time")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--listen", options.listen,
+                 "Also take jobs here, and pass them to the tracker: unix:/path or host:port");
+  app.add_option("--log", options.log, "How events are logged to stderr, one a line: text or json")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"text", "json"}));
+  app.add_flag("--quiet", options.quiet, "Log warnings and errors only");
+  app.add_option("--parent-pid", options.parent_pid,
+                 "End when this process is no longer the parent");
+  app.add_flag("--worker", options.worker)->group("");  // for the daemon itself
+  app.footer(
+      "Start as many as there are hosts to spare; each dials the tracker and takes jobs from it:\n"
+      "  hone-tunerd --tracker farm:7710\n"
+      "  hone submit model.onnx --tracker farm:7710\n"
+      "A daemon keeps nothing: when it ends, however it ends, another goes on with its jobs from\n"
+      "what was measured.\n"
+      "Exit codes: 0 ended by a signal, 1 refused by the tracker, or cannot listen, 2 wrong "
+      "arguments.");
+}
+
+ExitCode Fail(ExitCode code, const Status& status) {
+  std::cerr << "hone-tunerd: " << std::string(status.message()) << std::endl;
+  return code;
+}
+
+ExitCode Work(const Options& options) {
+  const StatusOr<pb::Job> job = TakeJob();
+  if (!job.ok()) return Fail(kBadArguments, job.status());
+  const SystemClock clock;
+  const Status status = WorkOnJob({.tracker = options.daemon.tracker,
+                                   .tls_dir = options.daemon.tls_dir,
+                                   .build_worker = SiblingProgram("hone-build-worker")},
+                                  *job, clock);
+  return status.ok() ? kOk : Fail(absl::IsUnavailable(status) ? kUnreachable : kFailed, status);
+}
+
+std::vector<std::string> WorkerArguments(const Options& options) {
+  std::vector<std::string> arguments = {"--worker", "--tracker", options.daemon.tracker};
+  if (!options.daemon.tls_dir.empty()) {
+    arguments.insert(arguments.end(), {"--tls-dir", options.daemon.tls_dir});
+  }
+  return arguments;
+}
+
+ExitCode Serve(Options options) {
+  // Blocked here and so in every thread to come: only sigtimedwait takes them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+
+  const Status address =
+      CheckAddress(options.daemon.tracker, !options.daemon.tls_dir.empty()).status();
+  if (!address.ok()) return Fail(kBadArguments, address);
+  options.daemon.boot = static_cast<uint64_t>(SystemClock().UnixMillis());
+  std::error_code error;
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe", error);
+  const SystemClock clock;
+  const EventLog log(options.log == "json" ? LogFormat::kJson : LogFormat::kText, clock,
+                     MakeLogSink(options.quiet ? LogLevel::kWarning : LogLevel::kInfo));
+  const auto daemon = TuningDaemon::Start(
+      options.daemon,
+      [&](const pb::Job& job) { return StartJobProgram(self, WorkerArguments(options), job); },
+      log);
+  if (!daemon.ok()) return Fail(kFailed, daemon.status());
+  std::unique_ptr<FrontDoor> door;
+  if (!options.listen.empty()) {
+    auto opened = FrontDoor::Open(options.listen, options.daemon.tracker, options.daemon.tls_dir);
+    if (!opened.ok()) return Fail(kFailed, opened.status());
+    door = *std::move(opened);
+  }
+  std::cout << "hone-tunerd ready: " << options.daemon.name << ", for the tracker at "
+            << options.daemon.tracker
+            << (door == nullptr ? "" : absl::StrCat(", listens at ", door->address())) << std::endl;
+  log.Write(Event::kDaemonStarted,
+            {{"daemon", options.daemon.name}, {"address", door == nullptr ? "" : door->address()}});
+  while (sigtimedwait(&signals, nullptr, &kTick) < 0) {
+    if (options.parent_pid != 0 && getppid() != options.parent_pid) break;
+    const Status status = (*daemon)->Tick();
+    if (!status.ok()) return Fail(kFailed, status);
+  }
+  log.Write(Event::kDaemonStopped, {{"daemon", options.daemon.name}});
+  return kOk;
+}
+
+ExitCode Main(int argc, char** argv) {
+  CLI::App app("Takes tuning jobs from a tracker and tunes.", "hone-tunerd");
+  Options options;
+  Declare(app, options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kOk : kBadArguments;
+  }
+  signal(SIGPIPE, SIG_IGN);
+  return options.worker ? Work(options) : Serve(options);
+}
+
+}  // namespace
+}  // namespace hone
+
+int main(int argc, char** argv) { return hone::Main(argc, argv); }
