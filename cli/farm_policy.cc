@@ -110,8 +110,8 @@ Status Decide(const FarmDecision& decision, int64_t now_unix_ms, pb::FarmPolicy*
                                       return one.until_unix_ms() <= now_unix_ms;
                                     }),
                      reservations.end());
-  static constexpr absl::string_view kActions[] = {
-      "drain", "undrain", "reserve", "release", "accept", "limit", "revoke", "unrevoke"};
+  static constexpr absl::string_view kActions[] = {"drain",  "undrain", "reserve", "release",
+                                                   "accept", "limit",   "revoke",  "unrevoke"};
   if (std::find(std::begin(kActions), std::end(kActions), decision.action) == std::end(kActions)) {
     return absl::InvalidArgumentError(
         absl::StrCat("no action '", decision.action,

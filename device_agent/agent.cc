@@ -82,8 +82,8 @@ Status Agent::Connect() {
     });
   };
   HONE_ASSIGN_OR_RETURN(session_, AgentSession::Start(std::move(options), std::move(handlers)));
-  cache_ =
-      std::make_unique<ArtifactCache>(*code_, std::make_unique<BlobClient>(session_->channel()));
+  cache_ = std::make_unique<ArtifactCache>(
+      *code_, std::make_unique<BlobClient>([this] { return session_->channel(); }));
   if (spool_.has_value()) {
     for (pb::ReportRequest& report : spool_->Load()) {
       for (const auto& device : devices_) {

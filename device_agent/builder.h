@@ -27,7 +27,8 @@ struct BuilderSettings {
 class Builder {
  public:
   // Starts a worker at once, so that one that cannot run is known early. `context` and
-  // `log` must outlive the builder; `context` is stopped when the tracker refuses it; status() then says why.
+  // `log` must outlive the builder; `context` is stopped when the tracker refuses it; status() then
+  // says why.
   static StatusOr<std::unique_ptr<Builder>> Start(boost::asio::io_context& context,
                                                   const BuilderSettings& settings,
                                                   const EventLog& log);

@@ -85,7 +85,7 @@ class AgentSession::Impl {
     reports_.try_emplace(std::move(id), std::move(report));
   }
 
-  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+  std::shared_ptr<grpc::Channel> channel() { return CurrentLink()->channel; }
 
   bool WaitForReports(absl::Duration timeout) {
     absl::MutexLock lock(&mutex_);

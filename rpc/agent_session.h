@@ -71,7 +71,7 @@ class AgentSession {
   // stream is opened once they are settled, because the lease that it brings makes them stale.
   void Report(pb::ReportRequest report);
 
-  // To the tracker, for what an agent asks of it beside: see blob_client.h.
+  // To the tracker of now, for what an agent asks of it beside: see blob_client.h.
   std::shared_ptr<grpc::Channel> channel() const;
 
   // Waits until every report is settled, or the timeout passes; true if so.

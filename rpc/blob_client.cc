@@ -28,15 +28,14 @@ absl::Duration Patience(int64_t bytes) {
 
 class BlobClient::Impl {
  public:
-  explicit Impl(std::shared_ptr<grpc::Channel> channel)
-      : stub_(pb::Blobs::NewStub(std::move(channel))) {}
+  explicit Impl(ChannelSource channel) : channel_(std::move(channel)) {}
 
   StatusOr<pb::FindMissingReply> FindMissing(const Blobs& blobs) {
     pb::FindMissingRequest request;
     for (const auto& [digest, bytes] : blobs) request.add_digests(digest);
     pb::FindMissingReply reply;
     HONE_RETURN_IF_ERROR(WithContext(kCallTimeout, [&](grpc::ClientContext* context) {
-      return FromGrpc(stub_->FindMissing(context, request, &reply));
+      return FromGrpc(Stub()->FindMissing(context, request, &reply));
     }));
     return reply;
   }
@@ -81,6 +80,7 @@ class BlobClient::Impl {
   }
 
  private:
+  std::unique_ptr<pb::Blobs::Stub> Stub() const { return pb::Blobs::NewStub(channel_()); }
   template <typename Call>
   Status WithContext(absl::Duration timeout, Call call) {
     grpc::ClientContext context;
@@ -99,7 +99,7 @@ class BlobClient::Impl {
   Status UploadRest(const Blobs& blobs, const pb::FindMissingReply& found, int64_t bytes) {
     return WithContext(Patience(bytes), [&](grpc::ClientContext* context) {
       pb::UploadReply reply;
-      const auto stream = stub_->Upload(context, &reply);
+      const auto stream = Stub()->Upload(context, &reply);
       bool open = true;
       for (const pb::BlobPart& part : found.missing()) {
         const std::string& blob = *blobs.at(part.digest());
@@ -127,7 +127,7 @@ class BlobClient::Impl {
     // How large they are is not known before they come.
     const auto bytes = static_cast<int64_t>(digests.size()) * BlobLimits().blob_bytes_max / 16;
     return WithContext(Patience(bytes), [&](grpc::ClientContext* context) {
-      const auto stream = stub_->Download(context, request);
+      const auto stream = Stub()->Download(context, request);
       Status trouble;
       pb::BlobChunk chunk;
       while (trouble.ok() && stream->Read(&chunk)) {
@@ -145,7 +145,7 @@ class BlobClient::Impl {
     });
   }
 
-  const std::unique_ptr<pb::Blobs::Stub> stub_;
+  const ChannelSource channel_;
   BlobAssembler assembler_{BlobLimits()};  // of downloads
 
   absl::Mutex mutex_;
@@ -153,8 +153,9 @@ class BlobClient::Impl {
   grpc::ClientContext* context_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 
+BlobClient::BlobClient(ChannelSource channel) : impl_(std::make_unique<Impl>(std::move(channel))) {}
 BlobClient::BlobClient(std::shared_ptr<grpc::Channel> channel)
-    : impl_(std::make_unique<Impl>(std::move(channel))) {}
+    : BlobClient([channel = std::move(channel)] { return channel; }) {}
 BlobClient::~BlobClient() = default;
 
 StatusOr<int64_t> BlobClient::Upload(const Blobs& blobs) { return impl_->Upload(blobs); }

@@ -22,6 +22,9 @@ namespace hone {
 // One call at a time, but for Cancel.
 class BlobClient {
  public:
+  // `channel` is asked anew for each call: who follows a leader changes it.
+  using ChannelSource = std::function<std::shared_ptr<grpc::Channel>()>;
+  explicit BlobClient(ChannelSource channel);
   explicit BlobClient(std::shared_ptr<grpc::Channel> channel);
   ~BlobClient();
 

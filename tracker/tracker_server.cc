@@ -57,7 +57,16 @@ StatusOr<std::unique_ptr<JoinDesk>> MakeDesk(const TrackerOptions& options, Secu
 }
 
 // Of the standard health service; "" is the server as a whole.
-constexpr const char* kHealthNames[] = {"", "hone.pb.Farm", "hone.pb.Agents", "hone.pb.Admin"};
+constexpr const char* kHealthNames[] = {"",
+                                        "hone.pb.Farm",
+                                        "hone.pb.Agents",
+                                        "hone.pb.Admin",
+                                        "hone.pb.Blobs",
+                                        "hone.pb.Builds",
+                                        "hone.pb.Jobs",
+                                        "hone.pb.Records",
+                                        "hone.pb.Security",
+                                        "hone.pb.Tuning"};
 
 }  // namespace
 
@@ -213,9 +222,9 @@ StatusOr<std::unique_ptr<TrackerServer>> TrackerServer::Start(const TrackerOptio
   HONE_ASSIGN_OR_RETURN(std::unique_ptr<JoinDesk> desk, MakeDesk(options, database, *audit, clock));
   HONE_ASSIGN_OR_RETURN(std::unique_ptr<JobShell> jobs,
                         JobShell::Start(options.job_limits, database, *shell, clock, *log));
-  auto impl = std::make_unique<Impl>(std::move(log), std::move(blobs), std::move(shell),
-                                     std::move(audit), std::move(desk), std::move(jobs), database,
-                                     options.builds, clock);
+  auto impl =
+      std::make_unique<Impl>(std::move(log), std::move(blobs), std::move(shell), std::move(audit),
+                             std::move(desk), std::move(jobs), database, options.builds, clock);
   HONE_RETURN_IF_ERROR(impl->Listen(options.listen, options.tls_dir));
   if (!options.web.empty()) HONE_RETURN_IF_ERROR(impl->ServeWeb(options.web));
   return std::unique_ptr<TrackerServer>(new TrackerServer(std::move(impl)));

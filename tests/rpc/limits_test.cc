@@ -105,7 +105,7 @@ TEST_F(LimitsTest, RefuseMessagesThatAreTooLong) {
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(20)));
   pb::SubmitRequest request;
-  request.set_client_id(std::string(size_t{kMessageBytesMax} + 1, 'x'));
+  request.set_client_id(std::string(size_t{kRequestBytesMax} + 1, 'x'));
   pb::SubmitReply reply;
   EXPECT_EQ(FromGrpc(pb::Farm::NewStub(channel_)->Submit(&context, request, &reply)).code(),
             absl::StatusCode::kResourceExhausted);

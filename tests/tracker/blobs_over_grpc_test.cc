@@ -197,12 +197,12 @@ class FetchingAgent {
       held_.erase(id);
       Tell();
     };
-    auto session =
-        AgentSession::Start({.tracker = tracker, .agent = "agent", .boot = 1}, std::move(handlers));
+    auto session = AgentSession::Start({.trackers = {tracker}, .agent = "agent", .boot = 1},
+                                       std::move(handlers));
     EXPECT_TRUE(session.ok()) << session.status();
     absl::MutexLock lock(&mutex_);
     session_ = *std::move(session);
-    client_ = std::make_unique<BlobClient>(session_->channel());
+    client_ = std::make_unique<BlobClient>([this] { return session_->channel(); });
     Tell();
   }
   ~FetchingAgent() {

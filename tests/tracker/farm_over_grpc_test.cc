@@ -350,7 +350,7 @@ TEST_F(FarmOverGrpcTest, SaysWhatHoldsBatchesUp) {
   EXPECT_EQ(reply->entries(0).state(), pb::WAITING);
   EXPECT_THAT(reply->entries(0).why(), HasSubstr("no device has ever been seen"));
 
-  FakeAgent idle(address_, 1, /*measures=*/false);
+  FakeAgent idle({address_}, 1, /*measures=*/false);
   ASSERT_TRUE(idle.WaitForHeld(2));
   pb::WhyRequest request;
   request.set_user("ada");

@@ -87,7 +87,7 @@ class FarmSecurityTest : public ::testing::Test {
     absl::Mutex mutex;
     std::vector<Status> links;
     AgentSessionHandlers handlers;
-    handlers.on_link = [&](const Status& status) {
+    handlers.on_link = [&](const std::string& tracker, const Status& status) {
       absl::MutexLock lock(&mutex);
       links.push_back(status);
     };
@@ -207,7 +207,7 @@ TEST_F(FarmSecurityTest, RefusesWhoIsRevokedUntilTheyJoinAgain) {
 TEST_F(FarmSecurityTest, EndsTheOpenStreamOfAnAgentThatIsRevoked) {
   absl::Notification linked, ended;
   AgentSessionHandlers handlers;
-  handlers.on_link = [&](const Status& status) {
+  handlers.on_link = [&](const std::string& tracker, const Status& status) {
     if (status.ok() && !linked.HasBeenNotified()) linked.Notify();
     if (absl::IsPermissionDenied(status) && !ended.HasBeenNotified()) ended.Notify();
   };

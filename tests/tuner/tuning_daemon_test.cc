@@ -330,7 +330,7 @@ TEST_F(TuningDaemonTest, RefusesASelectorThatNothingMatchesButNotOneThatIsOnlyAw
   state.add_devices()->mutable_info()->set_name("board");
   state.mutable_devices(0)->mutable_info()->set_target(Target().ToString());
   state.mutable_devices(0)->mutable_info()->set_state(pb::QUARANTINED);
-  auto agent = AgentSession::Start({.tracker = address_, .agent = "agent", .boot = 1}, {});
+  auto agent = AgentSession::Start({.trackers = {address_}, .agent = "agent", .boot = 1}, {});
   ASSERT_TRUE(agent.ok()) << agent.status();
   (*agent)->SetState(state);
   Status refused;
