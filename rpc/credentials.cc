@@ -28,9 +28,8 @@ namespace tls = grpc::experimental;
 // How often the files are looked at.
 constexpr unsigned int kRefreshSeconds = 1;
 constexpr absl::string_view kWayOut =
-    "; ask an owner of the farm for a token (hone farm token) and join again, or name another "
-    "folder "
-    "with --tls-dir";
+    "; ask an owner of the farm for a token (hone farm token) and join with it, or name another "
+    "folder with --tls-dir";
 
 std::shared_ptr<tls::CertificateProviderInterface> Watch(const TlsFolder& folder) {
   return std::make_shared<tls::FileWatcherCertificateProvider>(
@@ -129,6 +128,10 @@ std::shared_ptr<grpc::ServerCredentials> Serving(const TlsFolder& folder, CallCh
 StatusOr<std::string> ReadTlsFile(const std::string& path) {
   StatusOr<std::string> text = ReadFile(path);
   if (text.ok()) return text;
+  if (absl::IsNotFound(text.status())) {
+    return absl::NotFoundError(
+        absl::StrCat("between machines a farm wants certificates, and there is no ", path, kWayOut));
+  }
   return Status(text.status().code(), absl::StrCat(text.status().message(), kWayOut));
 }
 

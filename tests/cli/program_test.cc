@@ -380,8 +380,8 @@ TEST_F(ProgramTest, SaysThatNoTrackerAnswers) {
   ExpectRefused("hone tune tiny.onnx --tracker unix:/nowhere/socket", ExitCode::kUnreachable,
                 "leave out --tracker to use this machine");
   ExpectRefused("hone tune tiny.onnx --tracker somewhere", ExitCode::kBadInput, "'somewhere'");
-  ExpectRefused("hone devices --tracker farm.example.com:7710", ExitCode::kBadInput,
-                "a tunnel (ssh -L) between machines");
+  ExpectRefused("hone devices --tracker farm.example.com:7710 --tls-dir nowhere", ExitCode::kFile,
+                "between machines a farm wants certificates, and there is no nowhere/ca.pem");
 }
 
 TEST_F(ProgramTest, ListsTheDevicesOfATracker) {
