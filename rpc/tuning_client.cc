@@ -27,7 +27,10 @@ namespace {
 constexpr absl::Duration kCallTimeout = absl::Seconds(30);
 constexpr absl::Duration kGiveUpAfter = absl::Seconds(60);
 constexpr absl::Duration kAskStopped = absl::Milliseconds(100);
-constexpr size_t kPieceBytes = 4 << 20;
+constexpr size_t kPieceBytes = 512 << 10;
+static_assert(kPieceBytes < kRequestBytesMax);
+// So long one stream may last; then it is renewed. A connection that dies is noticed sooner.
+constexpr absl::Duration kWatchFor = absl::Minutes(10);
 // A model may be dropped between its upload and its job, when the last other job of it ends.
 constexpr int kUploadsMax = 3;
 
@@ -88,11 +91,10 @@ class TuningClient::Impl {
     pb::WatchJobRequest request;
     request.set_id(id);
     std::optional<pb::Job> last;
-    absl::Time heard = absl::Now();
+    absl::Time connected = absl::Now();  // the last time
     Backoff backoff(absl::Milliseconds(100), absl::Seconds(2));
     while (true) {
-      const Status status = WatchOnce(request, stopped, [&](const pb::Job& job) {
-        heard = absl::Now();
+      const Status status = WatchOnce(request, stopped, &connected, [&](const pb::Job& job) {
         backoff.Reset();
         request.set_after_revision(job.revision());
         last = job;
@@ -101,7 +103,8 @@ class TuningClient::Impl {
       if (stopped()) return absl::CancelledError("stopped watching");
       if (status.ok() && last) return *last;
       if (!status.ok() && !IsWorthRetrying(status)) return status;
-      if (absl::Now() - heard > patience) {
+      // A job that waits has nothing to say for hours: only a tracker out of reach counts.
+      if (absl::Now() - connected > patience) {
         return absl::UnavailableError(absl::StrCat("tracker ", address_, ": no answer for ",
                                                    absl::FormatDuration(patience),
                                                    "; the job goes on without being watched"));
@@ -127,14 +130,16 @@ class TuningClient::Impl {
     return absl::OkStatus();
   }
 
-  // One stream, until it ends. OK: the job has ended.
+  // One stream, until it ends. OK: the job has ended. Sets when the tracker was last connected.
   Status WatchOnce(const pb::WatchJobRequest& request, const std::function<bool()>& stopped,
-                   const std::function<void(const pb::Job&)>& see) {
+                   absl::Time* connected, const std::function<void(const pb::Job&)>& see) {
     grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + kWatchFor));
     absl::Notification ended;
     std::thread guard([&] {
       while (!ended.WaitForNotificationWithTimeout(kAskStopped)) {
         if (stopped()) context.TryCancel();
+        if (channel_->GetState(false) == GRPC_CHANNEL_READY) *connected = absl::Now();
       }
     });
     const auto reader = stub_->WatchJob(&context, request);

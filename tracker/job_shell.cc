@@ -16,6 +16,7 @@ namespace {
 constexpr int64_t kTickNanos = 1'000'000'000;
 constexpr int64_t kModelBytesMax = int64_t{4} << 30;
 constexpr size_t kDigestDigits = 64;
+constexpr size_t kPieceBytes = 512 << 10;  // of a model, in one reply
 // Revisions rise also when the tracker is started anew: more than so many a millisecond never come.
 constexpr uint64_t kRevisionsPerMilli = 1000;
 
@@ -249,8 +250,9 @@ StatusOr<pb::ModelPiece> JobShell::DownloadModel(const pb::DownloadModelRequest&
     return absl::NotFoundError(absl::StrCat("the tracker has no model ", request.digest()));
   }
   piece.set_size(size);
-  HONE_ASSIGN_OR_RETURN(*piece.mutable_data(),
-                        store_.ReadModel(request.digest(), request.offset()));
+  HONE_ASSIGN_OR_RETURN(std::string data, store_.ReadModel(request.digest(), request.offset()));
+  if (data.size() > kPieceBytes) data.resize(kPieceBytes);
+  piece.set_data(std::move(data));
   return piece;
 }
 

@@ -19,6 +19,8 @@
 #include "rpc/farm_admin.h"
 #include "rpc/farm_client.h"
 #include "rpc/grpc_status.h"
+#include "rpc/job_client.h"
+#include "rpc/tuning_client.h"
 #include "tests/support/tls_folders.h"
 #include "tracker/farm_authority.h"
 #include "tracker/tracker_server.h"
@@ -176,6 +178,68 @@ TEST_F(FarmSecurityTest, CountsWorkForWhoeverTheCertificateNames) {
   EXPECT_TRUE((*daemon)->Submit(BatchOf("bob")).ok());
   EXPECT_EQ((*daemon)->Submit(BatchOf("eve")).status().code(),
             absl::StatusCode::kResourceExhausted);
+}
+
+// Asks for a job in the name of `user`.
+StatusOr<pb::Job> SubmitJobFor(TuningClient& client, const std::string& user) {
+  pb::JobSpec spec;
+  spec.set_workload("workload/1\ninput x f32 [4]\noutput y f32 [4]\nstage y f32 [i:4] = x[i]\n");
+  spec.set_trials(1);
+  spec.set_threads(1);
+  spec.set_numerics("fp32");
+  spec.set_user(user);
+  return client.Submit(spec, "");
+}
+
+TEST_F(FarmSecurityTest, CountsJobsForWhoeverTheCertificateNames) {
+  auto eve = TuningClient::Connect(server_->address(), Member("tuner/eve"));
+  ASSERT_TRUE(eve.ok()) << eve.status();
+  const auto job = SubmitJobFor(**eve, "ada");
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->spec().user(), "eve") << "nobody spends another's share";
+  // A daemon at whose door a job came knows whose it is.
+  auto daemon = TuningClient::Connect(server_->address(), Member("daemon/big"));
+  ASSERT_TRUE(daemon.ok()) << daemon.status();
+  const auto passed = SubmitJobFor(**daemon, "bob");
+  ASSERT_TRUE(passed.ok()) << passed.status();
+  EXPECT_EQ(passed->spec().user(), "bob");
+}
+
+TEST_F(FarmSecurityTest, LetsUsersCancelTheirOwnJobsAndOwnersAnybodys) {
+  auto ada = TuningClient::Connect(server_->address(), Member("tuner/ada"));
+  auto eve = TuningClient::Connect(server_->address(), Member("tuner/eve"));
+  auto bob = TuningClient::Connect(server_->address(), Member("reader/bob"));
+  auto owner = TuningClient::Connect(server_->address(), scratch_ / "tls/admin");
+  ASSERT_TRUE(ada.ok() && eve.ok() && bob.ok() && owner.ok());
+  const auto first = SubmitJobFor(**ada, ""), second = SubmitJobFor(**ada, "");
+  ASSERT_TRUE(first.ok() && second.ok()) << first.status();
+  const Status refused = (*eve)->Cancel(first->id()).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kPermissionDenied) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("is ada's"));
+  EXPECT_EQ((*bob)->Cancel(first->id()).status().code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_TRUE((*bob)->Why(first->id()).ok()) << "readers look";
+  EXPECT_EQ((*ada)->Cancel(first->id())->phase(), pb::JOB_CANCELLED);
+  EXPECT_EQ((*owner)->Cancel(second->id())->phase(), pb::JOB_CANCELLED);
+}
+
+TEST_F(FarmSecurityTest, GivesJobsToDaemonsAloneAndInTheirOwnNames) {
+  auto ada = TuningClient::Connect(server_->address(), Member("tuner/ada"));
+  ASSERT_TRUE(ada.ok()) << ada.status();
+  ASSERT_TRUE(SubmitJobFor(**ada, "").ok());
+  const auto claim_as = [&](const std::string& identity, const std::string& name) {
+    pb::ClaimJobRequest request;
+    request.set_daemon(name);
+    request.set_boot(1);
+    request.set_jobs_max(1);
+    const auto client = JobClient::Connect(server_->address(), Member(identity));
+    EXPECT_TRUE(client.ok()) << client.status();
+    return (*client)->Claim(request);
+  };
+  EXPECT_EQ(claim_as("tuner/eve", "eve").status().code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(claim_as("daemon/big", "small").status().code(), absl::StatusCode::kPermissionDenied);
+  const auto claimed = claim_as("daemon/big", "big");
+  ASSERT_TRUE(claimed.ok()) << claimed.status();
+  EXPECT_EQ(claimed->job().spec().user(), "ada");
 }
 
 TEST_F(FarmSecurityTest, LetsOwnersAloneChangeThePolicy) {

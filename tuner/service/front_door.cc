@@ -24,6 +24,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kShutdownGrace(500);
 constexpr std::chrono::seconds kCallTimeout(30);
+constexpr std::chrono::minutes kWatchTimeout(15);  // watchers renew their streams before
 
 // One watcher: what the tracker says is read, and written on before more is read. The reading end
 // is held open until a read or a write fails, so that it never ends while something is written.
@@ -31,6 +32,7 @@ class WatchRelay {
  public:
   WatchRelay(pb::Tuning::Stub& stub, const pb::WatchJobRequest& request)
       : request_(request), reader_(*this), writer_(*this) {
+    context_.set_deadline(std::chrono::system_clock::now() + kWatchTimeout);
     stub.async()->WatchJob(&context_, &request_, &reader_);
     reader_.AddHold();
     reader_.StartRead(&job_);
