@@ -13,6 +13,8 @@
 namespace hone {
 namespace {
 
+constexpr int64_t kDaemonSilenceMs = 20'000;  // a daemon calls twice a second
+
 bool IsOpen(const pb::Job& job) {
   return job.phase() == pb::JOB_QUEUED || job.phase() == pb::JOB_RUNNING;
 }
@@ -33,6 +35,23 @@ std::string Best(const pb::TuningProgress& progress) {
 std::string TimeLeft(const pb::Job& job) {
   const double left = SecondsLeft(job.progress());
   return job.phase() == pb::JOB_RUNNING && left >= 0 ? FormatWait(left) : "-";
+}
+
+// "2 daemons take 4 jobs at a time, 1 is out of reach"
+std::string Daemons(const pb::ListJobsReply& jobs) {
+  int present = 0, jobs_max = 0;
+  for (const pb::DaemonInfo& daemon : jobs.daemons()) {
+    if (daemon.silence_ms() > kDaemonSilenceMs) continue;
+    ++present;
+    jobs_max += daemon.jobs_max();
+  }
+  const int away = jobs.daemons_size() - present;
+  std::string text = present == 0
+                         ? "no tuning daemon is connected"
+                         : absl::StrCat(present, present == 1 ? " daemon takes " : " daemons take ",
+                                        jobs_max, jobs_max == 1 ? " job" : " jobs", " at a time");
+  if (away > 0) absl::StrAppend(&text, ", ", away, away == 1 ? " is" : " are", " out of reach");
+  return text;
 }
 
 }  // namespace
@@ -63,13 +82,9 @@ std::string JobReport(const pb::ListJobsReply& jobs, bool all, int width) {
                   absl::StrCat(job.progress().trials()), Best(job.progress()), TimeLeft(job),
                   job.reason()});
   }
-  int jobs_max = 0;
-  for (const pb::DaemonInfo& daemon : jobs.daemons()) jobs_max += daemon.jobs_max();
-  std::string end = absl::StrCat(jobs.daemons_size(),
-                                 jobs.daemons_size() == 1 ? " daemon takes " : " daemons take ",
-                                 jobs_max, jobs_max == 1 ? " job" : " jobs", " at a time");
+  std::string end = Daemons(jobs);
   if (!all && ended > 0) absl::StrAppend(&end, "; ", ended, " ended (--all shows them)");
-  if (shown == 0) return absl::StrCat("no jobs. ", end, ". Next: hone submit MODEL.onnx\n");
+  if (shown == 0) return absl::StrCat("no jobs; ", end, ". Next: hone submit MODEL.onnx\n");
   return absl::StrCat(table.Render(width), "\n", end, ". Next: hone watch JOB\n");
 }
 

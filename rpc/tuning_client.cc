@@ -24,6 +24,7 @@
 namespace hone {
 namespace {
 
+constexpr absl::Duration kConnectTimeout = absl::Seconds(5);
 constexpr absl::Duration kCallTimeout = absl::Seconds(30);
 constexpr absl::Duration kGiveUpAfter = absl::Seconds(60);
 constexpr absl::Duration kAskStopped = absl::Milliseconds(100);
@@ -70,6 +71,7 @@ class TuningClient::Impl {
   }
 
   StatusOr<pb::ListJobsReply> List() {
+    HONE_RETURN_IF_ERROR(AwaitConnection());
     return Call(&pb::Tuning::Stub::ListJobs, pb::ListJobsRequest());
   }
 
@@ -82,6 +84,7 @@ class TuningClient::Impl {
   StatusOr<std::string> Why(int64_t id) {
     pb::JobRequest request;
     request.set_id(id);
+    HONE_RETURN_IF_ERROR(AwaitConnection());
     HONE_ASSIGN_OR_RETURN(const pb::WhyJobReply reply, Call(&pb::Tuning::Stub::WhyJob, request));
     return reply.why();
   }
@@ -90,6 +93,7 @@ class TuningClient::Impl {
                           const std::function<void(const pb::Job&)>& see) {
     pb::WatchJobRequest request;
     request.set_id(id);
+    HONE_RETURN_IF_ERROR(AwaitConnection());
     std::optional<pb::Job> last;
     absl::Time connected = absl::Now();  // the last time
     Backoff backoff(absl::Milliseconds(100), absl::Seconds(2));
@@ -164,19 +168,24 @@ class TuningClient::Impl {
                                    const Request& request) {
     const absl::Time deadline = absl::Now() + kGiveUpAfter;
     Backoff backoff(absl::Milliseconds(100), absl::Seconds(5));
-    // A tracker that was never there is not waited for.
-    if (!connected_ &&
-        !channel_->WaitForConnected(absl::ToChronoTime(absl::Now() + absl::Seconds(5)))) {
-      return absl::UnavailableError(absl::StrCat("no tracker answers at ", address_,
-                                                 "; start one with `hone-tracker --listen ",
-                                                 address_, " --db FILE`, or check --tracker"));
-    }
-    connected_ = true;
+    HONE_RETURN_IF_ERROR(AwaitConnection());
     while (true) {
       StatusOr<Reply> reply = Call(method, request);
       if (reply.ok() || !IsWorthRetrying(reply.status()) || absl::Now() > deadline) return reply;
       Pause(backoff.Next(absl::Uniform(random_, 0.0, 1.0)));
     }
+  }
+
+  // Unavailable for a tracker that was never there; one that was is waited for elsewhere.
+  Status AwaitConnection() {
+    if (!connected_ &&
+        !channel_->WaitForConnected(absl::ToChronoTime(absl::Now() + kConnectTimeout))) {
+      return absl::UnavailableError(absl::StrCat("no tracker answers at ", address_,
+                                                 "; start one with `hone-tracker --listen ",
+                                                 address_, " --db FILE`, or check --tracker"));
+    }
+    connected_ = true;
+    return absl::OkStatus();
   }
 
   // gRPC's blocking interface makes progress with a connection only while somebody waits in it.

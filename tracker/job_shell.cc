@@ -110,7 +110,8 @@ pb::ListJobsReply JobShell::ListJobs() {
     listed = *job;
     listed.clear_kernels();
     std::string why = state_.WhyQueued(job->id(), now_ns);
-    if (job->phase() == pb::JOB_RUNNING && job->reason().empty()) {
+    if (why.empty()) why = state_.WhySilent(job->id(), now_ns);
+    if (job->phase() == pb::JOB_RUNNING && why.empty() && job->reason().empty()) {
       why = farm_.WhyClientWaits(job->farm_client());
     }
     if (!why.empty()) listed.set_reason(why);
@@ -209,6 +210,9 @@ StatusOr<pb::WhyJobReply> JobShell::WhyJob(const pb::JobRequest& request) {
     if (!job->reason().empty()) {
       reply.set_why(absl::StrCat(reply.why(), " (it waits again: ", job->reason(), ")"));
     }
+  } else if (const std::string silent = state_.WhySilent(job->id(), clock_.MonotonicNanos());
+             !silent.empty()) {
+    reply.set_why(silent);
   } else if (!job->reason().empty()) {
     reply.set_why(job->reason());
   } else {

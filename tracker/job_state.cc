@@ -24,6 +24,8 @@ namespace hone {
 namespace {
 
 constexpr int kPriorityMax = 100;
+constexpr int64_t kNanosPerSecond = 1'000'000'000;
+constexpr int64_t kSilenceNanos = 5 * kNanosPerSecond;  // of a worker, worth a word
 constexpr int64_t kForgetDaemonNanos = int64_t{3600} * 1'000'000'000;
 
 Status Busy(int64_t id) {
@@ -425,6 +427,18 @@ std::string JobState::WhyQueued(int64_t id, int64_t now_ns) const {
         " on as many jobs as allowed, ", used, "; ", queue);
   }
   return absl::StrCat("a daemon will take it in a moment; ", queue);
+}
+
+std::string JobState::WhySilent(int64_t id, int64_t now_ns) const {
+  const pb::Job* job = Find(id);
+  const auto expires = expires_ns_.find(id);
+  if (job == nullptr || job->phase() != pb::JOB_RUNNING || expires == expires_ns_.end()) return "";
+  const int64_t left_ns = std::max<int64_t>(0, expires->second - now_ns);
+  const int64_t silent_ns = limits_.lease_ttl_ns - left_ns;
+  if (silent_ns < kSilenceNanos) return "";
+  return absl::StrCat("daemon ", job->daemon(), " has not been heard of for ",
+                      silent_ns / kNanosPerSecond, " s; in ", left_ns / kNanosPerSecond,
+                      " s the job is anybody's");
 }
 
 }  // namespace hone

@@ -50,6 +50,8 @@ class JobState {
   bool NeedsModel(absl::string_view digest) const;
   // Why a job waits for a daemon, in one line; "" if it does not.
   std::string WhyQueued(int64_t id, int64_t now_ns) const;
+  // What becomes of a running job whose worker has not been heard of for a while; "" if it has.
+  std::string WhySilent(int64_t id, int64_t now_ns) const;
 
  private:
   struct Daemon {

@@ -111,10 +111,12 @@ class Importer {
     }
     for (const auto& [name, value] : options_.dims) {
       if (!used_dims_.contains(name)) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("--shape ", name, "=", value, ": the model has no dimension '", name,
-                         "' and no one-dimensional input of that name; its open dimensions are ",
-                         named_dims_.empty() ? "none" : absl::StrJoin(named_dims_, ", ")));
+        return absl::InvalidArgumentError(absl::StrCat(
+            "--shape ", name, "=", value, ": the model has no dimension '", name,
+            "' and no one-dimensional input of that name; ",
+            named_dims_.empty()
+                ? "it leaves none open"
+                : absl::StrCat("its open dimensions are ", absl::StrJoin(named_dims_, ", "))));
       }
     }
     return absl::OkStatus();

@@ -401,6 +401,16 @@ TEST(JobStateTest, SaysWhatAJobWaitsFor) {
             "the daemon works on as many jobs as allowed, 1; it is next");
 }
 
+TEST(JobStateTest, SaysThatARunningJobsWorkerIsSilent) {
+  Tracker tracker;
+  const int64_t id = tracker.Submit(Spec());
+  EXPECT_EQ(tracker.state->WhySilent(id, tracker.now_ns), "");
+  tracker.Claim("d", 1);
+  EXPECT_EQ(tracker.state->WhySilent(id, tracker.now_ns + kSecond), "");
+  EXPECT_EQ(tracker.state->WhySilent(id, tracker.now_ns + 12 * kSecond),
+            "daemon d has not been heard of for 12 s; in 18 s the job is anybody's");
+}
+
 TEST(JobStateTest, RefusesWhatNoDaemonCouldDo) {
   EXPECT_TRUE(CheckJob(Spec()).ok());
   const auto with = [](auto change) {

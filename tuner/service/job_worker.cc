@@ -152,6 +152,7 @@ class JobWork {
     }
     progress_.set_elapsed_max_s(spec_.minutes() * 60);
     progress_.set_elapsed_s(job_.spent_s());
+    progress_.set_trials(job_.progress().trials());  // of earlier attempts
     return absl::OkStatus();
   }
 

@@ -62,7 +62,9 @@ void Declare(CLI::App& app, Options& options) {
   app.add_option("--name", options.daemon.name, "Name of this daemon, unique in the farm")
       ->capture_default_str()
       ->check([](const std::string& word) {
-        return Selector::IsWord(word) ? "" : "'" + word + "' is no word";
+        return Selector::IsWord(word)
+                   ? ""
+                   : "'" + word + "' is no word; letters, digits and _ - . / : make one";
       });
   app.add_option("--jobs", options.daemon.jobs_max, "Jobs that it works on at a time")
       ->capture_default_str()
