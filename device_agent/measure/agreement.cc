@@ -12,6 +12,7 @@ namespace {
 constexpr double kShare = 0.05;
 constexpr double kSlackNs = 200e3;
 constexpr double kAroundFactor = 2;
+constexpr double kRestSlackNs = 500e3;
 constexpr double kFreshFactor = 3;
 constexpr double kFreshBytesPerNs = 2;
 constexpr double kFreshSlackNs = 20e3;
@@ -59,6 +60,12 @@ std::string Disagreement(const Order& order, const Answer& answer, const Seen& s
     return absl::StrFormat("claims %.3f ms of runs, but used %.3f ms of CPU time", claimed_ns / 1e6,
                            seen.cpu_ns / 1e6);
   return "";
+}
+
+std::string UnrestDisagreement(const Seen& seen, int threads) {
+  if (seen.idle_cpu_ns <= threads * kRestSlackNs) return "";
+  return absl::StrFormat("used %.3f ms of CPU time while it had nothing to do",
+                         seen.idle_cpu_ns / 1e6);
 }
 
 std::string FreshRunDisagreement(double cost_ns, const Answer& answer, const Seen& seen,

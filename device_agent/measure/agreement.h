@@ -14,6 +14,8 @@ namespace hone {
 struct Seen {
   double wall_ns = 0;
   double cpu_ns = 0;  // of all threads of the process
+  // Likewise, since the answer before: the process had nothing to do.
+  double idle_cpu_ns = 0;
 };
 
 // How many runs each sample of the answer consisted of, as the order implies.
@@ -30,6 +32,11 @@ struct BesideRuns {
 // `threads`: that the kernel may use.
 std::string Disagreement(const Order& order, const Answer& answer, const Seen& seen, int threads,
                          const BesideRuns& beside);
+
+// Why a process has not rested between two orders, or "": something in it may compute ahead what a
+// timed run then only hands over. 0.5 ms a thread are let pass, for threads that wait for more
+// work.
+std::string UnrestDisagreement(const Seen& seen, int threads);
 
 // Why a kernel that took so long for one run on inputs it had never seen cannot take `cost_ns`, or
 // "": it may take 3 times as long, and what reading `bytes` anew takes (2 GB/s), and 20 us; 1 ms

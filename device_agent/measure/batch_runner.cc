@@ -32,8 +32,10 @@ constexpr int64_t kRetryGapNs = 1000000;
 constexpr int kRetriesPerCandidate = 1;
 constexpr double kCheckRunCountsFromNs = 20e6;
 // How often the times of a visit may fail to be borne out before they count as made up: once may be
-// the hypervisor, or a neighbour at an unlucky moment.
+// the hypervisor, or a neighbour at an unlucky moment, which has had its turn some milliseconds
+// later. Whoever uses the pauses to compute ahead is seen by that.
 constexpr int kTriesToAgree = 3;
+constexpr int64_t kPauseBeforeTryNs = 5000000;  // times the number of tries so far
 // A reference that takes less runs anew for every candidate that is checked again.
 constexpr double kFreshForEachBelowNs = 2e6;
 constexpr double kFlushNsPerLine = 500;
@@ -132,9 +134,14 @@ BatchRunner::End BatchRunner::Run(const std::vector<int>& indices) {
     if (racer != nullptr) racers.push_back(std::move(racer));
   }
   Race(racers);
+  const bool forged = std::any_of(racers.begin(), racers.end(), [](const auto& racer) {
+    return racer->measurement.failure() == pb::FORGED;
+  });
   for (std::unique_ptr<Racer>& racer : racers) {
     const bool failed = racer->measurement.failure() != pb::OK;
     if ((memory_spoiled_ || broken_.failure != pb::OK) && !failed) continue;
+    // It may have lost to a time that is not true.
+    if (forged && racer->raced_out && !failed && indices.size() > 1) continue;
     if (racer->estimator.visits() > 0) racer->estimator.Describe(racer->measurement);
     racer->measurement.set_cold_constants(batch_.cold_constants() && CanFlushCaches());
     racer->measurement.set_raced_out(racer->raced_out);
@@ -410,6 +417,7 @@ std::optional<Answer> BatchRunner::CarryVisit(Racer& racer, Order order) {
   order.candidate = racer.loaded;
   std::string disagreement;
   for (int i = 0; i < kTriesToAgree; ++i) {
+    SleepNanos(i * kPauseBeforeTryNs);
     const std::optional<Answer> answer = candidates_->Carry(order);
     if (!answer.has_value()) {
       Break(racer.index, *candidates_);
@@ -420,6 +428,7 @@ std::optional<Answer> BatchRunner::CarryVisit(Racer& racer, Order order) {
     const BesideRuns beside = {candidates_->around_ns(),
                                batch_.cold_constants() ? runs * flush_limit_ns_ : 0};
     disagreement = Disagreement(order, *answer, candidates_->seen(), threads_, beside);
+    if (disagreement.empty()) disagreement = UnrestDisagreement(candidates_->seen(), threads_);
     if (disagreement.empty()) return answer;
   }
   Fail(racer.measurement, pb::FORGED, disagreement);
@@ -546,6 +555,7 @@ void BatchRunner::CheckAgain(Racer& racer) {
                        threads_ * static_cast<double>(manifest.scratch_worker_bytes());
   std::string disagreement;
   for (int i = 0; i < kTriesToAgree; ++i) {
+    SleepNanos(i * kPauseBeforeTryNs);
     if (i > 0) MakeFreshInputs();
     if (!IsRacing(racer)) return;
     PoisonOutputs();
@@ -568,6 +578,7 @@ void BatchRunner::CheckAgain(Racer& racer) {
                   absl::StrCat("right at first, wrong when run again: ", BufferLabel(where->info),
                                ": ", worst.ToString()));
     disagreement = FreshRunDisagreement(cost_ns, *answer, candidates_->seen(), threads_, bytes);
+    if (disagreement.empty()) disagreement = UnrestDisagreement(candidates_->seen(), threads_);
     if (disagreement.empty()) return;
   }
   Fail(measurement, pb::FORGED, disagreement);

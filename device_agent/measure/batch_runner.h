@@ -55,7 +55,8 @@ class BatchRunner {
 
   // Runs the candidates with these indices, and the reference first. Reports each candidate, then
   // a MeasureDone; not all, when a candidate brought the process down or wrote beside its buffers
-  // (that one is reported). Must be called with one thread.
+  // (that one is reported), and not those that were raced out where a time was FORGED. Must be
+  // called with one thread.
   End Run(const std::vector<int>& indices);
 
  private:

@@ -173,6 +173,7 @@ void KernelProcess::AwaitLoaded(size_t count) {
     if (!answer.has_value()) return;
     if (i == count) {  // ready
       around_ns_ = answer->around_ns;
+      answered_cpu_ns_ = CpuNanos();
       return;
     }
     loaded_.emplace_back(static_cast<absl::StatusCode>(answer->status), Printable(answer->text));
@@ -183,6 +184,7 @@ std::optional<Answer> KernelProcess::Carry(Order order) {
   if (end_.failure != pb::OK) return std::nullopt;
   if (getrandom(&order.nonce, sizeof(order.nonce), 0) != sizeof(order.nonce)) order.nonce += 1;
   const int64_t cpu_ns = CpuNanos();
+  seen_.idle_cpu_ns = static_cast<double>(cpu_ns - answered_cpu_ns_);
   const int64_t start_ns = Nanos(CLOCK_MONOTONIC_RAW);
   if (send(socket_, &order, sizeof(order), MSG_NOSIGNAL) != sizeof(order)) {
     // It is gone, or about to be; waiting says how.
@@ -192,7 +194,8 @@ std::optional<Answer> KernelProcess::Carry(Order order) {
   const std::optional<Answer> answer = AwaitAnswer(timeout_ms);
   seen_.wall_ns = static_cast<double>(Nanos(CLOCK_MONOTONIC_RAW) - start_ns);
   if (!answer.has_value()) return std::nullopt;
-  seen_.cpu_ns = static_cast<double>(CpuNanos() - cpu_ns);
+  answered_cpu_ns_ = CpuNanos();
+  seen_.cpu_ns = static_cast<double>(answered_cpu_ns_ - cpu_ns);
   if (answer->nonce != order.nonce || answer->sample_count < 1 ||
       answer->sample_count > Answer::kSamplesMax) {
     Condemn(pb::FORGED, "answered what it was not asked");

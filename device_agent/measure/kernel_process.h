@@ -81,6 +81,7 @@ class KernelProcess {
   WatchPage* page_ = nullptr;
   std::vector<Status> loaded_;
   double around_ns_ = 0;
+  int64_t answered_cpu_ns_ = 0;  // CPU time that it had used by its last answer
   Seen seen_;
   End end_;
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <deque>
 #include <functional>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,9 @@ namespace hone {
 namespace {
 
 constexpr int kIdleMs = 10000;  // without a batch, memory goes back to the system
+// In how many processes a candidate's times have to be found FORGED, all but the first its own,
+// before it counts: a good kernel that is lost to noise is worse than a cheat tried thrice.
+constexpr int kAccusations = 3;
 
 // One batch on its way: which candidates still lack a result.
 class BatchSupervisor {
@@ -46,8 +50,10 @@ class BatchSupervisor {
     if (!pending_.empty()) RunTogether(std::vector<int>(pending_));
     while (!pending_.empty() && done_.error().empty()) {
       const int candidate = pending_.front();
+      const int accusations = accusations_[candidate];
       RunTogether({candidate});
-      if (!pending_.empty() && pending_.front() == candidate && done_.error().empty())
+      if (!pending_.empty() && pending_.front() == candidate && done_.error().empty() &&
+          accusations_[candidate] == accusations)
         Fail(candidate, pb::INFRA, "the worker ended without a result for this candidate");
     }
     for (int candidate : std::vector<int>(pending_)) Fail(candidate, pb::INFRA, done_.error());
@@ -62,7 +68,8 @@ class BatchSupervisor {
     const auto relay = [this](const pb::MeasureReply& reply) {
       if (reply.has_done()) {
         done_ = reply.done();
-      } else {
+      } else if (reply.candidate().measurement().failure() != pb::FORGED ||
+                 ++accusations_[reply.candidate().index()] >= kAccusations) {
         Settle(reply);
       }
     };
@@ -129,6 +136,7 @@ class BatchSupervisor {
   BatchRunner::Options options_;
   const std::function<void(const pb::MeasureReply&)>& reply_;
   std::vector<int> pending_;
+  std::map<int, int> accusations_;  // of having FORGED times, by candidate
   pb::MeasureDone done_;
   Status broken_;
 };

@@ -65,14 +65,29 @@ TEST(AgreementTest, CountsTheRunsOfAFirstVisitItself) {
   EXPECT_THAT(RunsOfSamples(order, Claiming(1e3, 1e3)), ElementsAre(1, 10));
 }
 
+TEST(AgreementTest, AProcessRestsBetweenOrders) {
+  Seen seen = {.idle_cpu_ns = 400e3};
+  EXPECT_EQ(UnrestDisagreement(seen, /*threads=*/1), "");
+  seen.idle_cpu_ns = 3e6;
+  EXPECT_EQ(UnrestDisagreement(seen, /*threads=*/1),
+            "used 3.000 ms of CPU time while it had nothing to do");
+  EXPECT_EQ(UnrestDisagreement(seen, /*threads=*/8), "");
+}
+
 TEST(FreshRunTest, MayTakeThreeTimesAsLongAndWhatReadingTakes) {
   Answer answer;
   answer.run_ns[0] = 3e6;
   EXPECT_EQ(FreshRunDisagreement(1e6, answer, {3e6, 3e6}, 1, 0), "");
   answer.run_ns[0] = 3.1e6;
-  EXPECT_THAT(FreshRunDisagreement(1e6, answer, {3e6, 3e6}, 1, 0),
+  EXPECT_THAT(FreshRunDisagreement(1e6, answer, {3.1e6, 3.1e6}, 1, 0),
               HasSubstr("takes 3.100 ms, the timed runs claim 1.000 ms"));
-  EXPECT_EQ(FreshRunDisagreement(1e6, answer, {3e6, 3e6}, 1, 1e6), "");
+  EXPECT_EQ(FreshRunDisagreement(1e6, answer, {3.1e6, 3.1e6}, 1, 1e6), "");
+}
+
+TEST(FreshRunTest, IsNotChargedWhatOthersHadTheCoreFor) {
+  Answer answer;
+  answer.run_ns[0] = 9e6;
+  EXPECT_EQ(FreshRunDisagreement(1e6, answer, {9.2e6, 1.2e6}, 1, 0), "");
 }
 
 TEST(FreshRunTest, IsTimedFromOutside) {
