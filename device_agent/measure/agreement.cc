@@ -13,6 +13,8 @@ constexpr double kShare = 0.05;
 constexpr double kSlackNs = 200e3;
 constexpr double kAroundFactor = 2;
 constexpr double kRestSlackNs = 500e3;
+constexpr double kRestSlackOfPauseNs = 50e3;
+constexpr double kUnevenFactor = 4;
 constexpr double kFreshFactor = 3;
 constexpr double kFreshBytesPerNs = 2;
 constexpr double kFreshSlackNs = 20e3;
@@ -54,7 +56,11 @@ std::string Disagreement(const Order& order, const Answer& answer, const Seen& s
     return absl::StrFormat("claims %.3f ms of runs, but only %.3f ms passed", claimed_ns / 1e6,
                            seen.wall_ns / 1e6);
   const double flushed_ns = std::clamp(answer.flushed_ns, 0.0, beside.flush_limit_ns);
-  const double explained_ns = threads * (claimed_ns + flushed_ns);
+  const double shortest_ns = *std::min_element(answer.run_ns, answer.run_ns + answer.sample_count);
+  double computing_ns = 0;
+  for (size_t i = 0; i < runs.size(); ++i)
+    computing_ns += std::min(answer.run_ns[i], kUnevenFactor * shortest_ns) * runs[i];
+  const double explained_ns = threads * (computing_ns + flushed_ns);
   if (seen.cpu_ns >
       explained_ns * (1 + kShare) + threads * kSlackNs + kAroundFactor * beside.around_ns)
     return absl::StrFormat("claims %.3f ms of runs, but used %.3f ms of CPU time", claimed_ns / 1e6,
@@ -63,7 +69,7 @@ std::string Disagreement(const Order& order, const Answer& answer, const Seen& s
 }
 
 std::string UnrestDisagreement(const Seen& seen, int threads) {
-  if (seen.idle_cpu_ns <= threads * kRestSlackNs) return "";
+  if (seen.idle_cpu_ns <= threads * (kRestSlackNs + seen.pauses * kRestSlackOfPauseNs)) return "";
   return absl::StrFormat("used %.3f ms of CPU time while it had nothing to do",
                          seen.idle_cpu_ns / 1e6);
 }

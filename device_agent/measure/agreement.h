@@ -14,8 +14,9 @@ namespace hone {
 struct Seen {
   double wall_ns = 0;
   double cpu_ns = 0;  // of all threads of the process
-  // Likewise, since the answer before: the process had nothing to do.
+  // Likewise, but of all pauses between an answer and the next order so far: it had nothing to do.
   double idle_cpu_ns = 0;
+  int pauses = 0;
 };
 
 // How many runs each sample of the answer consisted of, as the order implies.
@@ -28,14 +29,15 @@ struct BesideRuns {
 };
 
 // Why the claimed times of a visit cannot be true, or "". They are within 5 % and 0.2 ms of what
-// was seen: not longer than the order took, and no CPU time beside them but twice `beside`.
+// was seen: not longer than the order took, and no CPU time beside them but twice `beside`. A
+// sample may have waited for the core, so it explains 4 times as much as the shortest one at most.
 // `threads`: that the kernel may use.
 std::string Disagreement(const Order& order, const Answer& answer, const Seen& seen, int threads,
                          const BesideRuns& beside);
 
-// Why a process has not rested between two orders, or "": something in it may compute ahead what a
-// timed run then only hands over. 0.5 ms a thread are let pass, for threads that wait for more
-// work.
+// Why a process has not rested between orders, or "": something in it may compute ahead what a
+// timed run then only hands over. 0.5 ms a thread are let pass, and 50 us of every pause, for
+// threads that wait for more work.
 std::string UnrestDisagreement(const Seen& seen, int threads);
 
 // Why a kernel that took so long for one run on inputs it had never seen cannot take `cost_ns`, or

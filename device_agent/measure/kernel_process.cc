@@ -184,7 +184,8 @@ std::optional<Answer> KernelProcess::Carry(Order order) {
   if (end_.failure != pb::OK) return std::nullopt;
   if (getrandom(&order.nonce, sizeof(order.nonce), 0) != sizeof(order.nonce)) order.nonce += 1;
   const int64_t cpu_ns = CpuNanos();
-  seen_.idle_cpu_ns = static_cast<double>(cpu_ns - answered_cpu_ns_);
+  seen_.idle_cpu_ns += static_cast<double>(cpu_ns - answered_cpu_ns_);
+  ++seen_.pauses;
   const int64_t start_ns = Nanos(CLOCK_MONOTONIC_RAW);
   if (send(socket_, &order, sizeof(order), MSG_NOSIGNAL) != sizeof(order)) {
     // It is gone, or about to be; waiting says how.

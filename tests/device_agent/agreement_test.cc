@@ -38,6 +38,11 @@ TEST(AgreementTest, DoesNotBelieveWorkThatWasNotClaimed) {
   EXPECT_NE(Verdict(Claiming(1e6, 1e6), {22e6, 21.4e6}), "");
 }
 
+TEST(AgreementTest, DoesNotLetOneLongWaitExplainTheOtherSamples) {
+  EXPECT_THAT(Verdict(Claiming(2e6, 1e4), {40e6, 4e6}), HasSubstr("used 4.000 ms of CPU time"));
+  EXPECT_EQ(Verdict(Claiming(2e6, 1e4), {40e6, 0.5e6}), "");
+}
+
 TEST(AgreementTest, SeesHelpersByTheirCpuTime) {
   EXPECT_THAT(Verdict(Claiming(1e6, 1e6), {20e6, 40e6}), HasSubstr("CPU time"));
   EXPECT_EQ(Verdict(Claiming(1e6, 1e6), {20e6, 40e6}, /*threads=*/2), "");
@@ -66,7 +71,7 @@ TEST(AgreementTest, CountsTheRunsOfAFirstVisitItself) {
 }
 
 TEST(AgreementTest, AProcessRestsBetweenOrders) {
-  Seen seen = {.idle_cpu_ns = 400e3};
+  Seen seen = {.idle_cpu_ns = 900e3, .pauses = 10};
   EXPECT_EQ(UnrestDisagreement(seen, /*threads=*/1), "");
   seen.idle_cpu_ns = 3e6;
   EXPECT_EQ(UnrestDisagreement(seen, /*threads=*/1),

@@ -146,9 +146,6 @@ const Row kRows[] = {
     {"write_garbage_to_orders", HOSTILE_WRITE_TO_ORDERS, 8, 0, pb::FORGED, "not its own"},
     {"forge_an_answer", HOSTILE_WRITE_TO_ORDERS, sizeof(Answer), 0, pb::FORGED, "not asked"},
     {"remember_outputs", HOSTILE_REMEMBER_OUTPUTS, 0, 0, pb::FORGED, "inputs it had not seen"},
-#if defined(__x86_64__)
-    {"turn_clock_back", HOSTILE_TURN_CLOCK_BACK, 0, 0, pb::FORGED, "CPU time"},
-#endif
     {"read_shadow", HOSTILE_READ_SECRET, 0, 0, pb::FORBIDDEN, "openat"},
     {"read_ssh_key", HOSTILE_READ_SECRET, 0, 1, pb::FORBIDDEN, "openat"},
     {"read_environment", HOSTILE_READ_SECRET, 0, 2, pb::FORBIDDEN, "openat"},
@@ -216,6 +213,24 @@ TEST_P(HostileKernelTest, CostsOneCandidate) {
 
 INSTANTIATE_TEST_SUITE_P(Table, HostileKernelTest, testing::ValuesIn(kRows), NameOf);
 
+#if defined(__x86_64__)
+// Turned back by a kernel of 0.6 ms. On a machine that is busy enough a run is interrupted for
+// longer than what the kernel turns back; what it claims is then true, and it has won nothing.
+void ExpectTrueTimes(const pb::Measurement& measurement) {
+  if (measurement.failure() == pb::OK) {
+    EXPECT_GE(measurement.cost_ns(), 0.6e6);
+    return;
+  }
+  EXPECT_EQ(measurement.failure(), pb::FORGED) << measurement.message();
+  EXPECT_THAT(measurement.message(), HasSubstr("CPU time"));
+}
+
+TEST_F(HostileKernelTest, IsNotBelievedAClockThatItTurnedBack) {
+  HostileWorker worker("L3");
+  ExpectTrueTimes(worker.Attack(HostileCandidate(HOSTILE_TURN_CLOCK_BACK)));
+}
+#endif
+
 TEST_F(HostileKernelTest, CostsOneCandidateUnderAnOrdinaryUserToo) {
   if (geteuid() != 0) GTEST_SKIP() << "we are no other user than in the tests above";
   if (access("/usr/bin/setpriv", X_OK) != 0) GTEST_SKIP() << "no setpriv to become nobody by";
@@ -256,10 +271,19 @@ TEST_F(BareKernelTest, IsFoundOutWhenItLies) {
   EXPECT_EQ(worker_.Attack(HostileCandidate(HOSTILE_WRITE_TO_ORDERS, 8)).failure(), pb::FORGED);
   EXPECT_EQ(worker_.Attack(HostileCandidate(HOSTILE_REMEMBER_OUTPUTS)).failure(), pb::FORGED);
 #if defined(__x86_64__)
-  EXPECT_EQ(worker_.Attack(HostileCandidate(HOSTILE_TURN_CLOCK_BACK)).failure(), pb::FORGED);
-  const pb::Measurement helped = worker_.Attack(HostileCandidate(HOSTILE_HELPER_THREAD));
-  EXPECT_EQ(helped.failure(), pb::FORGED) << helped.message();
+  ExpectTrueTimes(worker_.Attack(HostileCandidate(HOSTILE_TURN_CLOCK_BACK)));
 #endif
+}
+
+TEST_F(BareKernelTest, IsFoundOutWhenAThreadOfItWorksOnBetweenRuns) {
+#if defined(HONE_SANITIZED) || !defined(__x86_64__)
+  GTEST_SKIP() << "a sanitizer takes CPU time of its own; the attack is written for x86-64";
+#endif
+  // On a machine that is busy enough such a thread gets no core meanwhile, and then does not help.
+  pb::Measurement helped;
+  for (int i = 0; i < 5 && helped.failure() == pb::OK; ++i)
+    helped = worker_.Attack(HostileCandidate(HOSTILE_HELPER_THREAD));
+  EXPECT_EQ(helped.failure(), pb::FORGED) << helped.message();
 }
 
 }  // namespace
