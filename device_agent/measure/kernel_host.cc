@@ -25,6 +25,12 @@ namespace {
 constexpr double kSlowTrialNs = 1e6;
 constexpr int kSlowTrialSamples = 5;
 
+double ThreadCpuNanos() {
+  timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) * 1e9 + static_cast<double>(t.tv_nsec);
+}
+
 void SetText(Answer& answer, absl::string_view text) {
   const size_t length = std::min(text.size(), sizeof(answer.text) - 1);
   memcpy(answer.text, text.data(), length);
@@ -85,15 +91,12 @@ class KernelHost {
   // the most of it. No candidate has run yet, so this is the truth.
   static double Rehearse(InterferenceMeter& interference) {
     constexpr int64_t kLater = 1000000000;  // so that the second reading leaves nothing out
-    timespec start, end;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start);
+    const double start_ns = ThreadCpuNanos();
     interference.Read(0);
     hone_fma_gflops();
     hone_fma_gflops();
     interference.Read(kLater);
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
-    return static_cast<double>(end.tv_sec - start.tv_sec) * 1e9 +
-           static_cast<double>(end.tv_nsec - start.tv_nsec);
+    return ThreadCpuNanos() - start_ns;
   }
 
   void Send(const Answer& answer) {
@@ -129,19 +132,21 @@ class KernelHost {
     bool raced_out = false;
     const Visit visit = timer.TimeVisit([&](Visit& so_far) {
       std::vector<double>& run_ns = so_far.run_ns;
-      double total_ns = 0;
+      // A moment without the core is none of the kernel's time.
+      const double start_ns = ThreadCpuNanos();
+      bool counted_waits = true;
       const auto sample = [&] {
+        counted_waits = !timer.CountsCpuTime(estimate_ns);
         // Each is planned by what the last one said: the checked run was a cold one.
         const int runs = PlanFirstVisit(estimate_ns, order.best_ns).runs_per_sample;
         run_ns.push_back(timer.Sample(candidate, runs, estimate_ns));
-        total_ns += runs * run_ns.back();
         estimate_ns = *std::min_element(run_ns.begin(), run_ns.end());
       };
       sample();
       // One slow sample may be a cold cache or a moment without the core, unless the clock excludes
       // that; several in a millisecond are not.
-      while (IsClearlySlower(estimate_ns, order.best_ns) && !timer.CountsCpuTime(estimate_ns) &&
-             total_ns < kSlowTrialNs && run_ns.size() < kSlowTrialSamples)
+      while (IsClearlySlower(estimate_ns, order.best_ns) && counted_waits &&
+             ThreadCpuNanos() - start_ns < kSlowTrialNs && run_ns.size() < kSlowTrialSamples)
         sample();
       raced_out = IsClearlySlower(estimate_ns, order.best_ns);
       const int samples = raced_out ? 0 : PlanFirstVisit(estimate_ns, order.best_ns).samples;
