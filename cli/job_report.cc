@@ -84,7 +84,8 @@ std::string JobReport(const pb::ListJobsReply& jobs, bool all, int width) {
   }
   std::string end = Daemons(jobs);
   if (!all && ended > 0) absl::StrAppend(&end, "; ", ended, " ended (--all shows them)");
-  if (shown == 0) return absl::StrCat("no jobs; ", end, ". Next: hone submit MODEL.onnx\n");
+  if (shown == 0)
+    return absl::StrCat("no job waits or runs; ", end, ". Next: hone submit MODEL.onnx\n");
   return absl::StrCat(table.Render(width), "\n", end, ". Next: hone watch JOB\n");
 }
 

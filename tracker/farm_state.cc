@@ -939,9 +939,14 @@ std::string FarmState::WhyWaiting(absl::string_view batch_id) const {
   }
   const int64_t ahead = queue_.AheadOf(waiting.order);
   const std::string& turn = queue_.shares().turns().begin()->second;
-  return absl::StrCat(open, " devices that fit are busy; ",
-                      ahead < kAheadMax ? absl::StrCat(ahead) : absl::StrCat("over ", kAheadMax),
-                      " batches of ", waiting.user, " go before it",
+  return absl::StrCat(open == 1 ? "the device that fits is busy"
+                                : absl::StrCat("all ", open, " devices that fit are busy"),
+                      "; ",
+                      ahead == 0          ? "no"
+                      : ahead < kAheadMax ? absl::StrCat(ahead)
+                                          : absl::StrCat("over ", kAheadMax),
+                      ahead <= 1 ? " batch of " : " batches of ", waiting.user,
+                      ahead <= 1 ? " goes before it" : " go before it",
                       turn == waiting.user ? "" : absl::StrCat(", and it is the turn of ", turn));
 }
 

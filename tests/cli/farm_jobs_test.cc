@@ -237,6 +237,59 @@ TEST_F(FarmJobsTest, ATrackerThatIsKilledCostsNoJob) {
   ExpectNothingTwice(12);
 }
 
+TEST_F(FarmJobsTest, ATrackerThatIsKilledAgainAndAgainRefusesNoJobAndLosesNone) {
+  constexpr int kKills = 4;
+  StartDaemon("first");
+  StartDaemon("second");
+  std::vector<int64_t> ids = {Submit("tiny.onnx --trials 6 --user ada")};
+  size_t measured = 0;
+  for (int kill = 0; kill < kKills; ++kill) {
+    Await("another measurement",
+          [&] { return Records().size() > measured || Find(ids.back()).phase() == pb::JOB_DONE; });
+    measured = Records().size();
+    Kill("tracker");
+    StartTracker();
+    // Handed in while the tracker comes back, with more to do each time.
+    ids.push_back(Submit(absl::StrCat("tiny.onnx --user bob --trials ", 8 + 2 * kill)));
+  }
+  for (const int64_t id : ids) {
+    EXPECT_EQ(Shell(absl::StrCat("hone watch ", id)).exit_code, 0) << id << ": " << Read("err.txt");
+    EXPECT_EQ(Find(id).attempts(), 1) << id;
+  }
+  ExpectNothingTwice(6 + 2 * kKills);
+}
+
+TEST_F(FarmJobsTest, ARunningJobSaysWhyItsBatchesWait) {
+  StartDaemon("only");
+  const int64_t id = Submit("tiny.onnx --trials 5000 --minutes 10 --user ada");
+  Await("measurements", [&] { return !Records().empty(); });
+  const auto await_why = [&](const std::string& what) {
+    std::string why;
+    Await(what, [&] {
+      why = Shell(absl::StrCat("hone why ", id)).out;
+      return why == what + "\n";
+    });
+    EXPECT_EQ(why, what + "\n");
+  };
+  EXPECT_EQ(Shell("hone farm drain board --why 'a new fan'").exit_code, 0);
+  await_why("its batches wait: board is drained: a new fan");
+  EXPECT_THAT(Shell("hone jobs").out, HasSubstr("board is drained: a new fan"));
+  EXPECT_EQ(
+      Shell("hone farm undrain board && hone farm reserve board --user bob --hours 1").exit_code,
+      0);
+  await_why("its batches wait: board is reserved for bob");
+  EXPECT_EQ(Shell("hone farm release board").exit_code, 0);
+  await_why("it does not wait: daemon only tunes it");
+  Kill("only");
+  Await("its silence to be seen", [&] {
+    const std::string why = Shell(absl::StrCat("hone why ", id)).out;
+    return why.starts_with("daemon only has not been heard of for ");
+  });
+  EXPECT_EQ(Shell(absl::StrCat("hone cancel ", id)).exit_code, 0);
+  EXPECT_EQ(Shell(absl::StrCat("hone why ", id)).out,
+            "it does not wait, it has ended: cancelled\n");
+}
+
 TEST_F(FarmJobsTest, OneKernelCanBeAJob) {
   StartDaemon("only");
   std::ofstream(folder_ / "kernel.txt")

@@ -62,7 +62,7 @@ struct Waiting {
 
 constexpr Waiting kQueue[] = {
     {"ada", "arch=aarch64,board=jetson", "carmel", 412, 0, 95,
-     "2 devices that fit are busy; 3 batches of ada go before it"},
+     "all 2 devices that fit are busy; 3 batches of ada go before it"},
     {"grace", "", "znver3", 37, 10, 12, "quota: 2 devices work for grace already, of 2 allowed"},
     {"edsger", "pi-4", "cortex-a72", 8, 0, 3900, "pi-4 is lost"},
     {"edsger", "", "cortex-a72", 3, -5, 8, "its turn is next"},

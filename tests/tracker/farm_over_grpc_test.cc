@@ -360,7 +360,8 @@ TEST_F(FarmOverGrpcTest, SaysWhatHoldsBatchesUp) {
   EXPECT_EQ(reply->entries(0).why(), "runs on board");
   EXPECT_EQ(reply->entries(0).device(), "board");
   EXPECT_EQ(reply->entries(1).why(), "goes next on board");
-  EXPECT_EQ(reply->entries(2).why(), "1 devices that fit are busy; 0 batches of ada go before it");
+  EXPECT_EQ(reply->entries(2).why(),
+            "the device that fits is busy; no batch of ada goes before it");
 
   ASSERT_TRUE(client->Cancel({ids[0]}).ok());
   request.Clear();

@@ -711,7 +711,7 @@ TEST_F(FarmStateTest, SaysWhyABatchWaits) {
   Hello();
   EXPECT_EQ(state_.WhyWaiting("a"), "");
   EXPECT_THAT(state_.WhyWaiting("d"),
-              HasSubstr("1 devices that fit are busy; 1 batches of  go before it"));
+              HasSubstr("the device that fits is busy; 1 batch of  goes before it"));
   pb::AgentState state = StateOf("agent", 1, 100, "board", 1, {"a", "b"});
   state.mutable_devices(0)->mutable_info()->set_state(pb::QUARANTINED);
   state.mutable_devices(0)->mutable_info()->set_reason("its clock drifts");
