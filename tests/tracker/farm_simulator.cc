@@ -218,7 +218,7 @@ class Simulator {
       message->set_priority(static_cast<int>(Chance(3)));
       message->add_candidates()->set_schedule("schedule/1");
       wish.message = std::move(message);
-      wish.to_cancel = Chance(10) == 0;
+      wish.to_cancel = Chance(5) == 0;
       ++unfinished_;
     }
   }
