@@ -298,6 +298,9 @@ std::unique_ptr<BatchRunner::Racer> BatchRunner::Admit(int index, int loaded) {
     return nullptr;
   }
   racer->estimate_ns = answer->run_ns[0];
+  // Less a moment without the core, which must not cost it the race.
+  if (threads_ == 1)
+    racer->estimate_ns = std::min(racer->estimate_ns, std::max(candidates_->seen().cpu_ns, 1.0));
   if (const std::string overrun = FirstOverrun(*answer); !overrun.empty()) {
     Fail(racer->measurement, pb::INCORRECT, absl::StrCat("wrote outside of ", overrun));
     memory_spoiled_ = true;

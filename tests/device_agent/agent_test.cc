@@ -251,7 +251,14 @@ TEST_F(AgentTest, ADriftingDeviceIsQuarantinedAndWhatItMeasuredDoesNotCount) {
   EXPECT_GT(fast.latency_ns(), 0);
   fast.set_latency_ns(fast.latency_ns() / 10);
   history.clear_good();
-  for (int i = 0; i < 8; ++i) *history.add_good() = fast;
+  for (int i = 0; i < 8; ++i) {
+    pb::CanaryReading& good = *history.add_good();
+    good = fast;
+    // Other work on this machine may slow the others down as well: they varied that much before.
+    if (i % 2 == 0) continue;
+    good.set_compute_ns(20 * good.compute_ns());
+    good.set_bandwidth_ns(20 * good.bandwidth_ns());
+  }
   ASSERT_TRUE(SaveCanaryHistory(path, history).ok());
 
   ChildProcess agent = StartAgent();

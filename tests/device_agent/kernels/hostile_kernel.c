@@ -176,7 +176,7 @@ static void RememberOutputs(const hone_kernel_args* args) {
 }
 
 __attribute__((noinline)) static int64_t Descend(int64_t depth) {
-  volatile char room[4096];
+  volatile char room[65536]; /* within the gap that Linux leaves below a stack */
   room[0] = (char)depth;
   if (room[0] != (char)depth) return 0; /* never */
   return Descend(depth + 1) + room[0];
