@@ -129,8 +129,8 @@ StatusOr<std::string> ReadTlsFile(const std::string& path) {
   StatusOr<std::string> text = ReadFile(path);
   if (text.ok()) return text;
   if (absl::IsNotFound(text.status())) {
-    return absl::NotFoundError(
-        absl::StrCat("between machines a farm wants certificates, and there is no ", path, kWayOut));
+    return absl::NotFoundError(absl::StrCat(
+        "between machines a farm wants certificates, and there is no ", path, kWayOut));
   }
   return Status(text.status().code(), absl::StrCat(text.status().message(), kWayOut));
 }
