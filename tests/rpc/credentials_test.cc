@@ -93,7 +93,7 @@ class Server {
 
 // One call over a connection of its own.
 Status CallOver(const std::shared_ptr<grpc::Channel>& channel,
-                absl::Duration timeout = absl::Seconds(5)) {
+                absl::Duration timeout = absl::Seconds(20)) {
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
   pb::ListDevicesReply reply;
