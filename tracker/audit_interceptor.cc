@@ -1,6 +1,7 @@
 #include "tracker/audit_interceptor.h"
 
 #include <google/protobuf/message.h>
+#include <grpcpp/server_context.h>
 
 #include <string>
 
