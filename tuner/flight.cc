@@ -33,9 +33,12 @@ void TakeDefaultTime(double reference_ns, bool duel, WorkloadState* state) {
 // in two forms.
 bool IsBestOfItsCandidate(const Flight& flight, int place) {
   const auto& measurements = flight.result->measurements();
-  const auto is_better = [](const pb::Measurement& a, const pb::Measurement& b) {
-    if ((a.failure() == pb::OK) != (b.failure() == pb::OK)) return a.failure() == pb::OK;
-    return a.failure() == pb::OK && a.cost_ns() < b.cost_ns();
+  const auto counts = [](const pb::Measurement& one) {
+    return one.failure() == pb::OK && one.taint().empty();
+  };
+  const auto is_better = [&](const pb::Measurement& a, const pb::Measurement& b) {
+    if (counts(a) != counts(b)) return counts(a);
+    return counts(a) && a.cost_ns() < b.cost_ns();
   };
   for (int other = 0;
        other < std::min<int>(measurements.size(), static_cast<int>(flight.proposals.size()));
