@@ -19,6 +19,30 @@ if(HONE_SANITIZE)
   target_compile_definitions(hone_flags INTERFACE HONE_SANITIZED)
 endif()
 
+if(HONE_SANITIZE STREQUAL "thread")
+  # absl is not instrumented: tests/support/tsan_locks.cc says what its locks mean.
+  add_library(hone_tsan_locks OBJECT ${CMAKE_SOURCE_DIR}/tests/support/tsan_locks.cc)
+  target_compile_options(hone_tsan_locks PRIVATE -fsanitize=thread)
+  target_link_libraries(hone_tsan_locks PRIVATE absl::synchronization)
+  target_include_directories(hone_tsan_locks PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(hone_flags INTERFACE absl::synchronization)
+  set(is_program $<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>)
+  target_sources(hone_flags INTERFACE $<${is_program}:$<TARGET_OBJECTS:hone_tsan_locks>>)
+  foreach(function
+      _ZN4absl7debian35Mutex4LockEv
+      _ZN4absl7debian35Mutex6UnlockEv
+      _ZN4absl7debian35Mutex10ReaderLockEv
+      _ZN4absl7debian35Mutex12ReaderUnlockEv
+      _ZN4absl7debian35Mutex5AwaitERKNS0_9ConditionE
+      _ZN4absl7debian35Mutex16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE
+      _ZN4absl7debian35Mutex17AwaitWithDeadlineERKNS0_9ConditionENS0_4TimeE
+      _ZN4absl7debian312Notification6NotifyEv
+      _ZNK4absl7debian312Notification19WaitForNotificationEv
+      _ZNK4absl7debian312Notification30WaitForNotificationWithTimeoutENS0_8DurationE)
+    target_link_options(hone_flags INTERFACE $<${is_program}:LINKER:--wrap=${function}>)
+  endforeach()
+endif()
+
 include(HonePrecompiled)
 
 # hone_library(name SRCS a.cc ... DEPS public ... PRIVATE_DEPS hidden ... [PRECOMPILED messages])
