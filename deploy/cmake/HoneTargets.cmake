@@ -20,11 +20,7 @@ if(HONE_SANITIZE)
 endif()
 
 if(HONE_SANITIZE STREQUAL "thread")
-  # absl is not instrumented: tests/support/tsan_locks.cc says what its locks mean.
-  add_library(hone_tsan_locks OBJECT ${CMAKE_SOURCE_DIR}/tests/support/tsan_locks.cc)
-  target_compile_options(hone_tsan_locks PRIVATE -fsanitize=thread)
-  target_link_libraries(hone_tsan_locks PRIVATE absl::synchronization)
-  target_include_directories(hone_tsan_locks PRIVATE ${CMAKE_SOURCE_DIR})
+  # absl is not instrumented: every program says what its locks mean (tests/support/tsan_locks.cc).
   target_link_libraries(hone_flags INTERFACE absl::synchronization)
   set(is_program $<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>)
   target_sources(hone_flags INTERFACE $<${is_program}:$<TARGET_OBJECTS:hone_tsan_locks>>)
