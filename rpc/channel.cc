@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "rpc/address.h"
 
 namespace hone {
@@ -89,6 +90,21 @@ Status ConfigureServer(const std::string& address,
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddListeningPort(target, std::move(credentials), bound_port);
   return absl::OkStatus();
+}
+
+StatusOr<std::unique_ptr<grpc::Server>> StartServer(const std::string& address,
+                                                    grpc::ServerBuilder& builder,
+                                                    const int& bound_port,
+                                                    std::string* reached_at) {
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr || bound_port == 0) {
+    return absl::UnavailableError(absl::StrCat(
+        "cannot listen at ", address, ": it is in use, or may not be made; choose another"));
+  }
+  *reached_at = IsUnixSocket(address)
+                    ? address
+                    : absl::StrCat(address.substr(0, address.rfind(':')), ":", bound_port);
+  return server;
 }
 
 }  // namespace hone

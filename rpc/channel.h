@@ -11,6 +11,7 @@
 
 namespace grpc {
 class Channel;
+class Server;
 class ServerBuilder;
 }  // namespace grpc
 
@@ -52,5 +53,11 @@ Status ConfigureServer(ServerSettings settings, grpc::ServerBuilder& builder, in
 Status ConfigureServer(const std::string& address,
                        std::shared_ptr<grpc::ServerCredentials> credentials,
                        grpc::ServerBuilder& builder, int* bound_port);
+
+// Starts what was configured for `address`, as CheckAddress returned it. Unavailable if nobody can
+// listen there. `reached_at` is set to what clients dial: with the port that was found for port 0.
+StatusOr<std::unique_ptr<grpc::Server>> StartServer(const std::string& address,
+                                                    grpc::ServerBuilder& builder,
+                                                    const int& bound_port, std::string* reached_at);
 
 }  // namespace hone

@@ -5,13 +5,12 @@
 #include <grpcpp/health_check_service_interface.h>
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "rpc/address.h"
 #include "rpc/channel.h"
 #include "tracker/admin_service.h"
@@ -136,14 +135,7 @@ class TrackerServer::Impl {
         interceptors;
     interceptors.push_back(MakeAuditInterceptors(*audit_));
     builder.experimental().SetInterceptorCreators(std::move(interceptors));
-    server_ = builder.BuildAndStart();
-    if (server_ == nullptr || port == 0) {
-      return absl::UnavailableError(absl::StrCat(
-          "cannot listen at ", listen, ": it is in use, or may not be made; choose another"));
-    }
-    address_ = absl::StartsWith(checked, "unix:")
-                   ? checked
-                   : absl::StrCat(checked.substr(0, checked.rfind(':')), ":", port);
+    HONE_ASSIGN_OR_RETURN(server_, StartServer(checked, builder, port, &address_));
     TellHealth();
     log_->Write(Event::kTrackerStarted, {{"address", address_}, {"version", HONE_VERSION}});
     return absl::OkStatus();
@@ -178,8 +170,11 @@ class TrackerServer::Impl {
   const std::string& address() const { return address_; }
 
  private:
+  // Only what changes: each word goes to everybody who watches.
   void TellHealth() {
     const bool serving = shell_->Health().ok();
+    if (told_serving_ == serving) return;
+    told_serving_ = serving;
     for (const char* name : kHealthNames) {
       server_->GetHealthCheckService()->SetServingStatus(name, serving);
     }
@@ -206,6 +201,7 @@ class TrackerServer::Impl {
   std::string address_;
   int64_t ticks_ = 0;
   Status trouble_;  // of the latest second
+  std::optional<bool> told_serving_;
 };
 
 TrackerServer::TrackerServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

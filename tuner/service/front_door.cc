@@ -8,8 +8,6 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "compiler/ir/workload.h"
 #include "compiler/model_source.h"
 #include "proto/tuning.grpc.pb.h"
@@ -202,14 +200,7 @@ class FrontDoor::Impl {
     int port = 0;
     HONE_RETURN_IF_ERROR(ConfigureServer({.address = checked, .tls_dir = tls_dir}, builder, &port));
     builder.RegisterService(&relay_);
-    server_ = builder.BuildAndStart();
-    if (server_ == nullptr || port == 0) {
-      return absl::UnavailableError(absl::StrCat(
-          "cannot listen at ", listen, ": it is in use, or may not be made; choose another"));
-    }
-    address_ = absl::StartsWith(checked, "unix:")
-                   ? checked
-                   : absl::StrCat(checked.substr(0, checked.rfind(':')), ":", port);
+    HONE_ASSIGN_OR_RETURN(server_, StartServer(checked, builder, port, &address_));
     return absl::OkStatus();
   }
 
