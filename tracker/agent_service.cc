@@ -1,20 +1,18 @@
 #include "tracker/agent_service.h"
 
-#include <optional>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "rpc/grpc_status.h"
 #include "rpc/identity.h"
 #include "tracker/finish_call.h"
+#include "tracker/latest_writer.h"
 
 namespace hone {
 namespace {
 
-// One agent's stream. gRPC owns its life: OnDone comes last and deletes it. Its mutex is taken
-// after the shell's, never before. Finish is called exactly once, when no write is under way.
-class StreamReactor : public grpc::ServerBidiReactor<pb::AgentState, pb::AgentOrders>,
+// One agent's stream. gRPC owns its life: OnDone comes last and deletes it.
+class StreamReactor : public LatestWriter<grpc::ServerBidiReactor<pb::AgentState, pb::AgentOrders>,
+                                          pb::AgentOrders>,
                       public AgentStream {
  public:
   StreamReactor(FarmShell& shell, Peer peer, const Revocations& revocations)
@@ -25,24 +23,14 @@ class StreamReactor : public grpc::ServerBidiReactor<pb::AgentState, pb::AgentOr
 
   // --- AgentStream: from the shell
 
-  void Send(pb::AgentOrders orders) override {
-    absl::MutexLock lock(&mutex_);
-    if (end_) return;
-    waiting_ = std::move(orders);
-    if (!writing_) WriteNext();
-  }
-
-  void Close(const Status& status) override {
-    absl::MutexLock lock(&mutex_);
-    End(ToGrpc(status));
-  }
+  void Send(pb::AgentOrders orders) override { Offer(std::move(orders)); }
+  void Close(const Status& status) override { EndAfterWrites(ToGrpc(status)); }
 
   // --- Reactions: from gRPC
 
   void OnReadDone(bool ok) override {
     if (!ok) {
-      absl::MutexLock lock(&mutex_);
-      End(grpc::Status::OK);
+      EndAfterWrites(grpc::Status::OK);
       return;
     }
     // A stream lasts for weeks; what was right when it was opened may not be any more.
@@ -60,55 +48,17 @@ class StreamReactor : public grpc::ServerBidiReactor<pb::AgentState, pb::AgentOr
     StartRead(&incoming_);
   }
 
-  void OnWriteDone(bool ok) override {
-    absl::MutexLock lock(&mutex_);
-    writing_ = false;
-    if (!ok) {
-      End(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the stream broke"));
-      waiting_.reset();
-    }
-    if (waiting_) {
-      WriteNext();
-    } else if (end_ && !finished_) {
-      finished_ = true;
-      Finish(*end_);
-    }
-  }
-
   void OnDone() override {
     shell_.EndSession(session_);
     delete this;
   }
 
  private:
-  void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    outgoing_ = *std::move(waiting_);
-    waiting_.reset();
-    writing_ = true;
-    StartWrite(&outgoing_);
-  }
-
-  // Finishes once what waits is written.
-  void End(grpc::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (end_) return;
-    end_ = std::move(status);
-    if (writing_) return;
-    finished_ = true;
-    Finish(*end_);
-  }
-
   FarmShell& shell_;
   const Peer peer_;
   const Revocations& revocations_;
   uint64_t session_ = 0;     // set once, before the first reaction
   pb::AgentState incoming_;  // of the read under way
-
-  absl::Mutex mutex_;
-  std::optional<pb::AgentOrders> waiting_ ABSL_GUARDED_BY(mutex_);
-  pb::AgentOrders outgoing_ ABSL_GUARDED_BY(mutex_);  // of the write under way
-  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
-  std::optional<grpc::Status> end_ ABSL_GUARDED_BY(mutex_);
-  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 // Of a stream that is over before it begins.

@@ -1,20 +1,18 @@
 #include "tracker/tuning_service.h"
 
-#include <optional>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "rpc/grpc_status.h"
 #include "rpc/identity.h"
 #include "tracker/finish_call.h"
+#include "tracker/latest_writer.h"
 
 namespace hone {
 namespace {
 
-// One watcher's stream. gRPC owns its life: OnDone comes last and deletes it. Its mutex is taken
-// after the shell's, never before. Finish is called exactly once, when no write is under way.
-class WatchReactor : public grpc::ServerWriteReactor<pb::Job>, public JobWatcher {
+// One watcher's stream. gRPC owns its life: OnDone comes last and deletes it.
+class WatchReactor : public LatestWriter<grpc::ServerWriteReactor<pb::Job>, pb::Job>,
+                     public JobWatcher {
  public:
   WatchReactor(JobShell& shell, const pb::WatchJobRequest& request) : shell_(shell) {
     shell_.WatchJob(request, this);
@@ -22,71 +20,19 @@ class WatchReactor : public grpc::ServerWriteReactor<pb::Job>, public JobWatcher
 
   // --- JobWatcher: from the shell
 
-  void Send(const pb::Job& job) override {
-    absl::MutexLock lock(&mutex_);
-    if (end_) return;
-    waiting_ = job;
-    if (!writing_) WriteNext();
-  }
-
-  void Close(const Status& status) override {
-    absl::MutexLock lock(&mutex_);
-    End(ToGrpc(status));
-  }
+  void Send(const pb::Job& job) override { Offer(job); }
+  void Close(const Status& status) override { EndAfterWrites(ToGrpc(status)); }
 
   // --- Reactions: from gRPC
 
-  void OnWriteDone(bool ok) override {
-    absl::MutexLock lock(&mutex_);
-    writing_ = false;
-    if (!ok) {
-      End(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the stream broke"));
-      waiting_.reset();
-    }
-    if (waiting_) {
-      WriteNext();
-    } else if (end_ && !finished_) {
-      finished_ = true;
-      Finish(*end_);
-    }
-  }
-
-  void OnCancel() override {
-    absl::MutexLock lock(&mutex_);
-    waiting_.reset();
-    End(grpc::Status::CANCELLED);
-  }
-
+  void OnCancel() override { EndAtOnce(grpc::Status::CANCELLED); }
   void OnDone() override {
     shell_.StopWatching(this);
     delete this;
   }
 
  private:
-  void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    outgoing_ = *std::move(waiting_);
-    waiting_.reset();
-    writing_ = true;
-    StartWrite(&outgoing_);
-  }
-
-  // Finishes once what waits is written.
-  void End(grpc::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (end_) return;
-    end_ = std::move(status);
-    if (writing_) return;
-    finished_ = true;
-    Finish(*end_);
-  }
-
   JobShell& shell_;
-
-  absl::Mutex mutex_;
-  std::optional<pb::Job> waiting_ ABSL_GUARDED_BY(mutex_);
-  pb::Job outgoing_ ABSL_GUARDED_BY(mutex_);  // of the write under way
-  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
-  std::optional<grpc::Status> end_ ABSL_GUARDED_BY(mutex_);
-  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace
