@@ -340,7 +340,7 @@ Status Serve(const Options& options) {
   agent_options.cache.folder = options.cache;
   agent_options.cache.bytes_max = options.cache_max_mib << 20;
   agent_options.log = MakeLogSink(options.quiet ? LogLevel::kWarning : LogLevel::kInfo);
-  agent_options.log_format = options.log == "json" ? LogFormat::kJson : LogFormat::kText;
+  agent_options.log_format = ParseLogFormat(options.log).value();
   const SystemClock clock;
   const EventLog log(agent_options.log_format, clock, agent_options.log);
   BuilderSettings build;

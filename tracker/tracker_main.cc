@@ -107,7 +107,7 @@ ExitCode Serve(Options options) {
   signal(SIGPIPE, SIG_IGN);
 
   options.tracker.log = MakeLogSink(options.quiet ? LogLevel::kWarning : LogLevel::kInfo);
-  options.tracker.log_format = options.log == "json" ? LogFormat::kJson : LogFormat::kText;
+  options.tracker.log_format = ParseLogFormat(options.log).value();
   // Before a database is made for nothing.
   const auto address = CheckAddress(options.tracker.listen, !options.tracker.tls_dir.empty());
   if (!address.ok()) return Fail(kCannotListen, address.status());

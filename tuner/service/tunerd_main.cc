@@ -127,7 +127,7 @@ ExitCode Serve(Options options) {
   std::error_code error;
   const std::string self = std::filesystem::read_symlink("/proc/self/exe", error);
   const SystemClock clock;
-  const EventLog log(options.log == "json" ? LogFormat::kJson : LogFormat::kText, clock,
+  const EventLog log(ParseLogFormat(options.log).value(), clock,
                      MakeLogSink(options.quiet ? LogLevel::kWarning : LogLevel::kInfo));
   const auto daemon = TuningDaemon::Start(
       options.daemon,
