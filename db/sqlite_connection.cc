@@ -8,6 +8,82 @@
 #include "absl/strings/str_cat.h"
 
 namespace hone {
+namespace {
+
+class SqliteStatement : public SqlStatement {
+ public:
+  SqliteStatement(const SqliteConnection& connection, sqlite3_stmt* handle)
+      : connection_(connection), handle_(handle) {}
+  ~SqliteStatement() override { sqlite3_finalize(handle_); }
+
+  void BindText(int place, absl::string_view text) override {
+    sqlite3_bind_text64(handle_, place, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+  }
+  void BindBlob(int place, absl::string_view bytes) override {
+    // An empty view may point nowhere, which SQLite would take for NULL.
+    sqlite3_bind_blob64(handle_, place, bytes.empty() ? "" : bytes.data(), bytes.size(),
+                        SQLITE_TRANSIENT);
+  }
+  void BindInteger(int place, int64_t value) override { sqlite3_bind_int64(handle_, place, value); }
+  void BindReal(int place, double value) override { sqlite3_bind_double(handle_, place, value); }
+  void BindNull(int place) override { sqlite3_bind_null(handle_, place); }
+
+  StatusOr<bool> Step() override {
+    const int code = sqlite3_step(handle_);
+    if (code == SQLITE_ROW) return true;
+    if (code == SQLITE_DONE) return false;
+    const Status error = connection_.Error(code);
+    Reset();
+    return error;
+  }
+  void Reset() override {
+    sqlite3_reset(handle_);
+    sqlite3_clear_bindings(handle_);
+  }
+
+  std::string Text(int column) const override { return Blob(column); }
+  std::string Blob(int column) const override {
+    const auto* bytes = static_cast<const char*>(sqlite3_column_blob(handle_, column));
+    const int length = sqlite3_column_bytes(handle_, column);
+    return bytes == nullptr ? std::string() : std::string(bytes, length);
+  }
+  int64_t Integer(int column) const override { return sqlite3_column_int64(handle_, column); }
+  double Real(int column) const override { return sqlite3_column_double(handle_, column); }
+  bool IsNull(int column) const override {
+    return sqlite3_column_type(handle_, column) == SQLITE_NULL;
+  }
+
+ private:
+  const SqliteConnection& connection_;
+  sqlite3_stmt* const handle_;
+};
+
+// Rolls back unless committed.
+class Transaction {
+ public:
+  explicit Transaction(SqliteConnection& connection) : connection_(connection) {}
+  ~Transaction() {
+    // Fails only if SQLite has rolled back by itself, which is as well.
+    if (open_) (void)connection_.Run("ROLLBACK");
+  }
+  // Takes the write lock at once.
+  Status Begin() {
+    HONE_RETURN_IF_ERROR(connection_.Run("BEGIN IMMEDIATE"));
+    open_ = true;
+    return absl::OkStatus();
+  }
+  Status Commit() {
+    HONE_RETURN_IF_ERROR(connection_.Run("COMMIT"));
+    open_ = false;
+    return absl::OkStatus();
+  }
+
+ private:
+  SqliteConnection& connection_;
+  bool open_ = false;
+};
+
+}  // namespace
 
 StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::string& name,
                                                                    int flags,
@@ -23,34 +99,43 @@ StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::st
   return connection;
 }
 
-SqliteConnection::~SqliteConnection() { sqlite3_close_v2(handle_); }
+SqliteConnection::~SqliteConnection() {
+  statements_.clear();  // they belong to the handle
+  sqlite3_close_v2(handle_);
+}
 
 Status SqliteConnection::Run(const std::string& sql) {
   const int code = sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr);
   return code == SQLITE_OK ? absl::OkStatus() : Error(code);
 }
 
-StatusOr<SqliteStatement> SqliteConnection::Prepare(absl::string_view sql) {
-  sqlite3_stmt* statement = nullptr;
+StatusOr<SqlCursor> SqliteConnection::Prepare(absl::string_view sql) {
+  const auto found = statements_.find(sql);
+  if (found != statements_.end()) return SqlCursor(found->second.get());
+  sqlite3_stmt* handle = nullptr;
   const int code = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()),
-                                      SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+                                      SQLITE_PREPARE_PERSISTENT, &handle, nullptr);
   if (code != SQLITE_OK) return Error(code);
-  return SqliteStatement(this, statement);
+  auto statement = std::make_unique<SqliteStatement>(*this, handle);
+  SqlCursor cursor(statement.get());
+  statements_.emplace(sql, std::move(statement));
+  return cursor;
 }
 
-StatusOr<int64_t> SqliteConnection::QueryInteger(absl::string_view sql) {
-  HONE_ASSIGN_OR_RETURN(SqliteStatement statement, Prepare(sql));
-  HONE_ASSIGN_OR_RETURN(const bool row, statement.Step());
-  return row ? statement.Integer(0) : 0;
+Status SqliteConnection::Write(absl::FunctionRef<Status()> change) {
+  Transaction transaction(*this);
+  HONE_RETURN_IF_ERROR(transaction.Begin());
+  HONE_RETURN_IF_ERROR(change());
+  return transaction.Commit();
 }
 
-StatusOr<std::string> SqliteConnection::QueryText(absl::string_view sql) {
-  HONE_ASSIGN_OR_RETURN(SqliteStatement statement, Prepare(sql));
-  HONE_ASSIGN_OR_RETURN(const bool row, statement.Step());
-  return row ? statement.Text(0) : std::string();
+// The schema's version, written again, is a page of the file.
+Status SqliteConnection::Probe() {
+  return Write([this]() -> Status {
+    HONE_ASSIGN_OR_RETURN(const int64_t version, QueryInteger("PRAGMA user_version"));
+    return Run(absl::StrCat("PRAGMA user_version = ", version));
+  });
 }
-
-int64_t SqliteConnection::LastRowId() const { return sqlite3_last_insert_rowid(handle_); }
 
 Status SqliteConnection::Error(int code) const {
   const std::string what =
@@ -88,90 +173,6 @@ Status SqliteConnection::Error(int code) const {
     default:
       return absl::InternalError(absl::StrCat(what, " (SQLite code ", code, ")"));
   }
-}
-
-SqliteStatement::SqliteStatement(SqliteStatement&& other) noexcept
-    : connection_(other.connection_), handle_(std::exchange(other.handle_, nullptr)) {}
-
-SqliteStatement& SqliteStatement::operator=(SqliteStatement&& other) noexcept {
-  std::swap(connection_, other.connection_);
-  std::swap(handle_, other.handle_);
-  return *this;
-}
-
-SqliteStatement::~SqliteStatement() { sqlite3_finalize(handle_); }
-
-void SqliteStatement::BindText(int place, absl::string_view text) {
-  sqlite3_bind_text64(handle_, place, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
-}
-
-void SqliteStatement::BindBlob(int place, absl::string_view bytes) {
-  // An empty view may point nowhere, which SQLite would take for NULL.
-  sqlite3_bind_blob64(handle_, place, bytes.empty() ? "" : bytes.data(), bytes.size(),
-                      SQLITE_TRANSIENT);
-}
-
-void SqliteStatement::BindInteger(int place, int64_t value) {
-  sqlite3_bind_int64(handle_, place, value);
-}
-
-void SqliteStatement::BindReal(int place, double value) {
-  sqlite3_bind_double(handle_, place, value);
-}
-
-void SqliteStatement::BindNull(int place) { sqlite3_bind_null(handle_, place); }
-
-StatusOr<bool> SqliteStatement::Step() {
-  const int code = sqlite3_step(handle_);
-  if (code == SQLITE_ROW) return true;
-  if (code == SQLITE_DONE) return false;
-  const Status error = connection_->Error(code);
-  Reset();
-  return error;
-}
-
-Status SqliteStatement::Run() {
-  const StatusOr<bool> row = Step();
-  Reset();
-  return row.status();
-}
-
-void SqliteStatement::Reset() {
-  sqlite3_reset(handle_);
-  sqlite3_clear_bindings(handle_);
-}
-
-std::string SqliteStatement::Text(int column) const { return Blob(column); }
-
-std::string SqliteStatement::Blob(int column) const {
-  const auto* bytes = static_cast<const char*>(sqlite3_column_blob(handle_, column));
-  const int length = sqlite3_column_bytes(handle_, column);
-  return bytes == nullptr ? std::string() : std::string(bytes, length);
-}
-
-int64_t SqliteStatement::Integer(int column) const { return sqlite3_column_int64(handle_, column); }
-
-double SqliteStatement::Real(int column) const { return sqlite3_column_double(handle_, column); }
-
-bool SqliteStatement::IsNull(int column) const {
-  return sqlite3_column_type(handle_, column) == SQLITE_NULL;
-}
-
-StatusOr<std::unique_ptr<SqliteTransaction>> SqliteTransaction::Begin(
-    SqliteConnection& connection) {
-  HONE_RETURN_IF_ERROR(connection.Run("BEGIN IMMEDIATE"));
-  return std::unique_ptr<SqliteTransaction>(new SqliteTransaction(connection));
-}
-
-SqliteTransaction::~SqliteTransaction() {
-  // Fails only if SQLite has rolled back by itself, which is as well.
-  if (open_) (void)connection_.Run("ROLLBACK");
-}
-
-Status SqliteTransaction::Commit() {
-  HONE_RETURN_IF_ERROR(connection_.Run("COMMIT"));
-  open_ = false;
-  return absl::OkStatus();
 }
 
 }  // namespace hone

@@ -1,96 +1,50 @@
-// The thinnest layer over SQLite's C interface: a connection, a prepared statement, a transaction,
-// and errors as Status. Only the Sqlite* files of db/ use it; it knows no table.
+// SqlConnection over SQLite's C interface: a file, its prepared statements, and errors as Status.
+// Only the Sqlite* files of db/ use it; it knows no table.
 #pragma once
 
-#include <cstdint>
+#include <map>
 #include <memory>
-#include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 #include "base/status.h"
+#include "db/file_lock.h"
+#include "db/sql_connection.h"
 
 struct sqlite3;
-struct sqlite3_stmt;
 
 namespace hone {
 
-class SqliteStatement;
-
-class SqliteConnection {
+class SqliteConnection : public SqlConnection {
  public:
   // `flags` are SQLITE_OPEN_*; `name` is a path or a file: URI, `shown` the path for messages.
   static StatusOr<std::unique_ptr<SqliteConnection>> Open(const std::string& name, int flags,
                                                           absl::string_view shown);
-  ~SqliteConnection();
+  ~SqliteConnection() override;
   SqliteConnection(const SqliteConnection&) = delete;
   SqliteConnection& operator=(const SqliteConnection&) = delete;
 
-  // Runs statements that give no rows that matter.
-  Status Run(const std::string& sql);
-  StatusOr<SqliteStatement> Prepare(absl::string_view sql);
-  // The first column of the first row.
-  StatusOr<int64_t> QueryInteger(absl::string_view sql);
-  StatusOr<std::string> QueryText(absl::string_view sql);
-  int64_t LastRowId() const;
+  StatusOr<SqlCursor> Prepare(absl::string_view sql) override;
+  Status Run(const std::string& sql) override;
+  Status Read(absl::FunctionRef<Status()> ask) override { return ask(); }
+  Status Write(absl::FunctionRef<Status()> change) override;
+  Status Probe() override;
+  absl::string_view now_unix_ms() const override { return "(unixepoch() * 1000)"; }
 
   // What went wrong in SQLite's call that returned `code`, as a Status that says what to do.
   Status Error(int code) const;
   sqlite3* handle() const { return handle_; }
 
+  // Of a writer, held until the connection is closed.
+  void Hold(std::unique_ptr<FileLock> lock) { lock_ = std::move(lock); }
+
  private:
   SqliteConnection(sqlite3* handle, absl::string_view shown) : handle_(handle), shown_(shown) {}
-  sqlite3* handle_;
-  std::string shown_;
-};
-
-// A prepared statement, used again and again: Bind all, Step until false, Reset. Must not outlive
-// its connection. Places and columns count from 1 and from 0, as SQLite does.
-class SqliteStatement {
- public:
-  SqliteStatement() = default;
-  SqliteStatement(SqliteStatement&& other) noexcept;
-  SqliteStatement& operator=(SqliteStatement&& other) noexcept;
-  ~SqliteStatement();
-
-  void BindText(int place, absl::string_view text);   // copies
-  void BindBlob(int place, absl::string_view bytes);  // copies
-  void BindInteger(int place, int64_t value);
-  void BindReal(int place, double value);
-  void BindNull(int place);
-
-  // True when there is a row to read.
-  StatusOr<bool> Step();
-  // For statements without rows: steps once and resets.
-  Status Run();
-  void Reset();
-
-  std::string Text(int column) const;
-  std::string Blob(int column) const;
-  int64_t Integer(int column) const;
-  double Real(int column) const;
-  bool IsNull(int column) const;
-
- private:
-  friend class SqliteConnection;
-  SqliteStatement(const SqliteConnection* connection, sqlite3_stmt* handle)
-      : connection_(connection), handle_(handle) {}
-  const SqliteConnection* connection_ = nullptr;
-  sqlite3_stmt* handle_ = nullptr;
-};
-
-// Rolls back unless committed.
-class SqliteTransaction {
- public:
-  // For writing: takes the write lock at once.
-  static StatusOr<std::unique_ptr<SqliteTransaction>> Begin(SqliteConnection& connection);
-  ~SqliteTransaction();
-  Status Commit();
-
- private:
-  explicit SqliteTransaction(SqliteConnection& connection) : connection_(connection) {}
-  SqliteConnection& connection_;
-  bool open_ = true;
+  std::unique_ptr<FileLock> lock_;
+  sqlite3* const handle_;
+  const std::string shown_;
+  std::map<std::string, std::unique_ptr<SqlStatement>, std::less<>> statements_;  // by their text
 };
 
 }  // namespace hone

@@ -120,13 +120,13 @@ Status Migrate(SqliteConnection& connection) {
   const auto& migrations = SchemaMigrations();
   HONE_ASSIGN_OR_RETURN(const int64_t version, connection.QueryInteger("PRAGMA user_version"));
   if (version == static_cast<int64_t>(migrations.size())) return absl::OkStatus();
-  HONE_ASSIGN_OR_RETURN(auto transaction, SqliteTransaction::Begin(connection));
-  HONE_RETURN_IF_ERROR(connection.Run(absl::StrCat("PRAGMA application_id = ", kApplicationId)));
-  for (size_t i = static_cast<size_t>(version); i < migrations.size(); ++i) {
-    HONE_RETURN_IF_ERROR(connection.Run(migrations[i]));
-  }
-  HONE_RETURN_IF_ERROR(connection.Run(absl::StrCat("PRAGMA user_version = ", migrations.size())));
-  return transaction->Commit();
+  return connection.Write([&]() -> Status {
+    HONE_RETURN_IF_ERROR(connection.Run(absl::StrCat("PRAGMA application_id = ", kApplicationId)));
+    for (size_t i = static_cast<size_t>(version); i < migrations.size(); ++i) {
+      HONE_RETURN_IF_ERROR(connection.Run(migrations[i]));
+    }
+    return connection.Run(absl::StrCat("PRAGMA user_version = ", migrations.size()));
+  });
 }
 
 Status QuickCheck(SqliteConnection& connection, const SqliteOpenOptions& options) {
@@ -156,31 +156,31 @@ std::string ImmutableUri(const std::string& path) {
   return uri + "?immutable=1";
 }
 
-StatusOr<SqliteFile> OpenForReading(const SqliteOpenOptions& options, const fs::path& directory) {
+StatusOr<std::unique_ptr<SqliteConnection>> OpenForReading(const SqliteOpenOptions& options,
+                                                           const fs::path& directory) {
   HONE_ASSIGN_OR_RETURN(const bool filled, CheckContent(options));
   if (!filled) {
     return absl::NotFoundError(absl::StrCat("there is no ", Shown(options),
                                             "; `hone tune` makes one, --db names another"));
   }
-  SqliteFile file;
   const bool frozen =
       access(directory.c_str(), W_OK) != 0 && access((options.path + "-wal").c_str(), F_OK) != 0;
-  HONE_ASSIGN_OR_RETURN(file.connection,
+  HONE_ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> connection,
                         SqliteConnection::Open(frozen ? ImmutableUri(options.path) : options.path,
                                                SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX |
                                                    (frozen ? SQLITE_OPEN_URI : 0),
                                                options.path));
-  sqlite3_busy_timeout(file.connection->handle(), kBusyTimeoutMs);
-  HONE_RETURN_IF_ERROR(CheckVersion(*file.connection, options));
-  return file;
+  sqlite3_busy_timeout(connection->handle(), kBusyTimeoutMs);
+  HONE_RETURN_IF_ERROR(CheckVersion(*connection, options));
+  return connection;
 }
 
-StatusOr<SqliteFile> OpenForWriting(const SqliteOpenOptions& options) {
-  SqliteFile file;
+StatusOr<std::unique_ptr<SqliteConnection>> OpenForWriting(const SqliteOpenOptions& options) {
   HONE_ASSIGN_OR_RETURN(
-      file.lock, FileLock::Acquire(options.path + ".lock",
-                                   options.holder.empty() ? DescribeThisProcess() : options.holder,
-                                   Shown(options)));
+      std::unique_ptr<FileLock> lock,
+      FileLock::Acquire(options.path + ".lock",
+                        options.holder.empty() ? DescribeThisProcess() : options.holder,
+                        Shown(options)));
   HONE_ASSIGN_OR_RETURN(const bool filled, CheckContent(options));
   if (filled && access(options.path.c_str(), W_OK) != 0) {
     return absl::PermissionDeniedError(absl::StrCat(Shown(options), " cannot be written to (",
@@ -188,11 +188,12 @@ StatusOr<SqliteFile> OpenForWriting(const SqliteOpenOptions& options) {
                                                     "); check its rights, or choose another file"));
   }
   HONE_ASSIGN_OR_RETURN(
-      file.connection,
+      std::unique_ptr<SqliteConnection> opened,
       SqliteConnection::Open(options.path,
                              SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                              options.path));
-  SqliteConnection& connection = *file.connection;
+  SqliteConnection& connection = *opened;
+  connection.Hold(std::move(lock));
   sqlite3_busy_timeout(connection.handle(), kBusyTimeoutMs);
   HONE_RETURN_IF_ERROR(CheckVersion(connection, options));
   if (filled) HONE_RETURN_IF_ERROR(QuickCheck(connection, options));
@@ -205,12 +206,12 @@ StatusOr<SqliteFile> OpenForWriting(const SqliteOpenOptions& options) {
     HONE_RETURN_IF_ERROR(
         connection.Run(absl::StrCat("PRAGMA max_page_count = ", options.max_bytes / page)));
   }
-  return file;
+  return opened;
 }
 
 }  // namespace
 
-StatusOr<SqliteFile> OpenSqliteFile(const SqliteOpenOptions& options) {
+StatusOr<std::unique_ptr<SqliteConnection>> OpenSqliteFile(const SqliteOpenOptions& options) {
   if (options.path.empty()) return absl::InvalidArgumentError("no database was named");
   fs::path directory = fs::path(options.path).parent_path();
   if (directory.empty()) directory = ".";

@@ -6,18 +6,12 @@
 #include <memory>
 
 #include "base/status.h"
-#include "db/file_lock.h"
 #include "db/sqlite_connection.h"
 #include "db/sqlite_record_store.h"
 
 namespace hone {
 
-struct SqliteFile {
-  std::unique_ptr<FileLock> lock;  // null when reading
-  std::unique_ptr<SqliteConnection> connection;
-};
-
 // Errors as SqliteRecordStore::Open says.
-StatusOr<SqliteFile> OpenSqliteFile(const SqliteOpenOptions& options);
+StatusOr<std::unique_ptr<SqliteConnection>> OpenSqliteFile(const SqliteOpenOptions& options);
 
 }  // namespace hone

@@ -1,9 +1,10 @@
 #!/bin/sh
 # Installs what building, testing and running hone takes: packages of Debian 12, nothing else.
 # Safe to run again; does nothing, and needs no root, when everything is there.
-#   deploy/install-deps.sh [--bench] [--web] [--check]
+#   deploy/install-deps.sh [--bench] [--web] [--postgres] [--check]
 #     --bench: also the libraries that benchmarks compare with
 #     --web: also a browser, for the tests of the farm's page
+#     --postgres: also a PostgreSQL server, for the tests of several trackers on one database
 #     --check: only say what is missing (exit 1 if anything is)
 set -eu
 
@@ -12,7 +13,7 @@ build-essential cmake ninja-build ccache pkg-config git ca-certificates
 clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev
 llvm-19-dev liblld-19-dev zlib1g-dev libzstd-dev
 libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev libabsl-dev libssl-dev
-libonnx-dev libxgboost-dev libsqlite3-dev libboost-dev libseccomp-dev libstb-dev
+libonnx-dev libxgboost-dev libsqlite3-dev libpq-dev libboost-dev libseccomp-dev libstb-dev
 libspdlog-dev nlohmann-json3-dev libcli11-dev
 libgtest-dev libgmock-dev
 python3 python3-venv
@@ -22,9 +23,10 @@ for option in "$@"; do
   case $option in
   --bench) packages="$packages libdnnl-dev libopenblas-dev" ;;
   --web) packages="$packages chromium" ;;
+  --postgres) packages="$packages postgresql" ;;
   --check) check=yes ;;
   *)
-    echo "install-deps: no option $option; there are --bench, --web and --check" >&2
+    echo "install-deps: no option $option; there are --bench, --web, --postgres and --check" >&2
     exit 2
     ;;
   esac

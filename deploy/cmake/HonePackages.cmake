@@ -14,6 +14,13 @@ find_package(nlohmann_json CONFIG REQUIRED)
 find_package(CLI11 CONFIG REQUIRED)
 find_package(Boost 1.74 CONFIG REQUIRED)
 
+# CMake's package asks for the server's headers too, which a client does not need.
+find_library(LIBPQ_LIBRARY pq REQUIRED)
+find_path(LIBPQ_INCLUDE_DIR libpq-fe.h REQUIRED PATH_SUFFIXES postgresql)
+add_library(libpq INTERFACE)
+target_include_directories(libpq SYSTEM INTERFACE ${LIBPQ_INCLUDE_DIR})
+target_link_libraries(libpq INTERFACE ${LIBPQ_LIBRARY})
+
 # XGBoost's own CMake package asks for its command-line program and fails without it.
 find_library(XGBOOST_LIBRARY xgboost REQUIRED)
 find_path(XGBOOST_INCLUDE_DIR xgboost/c_api.h REQUIRED)

@@ -10,7 +10,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "db/memory_record_store.h"
+#include "db/postgres_leadership.h"
+#include "db/postgres_record_store.h"
 #include "db/sqlite_record_store.h"
+#include "tests/support/postgres_cluster.h"
 
 namespace hone {
 namespace {
@@ -21,14 +24,15 @@ using ::testing::IsEmpty;
 // A store under test, through each of its interfaces.
 struct Opened {
   std::shared_ptr<void> owner;
-  RecordStore* records;
-  FarmJournal* journal;
-  JobStore* jobs;
+  RecordStore* records = nullptr;  // null: `skipped` says why there is none
+  FarmJournal* journal = nullptr;
+  JobStore* jobs = nullptr;
+  std::string skipped;
 };
 
 template <typename Store>
 Opened Open(std::shared_ptr<Store> store) {
-  return {store, store.get(), store.get(), store.get()};
+  return {store, store.get(), store.get(), store.get(), ""};
 }
 
 struct Implementation {
@@ -45,6 +49,26 @@ Opened OpenSqlite(const std::filesystem::path& directory) {
       {.path = directory / "records.db", .mode = SqliteOpenOptions::Mode::kWrite});
   EXPECT_TRUE(store.ok()) << store.status();
   return Open(std::shared_ptr<SqliteRecordStore>(*std::move(store)));
+}
+
+// A store, and the lead under whose term it writes.
+struct LedStore {
+  std::unique_ptr<PostgresLeadership> leadership;
+  std::unique_ptr<PostgresRecordStore> store;
+};
+
+Opened OpenPostgres(const std::filesystem::path& directory) {
+  const auto cluster = PostgresCluster::OfThisProgram();
+  if (!cluster.ok()) return {.skipped = std::string(cluster.status().message())};
+  const std::string url = (*cluster)->NewDatabase();
+  auto led = std::make_shared<LedStore>();
+  led->leadership = *PostgresLeadership::Open({.url = url, .address = "here:1"});
+  EXPECT_EQ(led->leadership->Poll(), absl::OkStatus());
+  auto store = PostgresRecordStore::Open({.url = url, .term = led->leadership->term()});
+  EXPECT_TRUE(store.ok()) << store.status();
+  led->store = *std::move(store);
+  PostgresRecordStore* const opened = led->store.get();
+  return {std::move(led), opened, opened, opened, ""};
 }
 
 pb::Record OkRecord(const std::string& schedule, double cost_ns) {
@@ -103,6 +127,9 @@ class RecordStoreTest : public ::testing::TestWithParam<Implementation> {
     directory_ = std::filesystem::temp_directory_path() / absl::StrCat("hone-store-", random());
     std::filesystem::create_directory(directory_);
     opened_ = GetParam().open(directory_);
+  }
+  void SetUp() override {
+    if (opened_.records == nullptr) GTEST_SKIP() << opened_.skipped;
   }
   ~RecordStoreTest() override {
     opened_ = {};
@@ -487,7 +514,8 @@ TEST_P(RecordStoreTest, PutsModelsTogetherFromPieces) {
 
 INSTANTIATE_TEST_SUITE_P(Stores, RecordStoreTest,
                          ::testing::Values(Implementation{"Memory", OpenMemory},
-                                           Implementation{"Sqlite", OpenSqlite}),
+                                           Implementation{"Sqlite", OpenSqlite},
+                                           Implementation{"Postgres", OpenPostgres}),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace

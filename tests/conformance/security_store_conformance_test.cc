@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <random>
@@ -10,7 +11,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "db/memory_record_store.h"
+#include "db/postgres_leadership.h"
+#include "db/postgres_record_store.h"
 #include "db/sqlite_record_store.h"
+#include "tests/support/postgres_cluster.h"
 
 namespace hone {
 namespace {
@@ -30,6 +34,31 @@ std::shared_ptr<SecurityStore> OpenSqlite(const std::filesystem::path& folder) {
   return std::shared_ptr<SqliteRecordStore>(*std::move(store));
 }
 
+// The lead under whose term a store writes, and the store.
+struct LedStore {
+  std::unique_ptr<PostgresLeadership> leadership;
+  std::unique_ptr<PostgresRecordStore> store;
+};
+
+// Null where there is no PostgreSQL. The database is that which the folder names, a new one at
+// first.
+std::shared_ptr<SecurityStore> OpenPostgres(const std::filesystem::path& folder) {
+  const auto cluster = PostgresCluster::OfThisProgram();
+  if (!cluster.ok()) return nullptr;
+  std::string url;
+  if (!std::getline(std::ifstream(folder / "url"), url)) {
+    url = (*cluster)->NewDatabase();
+    std::ofstream(folder / "url") << url;
+  }
+  auto led = std::make_shared<LedStore>();
+  led->leadership = *PostgresLeadership::Open({.url = url, .address = "here:1"});
+  EXPECT_EQ(led->leadership->Poll(), absl::OkStatus());
+  auto store = PostgresRecordStore::Open({.url = url, .term = led->leadership->term()});
+  EXPECT_TRUE(store.ok()) << store.status();
+  led->store = *std::move(store);
+  return std::shared_ptr<SecurityStore>(led, led->store.get());
+}
+
 class SecurityStoreTest : public ::testing::TestWithParam<Implementation> {
  protected:
   SecurityStoreTest() {
@@ -37,6 +66,9 @@ class SecurityStoreTest : public ::testing::TestWithParam<Implementation> {
     folder_ = std::filesystem::temp_directory_path() / absl::StrCat("hone-store-", random());
     std::filesystem::create_directory(folder_);
     store_ = GetParam().open(folder_);
+  }
+  void SetUp() override {
+    if (store_ == nullptr) GTEST_SKIP() << PostgresCluster::OfThisProgram().status().message();
   }
   ~SecurityStoreTest() override {
     store_.reset();
@@ -137,7 +169,8 @@ INSTANTIATE_TEST_SUITE_P(
                                      [](const std::filesystem::path&) {
                                        return std::make_shared<MemoryRecordStore>();
                                      }},
-                      Implementation{"Sqlite", true, OpenSqlite}),
+                      Implementation{"Sqlite", true, OpenSqlite},
+                      Implementation{"Postgres", true, OpenPostgres}),
     [](const auto& info) { return info.param.name; });
 
 }  // namespace
