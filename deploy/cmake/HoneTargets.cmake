@@ -118,6 +118,9 @@ function(hone_test name)
   if(NOT ARG_TIMEOUT_S)
     set(ARG_TIMEOUT_S 120)
   endif()
+  if(HONE_SANITIZE)
+    math(EXPR ARG_TIMEOUT_S "4 * ${ARG_TIMEOUT_S}")  # it is several times slower
+  endif()
   set(environment
     HONE_SOURCE_DIR=${CMAKE_SOURCE_DIR}
     HONE_BIN_DIR=${CMAKE_BINARY_DIR}/bin
