@@ -14,7 +14,7 @@ clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev
 llvm-19-dev liblld-19-dev zlib1g-dev libzstd-dev
 libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev libabsl-dev libssl-dev
 libonnx-dev libxgboost-dev libsqlite3-dev libpq-dev libboost-dev libseccomp-dev libstb-dev
-libspdlog-dev nlohmann-json3-dev libcli11-dev
+libjemalloc-dev libspdlog-dev nlohmann-json3-dev libcli11-dev
 libgtest-dev libgmock-dev
 python3 python3-venv
 "
