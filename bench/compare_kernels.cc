@@ -232,10 +232,12 @@ class Bench {
     }
     const TuningState& state = session.state();
     std::printf(
-        "tuned: %lld trials in %.1f s, %.1f trials/s; all kernels, as often as called, take "
+        "tuned: %lld trials in %.1f s, %.1f trials/s, %.2f compilations each; all kernels, as "
+        "often as called, take "
         "%.3f ms\n",
         static_cast<long long>(state.trials), state.elapsed_s,
-        static_cast<double>(state.trials) / std::max(state.elapsed_s, 1e-3), all_ns / 1e6);
+        static_cast<double>(state.trials) / std::max(state.elapsed_s, 1e-3),
+        static_cast<double>(state.builds) / std::max<double>(1, state.trials), all_ns / 1e6);
     return absl::OkStatus();
   }
 

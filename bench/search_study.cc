@@ -60,12 +60,14 @@ struct Outcome {
   std::vector<int> to_95;
   std::vector<int> to_98;
   std::vector<int> trials;    // when it ended
+  std::vector<int> builds;    // that these took, the duel's included
   std::vector<double> share;  // of the best known, that was found
   void Add(const Outcome& other) {
     to_90.insert(to_90.end(), other.to_90.begin(), other.to_90.end());
     to_95.insert(to_95.end(), other.to_95.begin(), other.to_95.end());
     to_98.insert(to_98.end(), other.to_98.begin(), other.to_98.end());
     trials.insert(trials.end(), other.trials.begin(), other.trials.end());
+    builds.insert(builds.end(), other.builds.begin(), other.builds.end());
     share.insert(share.end(), other.share.begin(), other.share.end());
   }
 };
@@ -76,9 +78,11 @@ std::string Describe(const Outcome& outcome) {
     share += std::log(each) / static_cast<double>(outcome.share.size());
   }
   return absl::StrFormat(
-      "%d to 90 %%, %d to 95 %% (mean %.1f), %d to 98 %% (mean %.1f); ends after %d at %.1f %%",
+      "%d to 90 %%, %d to 95 %% (mean %.1f), %d to 98 %% (mean %.1f); ends after %d at %.1f %%; "
+      "%.2f builds a trial",
       Median(outcome.to_90), Median(outcome.to_95), Mean(outcome.to_95), Median(outcome.to_98),
-      Mean(outcome.to_98), Median(outcome.trials), 100 * std::exp(share));
+      Mean(outcome.to_98), Median(outcome.trials), 100 * std::exp(share),
+      Mean(outcome.builds) / Mean(outcome.trials));
 }
 
 // What KNOWN has of one workload.
@@ -164,6 +168,7 @@ Status Search(const Subject& subject, const std::vector<pb::Record>& records,
   outcome->to_95.push_back(TrialsTo(trials, subject.best_ns, 0.95));
   outcome->to_98.push_back(TrialsTo(trials, subject.best_ns, 0.98));
   outcome->trials.push_back(static_cast<int>(trials.size()));
+  outcome->builds.push_back(static_cast<int>(session.state().builds));
   outcome->share.push_back(subject.best_ns / found_ns);
   return absl::OkStatus();
 }

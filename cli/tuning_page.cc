@@ -74,7 +74,8 @@ std::string Head(const TuningSummary& summary, const TuningState& state, const T
           "</small>"));
   const double rate = state.elapsed_s > 0 ? static_cast<double>(state.trials) / state.elapsed_s : 0;
   html += Pair("trials",
-               absl::StrCat(state.trials, "<small>", absl::StrFormat("%.1f a second", rate),
+               absl::StrCat(state.trials, "<small>", absl::StrFormat("%.1f a second", rate), "; ",
+                            state.builds, " compilations",
                             summary.earlier_trials > 0
                                 ? absl::StrCat("; ", summary.earlier_trials, " known from before")
                                 : "",

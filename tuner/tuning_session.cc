@@ -315,6 +315,7 @@ class TuningSession::Impl {
   Status Launch(Flight flight) {
     std::vector<pb::BuildRequest> requests = BuildRequestsOf(flight, works_[flight.work], options_);
     const bool built = requests.empty();
+    state_.builds += static_cast<int64_t>(requests.size());
     Flight& started = board_.Start(std::move(flight), std::move(requests));
     return built ? Submit(started) : absl::OkStatus();
   }

@@ -43,6 +43,7 @@ struct WorkloadState {
 struct TuningState {
   std::vector<WorkloadState> workloads;
   int64_t trials = 0;     // of this session
+  int64_t builds = 0;     // compilations that they and the duels took: candidates share some
   int64_t not_quiet = 0;  // of them, those that other work on the device disturbed throughout
   double elapsed_s = 0;
   // Of one core, at its best: what the device says of itself, what earlier sessions saw of it, and

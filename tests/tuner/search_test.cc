@@ -32,11 +32,13 @@ Workload Matmul() {
       "stage y f32 [m:256,n:256] sum [k:256] = x[m,k]*w[k,n]\n");
 }
 
-Search MakeSearch(uint64_t seed, int64_t pool_limit = 600, int patience = 16) {
+Search MakeSearch(uint64_t seed, int64_t pool_limit = 600, int patience = 16,
+                  double build_worth = 0.02) {
   const Workload workload = Matmul();
   auto sketches = DeriveSketches(workload, std::vector<Layout>(3, Layout::Identity(2)), Avx2());
-  return Search(workload, *sketches, Avx2(), MachineProfile::For(Avx2()),
-                {.seed = seed, .pool_limit = pool_limit, .patience = patience});
+  return Search(
+      workload, *sketches, Avx2(), MachineProfile::For(Avx2()),
+      {.seed = seed, .pool_limit = pool_limit, .patience = patience, .build_worth = build_worth});
 }
 
 // A machine that strays from the prior: it favours rows of 4 and depth 2 and hates narrow tiles.
@@ -78,6 +80,21 @@ TEST(SearchTest, NeverProposesTwice) {
       search.Observe(proposal.candidate, 100.0 + i);
     }
   }
+}
+
+TEST(SearchTest, OfEqualsTriesThoseFirstThatAreCompiledAlready) {
+  const auto bodies_of_four_batches = [](double build_worth) {
+    Search search = MakeSearch(5, 600, 16, build_worth);
+    std::set<std::string> bodies;
+    for (int i = 0; i < 4; ++i) {
+      for (const Proposal& proposal : search.Propose(16, NoCostModel(), kCuriosity)) {
+        bodies.insert(search.OpenText(proposal.candidate));
+        search.Observe(proposal.candidate, search.PredictedNs(proposal.candidate));
+      }
+    }
+    return bodies.size();
+  };
+  EXPECT_LT(bodies_of_four_batches(0.5), bodies_of_four_batches(0));
 }
 
 TEST(SearchTest, TheFirstProposalIsTheDefaultSchedule) {

@@ -2,6 +2,8 @@
 // earlier sessions trained, and those of the prior. Each later one mixes four sources: the model's
 // favourites (a half), single steps from the best so far (a quarter), combinations of two good
 // candidates, and a little chance. A source that has nothing left leaves its share to the model.
+// Candidates that differ in sizes told at run time share a compilation, so of two that look alike
+// that one is tried whose body is compiled already.
 //
 // The model's spread is how far its boosters disagree. How much of it to believe is learnt from the
 // surprises so far: the search keeps what was expected of each candidate when it was proposed.
@@ -70,6 +72,7 @@ Search::Search(const Workload& workload, std::vector<Sketch> sketches, const Tar
     entry.candidate = std::move(candidate);
     index_[{entry.candidate.sketch, entry.candidate.assignment}] = static_cast<int>(pool_.size());
     pool_.push_back(std::move(entry));
+    Number(static_cast<int>(pool_.size()) - 1);
     // Two sketches may give one schedule; it is tried once.
     const int added = static_cast<int>(pool_.size()) - 1;
     const bool is_new = by_text_.emplace(ScheduleText(added), added).second;
@@ -118,7 +121,30 @@ uint64_t Search::Random(uint64_t below) { return below == 0 ? 0 : random_() % be
 
 void Search::Take(int candidate, absl::string_view origin, std::vector<Proposal>* proposals) {
   pool_[candidate].proposed = true;
+  built_.insert(pool_[candidate].body);
   proposals->push_back({candidate, std::string(origin)});
+}
+
+void Search::Number(int candidate) {
+  const int next = static_cast<int>(bodies_.size());
+  pool_[candidate].body = bodies_.emplace(OpenText(candidate), next).first->second;
+}
+
+void Search::TakeBest(std::vector<int> candidates, const Outlook& outlook, int count, int most,
+                      absl::string_view origin, std::vector<Proposal>* proposals) {
+  const auto worth = [&](int c) {
+    const double build = built_.contains(pool_[c].body) ? 0 : options_.build_worth;
+    return std::pair(outlook.score.at(c) + build, c);
+  };
+  for (; most > 0 && static_cast<int>(proposals->size()) < count; --most) {
+    candidates.erase(
+        std::remove_if(candidates.begin(), candidates.end(), [&](int c) { return !IsFree(c); }),
+        candidates.end());
+    if (candidates.empty()) return;
+    Take(*std::min_element(candidates.begin(), candidates.end(),
+                           [&](int a, int b) { return worth(a) < worth(b); }),
+         origin, proposals);
+  }
 }
 
 int Search::Find(int sketch, const Assignment& assignment) const {
@@ -334,22 +360,11 @@ std::vector<Proposal> Search::Propose(int count, const CostModel& model, double 
   TakeAdvice(count, &proposals);
   // A search that was over goes on for its advice alone.
   if (!proposals.empty() && !StopReason().empty()) return proposals;
-  Outlook outlook = LookAhead(model, curiosity);
+  const Outlook outlook = LookAhead(model, curiosity);
   hopeless_ = model.trained() && trials() >= options_.chance_from &&
               outlook.best_chance < options_.least_chance;
   if (hopeless_) return proposals;
-  std::map<int, double>& score = outlook.score;
   const std::vector<int>& free = outlook.free;
-  auto by_score = [&](int a, int b) { return std::pair(score[a], a) < std::pair(score[b], b); };
-  auto take_best = [&](std::vector<int> candidates, int most, absl::string_view origin) {
-    std::sort(candidates.begin(), candidates.end(), by_score);
-    for (int c : candidates) {
-      if (most <= 0 || static_cast<int>(proposals.size()) >= count) return;
-      if (!IsFree(c)) continue;
-      Take(c, origin, &proposals);
-      --most;
-    }
-  };
 
   const int local = static_cast<int>(std::lround(count * kLocalShare));
   const int crossed = static_cast<int>(std::lround(count * kCrossoverShare));
@@ -359,7 +374,7 @@ std::vector<Proposal> Search::Propose(int count, const CostModel& model, double 
     const std::vector<int> around = Neighbours(best);
     neighbours.insert(neighbours.end(), around.begin(), around.end());
   }
-  take_best(neighbours, local, "local");
+  TakeBest(neighbours, outlook, count, local, "local", &proposals);
 
   std::vector<int> children;
   const std::vector<int> parents = Best(6);
@@ -374,8 +389,8 @@ std::vector<Proposal> Search::Propose(int count, const CostModel& model, double 
     const int found = Find(a.sketch, child);
     if (found >= 0) children.push_back(found);
   }
-  take_best(children, crossed, "crossover");
-  take_best(free, model_count, "model");
+  TakeBest(children, outlook, count, crossed, "crossover", &proposals);
+  TakeBest(free, outlook, count, model_count, "model", &proposals);
   // Chance, among the better half.
   for (int attempt = 0; attempt < 4 * count && !free.empty(); ++attempt) {
     if (static_cast<int>(proposals.size()) >= std::min(count, local + crossed + model_count + 2)) {
@@ -384,7 +399,7 @@ std::vector<Proposal> Search::Propose(int count, const CostModel& model, double 
     const int c = free[Random((free.size() + 1) / 2)];
     if (IsFree(c)) Take(c, "random", &proposals);
   }
-  take_best(free, count, "model");
+  TakeBest(free, outlook, count, count, "model", &proposals);
   return proposals;
 }
 
@@ -438,6 +453,7 @@ int Search::FindOrAdd(const std::string& schedule_text) {
   const int added = static_cast<int>(pool_.size());
   by_text_[schedule_text] = added;
   pool_.push_back(std::move(entry));
+  Number(added);
   return added;
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,9 @@ struct SearchOptions {
   // as likely as this to gain 1 %.
   int chance_from = 24;
   double least_chance = 0.05;
+  // Natural logarithm of how much faster a candidate has to look to be worth a compilation, where
+  // another serves that was compiled already.
+  double build_worth = 0.02;
   // For studies of the search. `random`: proposes at random until all were tried, to record what a
   // space is like. `admits`: the space is what it admits of the pool, so that a search can be tried
   // on a part of a space that is recorded; null admits all.
@@ -123,6 +127,7 @@ class Search {
   struct Entry {
     EstimatedCandidate candidate;
     std::vector<float> features;
+    int body = 0;  // what it is compiled to, if that were numbered: candidates share some
     bool proposed = false;
     bool observed = false;
     std::optional<double> cost_ns;
@@ -154,6 +159,11 @@ class Search {
   void TakeVaried(const std::vector<int>& order, int count, int most, absl::string_view origin,
                   std::vector<Proposal>* proposals);
   void Take(int candidate, absl::string_view origin, std::vector<Proposal>* proposals);
+  // Those of `candidates` that are free, the best first, each judged anew after the last was taken:
+  // what that is compiled to costs its kin nothing. At most `most`, as long as there is room.
+  void TakeBest(std::vector<int> candidates, const Outlook& outlook, int count, int most,
+                absl::string_view origin, std::vector<Proposal>* proposals);
+  void Number(int candidate);  // gives it its body
   bool IsFree(int candidate) const;
   uint64_t Random(uint64_t below);
 
@@ -168,6 +178,8 @@ class Search {
   std::vector<Entry> pool_;
   std::map<std::pair<int, Assignment>, int> index_;
   std::map<std::string, int> by_text_;
+  std::map<std::string, int> bodies_;  // by what is compiled
+  std::set<int> built_;                // bodies that were asked for
   std::vector<int> history_;
   std::vector<double> curve_;
   double best_ns_ = 0;
