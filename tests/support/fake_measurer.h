@@ -27,8 +27,8 @@ class FakeMeasurer : public Measurer {
     std::vector<pb::Record> records;
     for (const pb::Candidate& candidate : batch.candidates()) {
       pb::Measurement* measurement = result.add_measurements();
-      *measurement = candidate.has_measurement() ? candidate.measurement()
-                                                 : Measure(candidate.schedule(), batch.final());
+      *measurement =
+          candidate.has_measurement() ? candidate.measurement() : Measure(candidate, batch.final());
       measurement->set_cold_constants(batch.cold_constants());
       measurement->set_not_quiet(busy);
       pb::Record record;
@@ -38,6 +38,7 @@ class FakeMeasurer : public Measurer {
       record.set_numerics(batch.numerics());
       record.set_codegen_epoch(batch.codegen_epoch());
       record.set_schedule(candidate.schedule());
+      *record.mutable_params() = candidate.params();
       record.set_layouts(batch.layouts());
       record.set_batch_id(result.batch_id());
       record.set_candidate(static_cast<int>(records.size()));
@@ -50,7 +51,7 @@ class FakeMeasurer : public Measurer {
       *record.mutable_measurement() = *measurement;
       records.push_back(std::move(record));
     }
-    *result.mutable_reference() = Measure(batch.reference().schedule(), batch.final());
+    *result.mutable_reference() = Measure(batch.reference(), batch.final());
     if (store_ != nullptr) HONE_RETURN_IF_ERROR(store_->Append(records));
     waiting_.push_back(result);
     return result.batch_id();
@@ -77,13 +78,14 @@ class FakeMeasurer : public Measurer {
   int cancelled = 0;
   // Beside the n-th batch, from 1 on.
   std::function<double(int batch)> peak_of_batch = [](int) { return 90.0; };
+  double told = 1;          // times as long where sizes are told at run time
   bool busy = false;        // the device has other work
   bool disorderly = false;  // answers late and in any order
 
  private:
-  pb::Measurement Measure(const std::string& schedule, bool final) const {
+  pb::Measurement Measure(const pb::Candidate& candidate, bool final) const {
     pb::Measurement measurement;
-    const double cost = cost_of_(schedule);
+    const double cost = cost_of_(candidate.schedule()) * (candidate.params().empty() ? 1 : told);
     if (cost <= 0) {
       measurement.set_failure(pb::CRASH);
       measurement.set_message("SIGSEGV");

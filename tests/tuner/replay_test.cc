@@ -33,6 +33,7 @@ class ReplayTest : public testing::Test {
     FakeMeasurer measurer(Cost, &store_);
     measurer.name = run_id;
     measurer.disorderly = true;
+    measurer.told = told_;
     options.run_id = run_id;
     const std::unique_ptr<CostModel> model = MakeXgboostCostModel({.rounds = 10});
     FakeClock clock;
@@ -65,6 +66,7 @@ class ReplayTest : public testing::Test {
   }
 
   MemoryRecordStore store_;
+  double told_ = 1;  // FakeMeasurer::told
   size_t batches_until_killed = 1000;
 };
 
@@ -80,6 +82,15 @@ TEST_F(ReplayTest, ProposesWhatTheRunProposed) {
     EXPECT_EQ(replayed.state.workloads[w].best_schedule, tuned.workloads[w].best_schedule);
     EXPECT_EQ(replayed.state.workloads[w].best_ns, tuned.workloads[w].best_ns);
     EXPECT_EQ(replayed.state.workloads[w].trials.size(), tuned.workloads[w].trials.size());
+  }
+}
+
+TEST_F(ReplayTest, AnswersBothFormsOfADuelsBestEachWithItsOwnTime) {
+  told_ = 1.05;
+  const TuningState tuned = Tune("first");
+  const Replayed replayed = Replay();
+  for (size_t w = 0; w < tuned.workloads.size(); ++w) {
+    EXPECT_EQ(replayed.state.workloads[w].best_ns, tuned.workloads[w].best_ns);
   }
 }
 

@@ -56,9 +56,9 @@ StatusOr<std::unique_ptr<RecordStore>> RecordsBefore(const RecordStore& store,
 }
 
 std::string ReplayMeasurer::NameOf(const std::string& workload_key, const std::string& schedule,
-                                   bool cold_constants, bool final) {
+                                   bool cold_constants, bool final, bool open) {
   return absl::StrCat(workload_key, cold_constants ? "|cold|" : "|", final ? "final|" : "|",
-                      schedule);
+                      open ? "open|" : "|", schedule);
 }
 
 ReplayMeasurer::ReplayMeasurer(const std::vector<pb::Record>& records, RecordedRun run)
@@ -66,18 +66,23 @@ ReplayMeasurer::ReplayMeasurer(const std::vector<pb::Record>& records, RecordedR
   for (const pb::Record& record : records) {
     const pb::Measurement& measurement = record.measurement();
     const bool of_run = !run_.run_id.empty() && record.run_id() == run_.run_id;
-    const auto [it, is_new] =
-        answers_.try_emplace(NameOf(record.workload_key(), record.schedule(),
-                                    measurement.cold_constants(), record.origin() == kDuelOrigin));
+    const auto [it, is_new] = answers_.try_emplace(
+        NameOf(record.workload_key(), record.schedule(), measurement.cold_constants(),
+               record.origin() == kDuelOrigin, !record.params().empty()));
     if (is_new || (of_run && !it->second.of_run)) it->second = {measurement, of_run};
   }
 }
 
 const pb::Measurement* ReplayMeasurer::Find(const pb::Batch& batch, const std::string& workload_key,
-                                            const std::string& schedule) const {
+                                            const pb::Candidate& candidate) const {
+  const bool open_here = !candidate.params().empty();
   for (const bool final : {batch.final(), !batch.final()}) {
-    const auto it = answers_.find(NameOf(workload_key, schedule, batch.cold_constants(), final));
-    if (it != answers_.end()) return &it->second.measurement;
+    // Older runs told no sizes at run time; their times serve as well.
+    for (const bool open : {open_here, !open_here}) {
+      const auto it = answers_.find(
+          NameOf(workload_key, candidate.schedule(), batch.cold_constants(), final, open));
+      if (it != answers_.end()) return &it->second.measurement;
+    }
   }
   return nullptr;
 }
@@ -107,7 +112,7 @@ StatusOr<std::string> ReplayMeasurer::Submit(const pb::Batch& batch) {
   result.set_batch_id(absl::StrCat("replay.", ++submitted_));
   bool known = true;
   for (const pb::Candidate& candidate : batch.candidates()) {
-    const pb::Measurement* measurement = Find(batch, workload_key, candidate.schedule());
+    const pb::Measurement* measurement = Find(batch, workload_key, candidate);
     if (measurement != nullptr) {
       *result.add_measurements() = *measurement;
       continue;
@@ -119,7 +124,7 @@ StatusOr<std::string> ReplayMeasurer::Submit(const pb::Batch& batch) {
     ++unanswered_;
     return result.batch_id();
   }
-  const pb::Measurement* reference = Find(batch, workload_key, batch.reference().schedule());
+  const pb::Measurement* reference = Find(batch, workload_key, batch.reference());
   // A default that failed was replaced by the run; what came after is in the records.
   if (reference != nullptr && reference->failure() == pb::OK) {
     *result.mutable_reference() = *reference;

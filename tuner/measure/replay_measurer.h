@@ -62,10 +62,11 @@ class ReplayMeasurer : public Measurer {
     pb::Measurement measurement;
     bool of_run = false;
   };
+  // `open`: with sizes told at run time; a duel has its best in both forms.
   static std::string NameOf(const std::string& workload_key, const std::string& schedule,
-                            bool cold_constants, bool final);
+                            bool cold_constants, bool final, bool open);
   const pb::Measurement* Find(const pb::Batch& batch, const std::string& workload_key,
-                              const std::string& schedule) const;
+                              const pb::Candidate& candidate) const;
   void Compare(const pb::Batch& batch);
 
   const RecordedRun run_;
