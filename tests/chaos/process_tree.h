@@ -1,0 +1,36 @@
+// What /proc says of the processes below one of ours: to kill some, to see that none is left, and
+// how much they hold. Used by chaos alone.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace hone {
+
+struct ProcessEntry {
+  pid_t pid = 0;
+  pid_t parent = 0;
+  std::string name;  // its program's, of at most 15 characters
+  bool zombie = false;
+};
+
+std::vector<ProcessEntry> AllProcesses();
+// Children, their children, and so on.
+std::vector<ProcessEntry> DescendantsOf(pid_t pid);
+
+// What a process holds now; zeros when it is gone.
+struct ProcessUse {
+  int64_t rss_bytes = 0;
+  int64_t descriptors = 0;
+  int64_t threads = 0;
+  double cpu_s = 0;
+};
+ProcessUse UseOf(pid_t pid);
+
+// Whatever loses its parent below us becomes our child, so that it is found.
+void AdoptOrphans();
+
+}  // namespace hone
