@@ -1,12 +1,19 @@
-// How fast the tracker thinks, with a full farm in its head and no network, database or clock.
-//   farm_bench [decision]
-// decision: a million batches of 20 users and 200 studies wait, 64 devices of 8 kinds work. How
-// long does FarmState take to take in a batch, and, when a result is in, to say what its device
-// does next? Do the users get what their weights are worth?
+// What a farm costs, in parts:
+//   farm_bench [PART ...]     default: all
+//   decision: how fast the tracker thinks, with a full farm in its head and no network, database or
+//     clock. A million batches of 20 users and 200 studies wait, 64 devices of 8 kinds work. How
+//     long does FarmState take to take in a batch, and, when a result is in, to say what its device
+//     does next? Do the users get what their weights are worth?
+//   agents: 10,000 agents, each with a stream of its own to a tracker on this machine
+//   restart: a tracker that is killed while much waits is back when?
+//   distance: do agents stand idle whose tracker is 50 ms away?
+//   overhead: what does a trial cost beside its kernel's own runs?
+//   calls: what do the check of permissions and the audit trail cost a call?
 #include <algorithm>
 #include <chrono>
 #include <deque>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,6 +22,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/target.h"
+#include "bench/farm_parts.h"
 #include "tracker/farm_state.h"
 
 namespace hone {
@@ -27,18 +35,6 @@ constexpr int kDevices = 64;
 constexpr int kKinds = 8;
 constexpr int kDecisions = 40'000;
 constexpr int64_t kSecond = 1'000'000'000;
-
-double Percentile(std::vector<double> values, double share) {
-  const auto place = values.begin() + static_cast<int64_t>(share * (values.size() - 1));
-  std::nth_element(values.begin(), place, values.end());
-  return *place;
-}
-
-void Aim(absl::string_view name, double measured, double target, bool at_most) {
-  const bool ok = at_most ? measured <= target : measured >= target;
-  std::cout << absl::StreamFormat("aim %s measured %.4g target %.4g %s\n", name, measured, target,
-                                  ok ? "ok" : "short");
-}
 
 class Farm {
  public:
@@ -168,27 +164,66 @@ class Farm {
   double step_ms_ = 0;  // of Step, in FarmState alone
 };
 
-void Decision() {
+}  // namespace
+
+void BenchDecision() {
   Farm farm;
   const double fill_s = farm.FillQueue();
   farm.StartDevices();
   const std::vector<double> took_ms = farm.Decide();
   std::cout << absl::StreamFormat(
       "%d batches taken in within %.1f s; %d decisions: p50 %.4f ms, p99 %.4f ms, most %.3f ms\n",
-      kBatches, fill_s, kDecisions, Percentile(took_ms, 0.5), Percentile(took_ms, 0.99),
-      Percentile(took_ms, 1));
-  Aim("farm-decision-p99-ms", Percentile(took_ms, 0.99), 1, /*at_most=*/true);
-  Aim("farm-taken-in-per-s", kBatches / fill_s, 5000, /*at_most=*/false);
-  Aim("farm-share-error-percent", 100 * farm.ShareError(), 5, /*at_most=*/true);
+      kBatches, fill_s, kDecisions, PercentileOf(took_ms, 0.5), PercentileOf(took_ms, 0.99),
+      PercentileOf(took_ms, 1));
+  PrintAim("farm-decision-p99-ms", PercentileOf(took_ms, 0.99), 1);
+  PrintAim("farm-taken-in-per-s", kBatches / fill_s, 5000, /*at_most=*/false);
+  PrintAim("farm-share-error-percent", 100 * farm.ShareError(), 5);
 }
 
+double PercentileOf(std::vector<double> values, double share) {
+  if (values.empty()) return 0;
+  const auto place =
+      values.begin() + static_cast<int64_t>(share * static_cast<double>(values.size() - 1));
+  std::nth_element(values.begin(), place, values.end());
+  return *place;
+}
+
+void PrintAim(absl::string_view name, double measured, double target, bool at_most) {
+  const bool ok = at_most ? measured <= target : measured >= target;
+  std::cout << absl::StreamFormat("aim %s measured %.4g target %.4g %s", name, measured, target,
+                                  ok ? "ok" : "short")
+            << std::endl;
+}
+
+namespace {
+
+struct Part {
+  const char* name;
+  void (*run)();
+};
+constexpr Part kParts[] = {{"decision", BenchDecision}, {"agents", BenchAgents},
+                           {"restart", BenchRestart},   {"distance", BenchDistance},
+                           {"overhead", BenchOverhead}, {"calls", BenchCalls}};
+
 int Main(int argc, char** argv) {
-  const std::string part = argc > 1 ? argv[1] : "decision";
-  if (part != "decision") {
-    std::cerr << "farm_bench: there is no part " << part << "; there is: decision\n";
+  const std::vector<std::string> wanted(argv + 1, argv + argc);
+  for (const std::string& name : wanted) {
+    if (std::any_of(std::begin(kParts), std::end(kParts),
+                    [&](const Part& part) { return name == part.name; })) {
+      continue;
+    }
+    std::cerr << "farm_bench: there is no part " << name << "; there are:";
+    for (const Part& part : kParts) std::cerr << " " << part.name;
+    std::cerr << "\n";
     return 2;
   }
-  Decision();
+  for (const Part& part : kParts) {
+    if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), part.name) == wanted.end()) {
+      continue;
+    }
+    std::cout << "-- " << part.name << std::endl;
+    part.run();
+  }
   return 0;
 }
 

@@ -1,10 +1,11 @@
 #!/bin/sh
 # Installs what building, testing and running hone takes: packages of Debian 12, nothing else.
 # Safe to run again; does nothing, and needs no root, when everything is there.
-#   deploy/install-deps.sh [--bench] [--web] [--postgres] [--check]
+#   deploy/install-deps.sh [--bench] [--web] [--postgres] [--net] [--check]
 #     --bench: also the libraries that benchmarks compare with
 #     --web: also a browser, for the tests of the farm's page
 #     --postgres: also a PostgreSQL server, for the tests of several trackers on one database
+#     --net: also ip, with which tests of the farm cut links
 #     --check: only say what is missing (exit 1 if anything is)
 set -eu
 
@@ -24,9 +25,10 @@ for option in "$@"; do
   --bench) packages="$packages libdnnl-dev libopenblas-dev" ;;
   --web) packages="$packages chromium" ;;
   --postgres) packages="$packages postgresql" ;;
+  --net) packages="$packages iproute2" ;;
   --check) check=yes ;;
   *)
-    echo "install-deps: no option $option; there are --bench, --web, --postgres and --check" >&2
+    echo "install-deps: no option $option; there are --bench, --web, --postgres, --net and --check" >&2
     exit 2
     ;;
   esac

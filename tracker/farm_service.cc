@@ -1,5 +1,7 @@
 #include "tracker/farm_service.h"
 
+#include <cstdint>
+#include <string>
 #include <utility>
 
 #include "rpc/grpc_status.h"
@@ -7,6 +9,28 @@
 #include "tracker/finish_call.h"
 
 namespace hone {
+namespace {
+
+// A call that waits, and ends with its caller. gRPC owns its life: OnDone comes last and deletes
+// it.
+class ResultsReactor : public grpc::ServerUnaryReactor {
+ public:
+  ResultsReactor(FarmShell& shell, const pb::ResultsRequest& request, pb::ResultsReply* reply)
+      : shell_(shell),
+        client_id_(request.client_id()),
+        wait_(shell.Results(request, Finisher(this, reply))) {}
+
+  // Comes after the service's method has returned, as all reactions do.
+  void OnCancel() override { shell_.EndWait(client_id_, wait_); }
+  void OnDone() override { delete this; }
+
+ private:
+  FarmShell& shell_;
+  const std::string client_id_;
+  const uint64_t wait_;
+};
+
+}  // namespace
 
 grpc::ServerUnaryReactor* FarmService::Submit(grpc::CallbackServerContext* context,
                                               const pb::SubmitRequest* request,
@@ -24,9 +48,7 @@ grpc::ServerUnaryReactor* FarmService::Submit(grpc::CallbackServerContext* conte
 grpc::ServerUnaryReactor* FarmService::Results(grpc::CallbackServerContext* context,
                                                const pb::ResultsRequest* request,
                                                pb::ResultsReply* reply) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  shell_.Results(*request, Finisher(reactor, reply));
-  return reactor;
+  return new ResultsReactor(shell_, *request, reply);
 }
 
 grpc::ServerUnaryReactor* FarmService::ListDevices(grpc::CallbackServerContext* context,

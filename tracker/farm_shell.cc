@@ -95,11 +95,12 @@ Status FarmShell::CheckCode(const pb::Batch& batch) {
                    missing.front(), "; upload them, and submit it again"));
 }
 
-void FarmShell::Results(const pb::ResultsRequest& request, Done<pb::ResultsReply> done) {
+uint64_t FarmShell::Results(const pb::ResultsRequest& request, Done<pb::ResultsReply> done) {
   absl::MutexLock lock(&mutex_);
+  const uint64_t number = next_call_++;
   if (const Status status = CheckOpen(); !status.ok()) {
     done(status);
-    return;
+    return number;
   }
   ClientSeenEvent event = {.client_id = request.client_id()};
   event.acknowledged.assign(request.acknowledged().begin(), request.acknowledged().end());
@@ -111,10 +112,23 @@ void FarmShell::Results(const pb::ResultsRequest& request, Done<pb::ResultsReply
     done(JournalTrouble());
   } else if (nothing && wait_ms > 0) {
     waiters_.emplace(request.client_id(),
-                     Waiter{.deadline_ns = clock_.MonotonicNanos() + wait_ms * kNanosPerMilli,
+                     Waiter{.number = number,
+                            .deadline_ns = clock_.MonotonicNanos() + wait_ms * kNanosPerMilli,
                             .done = std::move(done)});
   } else {
     done(std::move(reply));
+  }
+  return number;
+}
+
+void FarmShell::EndWait(const std::string& client_id, uint64_t wait) {
+  absl::MutexLock lock(&mutex_);
+  const auto [first, last] = waiters_.equal_range(client_id);
+  for (auto waiter = first; waiter != last; ++waiter) {
+    if (waiter->second.number != wait) continue;
+    waiter->second.done(absl::CancelledError("nobody waits any more"));
+    waiters_.erase(waiter);
+    return;
   }
 }
 

@@ -53,8 +53,10 @@ class FarmShell {
   void Submit(const pb::SubmitRequest& request, const std::string& user,
               Done<pb::SubmitReply> done);
   // Done when there is a result, the wait is over, the journal can take no result
-  // (ResourceExhausted when its disk is full), or the shell shuts down.
-  void Results(const pb::ResultsRequest& request, Done<pb::ResultsReply> done);
+  // (ResourceExhausted when its disk is full), or the shell shuts down. Returns the wait's number.
+  uint64_t Results(const pb::ResultsRequest& request, Done<pb::ResultsReply> done);
+  // Who waits there hung up: done now (Cancelled), if it was not yet.
+  void EndWait(const std::string& client_id, uint64_t wait);
   // OK once it is safe on disk that the batches are cancelled.
   void Cancel(const pb::CancelRequest& request, Done<pb::CancelReply> done);
   pb::ListDevicesReply ListDevices();
@@ -97,6 +99,7 @@ class FarmShell {
     Done<pb::ReportReply> done;
   };
   struct Waiter {
+    uint64_t number = 0;
     int64_t deadline_ns = 0;
     Done<pb::ResultsReply> done;
   };

@@ -1,15 +1,11 @@
 #include "tests/chaos/chaos_farm.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <set>
 
@@ -18,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "tests/chaos/store_history.h"
+#include "tests/support/local_programs.h"
 
 namespace hone {
 namespace {
@@ -26,38 +23,6 @@ namespace fs = std::filesystem;
 
 constexpr absl::Duration kPatience = absl::Seconds(20);
 constexpr absl::Duration kPoll = absl::Milliseconds(5);
-
-// One that is free now, and stays the tracker's over its lives.
-int FreePort() {
-  const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_ANY);
-  socklen_t size = sizeof(address);
-  if (bind(descriptor, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    address.sin_port = 0;
-  }
-  close(descriptor);
-  return ntohs(address.sin_port);
-}
-
-bool SomebodyListens(int port) {
-  const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  const bool connected =
-      connect(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
-  close(descriptor);
-  return connected;
-}
-
-std::string Program(const std::string& name) {
-  const char* folder = std::getenv("HONE_BIN_DIR");
-  return absl::StrCat(folder == nullptr ? "build/release/bin" : folder, "/", name);
-}
 
 }  // namespace
 
@@ -123,7 +88,7 @@ FarmClientOptions ChaosFarm::ClientOf(const std::string& identity) {
 std::vector<std::string> ChaosFarm::CommandLine(const std::string& name) {
   std::vector<std::string> line;
   if (name == "tracker") {
-    line = {Program("hone-tracker"), "--listen",
+    line = {ProgramPath("hone-tracker"), "--listen",
             absl::StrCat(network_ != nullptr ? "0.0.0.0:" : "127.0.0.1:", port_), "--db",
             database_};
     if (authority_ != nullptr) {
@@ -137,13 +102,15 @@ std::vector<std::string> ChaosFarm::CommandLine(const std::string& name) {
       tracker = absl::StrCat(network_->OurAddress(number), ":", port_);
     }
     const std::string own = scratch_ / name;
-    line.insert(line.end(), {Program("hone-agent"), "--tracker", tracker, "--name", name, "--label",
-                             "real", "--spool", own + "-spool", "--cache", own + "-cache"});
+    line.insert(line.end(),
+                {ProgramPath("hone-agent"), "--tracker", tracker, "--name", name, "--label", "real",
+                 "--spool", own + "-spool", "--cache", own + "-cache"});
     if (authority_ != nullptr) {
       line.insert(line.end(), {"--tls-dir", TlsOf("agent/" + name)});
     }
   } else {
-    line = {Program("hone-tunerd"), "--tracker", absl::StrCat("127.0.0.1:", port_), "--name", name};
+    line = {ProgramPath("hone-tunerd"), "--tracker", absl::StrCat("127.0.0.1:", port_), "--name",
+            name};
     if (authority_ != nullptr) {
       line.insert(line.end(), {"--tls-dir", TlsOf("daemon/" + name)});
     }
@@ -213,6 +180,24 @@ std::optional<absl::Duration> ChaosFarm::AwaitTracker(absl::Duration patience) {
     absl::SleepFor(kPoll);
   }
   return std::nullopt;
+}
+
+StatusOr<std::string> ChaosFarm::AwaitTarget(absl::Duration patience) {
+  const absl::Time deadline = absl::Now() + patience;
+  HONE_ASSIGN_OR_RETURN(const auto client, FarmClient::Connect(ClientOf("admin/prober")));
+  while (absl::Now() < deadline) {
+    const auto farm = client->ListDevices();
+    int there = 0;
+    std::string target;
+    for (const pb::DeviceInfo& device : farm.ok() ? farm->devices : FarmStatus().devices) {
+      if (!absl::StartsWith(device.name(), "agent")) continue;
+      ++there;
+      target = device.target();
+    }
+    if (there == options_.agents) return target;
+    absl::SleepFor(kPoll);
+  }
+  return absl::UnavailableError("not all agents register; their logs say why");
 }
 
 int64_t ChaosFarm::DatabaseBytes() const {

@@ -18,8 +18,8 @@
 #include "rpc/child_process.h"
 #include "rpc/farm_client.h"
 #include "tests/chaos/host_network.h"
-#include "tests/chaos/process_tree.h"
 #include "tests/chaos/small_disk.h"
+#include "tests/support/process_tree.h"
 #include "tests/support/tls_folders.h"
 
 namespace hone {
@@ -61,6 +61,10 @@ class ChaosFarm {
   FarmClientOptions ClientOf(const std::string& identity);
   // How long until the tracker answers; nullopt if it does not.
   std::optional<absl::Duration> AwaitTracker(absl::Duration patience);
+
+  // Of all agents, which run on one machine: what batches for them are made for. Unavailable if not
+  // all of them are there within the patience.
+  StatusOr<std::string> AwaitTarget(absl::Duration patience);
 
   const std::string& database() const { return database_; }
   int64_t DatabaseBytes() const;

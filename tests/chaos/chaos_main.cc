@@ -17,6 +17,7 @@ int Main(int argc, char** argv) {
   app.add_option("--kills", options.kills, "Processes killed in a round")->capture_default_str();
   app.add_option("--pause-ms", pause_ms, "Between two faults, on average")->capture_default_str();
   app.add_option("--fault-s", fault_s, "Longest cut, stop and full disk")->capture_default_str();
+  app.add_option("--only", options.only, "The one kind of fault that happens: \"kill tracker\"");
   app.add_option("--soak", minutes, "No faults at all: a farm at half load, for so many minutes");
   app.add_option("--users", options.users)->capture_default_str();
   app.add_option("--crowd", options.crowd, "Made-up agents")->capture_default_str();

@@ -3,14 +3,11 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <atomic>
 #include <fstream>
 #include <functional>
 #include <iterator>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <set>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -18,11 +15,11 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
-#include "db/sqlite_record_store.h"
-#include "rpc/tuning_client.h"
 #include "tests/chaos/farm_user.h"
 #include "tests/chaos/history_log.h"
-#include "tests/chaos/store_history.h"
+#include "tests/chaos/job_user.h"
+#include "tests/chaos/judgement.h"
+#include "tests/chaos/soak_samples.h"
 #include "tests/device_agent/agent_batches.h"
 #include "tests/support/agent_crowd.h"
 
@@ -34,7 +31,8 @@ using Kind = HistoryEvent::Kind;
 
 constexpr absl::Duration kPatience = absl::Seconds(30);
 constexpr absl::Duration kPoll = absl::Milliseconds(5);
-constexpr int kSamples = 12;  // of a soak
+constexpr absl::Duration kWord = absl::Seconds(5);  // of the calm, about what still waits
+constexpr int kSamples = 12;                        // of a soak
 
 // What can happen, and how often beside the others.
 struct Fault {
@@ -52,19 +50,6 @@ constexpr Fault kFaults[] = {
     {"stop an agent", 6},  // and let it go on
     {"fill the disk", 4},  // and free it
 };
-
-// The words of events that a program logged, one a line; what a kill cut off is left out.
-std::vector<nlohmann::json> EventsOf(const std::string& path, absl::string_view name) {
-  std::vector<nlohmann::json> events;
-  std::ifstream in(path);
-  const std::string word = absl::StrCat("\"event\":\"", name, "\"");
-  for (std::string line; std::getline(in, line);) {
-    if (!absl::StrContains(line, word)) continue;
-    nlohmann::json event = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (event.is_object()) events.push_back(std::move(event));
-  }
-  return events;
-}
 
 double Percentile(std::vector<double> values, double share) {
   if (values.empty()) return 0;
@@ -90,7 +75,7 @@ class ChaosRound {
     Storm(began + options_.time);
     report_.storm_s = absl::ToDoubleSeconds(absl::Now() - began);
     Calm();
-    Judge();
+    JudgeAll();
     return report_;
   }
 
@@ -111,6 +96,7 @@ class ChaosRound {
     for (int i = 0; i < farm_->daemons(); ++i) {
       HONE_RETURN_IF_ERROR(farm_->Start(absl::StrCat("daemon", i)));
     }
+    HONE_ASSIGN_OR_RETURN(target_, farm_->AwaitTarget(kPatience));
     HONE_RETURN_IF_ERROR(StartCrowd());
     for (int i = 0; i < options_.users; ++i) {
       const std::string name = absl::StrCat("user", i);
@@ -122,7 +108,7 @@ class ChaosRound {
                           .next_batch = [this](std::mt19937& random) { return NextBatch(random); }},
           history_));
     }
-    jobs_thread_ = std::thread([this, farm = farm_->ClientOf("tuner/jobs")] { TuneJobs(farm); });
+    jobs_ = std::make_unique<JobUser>(farm_->ClientOf("tuner/jobs"), options_.jobs);
     return absl::OkStatus();
   }
 
@@ -133,7 +119,7 @@ class ChaosRound {
 
   Status StartCrowd() {
     CrowdOptions crowd = {.tracker = farm_->ClientOf("admin/prober").tracker,
-                          .target = TestBatch({}).target(),
+                          .target = target_,
                           .labels = {"made-up"},
                           .agents = options_.crowd,
                           .heartbeat = absl::Seconds(2),
@@ -172,7 +158,7 @@ class ChaosRound {
     if (random() % 5 != 0) {
       pb::Batch batch;
       batch.set_workload("workload/1 of the crowd");
-      batch.set_target(TestBatch({}).target());
+      batch.set_target(target_);
       batch.set_numerics("fp32");
       batch.set_selector("made-up");
       batch.add_candidates()->set_schedule(absl::StrCat("schedule/1 ", random()));
@@ -181,55 +167,10 @@ class ChaosRound {
     const char* const kBad[] = {"wrong", "segfault", "hang", "unwritten"};
     pb::Batch batch = TestBatch({random() % 10 == 0 ? kBad[random() % 4] : "good"});
     batch.set_workload("workload/1 of real agents");
+    batch.set_target(target_);
     batch.set_numerics("fp32");
     batch.set_selector("real");
     return batch;
-  }
-
-  // --- Jobs, one after another
-
-  void TuneJobs(const FarmClientOptions& farm) {
-    TuneEach(farm);
-    jobs_ended_ = true;
-  }
-  void TuneEach(const FarmClientOptions& farm) {
-    const auto client = TuningClient::Connect(farm.tracker, farm.tls_dir);
-    if (!client.ok()) {
-      job_trouble_.push_back(client.status().ToString());
-      return;
-    }
-    for (int i = 0; i < options_.jobs && !storm_over_; ++i) {
-      const int size = 24 + 8 * (i % 16);
-      pb::JobSpec spec;
-      spec.set_workload(absl::StrFormat(
-          "workload/1\ninput x f32 [%1$d,%1$d]\nconstant w f32 [%1$d,%1$d]\noutput y f32 "
-          "[%1$d,%1$d]\nstage y f32 [m:%1$d,n:%1$d] sum [k:%1$d] = x[m,k]*w[k,n]\n",
-          size));
-      spec.set_numerics("fp32");
-      spec.set_device("real");
-      spec.set_trials(4 + i / 16);
-      spec.set_user("jobs");
-      spec.set_threads(1);
-      StatusOr<pb::Job> job = (*client)->Submit(spec, "");
-      while (!job.ok() && !give_up_) {
-        absl::SleepFor(absl::Milliseconds(200));
-        job = (*client)->Submit(spec, "");
-      }
-      if (!job.ok()) break;
-      const int64_t id = job->id();
-      do {
-        job = (*client)->Watch(
-            id, kPatience, [this] { return give_up_.load(); }, [](const pb::Job&) {});
-      } while (!job.ok() && !give_up_);
-      if (job.ok() && job->phase() == pb::JOB_DONE) {
-        ++jobs_done_;
-      } else {
-        job_trouble_.push_back(absl::StrCat(
-            "job ", id, ": ",
-            job.ok() ? absl::StrCat(pb::JobPhase_Name(job->phase()), ": ", job->reason())
-                     : job.status().ToString()));
-      }
-    }
   }
 
   // --- The storm
@@ -263,6 +204,10 @@ class ChaosRound {
     const std::string agent = absl::StrCat("agent", Chance(farm_->agents()));
     const std::string daemon = absl::StrCat("daemon", Chance(farm_->daemons()));
     const absl::Duration length = Length();
+    if (!options_.only.empty()) {
+      fault = std::find_if(std::begin(kFaults), std::end(kFaults),
+                           [&](const Fault& one) { return options_.only == one.name; });
+    }
     bool done = false;
     switch (fault - kFaults) {
       case 0:
@@ -393,72 +338,16 @@ class ChaosRound {
 
   void Violated(const std::string& how) { report_.violations.push_back(how); }
 
-  // --- A soak
-
-  struct Use {
-    ProcessUse process;
-    int64_t database_bytes = 0;
-    int64_t fetched = 0;
-    double seconds = 0;
-  };
-
   void Sample() {
-    if (samples_.empty()) soak_began_ = absl::Now();
-    std::map<std::string, Use>& sample = samples_.emplace_back();
     int64_t fetched = 0;
     for (const auto& user : users_) fetched += user->fetched();
-    for (const std::string& name : {"tracker", "agent0", "daemon0"}) {
-      sample[name] = {.process = UseOf(farm_->PidOf(name)),
-                      .database_bytes = farm_->DatabaseBytes(),
-                      .fetched = fetched,
-                      .seconds = absl::ToDoubleSeconds(absl::Now() - soak_began_)};
-    }
-    std::string line =
-        absl::StrFormat("%7.0f s %9d batches, database %6.1f MiB", sample["tracker"].seconds,
-                        fetched, static_cast<double>(farm_->DatabaseBytes()) / (1 << 20));
-    for (const auto& [name, use] : sample) {
-      absl::StrAppendFormat(&line, " | %s %6.1f MiB, %3d fds, %3d threads, %5.1f s", name,
-                            static_cast<double>(use.process.rss_bytes) / (1 << 20),
-                            use.process.descriptors, use.process.threads, use.process.cpu_s);
-    }
-    log_ << line << std::endl;
-    report_.uses.push_back(std::move(line));
-  }
-
-  // From a third of the way on, when all is warm, nothing may grow but the database, and that only
-  // as what it holds does.
-  void JudgeSamples() {
-    if (samples_.size() < 4) return;
-    std::map<std::string, Use>& warm = samples_[samples_.size() / 3];
-    for (const auto& [name, last] : samples_.back()) {
-      const Use& first = warm[name];
-      const auto more = [&, who = name](const char* what, double from, double to, double slack) {
-        if (to <= from + slack) return;
-        Violated(absl::StrFormat("%s of %s grew from %.0f to %.0f", what, who, from, to));
-      };
-      more("memory (KiB)", static_cast<double>(first.process.rss_bytes) / 1024,
-           static_cast<double>(last.process.rss_bytes) / 1024,
-           16 * 1024 + 0.1 * static_cast<double>(first.process.rss_bytes) / 1024);
-      more("descriptors", static_cast<double>(first.process.descriptors),
-           static_cast<double>(last.process.descriptors), 8);
-      more("threads", static_cast<double>(first.process.threads),
-           static_cast<double>(last.process.threads), 4);
-    }
-    const Use &first = warm["tracker"], &last = samples_.back()["tracker"];
-    const auto bytes_a_batch = [](const Use& use) {
-      return static_cast<double>(use.database_bytes) /
-             std::max<double>(1, static_cast<double>(use.fetched));
-    };
-    if (bytes_a_batch(last) > 1.25 * bytes_a_batch(first)) {
-      Violated(absl::StrFormat("the database has %.0f bytes a batch, and had %.0f",
-                               bytes_a_batch(last), bytes_a_batch(first)));
-    }
+    log_ << samples_.Take(*farm_, fetched) << std::endl;
   }
 
   // --- Calm
 
   void Calm() {
-    storm_over_ = true;
+    jobs_->Finish();
     DoWhatIsDue(/*all=*/true);
     for (int i = 0; i < farm_->agents(); ++i) farm_->Signal(absl::StrCat("agent", i), SIGCONT);
     if (!farm_->Runs("tracker") && !StartTracker().ok()) Violated("the tracker cannot start");
@@ -469,8 +358,13 @@ class ChaosRound {
       return std::all_of(users_.begin(), users_.end(),
                          [](const auto& user) { return user->done(); });
     };
-    while (!(all_done() && jobs_ended_) && absl::Now() < deadline) {
+    absl::Time next_word = absl::Now() + kWord;
+    while (!(all_done() && jobs_->ended()) && absl::Now() < deadline) {
       farm_->ReapOrphans();
+      if (absl::Now() >= next_word) {
+        SayWhatWaits();
+        next_word += kWord;
+      }
       for (const auto& name : Names()) {
         if (!farm_->Runs(name)) {
           Violated(absl::StrCat(name, " ended by itself; its log ends: ", LastLine(name)));
@@ -479,9 +373,8 @@ class ChaosRound {
       }
       absl::SleepFor(kPoll);
     }
-    give_up_ = true;
-    if (!jobs_ended_) Violated("a job does not end");
-    jobs_thread_.join();
+    if (!jobs_->ended()) Violated("a job does not end");
+    jobs_->GiveUp();
     for (const auto& user : users_) {
       report_.submitted += user->submitted();
       report_.refused += user->refused();
@@ -491,10 +384,26 @@ class ChaosRound {
     }
     users_.clear();
     crowd_.reset();
-    report_.jobs_done = jobs_done_;
-    for (const std::string& trouble : job_trouble_) Violated(trouble);
+    report_.jobs_done = jobs_->done();
+    for (const std::string& trouble : jobs_->troubles()) Violated(trouble);
     for (const std::string& complaint : farm_->Stop()) Violated(complaint);
     for (const std::string& survivor : farm_->Survivors()) Violated("left behind: " + survivor);
+  }
+
+  void SayWhatWaits() {
+    const auto client = FarmClient::Connect(farm_->ClientOf("admin/prober"));
+    if (!client.ok()) return;
+    for (const auto& user : users_) {
+      pb::WhyRequest request;
+      request.set_client_id(user->client_id());
+      request.set_max(3);
+      const auto why = (*client)->Why(request);
+      for (const pb::WhyEntry& entry : why.ok() ? why->entries() : pb::WhyReply().entries()) {
+        log_ << "calm: " << entry.batch_id() << " " << pb::BatchState_Name(entry.state()) << ": "
+             << entry.why() << std::endl;
+      }
+    }
+    if (!jobs_->ended()) log_ << "calm: a job goes on" << std::endl;
   }
 
   std::vector<std::string> Names() const {
@@ -511,76 +420,17 @@ class ChaosRound {
     return last;
   }
 
-  // --- Judgement
-
-  void Judge() {
-    const auto store = ReadStoreHistory(farm_->database());
-    if (!store.ok()) {
-      Violated(absl::StrCat("the database cannot be read: ", store.status().message()));
-      return;
-    }
-    report_.outcomes = store->outcomes;
-    report_.records = store->records;
-    for (const std::string& how : store->contradictions) Violated(how);
-    Invariants invariants;
-    for (HistoryEvent& event : Merge(*store)) invariants.See(event);
-    invariants.CheckEnd();
-    const auto records = SqliteRecordStore::Open({.path = farm_->database()});
-    if (records.ok()) {
-      invariants.CheckStore(**records);
-    } else {
-      Violated(absl::StrCat("the database cannot be opened: ", records.status().message()));
-    }
-    for (const std::string& violation : invariants.violations()) Violated(violation);
-    report_.stale = static_cast<int64_t>(EventsOf(farm_->LogOf("tracker"), "report.stale").size());
-    JudgeSamples();
-  }
-
-  // Under which epochs a device reported a batch, as the agents say themselves.
-  std::map<std::pair<std::string, std::string>, std::set<uint64_t>> ReportedEpochs() const {
-    std::map<std::pair<std::string, std::string>, std::set<uint64_t>> epochs;
+  void JudgeAll() {
+    Evidence evidence = {.database = farm_->database(),
+                         .tracker_log = farm_->LogOf("tracker"),
+                         .told = history_.events(),
+                         .clients = ours_};
     for (int i = 0; i < farm_->agents(); ++i) {
-      for (const nlohmann::json& event :
-           EventsOf(farm_->LogOf(absl::StrCat("agent", i)), "batch.measured")) {
-        epochs[{event.value("batch", ""), event.value("device", "")}].insert(
-            event.value("epoch", uint64_t{0}));
-      }
+      evidence.agent_logs.push_back(farm_->LogOf(absl::StrCat("agent", i)));
     }
-    for (const HistoryEvent& event : history_.events()) {
-      if (event.act == Act::kReport) epochs[{event.batch, event.device}].insert(event.epoch);
-    }
-    return epochs;
-  }
-
-  // What everybody saw, in the order of time, as the invariants take it.
-  std::vector<HistoryEvent> Merge(const StoreHistory& store) const {
-    const auto reported = ReportedEpochs();
-    std::vector<HistoryEvent> merged;
-    for (HistoryEvent event : store.events) {
-      if (event.act == Act::kCommit) {
-        // Only what our own users asked for: a tuning job's batches have many candidates.
-        const size_t dash = event.batch.rfind('-');
-        if (!ours_.contains(event.batch.substr(0, dash))) continue;
-        const auto epochs = reported.find({event.batch, event.device});
-        if (epochs != reported.end() && !epochs->second.contains(event.epoch)) {
-          event.epoch = *epochs->second.rbegin();
-        }
-      }
-      merged.push_back(std::move(event));
-    }
-    // The store's times are those of the beginning of a transaction, in whole milliseconds: where
-    // they are the same, it was first.
-    for (const HistoryEvent& event : history_.events()) merged.push_back(event);
-    std::stable_sort(
-        merged.begin(), merged.end(),
-        [](const HistoryEvent& a, const HistoryEvent& b) { return a.time_ns < b.time_ns; });
-    // Orders that came late say nothing of the lease of now.
-    std::map<std::string, uint64_t> safe;
-    std::erase_if(merged, [&](const HistoryEvent& event) {
-      if (event.act == Act::kEpoch) safe[event.device] = event.epoch;
-      return event.act == Act::kLease && event.epoch < safe[event.device];
-    });
-    return merged;
+    report_.judgement = Judge(evidence);
+    for (const std::string& violation : report_.judgement.violations) Violated(violation);
+    for (const std::string& growth : samples_.Judge()) Violated(growth);
   }
 
   const ChaosOptions options_;
@@ -589,18 +439,14 @@ class ChaosRound {
   std::mt19937 random_;
   ChaosReport report_;
   HistoryLog history_;
+  std::string target_;  // of this machine
   std::unique_ptr<AgentCrowd> crowd_;
   std::vector<std::unique_ptr<FarmUser>> users_;
+  std::unique_ptr<JobUser> jobs_;
   std::set<std::string> ours_;  // clients
   std::vector<Later> later_;
   int tracker_life_ = 0;
-  std::vector<std::map<std::string, Use>> samples_;
-  absl::Time soak_began_;
-
-  std::atomic<bool> storm_over_ = false, give_up_ = false, jobs_ended_ = false;
-  std::atomic<int64_t> jobs_done_ = 0;
-  std::vector<std::string> job_trouble_;  // of the jobs' thread until it has ended
-  std::thread jobs_thread_;
+  SoakSamples samples_;
 };
 
 }  // namespace
@@ -613,9 +459,10 @@ std::string ChaosReport::ToString() const {
   absl::StrAppendFormat(
       &text,
       "%d batches submitted, %d cancelled, %d refused, %d results fetched; %d jobs "
-      "tuned; %d outcomes and %d records in the database; %d reports came too "
-      "late\n",
-      submitted, cancelled, refused, fetched, jobs_done, outcomes, records, stale);
+      "tuned; %d outcomes and %d records in the database; %d attempts measured in vain, %d reports "
+      "too late\n",
+      submitted, cancelled, refused, fetched, jobs_done, judgement.outcomes, judgement.records,
+      judgement.in_vain, judgement.stale);
   if (!back_s.empty()) {
     absl::StrAppendFormat(&text,
                           "the tracker answered %.2f s after its start (median of %d), %.2f s at "
@@ -629,6 +476,12 @@ std::string ChaosReport::ToString() const {
 }
 
 StatusOr<ChaosReport> RunChaos(const ChaosOptions& options, std::ostream& log) {
+  std::vector<std::string> names = {""};
+  for (const Fault& fault : kFaults) names.push_back(fault.name);
+  if (std::find(names.begin(), names.end(), options.only) == names.end()) {
+    return absl::InvalidArgumentError(absl::StrCat("there is no fault '", options.only,
+                                                   "'; there are:", absl::StrJoin(names, "\n  ")));
+  }
   log << "chaos: seed " << options.seed << std::endl;
   HONE_ASSIGN_OR_RETURN(std::unique_ptr<ChaosFarm> farm, ChaosFarm::Make(options.farm));
   return ChaosRound(options, std::move(farm), log).Run();

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "base/status.h"
 #include "tests/chaos/chaos_farm.h"
+#include "tests/chaos/judgement.h"
 
 namespace hone {
 
@@ -28,6 +29,7 @@ struct ChaosOptions {
   double batches_per_s = 30;  // of each user
   int jobs = 2;               // tuning jobs, one after another
   bool faults = true;         // false: a soak, in which nothing happens
+  std::string only;           // the one kind of fault that happens; "" for all
   ChaosFarmOptions farm;
 };
 
@@ -37,10 +39,9 @@ struct ChaosReport {
   std::vector<std::string> skipped;
   std::vector<std::string> violations;
   int64_t submitted = 0, refused = 0, cancelled = 0, fetched = 0;
-  int64_t outcomes = 0, records = 0, jobs_done = 0;
-  int64_t stale = 0;           // reports that came too late, and did not count
+  int64_t jobs_done = 0;
+  Judgement judgement;         // its violations are among the above
   std::vector<double> back_s;  // after each kill of the tracker, from its start to its first answer
-  std::vector<std::string> uses;  // a soak's table, one line a sample
   double storm_s = 0;
 
   std::string ToString() const;

@@ -62,9 +62,8 @@ void FarmUser::Run() {
 
 void FarmUser::Submit() {
   if (options_.batches_per_s > 0) {
-    const std::exponential_distribution<double> pause(options_.batches_per_s);
-    next_submit_ =
-        absl::Now() + absl::Seconds(std::exponential_distribution<double>(pause)(random_));
+    std::exponential_distribution<double> pause(options_.batches_per_s);
+    next_submit_ = absl::Now() + absl::Seconds(pause(random_));
   }
   const pb::Batch batch = options_.next_batch(random_);
   // As the client numbers them: also one whose fate is not known is to be found again.

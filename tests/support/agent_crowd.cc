@@ -208,7 +208,8 @@ class CrowdAgent {
   }
   void BeatLater() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const double jitter = std::uniform_real_distribution<double>(0.8, 1.2)(random_);
-    shared_.clockwork.After(shared_.options.heartbeat * jitter, [this] {
+    const CrowdOptions& options = shared_.options;
+    shared_.clockwork.After((deaf_ ? options.deaf_heartbeat : options.heartbeat) * jitter, [this] {
       absl::MutexLock lock(&mutex_);
       if (ending_) return;
       Tell();
@@ -345,7 +346,8 @@ class CrowdAgent {
     pb::BatchResult result;
     for (int i = 0; i < grant.batch().candidates_size(); ++i) {
       pb::Measurement& measurement = *result.add_measurements();
-      measurement.set_cost_ns(1000 + static_cast<double>(random_() % 1000));
+      // Below whatever a real kernel takes.
+      measurement.set_cost_ns(1 + static_cast<double>(random_() % 1000) / 1000);
       measurement.set_unix_ms(absl::ToUnixMillis(absl::Now()));
     }
     pb::ReportRequest report = MakeReport(name_, epoch_, grant, std::move(result));

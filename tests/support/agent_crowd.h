@@ -29,6 +29,7 @@ struct CrowdOptions {
   absl::Duration work = absl::ZeroDuration();  // what a batch takes
   // Agents that open their stream, say what they have, and never read: the first so many.
   int deaf = 0;
+  absl::Duration deaf_heartbeat = absl::Seconds(5);  // each state is answered
 };
 
 // Told on gRPC's threads; must return soon, and not call back.

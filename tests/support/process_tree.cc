@@ -1,4 +1,4 @@
-#include "tests/chaos/process_tree.h"
+#include "tests/support/process_tree.h"
 
 #include <sys/prctl.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 // What /proc says of the processes below one of ours: to kill some, to see that none is left, and
-// how much they hold. Used by chaos alone.
+// how much they hold. Used by chaos and by benchmarks.
 #pragma once
 
 #include <sys/types.h>

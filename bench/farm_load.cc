@@ -1,0 +1,293 @@
+// Parts of farm_bench with a tracker of many agents, and one of much that waits.
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "base/check.h"
+#include "base/target.h"
+#include "bench/farm_parts.h"
+#include "bench/farm_programs.h"
+#include "db/sqlite_record_store.h"
+#include "proto/farm.grpc.pb.h"
+#include "rpc/channel.h"
+#include "rpc/grpc_status.h"
+#include "tests/support/agent_crowd.h"
+
+namespace hone {
+namespace {
+
+constexpr int kAgents = 10'000;
+constexpr int kStreamsAConnection = 50;
+constexpr double kResultsPerS = 200;
+constexpr absl::Duration kMeasured = absl::Seconds(30);
+constexpr int kFewAgents = 1000;
+constexpr int kDeaf = 1;
+
+constexpr int kWaiting = 100'000;
+constexpr int kWaitingGroup = 2'000;  // written down at a time
+constexpr int kRecords = 1'000'000;
+constexpr int kRecordGroup = 20'000;
+constexpr int kRestarts = 5;
+
+// Keeps the queue filled, and takes what comes of it: a client that may have thousands on their
+// way.
+class Feeder {
+ public:
+  Feeder(const std::string& address, int batches_ahead)
+      : channel_(*MakeChannel(address)),
+        stub_(pb::Farm::NewStub(channel_)),
+        batches_ahead_(batches_ahead) {
+    for (int i = 0; i < kSubmitters; ++i) threads_.emplace_back([this] { Submit(); });
+    threads_.emplace_back([this] { Fetch(); });
+  }
+  ~Feeder() {
+    stopping_ = true;
+    for (std::thread& thread : threads_) thread.join();
+  }
+  int64_t fetched() const { return fetched_; }
+  int64_t submitted() const { return submitted_; }
+
+ private:
+  static constexpr int kSubmitters = 4;
+
+  static void SetDeadline(grpc::ClientContext& context) {
+    context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(30)));
+  }
+  void Submit() {
+    while (!stopping_) {
+      if (submitted_ - fetched_ >= batches_ahead_) {
+        absl::SleepFor(absl::Milliseconds(1));
+        continue;
+      }
+      const int64_t number = ++submitted_;
+      pb::SubmitRequest request;
+      request.set_client_id("feeder");
+      request.set_batch_id(absl::StrCat("f", number));
+      *request.mutable_batch() = MadeUpBatch(absl::StrCat("user", number % 20), "", number);
+      pb::SubmitReply reply;
+      grpc::ClientContext context;
+      SetDeadline(context);
+      const Status status = FromGrpc(stub_->Submit(&context, request, &reply));
+      HONE_CHECK(status.ok() || stopping_) << status;
+    }
+  }
+  void Fetch() {
+    pb::ResultsRequest request;
+    request.set_client_id("feeder");
+    request.set_wait_ms(200);
+    while (!stopping_) {
+      pb::ResultsReply reply;
+      grpc::ClientContext context;
+      SetDeadline(context);
+      if (!stub_->Results(&context, request, &reply).ok()) continue;
+      request.clear_acknowledged();
+      for (const pb::BatchResult& result : reply.results()) {
+        request.add_acknowledged(result.batch_id());
+      }
+      fetched_ += reply.results_size();
+    }
+  }
+
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<pb::Farm::Stub> stub_;
+  const int batches_ahead_;
+  std::atomic<bool> stopping_ = false;
+  std::atomic<int64_t> submitted_ = 0, fetched_ = 0;
+  std::vector<std::thread> threads_;
+};
+
+// Seconds until all have a lease.
+double AwaitLeases(const AgentCrowd& crowd, int agents) {
+  const absl::Time began = absl::Now();
+  while (crowd.counts().connected < agents) {
+    HONE_CHECK(absl::Now() < began + absl::Minutes(5))
+        << crowd.counts().connected << " of " << agents << " agents have a lease";
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  return absl::ToDoubleSeconds(absl::Now() - began);
+}
+
+// An agent's batches last so long that all of them together have `kResultsPerS` results.
+CrowdOptions CrowdFor(const BenchFarm& farm, int agents) {
+  return {.tracker = farm.address(),
+          .target = Target().ToString(),
+          .agents = agents,
+          .channels = (agents + kStreamsAConnection - 1) / kStreamsAConnection,
+          .work = absl::Seconds(agents / kResultsPerS)};
+}
+
+struct Load {
+  double p50_ms = 0, p99_ms = 0, most_ms = 0, results_per_s = 0;
+};
+
+Load MeasureLoad(AgentCrowd& crowd, absl::Duration time) {
+  crowd.TakeGrantTimes();
+  const int64_t before = crowd.counts().settled;
+  const absl::Time began = absl::Now();
+  absl::SleepFor(time);
+  const double seconds = absl::ToDoubleSeconds(absl::Now() - began);
+  const std::vector<double> times = crowd.TakeGrantTimes();
+  return {.p50_ms = PercentileOf(times, 0.5),
+          .p99_ms = PercentileOf(times, 0.99),
+          .most_ms = PercentileOf(times, 1),
+          .results_per_s = static_cast<double>(crowd.counts().settled - before) / seconds};
+}
+
+std::string Shown(const Load& load) {
+  return absl::StrFormat(
+      "%.0f results/s; from a report to the grant for it: p50 %.1f ms, p99 %.1f ms, "
+      "most %.0f ms",
+      load.results_per_s, load.p50_ms, load.p99_ms, load.most_ms);
+}
+
+// What waits, written as a tracker writes it; faster than through one.
+void FillQueue(const std::string& database, int batches) {
+  const auto store =
+      SqliteRecordStore::Open({.path = database, .mode = SqliteOpenOptions::Mode::kWrite});
+  HONE_CHECK(store.ok()) << store.status();
+  for (int i = 0; i < batches;) {
+    std::vector<JournalEntry> entries;
+    for (int j = 0; j < kWaitingGroup && i < batches; ++j, ++i) {
+      entries.push_back(BatchEntry{.client_id = absl::StrCat("client", i % 20),
+                                   .batch_id = absl::StrCat("b", i),
+                                   .batch = std::make_shared<const pb::Batch>(
+                                       MadeUpBatch(absl::StrCat("user", i % 20), "", i))});
+    }
+    for (const JournalOutcome& outcome : (*store)->Write(entries)) {
+      HONE_CHECK(outcome.status.ok()) << outcome.status;
+    }
+  }
+}
+
+void FillRecords(const std::string& database, int count) {
+  const auto store =
+      SqliteRecordStore::Open({.path = database, .mode = SqliteOpenOptions::Mode::kWrite});
+  HONE_CHECK(store.ok()) << store.status();
+  pb::Record record;
+  record.set_workload("workload/1 made up");
+  record.set_workload_key("made up");
+  record.set_target(Target().ToString());
+  record.set_numerics("fp32");
+  for (int i = 0; i < count;) {
+    std::vector<pb::Record> records;
+    for (int j = 0; j < kRecordGroup && i < count; ++j, ++i) {
+      record.set_schedule(absl::StrCat("schedule/1 ", i));
+      record.set_batch_id(absl::StrCat("old", i));
+      record.mutable_measurement()->set_cost_ns(1000 + i % 1000);
+      records.push_back(record);
+    }
+    HONE_CHECK((*store)->Append(records).ok()) << "the records cannot be written";
+  }
+}
+
+}  // namespace
+
+void BenchAgents() {
+  RaiseDescriptorLimit();
+  {
+    // How much does one agent that never reads cost the others?
+    BenchFarm farm;
+    farm.StartTracker();
+    Feeder feeder(farm.address(), 4 * kFewAgents);
+    Load all, deaf;
+    {
+      const auto crowd = AgentCrowd::Start(CrowdFor(farm, kFewAgents));
+      HONE_CHECK(crowd.ok()) << crowd.status();
+      AwaitLeases(**crowd, kFewAgents);
+      absl::SleepFor(absl::Seconds(8));
+      all = MeasureLoad(**crowd, kMeasured / 2);
+    }
+    {
+      CrowdOptions options = CrowdFor(farm, kFewAgents);
+      options.name = "other";
+      options.deaf = kDeaf;
+      // It says much, and so would be told much: a state every few milliseconds.
+      options.deaf_heartbeat = absl::Milliseconds(5);
+      const auto crowd = AgentCrowd::Start(options);
+      HONE_CHECK(crowd.ok()) << crowd.status();
+      AwaitLeases(**crowd, kFewAgents - kDeaf);
+      absl::SleepFor(absl::Seconds(8));
+      deaf = MeasureLoad(**crowd, kMeasured / 2);
+    }
+    std::cout << absl::StreamFormat("%d agents: %s\n%d of them never read: %s\n", kFewAgents,
+                                    Shown(all), kDeaf, Shown(deaf));
+    PrintAim("farm-grant-p99-beside-a-deaf-agent-ratio", deaf.p99_ms / all.p99_ms, 1.1);
+  }
+  BenchFarm farm;
+  farm.StartTracker();
+  const double empty_mib = farm.TrackerRssMib();
+  const CrowdOptions options = CrowdFor(farm, kAgents);
+  const auto crowd = AgentCrowd::Start(options);
+  HONE_CHECK(crowd.ok()) << crowd.status();
+  const double leased_s = AwaitLeases(**crowd, kAgents);
+  const double idle_mib = farm.TrackerRssMib();
+  Feeder feeder(farm.address(), 3 * kAgents);
+  const absl::Time full = absl::Now() + absl::Minutes(3);
+  while ((*crowd)->counts().granted < 2 * kAgents && absl::Now() < full) {
+    absl::SleepFor(absl::Milliseconds(50));
+  }
+  const double cpu_before_s = farm.TrackerCpuSeconds();
+  const absl::Time began = absl::Now();
+  const Load load = MeasureLoad(**crowd, kMeasured);
+  const double cpu =
+      (farm.TrackerCpuSeconds() - cpu_before_s) / absl::ToDoubleSeconds(absl::Now() - began);
+  const double rss_mib = farm.TrackerRssMib();
+  std::cout << absl::StreamFormat(
+      "%d agents on %d connections, a state of each every 5 s: %s\nthe tracker: %.0f MiB empty, "
+      "%.0f MiB with them, %.0f MiB at work; %.2f cores; all had a lease after %.1f s\n",
+      kAgents, options.channels, Shown(load), empty_mib, idle_mib, rss_mib, cpu, leased_s);
+  PrintAim("farm-10000-agents-rss-mib", rss_mib, 1000);
+  PrintAim("farm-10000-agents-grant-p99-ms", load.p99_ms, 50);
+  PrintAim("farm-10000-agents-cores", cpu, 1);
+  // A storm: the tracker is gone, and all of them come back at once.
+  farm.KillTracker();
+  farm.StartTracker();
+  const absl::Time back = absl::Now();
+  // Their leases are made anew as their streams are; until then they have the old ones.
+  const int64_t streams = (*crowd)->counts().streams;
+  while ((*crowd)->counts().streams < streams + kAgents && absl::Now() < back + absl::Minutes(2)) {
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  const auto client = farm.Connect();
+  int there = 0;
+  while (there < kAgents && absl::Now() < back + absl::Minutes(2)) {
+    const auto status = client->ListDevices();
+    there = 0;
+    for (const pb::DeviceInfo& device : status.ok() ? status->devices : FarmStatus().devices) {
+      there += device.state() == pb::READY || device.state() == pb::BUSY;
+    }
+    absl::SleepFor(absl::Milliseconds(200));
+  }
+  PrintAim("farm-10000-agents-back-after-restart-s", absl::ToDoubleSeconds(absl::Now() - back), 30);
+}
+
+void BenchRestart() {
+  BenchFarm farm;
+  farm.StartTracker();
+  farm.KillTracker();
+  FillRecords(farm.database(), kRecords);
+  FillQueue(farm.database(), kWaiting);
+  std::vector<double> seconds;
+  for (int i = 0; i < kRestarts; ++i) {
+    seconds.push_back(absl::ToDoubleSeconds(farm.StartTracker()));
+    const auto client = farm.Connect();
+    const auto status = client->ListDevices();
+    HONE_CHECK(status.ok() && status->queued_batches == kWaiting) << status.status();
+    farm.KillTracker();
+  }
+  std::cout << absl::StreamFormat(
+      "%d batches wait, %d records are there; killed, and answering again after its start: median "
+      "%.2f s, most %.2f s of %d\n",
+      kWaiting, kRecords, PercentileOf(seconds, 0.5), PercentileOf(seconds, 1), kRestarts);
+  PrintAim("farm-restart-s", PercentileOf(seconds, 1), 2);
+}
+
+}  // namespace hone

@@ -1,0 +1,29 @@
+// The parts of farm_bench. Each prints what it finds, and its aims.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+namespace hone {
+
+// A million batches wait: how long does FarmState think?
+void BenchDecision();
+// 10,000 agents on streams of their own, over loopback; and some that never read.
+void BenchAgents();
+// The tracker is killed with much in its queue.
+void BenchRestart();
+// Agents 50 ms away: do they stand idle?
+void BenchDistance();
+// What a trial costs beside its kernel's own runs.
+void BenchOverhead();
+// What the check of permissions and the audit trail cost a call.
+void BenchCalls();
+
+// "aim NAME measured M target T ok|short", for bench/run.
+void PrintAim(absl::string_view name, double measured, double target, bool at_most = true);
+// The value below which `share` of them are; 0 of none.
+double PercentileOf(std::vector<double> values, double share);
+
+}  // namespace hone

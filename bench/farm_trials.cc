@@ -1,0 +1,174 @@
+// Parts of farm_bench with a real agent, which measures real kernels.
+#include <algorithm>
+#include <cstdlib>
+#include <deque>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "base/check.h"
+#include "base/file.h"
+#include "bench/farm_parts.h"
+#include "bench/farm_programs.h"
+#include "tests/support/delay_proxy.h"
+
+namespace hone {
+namespace {
+
+constexpr int kCandidates = 16;
+constexpr absl::Duration kDelay = absl::Milliseconds(50);
+constexpr int kTurns = 100'000;  // of the kernel's loop: some tenths of a millisecond
+constexpr int kPairs = 5;        // of windows near and far
+constexpr absl::Duration kWindow = absl::Seconds(8);
+constexpr absl::Duration kSettle = absl::Seconds(2);
+constexpr int kOverheadBatches = 40;
+
+// Of the kernel of sandbox_bench, which computes from registers only.
+pb::Candidate PacedCandidate(const std::string& code, int64_t turns) {
+  pb::Candidate candidate;
+  candidate.set_schedule(absl::StrFormat("schedule/1 %d", turns));
+  candidate.mutable_artifact()->set_code(code);
+  pb::Manifest& manifest = *candidate.mutable_artifact()->mutable_manifest();
+  const auto add = [&](const char* name, pb::BufferRole role) {
+    pb::BufferInfo& buffer = *manifest.add_buffers();
+    buffer.set_name(name);
+    buffer.set_dtype("f32");
+    buffer.set_role(role);
+    buffer.add_shape()->set_value(1);
+  };
+  add("x", pb::BUFFER_ROLE_INPUT);
+  add("y", pb::BUFFER_ROLE_OUTPUT);
+  pb::ParamInfo& param = *manifest.add_params();
+  param.set_name("turns");
+  param.set_max(turns);
+  return candidate;
+}
+
+// For the one device of the farm.
+pb::Batch PacedBatch(FarmClient& client, int64_t turns) {
+  static const std::string code = ReadFile(HONE_SANDBOX_KERNEL).value();
+  pb::Batch batch;
+  batch.set_workload("workload/1 paced");
+  batch.set_target(client.ListDevices().value().devices.at(0).target());
+  batch.set_numerics("fp32");
+  batch.set_selector("real");
+  for (int i = 0; i < kCandidates; ++i) *batch.add_candidates() = PacedCandidate(code, turns);
+  *batch.mutable_reference() = PacedCandidate(code, turns);
+  batch.mutable_tolerance()->set_rtol(1e-5);
+  batch.mutable_tolerance()->set_atol(1e-6);
+  batch.set_timeout_ms(1000);
+  return batch;
+}
+
+// A tuner that always has some batches on their way.
+class Tuner {
+ public:
+  Tuner(FarmClient& client, int64_t turns) : client_(client), batch_(PacedBatch(client, turns)) {}
+
+  // Batches finished, and what their kernels ran.
+  struct Done {
+    int batches = 0;
+    double kernel_ms = 0;
+    double seconds = 0;
+  };
+  // Until so many are finished or the time is over, counted from the first that comes.
+  Done Run(int batches, absl::Duration time) {
+    Done done;
+    absl::Time began = absl::InfiniteFuture();
+    while (done.batches < batches &&
+           (began == absl::InfiniteFuture() || absl::Now() < began + time)) {
+      while (client_.outstanding() < kAhead)
+        HONE_CHECK(client_.Submit(batch_).ok()) << "no tracker";
+      const auto results = client_.WaitForResults(absl::Seconds(1));
+      HONE_CHECK(results.ok()) << results.status();
+      if (results->empty()) continue;
+      if (began == absl::InfiniteFuture()) {
+        began = absl::Now();
+        continue;
+      }
+      for (const pb::BatchResult& result : *results) {
+        HONE_CHECK(result.error().empty()) << result.error();
+        ++done.batches;
+        for (const pb::Measurement& m : result.measurements()) {
+          HONE_CHECK(m.failure() == pb::OK) << m.message();
+          done.kernel_ms += m.runs() * m.median_ns() * 1e-6;
+        }
+        sandbox_ =
+            result.environment().contains("sandbox") ? result.environment().at("sandbox") : "?";
+      }
+    }
+    done.seconds = absl::ToDoubleSeconds(absl::Now() - began);
+    return done;
+  }
+  const std::string& sandbox() const { return sandbox_; }
+
+ private:
+  static constexpr int kAhead = 6;
+  FarmClient& client_;
+  const pb::Batch batch_;
+  std::string sandbox_;
+};
+
+}  // namespace
+
+void BenchDistance() {
+  BenchFarm farm;
+  farm.StartTracker();
+  const auto proxy = DelayProxy::Start(farm.address(), absl::ZeroDuration());
+  HONE_CHECK(proxy.ok()) << proxy.status();
+  farm.StartAgent("far", (*proxy)->address());
+  const auto client = farm.Connect();
+  Tuner tuner(*client, kTurns * 20);
+  std::vector<double> idle;
+  double near_s = 0;
+  for (int pair = 0; pair < kPairs; ++pair) {
+    const auto rate = [&](absl::Duration delay) {
+      (*proxy)->SetDelay(delay);
+      tuner.Run(1'000'000, kSettle);
+      const Tuner::Done done = tuner.Run(1'000'000, kWindow);
+      return done.batches / done.seconds;
+    };
+    const double near = rate(absl::ZeroDuration()), far = rate(kDelay);
+    near_s += 1 / near / kPairs;
+    idle.push_back(100 * (1 - far / near));
+    std::cout << absl::StreamFormat("batches/s: %.3f without delay, %.3f with\n", near, far);
+  }
+  std::cout << absl::StreamFormat(
+      "%d windows each of %.0f s, in turns: with 50 ms each way an agent does %.1f %% (median) "
+      "fewer "
+      "batches of %d candidates, which take %.2f s\n",
+      kPairs, absl::ToDoubleSeconds(kWindow), PercentileOf(idle, 0.5), kCandidates, near_s);
+  PrintAim("farm-idle-at-50-ms-percent", std::max(0.0, PercentileOf(idle, 0.5)), 5);
+}
+
+void BenchOverhead() {
+  BenchFarm farm;
+  farm.StartTracker();
+  farm.StartAgent("near");
+  const auto client = farm.Connect();
+  Tuner tuner(*client, kTurns);
+  std::vector<double> overhead_ms;
+  for (int i = 0; i < kOverheadBatches / 4; ++i) {
+    const Tuner::Done done = tuner.Run(4, absl::Minutes(1));
+    const int trials = done.batches * kCandidates;
+    overhead_ms.push_back((done.seconds * 1e3 - done.kernel_ms) / trials);
+    if (i == 0) {
+      std::cout << absl::StreamFormat("a trial: %.2f ms, %.2f ms of it in timed runs\n",
+                                      done.seconds * 1e3 / trials, done.kernel_ms / trials);
+    }
+  }
+  std::cout << absl::StreamFormat(
+      "sandbox %s, batches of %d, all that is not a timed run of the kernel: median %.2f ms a "
+      "trial, "
+      "least %.2f, most %.2f\n",
+      tuner.sandbox(), kCandidates, PercentileOf(overhead_ms, 0.5), PercentileOf(overhead_ms, 0),
+      PercentileOf(overhead_ms, 1));
+  PrintAim("farm-overhead-a-trial-ms", PercentileOf(overhead_ms, 0.5), 1);
+}
+
+}  // namespace hone
