@@ -4,7 +4,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -12,7 +11,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "tests/chaos/chaos_farm.h"
@@ -27,7 +25,7 @@ using testing::IsEmpty;
 
 constexpr absl::Duration kPatience = absl::Seconds(60);
 constexpr absl::Duration kPoll = absl::Milliseconds(20);
-constexpr int kTrials = 48;  // of a batch: it takes a second or more
+constexpr int kTrials = 800;  // of a batch, so that it takes a second or more
 // The requirements, and what a busy machine may add.
 constexpr absl::Duration kLostMax = absl::Seconds(15), kMeasuredMax = absl::Seconds(35);
 constexpr absl::Duration kSlack = absl::Seconds(10);
@@ -144,12 +142,10 @@ TEST_F(LostAgentsTest, WhatSilentAgentsHadIsMeasuredElsewhereAndTheirsNeverCount
 }
 
 TEST_F(LostAgentsTest, AnAgentThatIsStartedAgainAndAgainRegistersEveryTime) {
-  int restarts = 40;
-  const char* wanted = std::getenv("HONE_RESTARTS");
-  ASSERT_TRUE(wanted == nullptr || absl::SimpleAtoi(wanted, &restarts)) << wanted;
+  constexpr int kRestarts = 100;
   Start(1);
   std::vector<absl::Duration> took;
-  for (int i = 0; i < restarts; ++i) {
+  for (int i = 0; i < kRestarts; ++i) {
     const size_t links = EventsOf(farm_->LogOf("agent0"), "link.up").size();
     farm_->Kill("agent0");
     const absl::Time began = absl::Now();
@@ -159,7 +155,7 @@ TEST_F(LostAgentsTest, AnAgentThatIsStartedAgainAndAgainRegistersEveryTime) {
     farm_->ReapOrphans();
   }
   std::sort(took.begin(), took.end());
-  std::cout << restarts << " restarts: registered after " << took[took.size() / 2]
+  std::cout << kRestarts << " restarts: registered after " << took[took.size() / 2]
             << " (median), at most " << took.back() << "\n";
   EXPECT_LE(took[took.size() / 2], absl::Seconds(2));
   EXPECT_THAT(EventsOf(farm_->LogOf("tracker"), "agent.refused"), IsEmpty());

@@ -65,35 +65,35 @@ StatusOr<StoreHistory> ReadStoreHistory(const std::string& database) {
                         connection->QueryInteger("SELECT count(*) FROM farm_batch"));
   HONE_ASSIGN_OR_RETURN(history.records, connection->QueryInteger("SELECT count(*) FROM record"));
   HONE_ASSIGN_OR_RETURN(
-      SqliteStatement rows,
+      const SqlCursor rows,
       connection->Prepare(
           "SELECT h.unix_ms, h.act, h.device, h.epoch, h.batch, r.message, "
           "(SELECT count(*) FROM record WHERE batch_id = h.batch AND h.batch != '') "
           "FROM chaos_history h LEFT JOIN batch_result r ON r.batch_id = h.batch "
           "ORDER BY h.id"));
   while (true) {
-    HONE_ASSIGN_OR_RETURN(const bool there, rows.Step());
+    HONE_ASSIGN_OR_RETURN(const bool there, rows->Step());
     if (!there) break;
     HistoryEvent& event = history.events.emplace_back();
-    event.time_ns = rows.Integer(0) * kNanosPerMilli;
+    event.time_ns = rows->Integer(0) * kNanosPerMilli;
     event.process = "tracker";
-    event.device = rows.Text(2);
-    event.epoch = static_cast<uint64_t>(rows.Integer(3));
-    event.batch = rows.Text(4);
-    event.act = rows.Text(1) == "epoch" ? HistoryEvent::Act::kEpoch : HistoryEvent::Act::kCommit;
+    event.device = rows->Text(2);
+    event.epoch = static_cast<uint64_t>(rows->Integer(3));
+    event.batch = rows->Text(4);
+    event.act = rows->Text(1) == "epoch" ? HistoryEvent::Act::kEpoch : HistoryEvent::Act::kCommit;
     if (event.act == HistoryEvent::Act::kEpoch) continue;
     ++history.outcomes;
     pb::BatchResult result;
-    if (!result.ParseFromString(rows.Blob(5))) {
+    if (!result.ParseFromString(rows->Blob(5))) {
       history.contradictions.push_back(absl::StrCat(event.batch, ": its outcome cannot be read"));
       continue;
     }
     event.outcome = result.error().empty() ? "measured" : result.error();
     const int64_t wanted = result.error().empty() ? result.measurements_size() : 0;
-    if (rows.Integer(6) != wanted) {
+    if (rows->Integer(6) != wanted) {
       history.contradictions.push_back(absl::StrCat(event.batch, " ended '", event.outcome,
                                                     "' with ", wanted, " measurements, and has ",
-                                                    rows.Integer(6), " records"));
+                                                    rows->Integer(6), " records"));
     }
   }
   return history;
