@@ -1,5 +1,6 @@
 #include "device_agent/agent.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <utility>
 
@@ -37,6 +38,19 @@ Agent::~Agent() {
   cache_.reset();
   session_.reset();
 }
+
+bool Agent::IsIdle() const {
+  return std::all_of(devices_.begin(), devices_.end(),
+                     [](const auto& device) { return device->IsIdle(); });
+}
+
+uint64_t Agent::taken() const {
+  uint64_t taken = 0;
+  for (const auto& device : devices_) taken += device->taken();
+  return taken;
+}
+
+bool Agent::HandBack(absl::Duration timeout) { return session_->HandBack(timeout); }
 
 Status Agent::StartDevices() {
   for (const AgentDeviceOptions& device : options_.devices) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "base/blob_store.h"
 #include "base/clock.h"
 #include "base/event_log.h"
@@ -43,6 +44,13 @@ class Agent {
   ~Agent();
 
   const Status& status() const { return status_; }
+
+  // Whether no device has anything to do, and all that was done is settled.
+  bool IsIdle() const;
+  // How many attempts its devices were granted so far.
+  uint64_t taken() const;
+  // Hands the leases back, as the last thing it does: AgentSession::HandBack.
+  bool HandBack(absl::Duration timeout);
 
  private:
   Agent(boost::asio::io_context& context, const Clock& clock, AgentOptions options);

@@ -64,6 +64,10 @@ class AgentDevice {
   void Settle(const std::string& attempt_id);
   // The link to the tracker is there (again).
   void OnLink();
+  // Whether the tracker has settled all that it granted.
+  bool IsIdle() const { return assignments_.empty(); }
+  // How many attempts it was granted so far.
+  uint64_t taken() const { return assignments_.taken(); }
   // The device as the tracker is told of it.
   void Describe(pb::DeviceStatus& status) const;
   // Begins what there is to do, if nothing is under way.

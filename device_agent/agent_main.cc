@@ -8,6 +8,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -23,8 +25,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/cpus.h"
+#include "base/idle_watch.h"
 #include "base/selector.h"
 #include "base/status.h"
 #include "device_agent/agent.h"
@@ -47,6 +51,10 @@ namespace {
 
 namespace asio = boost::asio;
 
+constexpr std::chrono::milliseconds kIdleLook(100);
+// For the tracker to hear that the agent ends; a busy or lost one notices later.
+constexpr absl::Duration kHandBackMax = absl::Seconds(1);
+
 struct Options {
   std::vector<std::string> trackers = {"127.0.0.1:7710"};
   std::string tls_dir;
@@ -67,6 +75,7 @@ struct Options {
   int build = 0;
   bool build_only = false;
   std::string build_worker;
+  int until_idle_s = 0;  // 0: for ever
   bool probe = false;
   bool print = false;
   bool quiet = false;
@@ -141,6 +150,9 @@ void Declare(CLI::App& app, Options& options) {
   app.add_flag("--build-only", options.build_only, "Measure nothing here")->needs("--build");
   app.add_option("--build-worker", options.build_worker,
                  "The compiling program (default: hone-build-worker beside this one)");
+  app.add_option("--until-idle", options.until_idle_s,
+                 "End after so many seconds without work, as jobs on a cluster should")
+      ->check(CLI::Range(1, 7 * 24 * 3600));
   app.add_option("--parent-pid", options.parent_pid, "End when this process ends");
   app.add_flag("--probe", options.probe,
                "Print what this machine is (target, speed, facts) and end, for programs");
@@ -164,7 +176,9 @@ void Declare(CLI::App& app, Options& options) {
       "A host of a rack that compiles for a shelf of boards:\n"
       "  hone-agent --build 16 --build-only\n"
       "It dials out, measures what it is given, one batch at a time, and reconnects by itself.\n"
-      "Exit codes: 0 ended by a signal, 1 could not start or was refused, 2 wrong arguments.");
+      "When it ends in good order, others have at once what it was given and has not done.\n"
+      "Exit codes: 0 ended by a signal or --until-idle, 1 could not start or was refused, 2 wrong "
+      "arguments.");
 }
 
 std::string HostName() {
@@ -290,7 +304,8 @@ Status CompleteTls(Options& options) {
   if (options.tls_dir.empty() || IsUnixSocket(TrackerOf(options))) return absl::OkStatus();
   HONE_ASSIGN_OR_RETURN(const Identity identity,
                         CheckTlsFolder(TlsFolder(options.tls_dir), SystemClock().UnixMillis()));
-  if (identity.role != Role::kAgent) {
+  const bool builds = options.build_only && identity.role == Role::kBuilder;
+  if (identity.role != Role::kAgent && !builds) {
     return absl::FailedPreconditionError(
         absl::StrCat("the certificate in ", options.tls_dir, " is of ", identity.ToString(),
                      ", and an agent needs one of its own: ask an owner of the farm for `hone farm "
@@ -316,6 +331,38 @@ Status Join(const Options& options) {
         folder.c_str(), nullptr);
   return absl::InternalError(absl::StrCat("joined, but cannot start: ", strerror(errno)));
 }
+
+// Stops the context once there was no work for --until-idle.
+class IdleEnd {
+ public:
+  IdleEnd(asio::io_context& context, const Options& options, const Clock& clock, const Agent* agent,
+          const Builder* builder)
+      : context_(context), clock_(clock), agent_(agent), builder_(builder), timer_(context) {
+    if (options.until_idle_s == 0) return;
+    watch_.emplace(int64_t{options.until_idle_s} * 1'000'000'000, clock.MonotonicNanos());
+    Look();
+  }
+
+ private:
+  void Look() {
+    const bool idle =
+        (agent_ == nullptr || agent_->IsIdle()) && (builder_ == nullptr || builder_->IsIdle());
+    const uint64_t taken =
+        (agent_ == nullptr ? 0 : agent_->taken()) + (builder_ == nullptr ? 0 : builder_->taken());
+    if (watch_->Update(!idle, taken, clock_.MonotonicNanos())) return context_.stop();
+    timer_.expires_after(kIdleLook);
+    timer_.async_wait([this](const boost::system::error_code& error) {
+      if (!error) Look();
+    });
+  }
+
+  asio::io_context& context_;
+  const Clock& clock_;
+  const Agent* const agent_;      // null: measures nothing
+  const Builder* const builder_;  // null: builds nothing
+  asio::steady_timer timer_;
+  std::optional<IdleWatch> watch_;
+};
 
 Status Serve(const Options& options) {
   asio::io_context context(1);
@@ -364,7 +411,9 @@ Status Serve(const Options& options) {
   std::unique_ptr<Builder> builder;
   if (options.build_only) {
     HONE_ASSIGN_OR_RETURN(builder, Builder::Start(context, build, log));
+    const IdleEnd idle_end(context, options, clock, nullptr, builder.get());
     context.run();
+    if (builder->status().ok()) builder->HandBack(kHandBackMax);
     return builder->status();
   }
   HONE_ASSIGN_OR_RETURN(const std::vector<DeviceSpec> devices, DeviceSpecs(options));
@@ -389,7 +438,10 @@ Status Serve(const Options& options) {
   if (options.build > 0) {
     HONE_ASSIGN_OR_RETURN(builder, Builder::Start(context, build, log));
   }
+  const IdleEnd idle_end(context, options, clock, agent.get(), builder.get());
   context.run();
+  if (builder != nullptr && builder->status().ok()) builder->HandBack(kHandBackMax);
+  if (agent->status().ok()) agent->HandBack(kHandBackMax);
   log.Write(Event::kAgentStopped, {{"agent", AgentName(options)}});
   if (builder != nullptr) HONE_RETURN_IF_ERROR(builder->status());
   return agent->status();

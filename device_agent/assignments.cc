@@ -24,7 +24,9 @@ bool Assignments::Apply(const pb::DeviceOrders& orders) {
       return attempt.grant.attempt_id() == grant.attempt_id();
     });
     // Without a batch the tracker believes that we hold it; our next state tells it otherwise.
-    if (!held && grant.has_batch()) attempts_.push_back({Stage::kWaiting, grant});
+    if (held || !grant.has_batch()) continue;
+    attempts_.push_back({Stage::kWaiting, grant});
+    ++taken_;
   }
   return kill;
 }

@@ -41,6 +41,9 @@ class Assignments {
   void Settle(absl::string_view attempt_id);
 
   bool running() const;
+  bool empty() const { return attempts_.empty(); }
+  // How many attempts were taken so far.
+  uint64_t taken() const { return taken_; }
   uint64_t epoch() const { return epoch_; }
   // Fills `epoch` and `held`.
   void Describe(pb::DeviceStatus& status) const;
@@ -53,6 +56,7 @@ class Assignments {
   };
 
   uint64_t epoch_ = 0;
+  uint64_t taken_ = 0;
   std::deque<Attempt> attempts_;  // in the order of the grants
 };
 

@@ -37,6 +37,11 @@ class Builder {
 
   const Status& status() const { return status_; }
 
+  // Of its session (rpc/builder_session.h).
+  bool IsIdle() const { return session_->IsIdle(); }
+  uint64_t taken() const { return session_->taken(); }
+  bool HandBack(absl::Duration timeout) { return session_->HandBack(timeout); }
+
  private:
   Builder() = default;
 

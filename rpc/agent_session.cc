@@ -85,6 +85,16 @@ class AgentSession::Impl {
     reports_.try_emplace(std::move(id), std::move(report));
   }
 
+  bool HandBack(absl::Duration timeout) {
+    SetState({});
+    const auto over = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+      return stream_ == nullptr || handed_back_;
+    };
+    absl::MutexLock lock(&mutex_);
+    mutex_.AwaitWithTimeout(absl::Condition(&over), timeout);
+    return handed_back_;
+  }
+
   std::shared_ptr<grpc::Channel> channel() { return CurrentLink()->channel; }
 
   bool WaitForReports(absl::Duration timeout) {
@@ -201,6 +211,7 @@ class AgentSession::Impl {
       stream_ = stream.get();
       state_is_new_ = true;
       sequence_ = 0;
+      sequence_without_devices_ = 0;
     }
     pb::AgentOrders orders;
     while (stream->Read(&orders)) {
@@ -210,6 +221,7 @@ class AgentSession::Impl {
         });
       *heard = true;
       if (orders.restarting()) break;
+      NoteAcknowledged(orders.acked_sequence());
       Handle([&] {
         if (handlers_.on_orders) handlers_.on_orders(std::move(orders));
       });
@@ -227,6 +239,11 @@ class AgentSession::Impl {
     const Status status = FromGrpc(stream->Finish());
     if (restarting) return absl::UnavailableError("the tracker is started anew");
     return status.ok() ? absl::UnavailableError("the tracker ended the stream") : status;
+  }
+
+  void NoteAcknowledged(uint64_t sequence) ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    handed_back_ |= sequence_without_devices_ != 0 && sequence >= sequence_without_devices_;
   }
 
   void WriteStates() {
@@ -247,6 +264,7 @@ class AgentSession::Impl {
         state_is_new_ = false;
         state = *state_;
         state.set_sequence(++sequence_);
+        if (state.devices().empty()) sequence_without_devices_ = sequence_;
         stream = stream_;
         writing_ = true;
       }
@@ -333,6 +351,8 @@ class AgentSession::Impl {
   std::optional<pb::AgentState> state_ ABSL_GUARDED_BY(mutex_);
   bool state_is_new_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t sequence_without_devices_ ABSL_GUARDED_BY(mutex_) = 0;  // 0: none on this stream
+  bool handed_back_ ABSL_GUARDED_BY(mutex_) = false;
   Stream* stream_ ABSL_GUARDED_BY(mutex_) = nullptr;  // to write to; null when none is open
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   grpc::ClientContext* stream_context_ ABSL_GUARDED_BY(mutex_) = nullptr;
@@ -365,6 +385,8 @@ void AgentSession::SetState(pb::AgentState state) { impl_->SetState(std::move(st
 void AgentSession::Report(pb::ReportRequest report) { impl_->Report(std::move(report)); }
 
 std::shared_ptr<grpc::Channel> AgentSession::channel() const { return impl_->channel(); }
+
+bool AgentSession::HandBack(absl::Duration timeout) { return impl_->HandBack(timeout); }
 
 bool AgentSession::WaitForReports(absl::Duration timeout) { return impl_->WaitForReports(timeout); }
 

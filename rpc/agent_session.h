@@ -74,6 +74,11 @@ class AgentSession {
   // To the tracker of now, for what an agent asks of it beside: see blob_client.h.
   std::shared_ptr<grpc::Channel> channel() const;
 
+  // Hands the leases of all devices back, so that others have at once what was granted: the last
+  // that an agent does. False if the tracker has not said within the timeout that it knows, or is
+  // not there: then it finds out by itself, later.
+  bool HandBack(absl::Duration timeout);
+
   // Waits until every report is settled, or the timeout passes; true if so.
   bool WaitForReports(absl::Duration timeout);
 

@@ -45,6 +45,24 @@ class BuilderSession::Impl : public std::enable_shared_from_this<Impl> {
     thread_ = std::thread([this] { Run(); });
   }
 
+  bool IsIdle() {
+    absl::MutexLock lock(&mutex_);
+    return held_.empty() && built_.empty() && finished_.empty();
+  }
+
+  uint64_t taken() {
+    absl::MutexLock lock(&mutex_);
+    return taken_;
+  }
+
+  bool HandBack(absl::Duration timeout) {
+    absl::MutexLock lock(&mutex_);
+    leaving_ = true;
+    if (context_ != nullptr) context_->TryCancel();
+    mutex_.AwaitWithTimeout(absl::Condition(&left_), timeout);
+    return left_;
+  }
+
   void Stop() {
     {
       absl::MutexLock lock(&mutex_);
@@ -68,6 +86,7 @@ class BuilderSession::Impl : public std::enable_shared_from_this<Impl> {
         if (handlers_.on_refused) handlers_.on_refused(status);
         return;
       }
+      if (HasLeft()) return;
       const bool called_off = absl::IsCancelled(status);
       if (!called_off && (status.ok() != linked || first) && !IsStopping()) {
         linked = status.ok();
@@ -118,15 +137,19 @@ class BuilderSession::Impl : public std::enable_shared_from_this<Impl> {
 
   Status Synchronize() {
     pb::BuilderState state;
+    bool leaving = false;
     grpc::ClientContext context;
     {
       absl::MutexLock lock(&mutex_);
       if (stopping_) return absl::CancelledError("the session ends");
       state.set_builder(options_.name);
       state.set_boot(options_.boot);
-      state.set_capacity(options_.capacity);
+      leaving = leaving_;
+      state.set_capacity(leaving ? 0 : options_.capacity);
       *state.mutable_version() = options_.version;
-      for (const std::string& key : held_) state.add_held(key);
+      for (const std::string& key : held_) {
+        if (!leaving) state.add_held(key);
+      }
       for (const auto& [key, built] : finished_) {
         if (state.finished_size() > 0 && state.ByteSizeLong() > kFinishedBytesMax) break;
         *state.add_finished() = built;
@@ -147,8 +170,12 @@ class BuilderSession::Impl : public std::enable_shared_from_this<Impl> {
         finished_.erase(key);
         held_.erase(key);
       }
+      // More calls, if there was more to say than one took.
+      left_ = leaving && finished_.empty() && built_.empty();
       for (const pb::BuildGrant& grant : orders.grants()) {
-        if (held_.insert(grant.key()).second) grants.push_back(grant);
+        if (leaving_ || !held_.insert(grant.key()).second) continue;
+        grants.push_back(grant);
+        ++taken_;
       }
     }
     for (const pb::BuildGrant& grant : grants) {
@@ -171,6 +198,11 @@ class BuilderSession::Impl : public std::enable_shared_from_this<Impl> {
     return stopping_;
   }
 
+  bool HasLeft() {
+    absl::MutexLock lock(&mutex_);
+    return left_;
+  }
+
   const BuilderOptions options_;
   const BuilderHandlers handlers_;
   const std::unique_ptr<pb::Builds::Stub> stub_;
@@ -179,6 +211,9 @@ class BuilderSession::Impl : public std::enable_shared_from_this<Impl> {
 
   absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool leaving_ ABSL_GUARDED_BY(mutex_) = false;
+  bool left_ ABSL_GUARDED_BY(mutex_) = false;                            // and the tracker knows
+  uint64_t taken_ ABSL_GUARDED_BY(mutex_) = 0;                           // builds
   grpc::ClientContext* context_ ABSL_GUARDED_BY(mutex_) = nullptr;       // of the call that waits
   std::set<std::string> held_ ABSL_GUARDED_BY(mutex_);                   // until acknowledged
   std::map<std::string, pb::BuildReply> built_ ABSL_GUARDED_BY(mutex_);  // code not uploaded yet
@@ -187,6 +222,10 @@ class BuilderSession::Impl : public std::enable_shared_from_this<Impl> {
 
 BuilderSession::BuilderSession(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 BuilderSession::~BuilderSession() { impl_->Stop(); }
+
+bool BuilderSession::IsIdle() const { return impl_->IsIdle(); }
+uint64_t BuilderSession::taken() const { return impl_->taken(); }
+bool BuilderSession::HandBack(absl::Duration timeout) { return impl_->HandBack(timeout); }
 
 StatusOr<std::unique_ptr<BuilderSession>> BuilderSession::Start(BuilderOptions options,
                                                                 BuilderHandlers handlers) {

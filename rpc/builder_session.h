@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/time/time.h"
 #include "base/status.h"
 #include "proto/builds.pb.h"
 
@@ -39,6 +40,15 @@ class BuilderSession {
                                                          BuilderHandlers handlers);
   // What is being built is dropped.
   ~BuilderSession();
+
+  // Whether it builds nothing and owes the tracker nothing.
+  bool IsIdle() const;
+  // How many builds it was given so far.
+  uint64_t taken() const;
+  // Takes no more, and hands back what is not finished, so that others build it at once: the last
+  // that a builder does. False if the tracker did not answer within the timeout: then it finds out
+  // by itself, later.
+  bool HandBack(absl::Duration timeout);
 
  private:
   class Impl;

@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
@@ -120,9 +121,10 @@ StatusOr<Identity> PeerOf(const grpc::AuthContext& context) {
 
 Status CheckSpeaksFor(const Identity& peer, absl::string_view name) {
   if (peer.local || peer.name == name) return absl::OkStatus();
-  return absl::PermissionDeniedError(
-      absl::StrCat(peer.ToString(), " may not speak for '", name, "': start it with --name ",
-                   peer.name, ", or let it join with a token for '", name, "'"));
+  if (absl::StartsWith(name, absl::StrCat(peer.name, "/"))) return absl::OkStatus();
+  return absl::PermissionDeniedError(absl::StrCat(
+      peer.ToString(), " may not speak for '", name, "': start it with --name ", peer.name, " or ",
+      peer.name, "/..., or let it join with a token for '", name, "'"));
 }
 
 Status CheckOwnsDevice(const Identity& peer, absl::string_view device) {

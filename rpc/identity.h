@@ -52,7 +52,8 @@ StatusOr<Identity> IdentityOfUris(absl::Span<const std::string> uris);
 // leave the machine (rpc/address.h). Unauthenticated if it cannot be said who it is.
 StatusOr<Identity> PeerOf(const grpc::AuthContext& context);
 
-// PermissionDenied unless an agent (or a builder) speaks for itself. Local peers may speak for any.
+// PermissionDenied unless an agent (a builder, a daemon) speaks for itself: "rack", and "rack/7"
+// and all else below it, are who holds the certificate of "rack". Local peers may speak for any.
 Status CheckSpeaksFor(const Identity& peer, absl::string_view name);
 // PermissionDenied unless the device is the agent's own by its name: "pi-3", "pi-3/big", "pi-3:gpu"
 // are those of agent pi-3, so that no agent takes another's. Local peers may have any.

@@ -95,6 +95,11 @@ Status BuildState::TakeState(const pb::BuilderState& state, int64_t now_ns) {
       Lose(key, absl::StrCat(state.builder(), " was started again"));
     }
   }
+  if (state.capacity() == 0) {
+    for (const pb::BuiltReply& built : state.finished()) TakeReply(state.builder(), built);
+    HandBack(state.builder());
+    return absl::OkStatus();
+  }
   builder.boot = state.boot();
   builder.capacity = std::max(state.capacity(), 1);
   builder.version = state.version();
@@ -110,6 +115,19 @@ Status BuildState::TakeState(const pb::BuilderState& state, int64_t now_ns) {
   }
   for (const pb::BuiltReply& built : state.finished()) TakeReply(state.builder(), built);
   return absl::OkStatus();
+}
+
+// No loss of the builds: nobody tried them in vain.
+void BuildState::HandBack(const std::string& builder) {
+  const auto found = builders_.find(builder);
+  const std::set<std::string> given = std::move(found->second.given);
+  builders_.erase(found);
+  for (const std::string& key : given) {
+    const auto build = builds_.find(key);
+    if (build == builds_.end() || build->second.reply) continue;
+    build->second.builder.clear();
+    Queue(key, /*first=*/true);
+  }
 }
 
 void BuildState::TakeReply(const std::string& builder, const pb::BuiltReply& built) {
@@ -183,7 +201,9 @@ std::optional<std::string> BuildState::TakeFor(const Builder& builder, int64_t n
 }
 
 std::vector<pb::BuildGrant> BuildState::GrantsOf(const std::string& name, int64_t now_ns) {
-  Builder& builder = builders_[name];
+  const auto known = builders_.find(name);
+  if (known == builders_.end()) return {};  // it went, or is silent
+  Builder& builder = known->second;
   while (static_cast<int>(builder.given.size()) < limits_.ahead * builder.capacity) {
     const std::optional<std::string> key = TakeFor(builder, now_ns);
     if (!key) break;

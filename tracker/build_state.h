@@ -35,7 +35,8 @@ class BuildState {
   // Takes in what is asked for. FailedPrecondition when there is no builder of the version, and
   // which there are; ResourceExhausted when too many wait.
   Status Ask(const pb::BuildsRequest& request, int64_t now_ns);
-  // Takes in what a builder says. Aborted if a younger one has its name.
+  // Takes in what a builder says. Aborted if a younger one has its name. One without capacity goes:
+  // it is not known any more, and its builds go to others.
   Status TakeState(const pb::BuilderState& state, int64_t now_ns);
   // Time passes: at least once a second.
   void Tick(int64_t now_ns);
@@ -72,6 +73,7 @@ class BuildState {
 
   void Queue(const std::string& key, bool first);
   std::optional<std::string> TakeFor(const Builder& builder, int64_t now_ns);
+  void HandBack(const std::string& builder);
   void TakeReply(const std::string& builder, const pb::BuiltReply& built);
   void Lose(const std::string& key, const std::string& why);
   void Finish(const std::string& key, pb::BuildReply reply);

@@ -331,12 +331,23 @@ void FarmState::On(const AgentStateEvent& event) {
   const std::string& name = event.state.agent();
   if (!Admit(event.session, event.state)) return;
   Agent& agent = agents_[name];
-  agent.devices.clear();
+  const std::set<std::string> before = std::exchange(agent.devices, {});
   for (const pb::DeviceStatus& status : event.state.devices()) {
     agent.devices.insert(status.info().name());
     TakeDeviceStatus(name, agent, status);
   }
+  for (const std::string& device : before) {
+    if (!agent.devices.contains(device)) HandBack(name, device);
+  }
   MarkAgent(name);
+}
+
+void FarmState::HandBack(const std::string& agent, const std::string& name) {
+  Device& device = devices_[name];
+  if (device.agent != agent) return;
+  device.handed_back = true;
+  TakeBack(device);  // no loss: nobody tried in vain
+  EndLease(name, device, "its agent handed it back");
 }
 
 void FarmState::TakeDeviceStatus(const std::string& agent_name, const Agent& agent,
@@ -354,6 +365,7 @@ void FarmState::TakeDeviceStatus(const std::string& agent_name, const Agent& age
   device.info = status.info();
   device.seen_ns = now_ns_;
   device.seen = true;
+  device.handed_back = false;
   TakeTaints(name, device, status);
   if (mine && device.boot != agent.boot) EndLease(name, device, "its agent was started again");
   if (device.epoch_asked != 0) {
@@ -976,6 +988,7 @@ std::vector<pb::BatchResult> FarmState::ResultsOf(absl::string_view client_id) c
 std::pair<pb::DeviceState, std::string> FarmState::StateOf(const std::string& name,
                                                            const Device& device,
                                                            int64_t now_ns) const {
+  if (device.handed_back) return {pb::LOST, "its agent ended in good order"};
   if (now_ns - device.seen_ns > limits_.silence_ns) return {pb::LOST, "its agent is silent"};
   if (!TakesWork(device.info)) return {device.info.state(), device.info.reason()};
   const pb::DeviceState state = device.attempts.empty() ? pb::READY : pb::BUSY;

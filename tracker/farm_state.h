@@ -112,7 +112,8 @@ class FarmState {
     pb::DeviceInfo info;
     std::optional<DeviceView> view;  // none when its target cannot be read
     int64_t seen_ns = 0;
-    bool seen = false;  // since the tracker was started
+    bool handed_back = false;  // by its agent, and not seen since
+    bool seen = false;         // since the tracker was started
   };
   struct Agent {
     uint64_t boot = 0;
@@ -158,6 +159,8 @@ class FarmState {
   void TakeBack(Device& device);
   // Has what its agent says not to count marked in the journal, once.
   void TakeTaints(const std::string& name, Device& device, const pb::DeviceStatus& status);
+  // The agent has the device no more, and says so: its batches wait again.
+  void HandBack(const std::string& agent, const std::string& name);
   // What the device had is lost: its batches wait again, or are given up.
   void EndLease(const std::string& name, Device& device, absl::string_view why);
 

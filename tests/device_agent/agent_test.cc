@@ -150,6 +150,18 @@ TEST_F(AgentTest, GoesOnWhenItsWorkIsTakenOverByASecondLife) {
   EXPECT_EQ(result.measurements(0).failure(), pb::OK);
 }
 
+TEST_F(AgentTest, EndsByItselfWhenItHasNoWorkAndHandsItsLeaseBack) {
+  ChildProcess tracker = StartTracker();
+  const std::unique_ptr<FarmClient> client = Connect();
+  ChildProcess agent = StartAgent({"--until-idle", "1"});
+  const auto result = ResultOf(*client, ForThisMachine(TestBatch({"good"})));
+  EXPECT_EQ(result.measurements(0).failure(), pb::OK);
+  EXPECT_EQ(agent.Wait().ToString(), "exited with code 0");
+  const FarmStatus farm = client->ListDevices().value();
+  ASSERT_EQ(farm.devices.size(), 1u);
+  EXPECT_EQ(farm.devices[0].state(), pb::LOST) << "its lease has not to run out first";
+}
+
 TEST_F(AgentTest, ADeviceThatIsNotQuietGivesItsBatchBackAndSaysWhy) {
   const FakeMachine machine;
   machine.WriteCore(0, "powersave", 600000, 1800000, 600000);

@@ -126,6 +126,8 @@ TEST(Identity, DecidesForWhomWorkCounts) {
   EXPECT_EQ(UserOf({.role = Role::kAdmin, .local = true}, "bob"), "bob");
   EXPECT_TRUE(CheckSpeaksFor({.role = Role::kAgent, .name = "pi-3"}, "pi-3").ok());
   EXPECT_FALSE(CheckSpeaksFor({.role = Role::kAgent, .name = "pi-3"}, "pi-4").ok());
+  EXPECT_TRUE(CheckSpeaksFor({.role = Role::kAgent, .name = "rack"}, "rack/17-3").ok());
+  EXPECT_FALSE(CheckSpeaksFor({.role = Role::kAgent, .name = "rack"}, "rack2/17-3").ok());
   EXPECT_TRUE(CheckSpeaksFor({.role = Role::kAdmin, .local = true}, "pi-4").ok());
 }
 

@@ -164,6 +164,26 @@ TEST_F(BuildStateTest, GivesUpABuildThatLosesItsBuilderAgainAndAgain) {
   EXPECT_THAT(Work("one", 1), ElementsAre("a"));
 }
 
+TEST_F(BuildStateTest, ABuilderThatGoesHandsItsBuildsBack) {
+  Work("going", 1);
+  Work("other", 1);
+  ASSERT_TRUE(Ask("ada", {"a", "b"}).ok());
+  for (int i = 0; i < 9; ++i) {
+    EXPECT_THAT(Work("going", 1), ElementsAre("a", "b")) << "that costs them no try";
+    EXPECT_THAT(Work("going", 0), IsEmpty());
+    EXPECT_EQ(state_.List(now_ns_).builders_size(), 1);
+  }
+  EXPECT_THAT(Work("other", 1), ElementsAre("a", "b")) << "at once";
+}
+
+TEST_F(BuildStateTest, WhatABuilderHasFinishedWhenItGoesCounts) {
+  Work("one", 1);
+  ASSERT_TRUE(Ask("ada", {"a"}).ok());
+  EXPECT_THAT(Work("one", 1), ElementsAre("a"));
+  Work("one", 0, {}, {"a"});
+  EXPECT_EQ(Done("a").done_size(), 1);
+}
+
 TEST_F(BuildStateTest, RemembersThatACandidateDoesNotCompile) {
   Work("one", 1);
   ASSERT_TRUE(Ask("ada", {"a"}).ok());

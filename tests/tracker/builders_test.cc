@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <random>
 #include <thread>
@@ -68,7 +69,8 @@ class BuildersTest : public ::testing::Test {
     std::filesystem::remove_all(folder_);
   }
 
-  ChildProcess StartBuilder(const std::string& name, const std::string& worker = "") {
+  ChildProcess StartBuilder(const std::string& name, const std::string& worker = "",
+                            const std::vector<std::string>& more = {}) {
     ChildProcess::Options options;
     options.program = Program("hone-agent");
     options.arguments = {
@@ -78,6 +80,7 @@ class BuildersTest : public ::testing::Test {
       options.arguments.push_back("--build-worker");
       options.arguments.push_back(worker);
     }
+    options.arguments.insert(options.arguments.end(), more.begin(), more.end());
     options.socket = false;
     return ChildProcess::Start(options).value();
   }
@@ -204,6 +207,55 @@ TEST_F(BuildersTest, AKilledBuildersWorkGoesToAnother) {
     EXPECT_NE(reply.failure().failure(), pb::INFRA) << reply.failure().message();
   }
   EXPECT_EQ(built_here_, 0);
+}
+
+TEST_F(BuildersTest, OneThatHasNoWorkEndsByItselfAndIsMissedByNobody) {
+  ChildProcess builder = StartBuilder("rack", "", {"--until-idle", "1"});
+  ASSERT_TRUE(WaitForBuilders(1));
+  EXPECT_TRUE(BuildNow("schedule/1\n").has_artifact());
+  EXPECT_EQ(builder.Wait().ToString(), "exited with code 0");
+  EXPECT_EQ(Client().ListBuilders()->builders_size(), 0) << "it said that it goes";
+}
+
+TEST_F(BuildersTest, OneThatIsEndedHandsItsBuildsToOthersAtOnce) {
+  ChildProcess going = StartBuilder("going");
+  ChildProcess other = StartBuilder("other");
+  ASSERT_TRUE(WaitForBuilders(2));
+  std::vector<std::future<pb::BuildReply>> futures;
+  for (const char* factor : {"2", "4", "8", "16"}) {
+    futures.push_back(Build(absl::StrCat("schedule/1\nunroll y i ", factor, "\n")));
+  }
+  going.Signal(SIGTERM);
+  EXPECT_EQ(going.Wait().ToString(), "exited with code 0");
+  EXPECT_EQ(Client().ListBuilders()->builders_size(), 1);
+  for (auto& future : futures) {
+    const pb::BuildReply reply = Get(future);
+    EXPECT_NE(reply.failure().failure(), pb::INFRA) << reply.failure().message();
+  }
+  EXPECT_EQ(built_here_, 0);
+}
+
+// The children of a process.
+std::vector<pid_t> ChildrenOf(pid_t pid) {
+  std::vector<pid_t> children;
+  std::ifstream list(absl::StrCat("/proc/", pid, "/task/", pid, "/children"));
+  for (pid_t child = 0; list >> child;) children.push_back(child);
+  return children;
+}
+
+TEST_F(BuildersTest, ASignalToAllOfAJobFailsNoCandidate) {
+  ChildProcess rack = StartBuilder("rack");
+  ASSERT_TRUE(WaitForBuilders(1));
+  ASSERT_TRUE(BuildNow("schedule/1\n").has_artifact()) << "its worker is up";
+  // As a cluster's scheduler ends a job, or Ctrl-C what is in a terminal.
+  const std::vector<pid_t> workers = ChildrenOf(rack.pid());
+  ASSERT_FALSE(workers.empty());
+  for (const pid_t worker : workers) {
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) kill(worker, signal);
+  }
+  const pb::BuildReply reply = BuildNow("schedule/1\nvectorize y i\n");
+  EXPECT_TRUE(reply.has_artifact()) << reply.failure().message();
+  EXPECT_EQ(ChildrenOf(rack.pid()), workers) << "they are at work as before";
 }
 
 TEST_F(BuildersTest, WithoutThemTheClientBuildsItself) {

@@ -385,6 +385,7 @@ class Simulator {
         if (crashes_) Crash();
         break;
       case 2:
+        if (Chance(2) == 0) SendState(index, /*leaves=*/true);
         AgentBoots(index);
         break;
       case 3:
@@ -464,7 +465,8 @@ class Simulator {
     for (const std::string& attempt : attempts) SendReport(index, attempt);
   }
 
-  void SendState(size_t index) {
+  // An agent that leaves in good order says that it has no devices any more.
+  void SendState(size_t index, bool leaves = false) {
     Agent& agent = agents_[index];
     if (tracker_ == nullptr) return;
     if (agent.session == 0) {
@@ -477,6 +479,7 @@ class Simulator {
     state.set_boot(agent.boot);
     state.set_sequence(++agent.sequence);
     for (const Device& device : agent.devices) {
+      if (leaves) break;
       pb::DeviceStatus* status = state.add_devices();
       status->mutable_info()->set_name(device.name);
       status->mutable_info()->set_target(target_);

@@ -407,6 +407,43 @@ TEST_F(FarmStateTest, GivesUpABatchThatKeepsLosingItsDevice) {
   EXPECT_THAT(Results()[0], HasSubstr("its device was lost 4 times"));
 }
 
+TEST_F(FarmStateTest, AnAgentThatGoesHandsItsLeasesBack) {
+  Submit("a");
+  Feed(AgentStateEvent{1, StateOf("agent", 1, 1, "board", 0)});
+  EXPECT_THAT(Granted(1), ElementsAre("a"));
+  Feed(AgentStateEvent{2, StateOf("other", 1, 1, "next", 0)});
+  EXPECT_THAT(Granted(2), IsEmpty());
+  pb::AgentState gone = StateOf("agent", 1, 2, "board", 1);
+  gone.clear_devices();
+  Feed(AgentStateEvent{1, gone});
+  EXPECT_THAT(Granted(2), ElementsAre("a")) << "at once";
+  EXPECT_EQ(orders_[1].acked_sequence(), 2u);
+}
+
+TEST_F(FarmStateTest, ABatchThatIsHandedBackHasLostNothing) {
+  Submit("a");
+  for (uint64_t boot = 1; boot <= 9; ++boot) {
+    Feed(AgentStateEvent{boot, StateOf("agent", boot, 1, "board", 0)});
+    EXPECT_THAT(Granted(boot), ElementsAre("a"));
+    pb::AgentState gone = StateOf("agent", boot, 2, "board", boot);
+    gone.clear_devices();
+    Feed(AgentStateEvent{boot, gone});
+  }
+  EXPECT_THAT(Results(), IsEmpty());
+}
+
+TEST_F(FarmStateTest, HandsBackOnlyWhatIsLeasedToTheOneWhoSaysSo) {
+  Submit("a");
+  Feed(AgentStateEvent{1, StateOf("agent", 1, 1, "board", 0)});
+  Feed(AgentStateEvent{2, StateOf("other", 1, 1, "board", 0)});
+  pb::AgentState gone = StateOf("other", 1, 2, "board", 0);
+  gone.clear_devices();
+  Feed(AgentStateEvent{2, gone});
+  Feed(AgentStateEvent{1, StateOf("agent", 1, 2, "board", 1, {"a"})});
+  EXPECT_THAT(Granted(1), ElementsAre("a"));
+  EXPECT_EQ(EpochTold(1), 1u) << "the lease went on";
+}
+
 TEST_F(FarmStateTest, CancelsWhatWaitsAndWhatRuns) {
   for (const char* id : {"a", "b", "c"}) Submit(id);
   Hello();

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/event_log.h"
+#include "base/idle_watch.h"
 #include "base/selector.h"
 #include "base/status.h"
 #include "rpc/address.h"
@@ -35,6 +36,7 @@ struct Options {
   std::string listen;
   std::string log = "text";
   bool quiet = false;
+  int until_idle_s = 0;  // 0: for ever
   int parent_pid = 0;
   bool worker = false;
 };
@@ -57,8 +59,10 @@ void Declare(CLI::App& app, Options& options) {
   app.add_option("--tracker", options.daemon.tracker,
                  "The tracker whose jobs are done: unix:/path or host:port")
       ->capture_default_str();
-  app.add_option("--tls-dir", options.daemon.tls_dir,
-                 "Folder of certificates, as a role `daemon`: for a tracker on another machine");
+  app.add_option(
+      "--tls-dir", options.daemon.tls_dir,
+      "Folder of certificates of role `daemon`, for a tracker on another machine (default: "
+      "$HONE_TLS_DIR)");
   app.add_option("--name", options.daemon.name, "Name of this daemon, unique in the farm")
       ->capture_default_str()
       ->check([](const std::string& word) {
@@ -75,6 +79,9 @@ void Declare(CLI::App& app, Options& options) {
       ->capture_default_str()
       ->check(CLI::IsMember({"text", "json"}));
   app.add_flag("--quiet", options.quiet, "Log warnings and errors only");
+  app.add_option("--until-idle", options.until_idle_s,
+                 "End after so many seconds without a job, as a daemon on a cluster should")
+      ->check(CLI::Range(1, 7 * 24 * 3600));
   app.add_option("--parent-pid", options.parent_pid,
                  "End when this process is no longer the parent");
   app.add_flag("--worker", options.worker)->group("");  // for the daemon itself
@@ -84,7 +91,8 @@ void Declare(CLI::App& app, Options& options) {
       "  hone submit model.onnx --tracker farm:7710\n"
       "A daemon keeps nothing: when it ends, however it ends, another goes on with its jobs from\n"
       "what was measured.\n"
-      "Exit codes: 0 ended by a signal, 1 refused by the tracker, or cannot listen, 2 wrong "
+      "Exit codes: 0 ended by a signal or --until-idle, 1 refused by the tracker, or cannot "
+      "listen, 2 wrong "
       "arguments.");
 }
 
@@ -110,6 +118,11 @@ std::vector<std::string> WorkerArguments(const Options& options) {
     arguments.insert(arguments.end(), {"--tls-dir", options.daemon.tls_dir});
   }
   return arguments;
+}
+
+void CompleteTls(Options& options) {
+  if (!options.daemon.tls_dir.empty() || IsOnThisMachine(options.daemon.tracker)) return;
+  if (const char* folder = std::getenv("HONE_TLS_DIR")) options.daemon.tls_dir = folder;
 }
 
 ExitCode Serve(Options options) {
@@ -145,10 +158,14 @@ ExitCode Serve(Options options) {
             << (door == nullptr ? "" : absl::StrCat(", listens at ", door->address())) << std::endl;
   log.Write(Event::kDaemonStarted,
             {{"daemon", options.daemon.name}, {"address", door == nullptr ? "" : door->address()}});
+  IdleWatch watch(int64_t{options.until_idle_s} * 1'000'000'000, clock.MonotonicNanos());
   while (sigtimedwait(&signals, nullptr, &kTick) < 0) {
     if (options.parent_pid != 0 && getppid() != options.parent_pid) break;
     const Status status = (*daemon)->Tick();
     if (!status.ok()) return Fail(kFailed, status);
+    const bool idle =
+        watch.Update(!(*daemon)->IsIdle(), (*daemon)->taken(), clock.MonotonicNanos());
+    if (idle && options.until_idle_s != 0) break;
   }
   log.Write(Event::kDaemonStopped, {{"daemon", options.daemon.name}});
   return kOk;
@@ -164,6 +181,7 @@ ExitCode Main(int argc, char** argv) {
     return app.exit(error) == 0 ? kOk : kBadArguments;
   }
   signal(SIGPIPE, SIG_IGN);
+  CompleteTls(options);
   return options.worker ? Work(options) : Serve(options);
 }
 

@@ -85,6 +85,7 @@ bool TuningDaemon::ReportDeath(const Work& work, bool crashed) {
 }
 
 void TuningDaemon::Take(const pb::Job& job) {
+  ++taken_;
   Work& work = works_[job.id()];
   work.job = job;
   StatusOr<std::unique_ptr<JobProcess>> worker = start_(job);

@@ -37,6 +37,10 @@ class TuningDaemon {
   // this name was started later; a tracker out of reach is no error.
   Status Tick();
 
+  bool IsIdle() const { return works_.empty(); }
+  // How many jobs it took so far.
+  uint64_t taken() const { return taken_; }
+
  private:
   struct Work {
     pb::Job job;
@@ -58,6 +62,7 @@ class TuningDaemon {
   const std::unique_ptr<JobClient> client_;
   std::optional<bool> reachable_;
   std::map<int64_t, Work> works_;
+  uint64_t taken_ = 0;
 };
 
 }  // namespace hone
