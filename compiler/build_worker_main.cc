@@ -69,6 +69,9 @@ int main(int argc, char** argv) {
   }
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   signal(SIGPIPE, SIG_IGN);
+  // Sent to a whole job of a cluster, or by Ctrl-C to all of a terminal: it is our parent's to end
+  // in good order, which takes us along. To die of it would look as if the candidate had done it.
+  for (const int ended : {SIGTERM, SIGINT, SIGHUP}) signal(ended, SIG_IGN);
   int type = 0;
   socklen_t size = sizeof(type);
   if (getsockopt(hone::kWorkerSocket, SOL_SOCKET, SO_TYPE, &type, &size) != 0) {

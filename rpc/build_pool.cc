@@ -197,6 +197,11 @@ class BuildPool::Impl {
     if (stopping_) return Failure(id, pb::CANCELLED, "the build pool was closed");
     const std::optional<ProcessEnd> end = slot.worker->Poll();
     slot.worker.reset();
+    // Somebody ended the whole job or terminal, before the worker was up and deaf to it.
+    if (end.has_value() &&
+        (end->signal == SIGTERM || end->signal == SIGINT || end->signal == SIGHUP)) {
+      return Failure(id, pb::INFRA, absl::StrCat("the compiler was ", end->ToString()));
+    }
     return Failure(id, pb::COMPILE_ERROR,
                    absl::StrCat("compiler crashed: ",
                                 end.has_value() ? end->ToString() : "it closed its socket"));

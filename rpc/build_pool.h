@@ -35,7 +35,7 @@ class BuildPool {
 
   // Queues a request; `done` is called exactly once, on a thread of the pool, with its id and an
   // artifact or a failure: COMPILE_ERROR (also when the worker died: "compiler crashed: ..."),
-  // TIMEOUT, INFRA when no worker can be started, CANCELLED.
+  // TIMEOUT, INFRA when no worker can be started or somebody ended it, CANCELLED.
   void Submit(pb::BuildRequest request, std::function<void(pb::BuildReply)> done);
   // The same with a future.
   std::future<pb::BuildReply> Build(pb::BuildRequest request);

@@ -62,6 +62,14 @@ TEST(BuildPoolTest, AWorkerThatDiesCostsOneCandidate) {
   EXPECT_EQ(after.get().failure().message(), "b");
 }
 
+TEST(BuildPoolTest, AWorkerThatSomebodyEndsIsNoFaultOfTheCandidate) {
+  const std::unique_ptr<BuildPool> pool = StartPool(1);
+  auto ended = pool->Build(Request(1, "ended"));
+  auto after = pool->Build(Request(2, "b"));
+  EXPECT_EQ(ended.get().failure().failure(), pb::INFRA);
+  EXPECT_EQ(after.get().failure().message(), "b");
+}
+
 TEST(BuildPoolTest, AWorkerThatHangsCostsOneCandidate) {
   const std::unique_ptr<BuildPool> pool = StartPool(1, 100);
   auto hangs = pool->Build(Request(1, "hang"));

@@ -17,6 +17,7 @@ int main() {
     const std::string& order = request.schedule();
     if (order == "exit") return 7;
     if (order == "abort") abort();
+    if (order == "ended") raise(SIGTERM);
     if (order == "hang") pause();
     hone::pb::BuildReply reply;
     reply.set_id(request.id());
