@@ -1,11 +1,14 @@
 #include "tracker/agent_service.h"
 
+#include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "rpc/grpc_status.h"
 #include "rpc/identity.h"
 #include "tracker/finish_call.h"
 #include "tracker/latest_writer.h"
+#include "tracker/wire_rules.h"
 
 namespace hone {
 namespace {
@@ -36,6 +39,8 @@ class StreamReactor : public LatestWriter<grpc::ServerBidiReactor<pb::AgentState
     // A stream lasts for weeks; what was right when it was opened may not be any more.
     Status status = revocations_.Check(peer_);
     if (status.ok()) status = CheckSpeaksFor(peer_.identity, incoming_.agent());
+    if (status.ok()) status = CheckAgentState(incoming_);
+    if (status.ok()) status = CheckSameAgent();
     for (const pb::DeviceStatus& device : incoming_.devices()) {
       if (status.ok()) status = CheckOwnsDevice(peer_.identity, device.info().name());
     }
@@ -54,9 +59,23 @@ class StreamReactor : public LatestWriter<grpc::ServerBidiReactor<pb::AgentState
   }
 
  private:
+  // A stream is of one life of one agent.
+  Status CheckSameAgent() {
+    if (agent_.empty()) {
+      agent_ = incoming_.agent();
+      boot_ = incoming_.boot();
+    }
+    if (agent_ == incoming_.agent() && boot_ == incoming_.boot()) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat("the stream was agent ", agent_,
+                                                   "'s, and now says that it is ",
+                                                   incoming_.agent(), "'s; open another"));
+  }
+
   FarmShell& shell_;
   const Peer peer_;
   const Revocations& revocations_;
+  std::string agent_;  // of the first state
+  uint64_t boot_ = 0;
   uint64_t session_ = 0;     // set once, before the first reaction
   pb::AgentState incoming_;  // of the read under way
 };
@@ -84,6 +103,7 @@ grpc::ServerUnaryReactor* AgentService::Report(grpc::CallbackServerContext* cont
   const StatusOr<Identity> peer = PeerOf(*context->auth_context());
   Status status = peer.ok() ? CheckSpeaksFor(*peer, request->agent()) : peer.status();
   if (status.ok()) status = CheckOwnsDevice(*peer, request->device());
+  if (status.ok()) status = CheckReport(*request);
   if (!status.ok()) {
     reactor->Finish(ToGrpc(status));
     return reactor;

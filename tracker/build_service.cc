@@ -8,6 +8,7 @@
 #include "rpc/grpc_status.h"
 #include "rpc/identity.h"
 #include "tracker/finish_call.h"
+#include "tracker/wire_rules.h"
 
 namespace hone {
 namespace {
@@ -66,15 +67,18 @@ grpc::ServerUnaryReactor* BuildService::Work(grpc::CallbackServerContext* contex
   absl::MutexLock lock(&mutex_);
   Status status = CheckOpen();
   if (status.ok()) status = peer.ok() ? CheckSpeaksFor(*peer, state->builder()) : peer.status();
-  if (state->builder().empty() || state->boot() == 0) {
-    status = absl::InvalidArgumentError("a builder's state needs its name and a boot above 0");
-  }
+  if (status.ok()) status = CheckBuilderState(*state);
   if (status.ok()) status = state_.TakeState(*state, clock_.MonotonicNanos());
   if (!status.ok()) {
     reactor->Finish(ToGrpc(status));
     return reactor;
   }
   for (const pb::BuiltReply& built : state->finished()) orders->add_acknowledged(built.key());
+  if (state->capacity() == 0) {
+    reactor->Finish(grpc::Status::OK);
+    AnswerParked();  // what it handed back
+    return reactor;
+  }
   Park(std::clamp<int64_t>(state->wait_ms(), 0, builder_wait_max_ms_),
        {.answer =
             [this, reactor, orders, context, name = state->builder()](bool last) {

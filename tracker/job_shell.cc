@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "rpc/device_choice.h"
+#include "tracker/wire_rules.h"
 
 namespace hone {
 namespace {
@@ -227,9 +228,7 @@ StatusOr<pb::WhyJobReply> JobShell::WhyJob(const pb::JobRequest& request) {
 // --- Jobs
 
 StatusOr<pb::ClaimJobReply> JobShell::ClaimJob(const pb::ClaimJobRequest& request) {
-  if (request.daemon().empty() || request.boot() == 0) {
-    return absl::InvalidArgumentError("a daemon needs a name and a boot above 0");
-  }
+  HONE_RETURN_IF_ERROR(CheckClaim(request));
   absl::MutexLock lock(&mutex_);
   return Call<pb::ClaimJobReply>(ClaimJobEvent{.request = request});
 }

@@ -1,6 +1,5 @@
 #include "tracker/web_server.h"
 
-#include <google/protobuf/util/json_util.h>
 #include <sys/socket.h>
 
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -27,7 +26,7 @@
 #include "base/digest.h"
 #include "tracker/farm_page.h"
 #include "tracker/listening_socket.h"
-#include "tracker/metrics.h"
+#include "tracker/web_answer.h"
 
 namespace hone {
 namespace {
@@ -79,24 +78,7 @@ StatusOr<ListenAddress> ParseListen(absl::string_view listen) {
   return ListenAddress{.tcp = {address, static_cast<uint16_t>(port)}};
 }
 
-// A page of another site whose name leads to this machine must not read the farm.
-bool IsLocalHost(absl::string_view host) {
-  absl::string_view name = host;
-  if (absl::StartsWith(name, "[")) {
-    name = name.substr(0, name.find(']') + 1);
-  } else {
-    name = name.substr(0, name.rfind(':'));
-  }
-  return name == "localhost" || name == "127.0.0.1" || name == "[::1]";
-}
-
 // --- Answers
-
-struct Answer {
-  http::status status = http::status::ok;
-  std::string type = "text/plain; charset=utf-8";
-  std::string body;
-};
 
 std::string HashSource(absl::string_view text) {
   return absl::StrCat("'sha256-", absl::Base64Escape(absl::HexStringToBytes(Digest(text))), "'");
@@ -110,28 +92,6 @@ std::string ContentPolicy() {
                       "frame-ancestors 'none'");
 }
 
-pb::SnapshotRequest PageRequest() {
-  pb::SnapshotRequest request;
-  request.set_devices_max(500);
-  request.set_queue_max(50);
-  request.set_users_max(50);
-  request.set_curves_max(24);
-  return request;
-}
-
-pb::SnapshotRequest MetricsRequest() {
-  pb::SnapshotRequest request;
-  request.set_queue_max(1'000);
-  request.set_users_max(kMetricUsersMax);
-  return request;
-}
-
-std::string Json(const pb::FarmSnapshot& snapshot) {
-  std::string json;
-  const auto status = google::protobuf::util::MessageToJsonString(snapshot, &json);
-  return status.ok() ? json : "{}";
-}
-
 // The snapshot without what changes by itself, to tell news from the time of day.
 std::string Essence(pb::FarmSnapshot snapshot) {
   snapshot.clear_unix_ms();
@@ -140,26 +100,7 @@ std::string Essence(pb::FarmSnapshot snapshot) {
     device.mutable_info()->clear_last_seen_unix_ms();
   }
   for (pb::QueueEntry& entry : *snapshot.mutable_queue()) entry.clear_waiting_ms();
-  return Json(snapshot);
-}
-
-Answer AnswerTo(absl::string_view path, const WebSource& source) {
-  if (path == "/") return {.type = "text/html; charset=utf-8", .body = kFarmPage};
-  if (path == "/snapshot.json") {
-    return {.type = "application/json", .body = Json(source.snapshot(PageRequest()))};
-  }
-  if (path == "/metrics") {
-    return {.type = "text/plain; version=0.0.4; charset=utf-8",
-            .body = MetricsText(source.snapshot(MetricsRequest()))};
-  }
-  if (path == "/healthz") return {.body = "ok\n"};
-  if (path == "/readyz") {
-    const Status health = source.health();
-    if (health.ok()) return {.body = "ok\n"};
-    return {.status = http::status::service_unavailable,
-            .body = absl::StrCat(health.message(), "\n")};
-  }
-  return {.status = http::status::not_found, .body = "no such page; see /\n"};
+  return SnapshotJson(snapshot);
 }
 
 }  // namespace
@@ -227,11 +168,10 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
 
   void OnRequest(error_code error) {
     if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-      return Send({.status = http::status::request_header_fields_too_large,
-                   .body = "the request is too large\n"});
+      return Send({.status = 431, .body = "the request is too large\n"});
     }
     if (error == http::error::body_limit || error == http::error::unexpected_body) {
-      return Send({.status = http::status::payload_too_large, .body = "no body is taken\n"});
+      return Send({.status = 413, .body = "no body is taken\n"});
     }
     if (error == http::error::end_of_stream || error == beast::error::timeout ||
         error == asio::error::operation_aborted ||
@@ -239,24 +179,20 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
       return Close();
     }
     if (error) {
-      return Send({.status = http::status::bad_request, .body = "this is no HTTP request\n"});
+      return Send({.status = 400, .body = "this is no HTTP request\n"});
     }
     const auto& request = parser_->get();
     const auto view = [](beast::string_view text) {
       return absl::string_view(text.data(), text.size());
     };
-    const absl::string_view target = view(request.target());
-    const absl::string_view path = target.substr(0, target.find('?'));
     head_ = request.method() == http::verb::head;
-    if (!head_ && request.method() != http::verb::get) {
-      return Send({.status = http::status::method_not_allowed, .body = "only GET and HEAD\n"});
-    }
-    if (state_.tcp && !IsLocalHost(view(request[http::field::host]))) {
-      return Send({.status = http::status::misdirected_request,
-                   .body = "ask for localhost: this page is for this machine only\n"});
-    }
-    if (path == "/events" && !head_) return Listen();
-    Send(AnswerTo(path, state_.source));
+    WebAnswer answer = AnswerTo({.method = view(request.method_string()),
+                                 .target = view(request.target()),
+                                 .host = view(request[http::field::host]),
+                                 .tcp = state_.tcp},
+                                state_.source);
+    if (answer.is_stream) return Listen();
+    Send(std::move(answer));
   }
 
   void SetFields(http::fields& fields) {
@@ -269,8 +205,8 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
   }
 
   // One answer a connection: whoever asks often asks over loopback.
-  void Send(Answer answer) {
-    response_.emplace(answer.status, 11);
+  void Send(WebAnswer answer) {
+    response_.emplace(static_cast<http::status>(answer.status), 11);
     SetFields(*response_);
     response_->set(http::field::content_type, answer.type);
     response_->content_length(answer.body.size());
@@ -331,7 +267,7 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
  public:
   static std::shared_ptr<const std::string> UpdateOf(const WebSource& source) {
     return std::make_shared<const std::string>(
-        absl::StrCat("data: ", Json(source.snapshot(PageRequest())), "\n\n"));
+        absl::StrCat("data: ", SnapshotJson(source.snapshot(PageRequest())), "\n\n"));
   }
 
  private:
@@ -452,7 +388,7 @@ class WebServer::Impl {
     essence_ = std::move(essence);
     quiet_until_ = Clock::now() + state_.limits.keep_alive;
     state_.update =
-        std::make_shared<const std::string>(absl::StrCat("data: ", Json(snapshot), "\n\n"));
+        std::make_shared<const std::string>(absl::StrCat("data: ", SnapshotJson(snapshot), "\n\n"));
     for (const auto& reader : readers) reader->Push();
   }
 

@@ -19,7 +19,7 @@
 #include <string>
 
 #include "base/status.h"
-#include "proto/snapshot.pb.h"
+#include "tracker/web_answer.h"
 
 namespace hone {
 
@@ -30,12 +30,6 @@ struct WebLimits {
   std::chrono::milliseconds write_timeout{10'000};   // for one answer or update
   std::chrono::milliseconds update_interval{1'000};
   std::chrono::milliseconds keep_alive{10'000};  // an update comes at least so often
-};
-
-// Called on the server's thread.
-struct WebSource {
-  std::function<pb::FarmSnapshot(const pb::SnapshotRequest&)> snapshot;
-  std::function<Status()> health;
 };
 
 class WebServer {
