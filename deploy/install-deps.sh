@@ -1,11 +1,12 @@
 #!/bin/sh
 # Installs what building, testing and running hone takes: packages of Debian 12, nothing else.
 # Safe to run again; does nothing, and needs no root, when everything is there.
-#   deploy/install-deps.sh [--bench] [--web] [--postgres] [--net] [--check]
+#   deploy/install-deps.sh [--bench] [--web] [--postgres] [--net] [--slurm] [--check]
 #     --bench: also the libraries that benchmarks compare with
 #     --web: also a browser, for the tests of the farm's page
 #     --postgres: also a PostgreSQL server, for the tests of several trackers on one database
 #     --net: also ip, with which tests of the farm cut links
+#     --slurm: also Slurm, for the tests of what runs on clusters
 #     --check: only say what is missing (exit 1 if anything is)
 set -eu
 
@@ -26,9 +27,10 @@ for option in "$@"; do
   --web) packages="$packages chromium" ;;
   --postgres) packages="$packages postgresql" ;;
   --net) packages="$packages iproute2" ;;
+  --slurm) packages="$packages munge slurm-wlm" ;;
   --check) check=yes ;;
   *)
-    echo "install-deps: no option $option; there are --bench, --web, --postgres, --net and --check" >&2
+    echo "install-deps: no option $option; there are --bench, --web, --postgres, --net, --slurm and --check" >&2
     exit 2
     ;;
   esac
