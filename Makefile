@@ -1,6 +1,6 @@
 # The front door. Every target installs what is missing (Debian packages) and builds what it needs.
 #   make build | demo | check | check-more | fuzz | bench | bench-kernels | bench-search | tidy
-#   make sim | chaos | soak | bench-farm | format | help
+#   make fuzz-decoders | sim | chaos | soak | bench-farm | format | help
 RELEASE := build/release
 JOBS ?= $(shell nproc)
 # What the sanitizers go over in `make check-more`: the folders of tests/ that cover compiler and db.
@@ -14,6 +14,10 @@ THREADED := agent_test blob_store_test blobs_over_grpc_test credentials_test far
 SECONDS ?= 3600
 SEED ?= $(shell date +%Y%m%d)
 
+# `make fuzz-decoders`: how often each; FUZZERS names some of them, by default all.
+RUNS ?= 10000000
+FUZZERS ?=
+
 # `make sim`.
 SEEDS ?= 100000
 AGENTS ?= 50
@@ -22,7 +26,7 @@ AGENTS ?= 50
 KILLS ?= 1000
 MINUTES ?= 60
 
-.PHONY: help build demo check check-more fuzz bench bench-kernels bench-search bench-farm sim \
+.PHONY: help build demo check check-more fuzz fuzz-decoders bench bench-kernels bench-search bench-farm sim \
   chaos soak farm-chaos tidy format deps
 .DEFAULT_GOAL := help
 
@@ -45,7 +49,7 @@ check: deps  ## build everything, run the unit and golden tests (at most 15 minu
 	@deploy/check.sh fast
 
 check-more: deps  ## slower tests: sanitizers, real models, conformance, two minutes of fuzz
-	@deploy/install-deps.sh --web --net
+	@deploy/install-deps.sh --web --net --slurm
 	@SANITIZED="$(SANITIZED)" THREADED="$(THREADED)" deploy/check.sh more
 
 fuzz: deps  ## random kernels against the oracle under sanitizers, for SECONDS (an hour), from SEED
@@ -54,6 +58,12 @@ fuzz: deps  ## random kernels against the oracle under sanitizers, for SECONDS (
 	@cmake --build build/dev -j $(JOBS) --target schedule_fuzz
 	@LSAN_OPTIONS=suppressions=tests/lsan.supp UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	  build/dev/tests/schedule_fuzz --seconds $(SECONDS) --seed $(SEED) --case-file build/fuzz.case
+
+fuzz-decoders: deps  ## every fuzzer of decoders and sessions, RUNS executions each (10,000,000)
+	@mkdir -p build
+	@cmake --preset fuzz >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@cmake --build build/fuzz -j $(JOBS) --target fuzzers
+	@deploy/fuzz.sh $(RUNS) $(FUZZERS)
 
 bench: deps  ## every benchmark, with its aims in one table at the end
 	@bench/run

@@ -1,0 +1,44 @@
+#!/bin/sh
+# Runs the fuzzers that build/fuzz has, one after another: behind `make fuzz-decoders`.
+#   deploy/fuzz.sh RUNS [NAME ...]
+# Each begins with tests/fuzz/corpus/NAME and keeps what it finds new in build/fuzz/fuzzers/NAME.new;
+# its log is build/fuzz/fuzzers/NAME.log. The last line of each says how many executions, how much of
+# the code was reached, and how long it took. An input that breaks something is left as
+# build/fuzz/fuzzers/NAME.found-*, and the exit code is 1.
+#   MERGE=1: afterwards puts the smallest inputs that reach as much into the corpus.
+set -eu
+cd "$(dirname "$0")/.."
+runs=$1
+shift
+folder=build/fuzz/fuzzers
+[ "$#" -gt 0 ] || set -- $(cd "$folder" && ls *.options | sed 's/\.options$//')
+failed=0
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+for name in "$@"; do
+  mkdir -p "$folder/$name.new" "tests/fuzz/corpus/$name"
+  begin=$(date +%s)
+  # shellcheck disable=SC2046
+  if "$folder/$name" $(cat "$folder/$name.options") -runs="$runs" -print_final_stats=1 \
+    -artifact_prefix="$folder/$name.found-" "$folder/$name.new" "tests/fuzz/corpus/$name" \
+    >"$folder/$name.log" 2>&1; then
+    result=ok
+  else
+    result=FAILED
+    failed=1
+  fi
+  done=$(sed -n 's/^stat::number_of_executed_units: *//p' "$folder/$name.log")
+  slowest=$(sed -n 's/^stat::slowest_unit_time_sec: *//p' "$folder/$name.log")
+  memory=$(sed -n 's/^stat::peak_rss_mb: *//p' "$folder/$name.log")
+  reached=$(grep -o 'cov: [0-9]*' "$folder/$name.log" | tail -n 1 | cut -c6-)
+  echo "$name: $result, ${done:-0} executions, ${reached:-0} edges, slowest ${slowest:-?} s," \
+    "${memory:-?} MiB, $(($(date +%s) - begin)) s"
+  if [ "${MERGE:-0}" = 1 ] && [ "$result" = ok ]; then
+    rm -rf "$folder/$name.merged"
+    mkdir "$folder/$name.merged"
+    # shellcheck disable=SC2046
+    "$folder/$name" $(cat "$folder/$name.options") -merge=1 "$folder/$name.merged" \
+      "tests/fuzz/corpus/$name" "$folder/$name.new" >>"$folder/$name.log" 2>&1
+    cp "$folder/$name.merged"/* "tests/fuzz/corpus/$name/"
+  fi
+done
+exit "$failed"
