@@ -58,7 +58,9 @@ void ExpectListed(const std::string& section, const std::string& word, bool is_t
   const std::vector<std::string> row = RowOf(section, word);
   ASSERT_GE(row.size(), 2u) << word << " is not in the manual's list";
   EXPECT_NE(row[1], "") << word << " has no cause";
-  if (is_trouble && row.size() > 2) EXPECT_NE(row.back(), "") << word << " has no way out";
+  if (is_trouble && row.size() > 2) {
+    EXPECT_NE(row.back(), "") << word << " has no way out";
+  }
 }
 
 TEST(ManualErrorsTest, ListsEveryExitCodeWithItsMeaning) {
