@@ -148,6 +148,16 @@ class BlobStore::Impl {
     return bytes_;
   }
 
+  int64_t BytesOf(absl::Span<const std::string> digests) const {
+    absl::MutexLock lock(&mutex_);
+    int64_t bytes = 0;
+    for (const std::string& digest : digests) {
+      const auto entry = entries_.find(digest);
+      if (entry != entries_.end()) bytes += entry->second.size;
+    }
+    return bytes;
+  }
+
  private:
   struct Entry {
     int64_t size = 0;
@@ -247,6 +257,10 @@ BlobStore::Pin BlobStore::Hold(std::vector<std::string> digests) {
 }
 
 int64_t BlobStore::blob_bytes_max() const { return impl_->options().blob_bytes_max; }
+int64_t BlobStore::BytesOf(absl::Span<const std::string> digests) const {
+  return impl_->BytesOf(digests);
+}
+
 int64_t BlobStore::bytes() const { return impl_->bytes(); }
 
 }  // namespace hone

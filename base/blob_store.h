@@ -49,6 +49,8 @@ class BlobStore {
 
   int64_t blob_bytes_max() const;
   int64_t bytes() const;  // of all blobs
+  // Of these together, as far as they are there.
+  int64_t BytesOf(absl::Span<const std::string> digests) const;
 
  private:
   class Impl;

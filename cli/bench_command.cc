@@ -15,48 +15,7 @@
 namespace hone {
 namespace {
 
-constexpr int kWarmUpRuns = 2;
-constexpr int kRunsMin = 5;
 constexpr uint64_t kSeed = 1;
-
-Status FillInputs(CompiledModel& model) {
-  for (int i = 0; i < model.InputCount(); ++i) {
-    HONE_RETURN_IF_ERROR(model.SetInput(i, model.SeededInput(i, kSeed)));
-  }
-  return absl::OkStatus();
-}
-
-// The times of all runs, and the least time each step took in any.
-struct Times {
-  std::vector<int64_t> run_ns;  // sorted
-  std::vector<int64_t> step_ns;
-};
-
-StatusOr<Times> Measure(CompiledModel& model, const BenchOptions& options, const Clock& clock) {
-  for (int i = 0; i < kWarmUpRuns; ++i) HONE_RETURN_IF_ERROR(model.Run());
-  Times times;
-  times.step_ns.assign(model.Steps().size(), 0);
-  const auto budget_ns = static_cast<int64_t>(options.minutes * 60e9);
-  const int64_t start = clock.MonotonicNanos();
-  const auto done = [&] {
-    const auto count = static_cast<int64_t>(times.run_ns.size());
-    if (options.runs > 0) return count >= options.runs;
-    return count >= kRunsMin && clock.MonotonicNanos() - start >= budget_ns;
-  };
-  while (!done()) {
-    const int64_t before = clock.MonotonicNanos();
-    HONE_RETURN_IF_ERROR(model.Run());
-    times.run_ns.push_back(clock.MonotonicNanos() - before);
-    if (!options.profile) continue;
-    const std::vector<hone_step_info> steps = model.Steps();
-    for (size_t i = 0; i < steps.size(); ++i) {
-      int64_t& least = times.step_ns[i];
-      least = least == 0 ? steps[i].last_ns : std::min(least, steps[i].last_ns);
-    }
-  }
-  std::sort(times.run_ns.begin(), times.run_ns.end());
-  return times;
-}
 
 struct KernelTimes {
   std::string kernel;
@@ -67,7 +26,7 @@ struct KernelTimes {
 };
 
 // One row a kernel, the most expensive first.
-std::string KernelTable(const CompiledModel& model, const Times& times, int width) {
+std::string KernelTable(const CompiledModel& model, const ModelTimes& times, int width) {
   std::map<std::string, KernelTimes> by_kernel;
   double total_ns = 0;
   double total_flop_count = 0;
@@ -108,19 +67,24 @@ std::string KernelTable(const CompiledModel& model, const Times& times, int widt
 
 StatusOr<ExitCode> BenchModel(const BenchOptions& options, const Clock& clock,
                               const Console& console) {
-  HONE_ASSIGN_OR_RETURN(
-      CompiledModel model,
-      CompiledModel::Load(options.model, {.threads = static_cast<int>(options.threads),
-                                          .profile = options.profile}));
-  HONE_RETURN_IF_ERROR(FillInputs(model));
-  HONE_ASSIGN_OR_RETURN(const Times times, Measure(model, options, clock));
+  HONE_ASSIGN_OR_RETURN(const std::unique_ptr<ModelPlace> place,
+                        OpenModel(options.model, options.place, options.profile, clock, console));
+  const CompiledModel& model = place->model();
+  std::vector<Tensor> inputs;
+  for (int i = 0; i < model.InputCount(); ++i) inputs.push_back(model.SeededInput(i, kSeed));
+  HONE_ASSIGN_OR_RETURN(ModelTimes times, place->Time(inputs, {.runs = options.runs,
+                                                               .minutes = options.minutes,
+                                                               .profile = options.profile}));
+  std::sort(times.run_ns.begin(), times.run_ns.end());
   const std::vector<double> run_ns(times.run_ns.begin(), times.run_ns.end());
   const Interval interval = MedianInterval(run_ns);
   console.out << absl::StrFormat("%s: min %.3f ms, median %.3f ms (%d runs, %d thread%s)\n",
                                  model.Name(), run_ns.front() / 1e6, Median(run_ns) / 1e6,
-                                 run_ns.size(), model.Threads(), model.Threads() == 1 ? "" : "s");
+                                 run_ns.size(), times.threads, times.threads == 1 ? "" : "s");
   console.out << absl::StrFormat("the median lies from %.3f to %.3f ms, 95 %% sure\n",
                                  interval.low / 1e6, interval.high / 1e6);
+  if (!times.where.empty()) console.out << times.where << "\n";
+  for (const std::string& warning : times.warnings) console.PrintWarning(warning);
   if (options.profile) {
     console.out << "\n" << KernelTable(model, times, console.out_is_tty ? console.width : 0);
   }
@@ -137,15 +101,17 @@ Command MakeBenchCommand() {
           "Runs a model that hone compile made again and again on random inputs, and prints the "
           "least and the median time of one run. On a machine that others use too, the least is "
           "the one to trust.\n\nWith --profile, also a table of kernels: how often each is called, "
-          "the least time seen, and the arithmetic and memory traffic that makes.",
-      .options = {{"MODEL", "", "the model.so that hone compile wrote", &options->model, true},
-                  {"--threads", "N", "threads to use; 0: as many as it was tuned for",
-                   &options->threads, false, 0},
-                  {"--minutes", "M", "how long to go on", &options->minutes, false, 0},
-                  {"--runs", "N", "run exactly so often instead; 0: go by --minutes",
-                   &options->runs, false, 0},
-                  {"--profile", "", "show where the time goes", &options->profile}},
-      .examples = {"hone bench model.so", "hone bench model.so --threads 1 --profile"},
+          "the least time seen, and the arithmetic and memory traffic that makes.\n\nWith --device "
+          "the device of a farm that runs it is named, and how it was: its governor, how warm.",
+      .options =
+          WithPlace({{"MODEL", "", "the model.so that hone compile wrote", &options->model, true},
+                     {"--minutes", "M", "how long to go on", &options->minutes, false, 0},
+                     {"--runs", "N", "run exactly so often instead; 0: go by --minutes",
+                      &options->runs, false, 0},
+                     {"--profile", "", "show where the time goes", &options->profile}},
+                    &options->place),
+      .examples = {"hone bench model.so", "hone bench model.so --threads 1 --profile",
+                   "hone bench model.so --device board=rpi4 --tracker farm:7710"},
       .next = "hone tune MODEL.onnx --minutes M, then hone compile again, makes it faster.",
       .run = [options](
                  const Console& console) { return BenchModel(*options, SystemClock(), console); },

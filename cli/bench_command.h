@@ -5,12 +5,13 @@
 
 #include "base/clock.h"
 #include "cli/command.h"
+#include "cli/model_place.h"
 
 namespace hone {
 
 struct BenchOptions {
   std::string model;
-  int64_t threads = 0;
+  PlaceChoice place;
   int64_t runs = 0;  // 0: as many as fit into `minutes`
   double minutes = 0.05;
   bool profile = false;

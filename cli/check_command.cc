@@ -29,7 +29,7 @@ std::string DataFile(const std::string& folder, absl::string_view kind, int inde
 }
 
 // Reads input_<k>.pb for every input. Files that name another input of the model are for that one.
-Status SetInputs(const std::string& folder, CompiledModel& model) {
+StatusOr<std::vector<Tensor>> ReadInputs(const std::string& folder, CompiledModel& model) {
   std::vector<std::string> paths(model.InputCount());
   std::vector<Tensor> tensors(model.InputCount());
   for (int k = 0; k < model.InputCount(); ++k) {
@@ -41,7 +41,8 @@ Status SetInputs(const std::string& folder, CompiledModel& model) {
     paths[index] = path;
     tensors[index] = std::move(input.tensor);
   }
-  return model.SetInputs(tensors, paths);
+  HONE_RETURN_IF_ERROR(model.AdoptShapes(tensors, paths));
+  return tensors;
 }
 
 Tolerance ToleranceFor(const CheckOptions& options, const CompiledModel& model) {
@@ -63,28 +64,32 @@ struct Expected {
   std::string source;  // for errors: a file
 };
 
-// Sets the inputs and returns what each output should be.
-StatusOr<std::vector<Expected>> ExpectedFromFolder(const std::string& folder,
-                                                   CompiledModel& model) {
+// What goes in, and what should come out.
+struct Comparison {
+  std::vector<Tensor> inputs;
+  std::vector<Expected> outputs;
+};
+
+StatusOr<Comparison> ComparisonFromFolder(const std::string& folder, CompiledModel& model) {
   if (!std::filesystem::is_directory(folder)) {
     return absl::NotFoundError(absl::StrCat(folder,
                                             ": no such folder; --data names one with input_0.pb "
                                             "and output_0.pb in it"));
   }
-  HONE_RETURN_IF_ERROR(SetInputs(folder, model));
-  std::vector<Expected> expected;
+  Comparison comparison;
+  HONE_ASSIGN_OR_RETURN(comparison.inputs, ReadInputs(folder, model));
   for (int k = 0; k < model.OutputCount(); ++k) {
     const std::string path = DataFile(folder, "output", k);
     HONE_ASSIGN_OR_RETURN(Tensor value, ReadTensorFile(path));
-    expected.push_back({std::move(value), path});
+    comparison.outputs.push_back({std::move(value), path});
   }
-  return expected;
+  return comparison;
 }
 
 // The same with random inputs and the oracle, which shares nothing with schedules, lowering and
 // code generation.
-StatusOr<std::vector<Expected>> ExpectedFromOracle(const CheckOptions& options,
-                                                   CompiledModel& model, const Console& console) {
+StatusOr<Comparison> ComparisonByOracle(const CheckOptions& options, CompiledModel& model,
+                                        const Console& console) {
   HONE_ASSIGN_OR_RETURN(const ShapeOptions shapes, ParseShapeOptions(options.shapes));
   HONE_ASSIGN_OR_RETURN(Graph graph, ImportOnnxFile(options.against, shapes.import));
   HONE_ASSIGN_OR_RETURN(ModelPlan plan, PlanModel(std::move(graph), {}));
@@ -93,15 +98,14 @@ StatusOr<std::vector<Expected>> ExpectedFromOracle(const CheckOptions& options,
     const int input = model.FindInput(plan.tensors[index].name);
     if (input >= 0) HONE_RETURN_IF_ERROR(model.SetInputShape(input, plan.tensors[index].shape));
   }
+  Comparison comparison;
   for (int i = 0; i < model.InputCount(); ++i) {
-    Tensor input = model.SeededInput(i, kSeed);
-    HONE_RETURN_IF_ERROR(model.SetInput(i, input));
-    inputs[model.InputName(i)] = std::move(input);
+    comparison.inputs.push_back(model.SeededInput(i, kSeed));
+    inputs[model.InputName(i)] = comparison.inputs.back();
   }
   console.err << "computing the expected outputs by the oracle; this takes a while" << std::endl;
   using Outputs = std::map<std::string, Tensor>;
   HONE_ASSIGN_OR_RETURN(Outputs outputs, EvaluatePlan(plan, inputs));
-  std::vector<Expected> expected;
   for (int k = 0; k < model.OutputCount(); ++k) {
     auto found = outputs.find(model.OutputName(k));
     if (found == outputs.end()) {
@@ -109,20 +113,20 @@ StatusOr<std::vector<Expected>> ExpectedFromOracle(const CheckOptions& options,
                                                      model.OutputName(k), "'; was ", options.model,
                                                      " compiled from it?"));
     }
-    expected.push_back({std::move(found->second), options.against});
+    comparison.outputs.push_back({std::move(found->second), options.against});
   }
-  return expected;
+  return comparison;
 }
 
-StatusOr<std::vector<Expected>> PrepareCheck(const CheckOptions& options, CompiledModel& model,
-                                             const Console& console) {
+StatusOr<Comparison> PrepareCheck(const CheckOptions& options, CompiledModel& model,
+                                  const Console& console) {
   if (options.data_dir.empty() == options.against.empty()) {
     return absl::InvalidArgumentError(
         "compare with what? give either --data DIR, a folder with inputs and expected outputs, or "
         "--against MODEL.onnx");
   }
-  if (!options.data_dir.empty()) return ExpectedFromFolder(options.data_dir, model);
-  return ExpectedFromOracle(options, model, console);
+  if (!options.data_dir.empty()) return ComparisonFromFolder(options.data_dir, model);
+  return ComparisonByOracle(options, model, console);
 }
 
 // One line on an output; true when all of it is within the tolerance.
@@ -150,18 +154,18 @@ StatusOr<bool> ReportOutput(const std::string& name, const Tensor& actual, const
 }  // namespace
 
 StatusOr<ExitCode> CheckModel(const CheckOptions& options, const Console& console) {
-  HONE_ASSIGN_OR_RETURN(
-      CompiledModel model,
-      CompiledModel::Load(options.model, {.threads = static_cast<int>(options.threads)}));
-  HONE_ASSIGN_OR_RETURN(const std::vector<Expected> expected,
-                        PrepareCheck(options, model, console));
-  HONE_RETURN_IF_ERROR(model.Run());
+  const SystemClock clock;
+  HONE_ASSIGN_OR_RETURN(const std::unique_ptr<ModelPlace> place,
+                        OpenModel(options.model, options.place, /*profile=*/false, clock, console));
+  CompiledModel& model = place->model();
+  HONE_ASSIGN_OR_RETURN(const Comparison comparison, PrepareCheck(options, model, console));
+  HONE_ASSIGN_OR_RETURN(const std::vector<Tensor> outputs, place->Run(comparison.inputs));
   const Tolerance tolerance = ToleranceFor(options, model);
   bool within = true;
   for (int k = 0; k < model.OutputCount(); ++k) {
     HONE_ASSIGN_OR_RETURN(
         const bool output_within,
-        ReportOutput(model.OutputName(k), model.GetOutput(k), expected[k], tolerance, console));
+        ReportOutput(model.OutputName(k), outputs[k], comparison.outputs[k], tolerance, console));
     within &= output_within;
   }
   console.out << absl::StrFormat("%s rtol %g, atol %g\n", within ? "within" : "outside",
@@ -182,19 +186,22 @@ Command MakeCheckCommand() {
           "\n\nWith --against instead of --data, inputs are random, and the expected outputs are "
           "what hone's oracle computes from the ONNX file: plain loops, straight from what each "
           "operator means, sharing nothing with the compiler's way."
-          "\n\nWithout --rtol and --atol: 1e-3 and 1e-5; for a model that gives f16, 2e-2 both.",
-      .options =
+          "\n\nWith --device it runs on a device of a farm, for which it has to be compiled, and "
+          "what "
+          "comes back is compared here.\n\nWithout --rtol and --atol: 1e-3 and 1e-5; for a model "
+          "that gives f16, 2e-2 both.",
+      .options = WithPlace(
           {{"MODEL", "", "the model.so that hone compile wrote", &options->model, true},
            {"--data", "DIR", "the folder with inputs and expected outputs", &options->data_dir},
            {"--against", "MODEL.onnx", "the model it was compiled from: ask the oracle",
             &options->against},
            ShapeOption(&options->shapes),
            {"--rtol", "X", "relative tolerance; negative: by the model's type", &options->rtol},
-           {"--atol", "X", "absolute tolerance; negative: by the model's type", &options->atol},
-           {"--threads", "N", "threads to use; 0: as many as it was tuned for", &options->threads,
-            false, 0}},
+           {"--atol", "X", "absolute tolerance; negative: by the model's type", &options->atol}},
+          &options->place),
       .examples = {"hone check model.so --data test_data_set_0",
-                   "hone check model.so --against model.onnx"},
+                   "hone check model.so --against model.onnx",
+                   "hone check model.so --against model.onnx --device pi-3 --tracker farm:7710"},
       .next = "hone bench MODEL.so",
       .run = [options](const Console& console) { return CheckModel(*options, console); },
   };

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/model_place.h"
 
 namespace hone {
 
@@ -18,7 +19,7 @@ struct CheckOptions {
   // Negative: 1e-3 and 1e-5, or 2e-2 both for a model that gives f16.
   double rtol = -1;
   double atol = -1;
-  int64_t threads = 0;
+  PlaceChoice place;
 };
 
 // Prints the largest error of each output; kCheckFailed when one is outside the tolerance.

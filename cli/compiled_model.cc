@@ -29,7 +29,8 @@ Status StatusOf(const hone_error& error) {
 
 StatusOr<CompiledModel> CompiledModel::Load(const std::string& path, const Options& options) {
   hone_error error = {};
-  const hone_model_options c_options = {.threads = options.threads, .profile = options.profile};
+  const hone_model_options c_options = {
+      .threads = options.threads, .profile = options.profile, .describe = options.describe};
   hone_model* model = hone_model_load(path.c_str(), &c_options, &error);
   if (model == nullptr) return StatusOf(error);
   return CompiledModel(model);
@@ -73,8 +74,8 @@ Status CompiledModel::SetInputShape(int index, const std::vector<int64_t>& shape
   return StatusOf(error);
 }
 
-Status CompiledModel::SetInputs(const std::vector<Tensor>& tensors,
-                                const std::vector<std::string>& sources) {
+Status CompiledModel::AdoptShapes(const std::vector<Tensor>& tensors,
+                                  const std::vector<std::string>& sources) {
   std::vector<Status> shaped;
   for (int i = 0; i < InputCount(); ++i) shaped.push_back(SetInputShape(i, tensors[i].shape));
   for (int i = 0; i < InputCount(); ++i) {
@@ -86,7 +87,6 @@ Status CompiledModel::SetInputs(const std::vector<Tensor>& tensors,
                        InputName(i), "' is ", ToString(wanted),
                        shaped[i].ok() ? "" : absl::StrCat(" (", shaped[i].message(), ")")));
     }
-    HONE_RETURN_IF_ERROR(SetInput(i, tensors[i]));
   }
   return absl::OkStatus();
 }

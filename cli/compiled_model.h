@@ -21,6 +21,7 @@ class CompiledModel {
   struct Options {
     int threads = 0;  // 0: the model's own choice
     bool profile = false;
+    bool describe = false;  // only asked what it is: takes no values, and does not run
   };
   static StatusOr<CompiledModel> Load(const std::string& path, const Options& options);
 
@@ -36,8 +37,9 @@ class CompiledModel {
   Status SetInput(int index, const Tensor& tensor);
   // For a model of open sizes; the sizes that it has fit every model.
   Status SetInputShape(int index, const std::vector<int64_t>& shape);
-  // Gives all inputs these values, after their shapes. Errors begin with the input's source.
-  Status SetInputs(const std::vector<Tensor>& tensors, const std::vector<std::string>& sources);
+  // Gives all inputs the shapes of these values, and checks that they are what it takes. Errors
+  // begin with the input's source.
+  Status AdoptShapes(const std::vector<Tensor>& tensors, const std::vector<std::string>& sources);
   // Random values for an input, which depend on the seed and the index alone.
   Tensor SeededInput(int index, uint64_t seed) const;
   Status Run();
@@ -45,6 +47,8 @@ class CompiledModel {
 
   int Threads() const { return hone_model_threads(model_.get()); }
   std::string Name() const { return hone_model_name(model_.get()); }
+  std::string TargetText() const { return hone_model_target(model_.get()); }
+  std::string CpuFeatures() const { return hone_model_cpu_features(model_.get()); }
   std::vector<hone_step_info> Steps() const;
 
  private:

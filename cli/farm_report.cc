@@ -67,6 +67,12 @@ std::string FarmReport(const pb::FarmSnapshot& farm, int width) {
   }
   std::string queue = absl::StrCat(farm.queued_batches(), " batches waiting, ",
                                    farm.running_batches(), " running.");
+  const pb::FarmTotals& totals = farm.totals();
+  if (const int64_t saved = totals.blob_bytes_named() - totals.blob_bytes_received(); saved > 0) {
+    absl::StrAppend(&queue, " Of ", FormatBytes(totals.blob_bytes_named()),
+                    " of code that batches named, ", FormatBytes(saved),
+                    " did not have to be sent again.");
+  }
   if (!farm.tracker().serving() && !farm.tracker().trouble().empty()) {
     queue = absl::StrCat("The tracker takes no work: ", farm.tracker().trouble(), "\n", queue);
   }

@@ -136,9 +136,10 @@ Status MakeFolder(const std::string& path) {
 }  // namespace
 
 StatusOr<ExitCode> RunModel(const RunOptions& options, const Console& console) {
-  HONE_ASSIGN_OR_RETURN(
-      CompiledModel model,
-      CompiledModel::Load(options.model, {.threads = static_cast<int>(options.threads)}));
+  const SystemClock clock;
+  HONE_ASSIGN_OR_RETURN(const std::unique_ptr<ModelPlace> place,
+                        OpenModel(options.model, options.place, /*profile=*/false, clock, console));
+  CompiledModel& model = place->model();
   HONE_ASSIGN_OR_RETURN(const std::vector<std::string> files, MatchInputs(model, options.inputs));
   HONE_ASSIGN_OR_RETURN(const std::vector<std::string> labels, ReadLabels(options.labels));
   std::vector<Tensor> tensors(model.InputCount());
@@ -155,11 +156,11 @@ StatusOr<ExitCode> RunModel(const RunOptions& options, const Console& console) {
       HONE_ASSIGN_OR_RETURN(tensors[i], ReadTensorFile(files[i]));
     }
   }
-  HONE_RETURN_IF_ERROR(model.SetInputs(tensors, files));
-  HONE_RETURN_IF_ERROR(model.Run());
+  HONE_RETURN_IF_ERROR(model.AdoptShapes(tensors, files));
+  HONE_ASSIGN_OR_RETURN(const std::vector<Tensor> outputs, place->Run(tensors));
   if (!options.output_dir.empty()) HONE_RETURN_IF_ERROR(MakeFolder(options.output_dir));
   for (int i = 0; i < model.OutputCount(); ++i) {
-    const Tensor tensor = model.GetOutput(i);
+    const Tensor& tensor = outputs[static_cast<size_t>(i)];
     PrintOutput(model.OutputName(i), model.OutputType(i), tensor, labels, console);
     if (options.output_dir.empty()) continue;
     const std::string path = absl::StrCat(options.output_dir, "/", FileName(model.OutputName(i)));
@@ -184,19 +185,22 @@ Command MakeRunCommand() {
           "(the middle, plain values), 0-1 (all of it, values from 0 to 1) or luma (all of it, "
           "brightness alone, 0 to 1)."
           "\n\nPrints each output's type and range, and the five best classes where there are "
-          "1000.",
-      .options = {{"MODEL", "", "the model.so that hone compile wrote", &options->model, true},
-                  {"--input", "[NAME=]FILE", "an input; repeat it for more", &options->inputs},
-                  {"--preprocess", "KIND", "imagenet, 0-1, 0-255 or luma; for pictures",
-                   &options->preprocess},
-                  {"--bgr", "", "pictures go in blue channel first, as Caffe's networks want it",
-                   &options->bgr},
-                  {"--output", "DIR", "write each output there, as NAME.npy", &options->output_dir},
-                  {"--labels", "FILE", "class names, one a line", &options->labels},
-                  {"--threads", "N", "threads to use; 0: as many as it was tuned for",
-                   &options->threads, false, 0}},
+          "1000."
+          "\n\nWith --device it runs on a device of a farm, for which it has to be compiled; the "
+          "outputs come back here.",
+      .options = WithPlace(
+          {{"MODEL", "", "the model.so that hone compile wrote", &options->model, true},
+           {"--input", "[NAME=]FILE", "an input; repeat it for more", &options->inputs},
+           {"--preprocess", "KIND", "imagenet, 0-1, 0-255 or luma; for pictures",
+            &options->preprocess},
+           {"--bgr", "", "pictures go in blue channel first, as Caffe's networks want it",
+            &options->bgr},
+           {"--output", "DIR", "write each output there, as NAME.npy", &options->output_dir},
+           {"--labels", "FILE", "class names, one a line", &options->labels}},
+          &options->place),
       .examples = {"hone run model.so --input cat.png --preprocess imagenet --output out",
-                   "hone run model.so --input ids=ids.npy --input mask=mask.npy"},
+                   "hone run model.so --input ids=ids.npy --input mask=mask.npy",
+                   "hone run model.so --input cat.png --device pi-3 --tracker farm:7710"},
       .next =
           "hone check MODEL.so --data DIR compares with expected outputs; hone bench MODEL.so "
           "takes its time.",

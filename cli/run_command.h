@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/model_place.h"
 
 namespace hone {
 
@@ -15,7 +16,7 @@ struct RunOptions {
   bool bgr = false;                 // pictures go in blue channel first
   std::string output_dir;           // "": print only
   std::string labels;               // a file with one class name a line; "": numbers only
-  int64_t threads = 0;
+  PlaceChoice place;
 };
 
 // Prints each output's shape, and the five largest of 1000 values; writes NAME.npy files.

@@ -59,14 +59,22 @@ Status Agent::StartDevices() {
         .changed = [this] { PublishState(); },
         .fetch =
             [this](std::vector<std::string> digests, std::function<void(Status)> done) {
-              cache_->Fetch(std::move(digests), [this, done = std::move(done)](Status status) {
-                asio::post(context_, [done, status = std::move(status)] { done(status); });
-              });
+              cache_->Fetch(std::move(digests), InContext(std::move(done)));
+            },
+        .upload =
+            [this](Blobs blobs, std::function<void(Status)> done) {
+              cache_->Upload(std::move(blobs), InContext(std::move(done)));
             }};
     HONE_ASSIGN_OR_RETURN(devices_.emplace_back(),
                           AgentDevice::Start(context_, clock_, domain_, *code_, device, handlers));
   }
   return absl::OkStatus();
+}
+
+std::function<void(Status)> Agent::InContext(std::function<void(Status)> done) {
+  return [this, done = std::move(done)](Status status) {
+    asio::post(context_, [done, status = std::move(status)] { done(status); });
+  };
 }
 
 Status Agent::Connect() {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,6 +57,8 @@ class Agent {
   Agent(boost::asio::io_context& context, const Clock& clock, AgentOptions options);
   Status StartDevices();
   Status Connect();
+  // `done`, called later in the io_context.
+  std::function<void(Status)> InContext(std::function<void(Status)> done);
 
   void OnOrders(const pb::AgentOrders& orders);
   void OnSettled(const std::string& attempt_id, const pb::ReportReply& reply);

@@ -10,6 +10,7 @@
 #include "device_agent/canary_file.h"
 #include "rpc/agent_session.h"
 #include "rpc/batch_blobs.h"
+#include "rpc/pieces.h"
 
 namespace hone {
 namespace {
@@ -19,6 +20,7 @@ namespace asio = boost::asio;
 // Times that do not count are taken again so often; then they are reported as what they are.
 constexpr int kRetriesMax = 1;
 constexpr int64_t kCanaryTimerMaxMs = 60 * 1000;
+constexpr std::chrono::milliseconds kDeliverAgainAfter(500);
 
 std::string Summary(const pb::BatchResult& result) {
   int right = 0;
@@ -34,7 +36,7 @@ std::string Summary(const pb::BatchResult& result) {
 
 pb::BatchResult NotQuiet(const pb::Batch& batch, const std::string& why) {
   pb::BatchResult result;
-  for (int i = 0; i < batch.candidates_size(); ++i) {
+  for (int i = 0; i < (batch.has_model() ? 1 : batch.candidates_size()); ++i) {
     pb::Measurement& measurement = *result.add_measurements();
     measurement.set_failure(pb::NOT_QUIET);
     measurement.set_message(why);
@@ -82,7 +84,8 @@ AgentDevice::AgentDevice(asio::io_context& context, const Clock& clock, PowerDom
                                                 ? pb::CanaryHistory()
                                                 : LoadCanaryHistory(options_.canary_path)),
       gate_timer_(context),
-      canary_timer_(context) {}
+      canary_timer_(context),
+      delivery_timer_(context) {}
 
 AgentDevice::~AgentDevice() {
   *alive_ = false;
@@ -184,7 +187,9 @@ void AgentDevice::Go() {
     result.set_error(absl::StrCat("its code could not be fetched: ", fetched.message()));
     return Finish(std::move(result), "");
   }
-  domain_.Acquire(this, [this] { WaitAtGate(); });
+  // Where no times are wanted, it does not matter who else is at work.
+  const bool timed = !grant_->batch().has_model() || grant_->batch().model().has_timing();
+  domain_.Acquire(this, [this, timed] { timed ? WaitAtGate() : Measure(); });
 }
 
 void AgentDevice::Rest() {
@@ -311,24 +316,91 @@ void AgentDevice::AskGate() {
       "");
 }
 
+void AgentDevice::Postpone() {
+  assignments_.Postpone();
+  grant_.reset();
+  FetchCode();
+  Rest();
+}
+
 void AgentDevice::Measure() {
+  if (grant_->batch().has_model()) return RunModel();
   pb::Batch batch = grant_->batch();
-  if (!FillInCode(store_, batch).ok()) {
-    // Damaged on disk since.
-    assignments_.Postpone();
-    grant_.reset();
-    FetchCode();
-    return Rest();
-  }
+  if (!FillInCode(store_, batch).ok()) return Postpone();
   worker_->Measure(batch, [this](pb::BatchResult result) { OnMeasured(std::move(result)); });
 }
 
+void AgentDevice::RunModel() {
+  const pb::Batch& batch = grant_->batch();
+  std::vector<const pb::Pieces*> all = {&batch.model().package()};
+  for (const pb::ModelInput& input : batch.model().inputs()) all.push_back(&input.data());
+  std::vector<std::shared_ptr<const std::string>> bytes;
+  for (const pb::Pieces* pieces : all) {
+    int64_t size = 0;
+    for (const std::string& digest : pieces->digests()) {
+      auto piece = store_.Get(digest);
+      if (!piece.ok()) return Postpone();
+      size += static_cast<int64_t>((*piece)->size());
+      bytes.push_back(*std::move(piece));
+    }
+    if (size != pieces->bytes()) {
+      pb::BatchResult result;
+      result.set_error(absl::StrCat("pieces of ", size, " bytes are to be ", pieces->bytes(),
+                                    "; submit it again"));
+      return Finish(std::move(result), "");
+    }
+  }
+  worker_->RunModel(batch, bytes, [this](MeasuringWorker::ModelOutcome outcome) {
+    OnModelRun(std::move(outcome));
+  });
+}
+
+void AgentDevice::OnModelRun(MeasuringWorker::ModelOutcome outcome) {
+  pb::BatchResult result;
+  *result.add_measurements() = std::move(outcome.measurement);
+  pb::ModelResult& model = *result.mutable_model();
+  model = std::move(outcome.result);
+  Blobs blobs;
+  if (result.measurements(0).failure() == pb::OK) {
+    if (!grant_->batch().model().has_timing()) {
+      for (const std::string& output : outcome.outputs)
+        *model.add_outputs() = CutIntoPieces(output, &blobs);
+    }
+    *model.mutable_run_ns() = CutIntoPieces(outcome.run_ns, &blobs);
+  }
+  Deliver(std::move(result), std::move(blobs));
+}
+
+void AgentDevice::Deliver(pb::BatchResult result, Blobs blobs) {
+  if (blobs.empty()) return OnMeasured(std::move(result));
+  const std::string id = grant_->attempt_id();
+  handlers_.upload(blobs, [this, alive = alive_, id, result, blobs](const Status& status) mutable {
+    if (!*alive || !grant_ || grant_->attempt_id() != id) return;  // withdrawn
+    if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) {
+      delivery_timer_.expires_after(kDeliverAgainAfter);
+      delivery_timer_.async_wait([this, alive, id, result, blobs](const auto& error) mutable {
+        if (error || !*alive || !grant_ || grant_->attempt_id() != id) return;
+        Deliver(std::move(result), std::move(blobs));
+      });
+      return;
+    }
+    if (!status.ok()) {
+      pb::BatchResult failed;
+      failed.set_error(
+          absl::StrCat("the tracker does not take what the model gave: ", status.message()));
+      return Finish(std::move(failed), "");
+    }
+    OnMeasured(std::move(result));
+  });
+}
+
 void AgentDevice::OnMeasured(pb::BatchResult result) {
+  if (WorkerFailed(result)) health_.Suspect();
+  if (!gate_) return Finish(std::move(result), "");
   const std::vector<int>& cpus = options_.cpus;
   taint_ =
       WhyTainted(gate_->readings(),
                  ReadSensors(options_.sysroot, cpus.empty() ? AllowedCpus() : cpus), options_.gate);
-  if (WorkerFailed(result)) health_.Suspect();
   if (taint_.empty() || retries_ >= kRetriesMax) return Finish(std::move(result), taint_);
   log_.Write(Event::kBatchRepeated,
              {{"device", name()}, {"batch", grant_->batch_id()}, {"why", taint_}});

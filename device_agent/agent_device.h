@@ -24,6 +24,7 @@
 #include "device_agent/power_domain.h"
 #include "proto/device.pb.h"
 #include "proto/farm.pb.h"
+#include "rpc/batch_blobs.h"
 
 namespace hone {
 
@@ -44,6 +45,8 @@ struct AgentDeviceHandlers {
   std::function<void()> changed;  // Describe() would say something else now
   // Gets these blobs into the store, and calls `done` later, in the io_context: see ArtifactCache.
   std::function<void(std::vector<std::string> digests, std::function<void(Status)> done)> fetch;
+  // Gets these blobs to the tracker, and calls `done` likewise.
+  std::function<void(Blobs blobs, std::function<void(Status)> done)> upload;
 };
 
 class AgentDevice {
@@ -92,6 +95,12 @@ class AgentDevice {
   void AskGate();
   void Measure();
   void OnMeasured(pb::BatchResult result);
+  // Its code is damaged on disk: it is fetched again, and the batch waits for it.
+  void Postpone();
+  void RunModel();
+  void OnModelRun(MeasuringWorker::ModelOutcome outcome);
+  // Hands in what the model gave, again while there is no tracker, and then goes on to OnMeasured.
+  void Deliver(pb::BatchResult result, Blobs blobs);
   // Ends the running attempt; `taint` is why its times do not count, if they do not.
   void Finish(pb::BatchResult result, const std::string& taint);
   void Report(const pb::Grant& grant, pb::BatchResult result);
@@ -113,6 +122,7 @@ class AgentDevice {
   std::string unkillable_;  // why nothing can be measured any more; "" as long as it can
   boost::asio::steady_timer gate_timer_;
   boost::asio::steady_timer canary_timer_;
+  boost::asio::steady_timer delivery_timer_;
 
   // Of an attempt's code: that it stays in the store, and what came of fetching it.
   struct Code {

@@ -214,6 +214,7 @@ pb::DeviceInfo DescribeDevice(const Options& options, const SandboxReport& sandb
   if (options.quality != "auto") machine.facts["quality"] = options.quality;
   machine.facts.merge(sandbox.Facts());
   machine.facts["agent_version"] = HONE_VERSION;
+  machine.facts["runs_models"] = "yes";
   pb::DeviceInfo info;
   info.set_name(device.name);
   info.set_target(machine.target.ToString());

@@ -30,30 +30,51 @@ void ArtifactCache::Fetch(std::vector<std::string> digests, Done done) {
   changed_.notify_all();
 }
 
+void ArtifactCache::Upload(Blobs blobs, Done done) {
+  {
+    std::lock_guard lock(mutex_);
+    deliveries_.push_back({std::move(blobs), std::move(done)});
+  }
+  changed_.notify_all();
+}
+
 void ArtifactCache::Run() {
   while (true) {
     std::vector<Wish> wishes;
+    std::vector<Delivery> deliveries;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return stopping_ || !wishes_.empty(); });
+      changed_.wait(lock, [this] { return stopping_ || !wishes_.empty() || !deliveries_.empty(); });
       if (stopping_) return;
       wishes.swap(wishes_);
+      deliveries.swap(deliveries_);
     }
-    const Status status = Download(wishes);
-    {
-      std::lock_guard lock(mutex_);
-      if (stopping_) return;
+    for (const Delivery& delivery : deliveries) {
+      const Status status = client_->Upload(delivery.blobs).status();
+      if (IsStopping()) return;
+      delivery.done(status);
     }
-    for (const Wish& wish : wishes) {
-      const std::vector<std::string> missing = store_.Missing(wish.digests);
-      if (missing.empty()) {
-        wish.done(absl::OkStatus());
-      } else if (!status.ok()) {
-        wish.done(status);
-      } else {
-        wish.done(absl::NotFoundError(
-            absl::StrCat("the tracker lacks ", missing.size(), " blobs, as ", missing.front())));
-      }
+    if (!wishes.empty()) FetchAll(wishes);
+  }
+}
+
+bool ArtifactCache::IsStopping() {
+  std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+void ArtifactCache::FetchAll(const std::vector<Wish>& wishes) {
+  const Status status = Download(wishes);
+  if (IsStopping()) return;
+  for (const Wish& wish : wishes) {
+    const std::vector<std::string> missing = store_.Missing(wish.digests);
+    if (missing.empty()) {
+      wish.done(absl::OkStatus());
+    } else if (!status.ok()) {
+      wish.done(status);
+    } else {
+      wish.done(absl::NotFoundError(
+          absl::StrCat("the tracker lacks ", missing.size(), " blobs, as ", missing.front())));
     }
   }
 }

@@ -1,6 +1,6 @@
 // ArtifactCache: the code of what an agent's devices are to run. Fetches what is not there from the
-// tracker, each blob once however many ask for it, and keeps it, bounded, for the batches to come.
-// One a host. It decides nothing about batches.
+// tracker, each blob once however many ask for it, and keeps it, bounded, for the batches to come;
+// hands in what models gave. One a host. It decides nothing about batches.
 #pragma once
 
 #include <condition_variable>
@@ -32,13 +32,23 @@ class ArtifactCache {
   // Whoever wants to be sure that they are still there later holds them first (BlobStore::Hold).
   void Fetch(std::vector<std::string> digests, Done done);
 
+  // Uploads what of the blobs the tracker lacks, and calls `done` once with how that went.
+  void Upload(Blobs blobs, Done done);
+
  private:
   struct Wish {
     std::vector<std::string> digests;
     Done done;
   };
 
+  struct Delivery {
+    Blobs blobs;
+    Done done;
+  };
+
   void Run();
+  void FetchAll(const std::vector<Wish>& wishes);
+  bool IsStopping();
   Status Download(const std::vector<Wish>& wishes);
 
   BlobStore& store_;
@@ -46,6 +56,7 @@ class ArtifactCache {
   std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
   std::vector<Wish> wishes_;
+  std::vector<Delivery> deliveries_;
   bool stopping_ = false;
   std::thread thread_;
 };

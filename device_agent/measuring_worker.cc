@@ -33,6 +33,9 @@ constexpr int64_t kTimeoutDefaultMs = 10000;
 // What the whole batch may take before the worker, which watches each run itself, counts as broken.
 constexpr int64_t kBatchGraceMs = 120000;
 constexpr int64_t kTimeoutsPerCandidate = 4;
+// Each run may take as long as it likes within its limit; how many there are is its client's
+// choice.
+constexpr int64_t kTimeoutsPerModel = 20;
 constexpr std::chrono::seconds kCanaryTimeout(30);
 
 constexpr int kFarewellMs = 1000;
@@ -43,6 +46,10 @@ int64_t MemoryLimit() { return int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PA
 
 std::chrono::milliseconds BatchDeadline(const pb::Batch& batch) {
   const int64_t timeout_ms = batch.timeout_ms() > 0 ? batch.timeout_ms() : kTimeoutDefaultMs;
+  if (batch.has_model()) {
+    return std::chrono::milliseconds(kBatchGraceMs + kTimeoutsPerModel * timeout_ms +
+                                     kTimeoutsPerCandidate * batch.model().timing().budget_ms());
+  }
   return std::chrono::milliseconds(kBatchGraceMs + kTimeoutsPerCandidate * timeout_ms *
                                                        (batch.candidates_size() + 1));
 }
@@ -108,27 +115,50 @@ class MeasuringWorker::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void Measure(const pb::Batch& batch, std::function<void(pb::BatchResult)> done) {
-    HONE_CHECK(done_ == nullptr && canary_done_ == nullptr) << "the worker is at work already";
+    HONE_CHECK(!AtWork()) << "the worker is at work already";
     done_ = std::move(done);
     result_.Clear();
     finished_.assign(batch.candidates_size(), false);
     for (int i = 0; i < batch.candidates_size(); ++i) result_.add_measurements();
     pb::MeasureRequest request;
     *request.mutable_batch() = batch;
-    Send(request, BatchDeadline(batch));
+    Send(EncodeFrame(request), BatchDeadline(batch));
+  }
+
+  void RunModel(const pb::Batch& batch,
+                const std::vector<std::shared_ptr<const std::string>>& bytes,
+                std::function<void(ModelOutcome)> done) {
+    HONE_CHECK(!AtWork()) << "the worker is at work already";
+    model_done_ = std::move(done);
+    outcome_ = {};
+    outcome_.outputs.resize(static_cast<size_t>(batch.model().output_bytes_size()));
+    pb::MeasureRequest request;
+    *request.mutable_batch() = batch;
+    int64_t total = 0;
+    std::string frames;
+    for (const auto& piece : bytes) {
+      if (piece->empty()) continue;
+      total += static_cast<int64_t>(piece->size());
+      pb::MeasureRequest more;
+      more.set_model_bytes(*piece);
+      frames += EncodeFrame(more);
+    }
+    request.set_model_bytes_to_come(total);
+    Send(EncodeFrame(request) + frames, BatchDeadline(batch));
   }
 
   void RunCanary(const std::string& target, std::function<void(StatusOr<pb::CanaryReading>)> done) {
-    HONE_CHECK(done_ == nullptr && canary_done_ == nullptr) << "the worker is at work already";
+    HONE_CHECK(!AtWork()) << "the worker is at work already";
     canary_done_ = std::move(done);
     pb::MeasureRequest request;
     request.set_canary_target(target);
-    Send(request, kCanaryTimeout);
+    Send(EncodeFrame(request), kCanaryTimeout);
   }
 
   void Cancel() {
-    if (done_ == nullptr && canary_done_ == nullptr) return;
+    if (!AtWork()) return;
     done_ = nullptr;
+    model_done_ = nullptr;
     canary_done_ = nullptr;
     deadline_.cancel();
     KillWorker();
@@ -161,9 +191,11 @@ class MeasuringWorker::Impl : public std::enable_shared_from_this<Impl> {
   }
 
  private:
-  bool AtWork() const { return done_ != nullptr || canary_done_ != nullptr; }
+  bool AtWork() const {
+    return done_ != nullptr || model_done_ != nullptr || canary_done_ != nullptr;
+  }
 
-  void Send(const pb::MeasureRequest& request, std::chrono::milliseconds patience) {
+  void Send(std::string frames, std::chrono::milliseconds patience) {
     if (worker_ == nullptr) {
       if (const Status status = StartWorker(); !status.ok()) {
         asio::post(context_, [self = shared_from_this(), status] {
@@ -172,7 +204,7 @@ class MeasuringWorker::Impl : public std::enable_shared_from_this<Impl> {
         return;
       }
     }
-    worker_->outgoing = EncodeFrame(request);
+    worker_->outgoing = std::move(frames);
     asio::async_write(worker_->socket, asio::buffer(worker_->outgoing),
                       [worker = worker_](error_code, size_t) {});  // reading tells, too
     Read();
@@ -215,6 +247,10 @@ class MeasuringWorker::Impl : public std::enable_shared_from_this<Impl> {
         const auto done = std::exchange(canary_done_, nullptr);
         return done(std::move(*reply.mutable_canary()));
       }
+      if (model_done_ != nullptr) {
+        if (TakeModelReply(reply)) return;
+        continue;
+      }
       if (reply.has_done()) {
         *result_.mutable_reference() = reply.done().reference();
         result_.set_error(reply.done().error());
@@ -227,12 +263,40 @@ class MeasuringWorker::Impl : public std::enable_shared_from_this<Impl> {
     }
   }
 
+  // Whether that was the last one.
+  bool TakeModelReply(pb::MeasureReply& reply) {
+    if (reply.has_model_bytes()) {
+      const int output = reply.model_bytes().output();
+      if (output >= static_cast<int>(outcome_.outputs.size())) return false;
+      std::string& bytes =
+          output < 0 ? outcome_.run_ns : outcome_.outputs[static_cast<size_t>(output)];
+      bytes += reply.model_bytes().data();
+    }
+    if (!reply.has_model()) return false;
+    outcome_.measurement = std::move(*reply.mutable_model()->mutable_measurement());
+    outcome_.result = std::move(*reply.mutable_model()->mutable_result());
+    FinishModel();
+    return true;
+  }
+
+  void FinishModel() {
+    deadline_.cancel();
+    const auto done = std::exchange(model_done_, nullptr);
+    done(std::move(outcome_));
+  }
+
   // Hands over the result; candidates not finished are INFRA because of `reason`.
   void Finish(const std::string& reason) {
     deadline_.cancel();
     if (canary_done_ != nullptr) {
       const auto done = std::exchange(canary_done_, nullptr);
       return done(absl::UnavailableError(reason));
+    }
+    if (model_done_ != nullptr) {
+      outcome_ = {};
+      outcome_.measurement.set_failure(pb::INFRA);
+      outcome_.measurement.set_message(reason);
+      return FinishModel();
     }
     for (size_t i = 0; i < finished_.size(); ++i) {
       if (finished_[i]) continue;
@@ -253,6 +317,8 @@ class MeasuringWorker::Impl : public std::enable_shared_from_this<Impl> {
   std::function<void(StatusOr<pb::CanaryReading>)> canary_done_;  // null while no canary runs
   pb::BatchResult result_;
   std::vector<bool> finished_;
+  std::function<void(ModelOutcome)> model_done_;  // null while no model runs
+  ModelOutcome outcome_;
 };
 
 StatusOr<std::unique_ptr<MeasuringWorker>> MeasuringWorker::Start(asio::io_context& context,
@@ -271,6 +337,12 @@ MeasuringWorker::~MeasuringWorker() {
 
 void MeasuringWorker::Measure(const pb::Batch& batch, std::function<void(pb::BatchResult)> done) {
   impl_->Measure(batch, std::move(done));
+}
+
+void MeasuringWorker::RunModel(const pb::Batch& batch,
+                               const std::vector<std::shared_ptr<const std::string>>& bytes,
+                               std::function<void(ModelOutcome)> done) {
+  impl_->RunModel(batch, bytes, std::move(done));
 }
 
 void MeasuringWorker::RunCanary(const std::string& target,

@@ -37,6 +37,19 @@ class MeasuringWorker {
   // worker fails, those it had not finished are INFRA. One batch at a time (checked).
   void Measure(const pb::Batch& batch, std::function<void(pb::BatchResult)> done);
 
+  // What came of a model. `outputs` and `run_ns` are its bytes; without them if it failed.
+  struct ModelOutcome {
+    pb::Measurement measurement;
+    pb::ModelResult result;  // without outputs and times
+    std::vector<std::string> outputs;
+    std::string run_ns;
+  };
+  // Runs the model of a batch, whose package and then inputs are `bytes`, and calls `done` once;
+  // when the worker fails, the model is INFRA. Never beside a batch (checked).
+  void RunModel(const pb::Batch& batch,
+                const std::vector<std::shared_ptr<const std::string>>& bytes,
+                std::function<void(ModelOutcome)> done);
+
   // Runs the canaries and calls `done` once, with a reading that has no time yet, or why there is
   // none. Never beside a batch (checked). `target` in text form.
   void RunCanary(const std::string& target, std::function<void(StatusOr<pb::CanaryReading>)> done);

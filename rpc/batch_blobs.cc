@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/digest.h"
+#include "rpc/pieces.h"
 
 namespace hone {
 namespace {
@@ -29,6 +30,12 @@ std::vector<const pb::Artifact*> ArtifactsOf(const pb::Batch& batch) {
   return artifacts;
 }
 
+std::vector<const pb::Pieces*> PiecesOf(const pb::ModelRun& model) {
+  std::vector<const pb::Pieces*> all = {&model.package()};
+  for (const pb::ModelInput& input : model.inputs()) all.push_back(&input.data());
+  return all;
+}
+
 }  // namespace
 
 Blobs TakeCode(pb::Batch& batch) {
@@ -48,6 +55,18 @@ std::vector<std::string> CodeDigests(const pb::Batch& batch) {
   std::set<std::string> digests;
   for (const pb::Artifact* artifact : ArtifactsOf(batch)) {
     if (!artifact->code_digest().empty()) digests.insert(artifact->code_digest());
+  }
+  for (const pb::Pieces* pieces : PiecesOf(batch.model())) {
+    digests.insert(pieces->digests().begin(), pieces->digests().end());
+  }
+  return {digests.begin(), digests.end()};
+}
+
+std::vector<std::string> ResultDigests(const pb::BatchResult& result) {
+  const pb::ModelResult& model = result.model();
+  std::set<std::string> digests(model.run_ns().digests().begin(), model.run_ns().digests().end());
+  for (const pb::Pieces& output : model.outputs()) {
+    digests.insert(output.digests().begin(), output.digests().end());
   }
   return {digests.begin(), digests.end()};
 }
@@ -82,6 +101,9 @@ Status CheckForTravel(const pb::Batch& batch) {
       return absl::InvalidArgumentError(
           absl::StrCat("'", artifact->code_digest(), "' is no digest: 64 hex digits make one"));
     }
+  }
+  for (const pb::Pieces* pieces : PiecesOf(batch.model())) {
+    HONE_RETURN_IF_ERROR(CheckPieces(*pieces));
   }
   const auto bytes = static_cast<int64_t>(batch.ByteSizeLong());
   if (bytes > kBatchBytesMax) {

@@ -86,13 +86,15 @@ class FarmClient::Impl {
     }
   }
 
-  StatusOr<std::string> Submit(const pb::Batch& batch) {
+  StatusOr<std::string> Submit(const pb::Batch& batch, const Blobs& blobs) {
     auto request = std::make_shared<pb::SubmitRequest>();
     request->set_client_id(client_id_);
     *request->mutable_batch() = batch;
     Submission submission;
     std::vector<std::string> there = CodeDigests(batch);  // it came from the tracker
+    std::erase_if(there, [&](const std::string& digest) { return blobs.contains(digest); });
     submission.code = TakeCode(*request->mutable_batch());
+    submission.code.insert(blobs.begin(), blobs.end());
     HONE_RETURN_IF_ERROR(CheckForTravel(request->batch()));
     {
       absl::MutexLock lock(&mutex_);
@@ -142,6 +144,23 @@ class FarmClient::Impl {
     for (const std::string& id : batch_ids) request.add_batch_ids(id);
     pb::CancelReply reply;
     return Call(&pb::Farm::Stub::Cancel, request, &reply, timeout);
+  }
+
+  StatusOr<Blobs> Download(const std::vector<std::string>& digests) {
+    absl::MutexLock one_at_a_time(&blobs_mutex_);
+    Blobs blobs;
+    const auto missing =
+        blobs_.Download(digests, [&](const std::string& digest, std::string bytes) {
+          blobs[digest] = std::make_shared<const std::string>(std::move(bytes));
+          return absl::OkStatus();
+        });
+    if (!missing.ok()) {
+      return Status(missing.status().code(),
+                    absl::StrCat("tracker ", tracker_, ": ", missing.status().message()));
+    }
+    if (missing->empty()) return blobs;
+    return absl::NotFoundError(absl::StrCat("tracker ", tracker_, " lacks ", missing->size(),
+                                            " of ", digests.size(), " blobs; run it again"));
   }
 
   const FarmClientOptions& options() const { return options_; }
@@ -264,7 +283,7 @@ class FarmClient::Impl {
   }
 
   StatusOr<int64_t> Upload(const Blobs& blobs) {
-    absl::MutexLock one_at_a_time(&upload_mutex_);
+    absl::MutexLock one_at_a_time(&blobs_mutex_);
     const auto lacked = blobs_.Upload(blobs);
     if (!lacked.ok()) {
       return Status(lacked.status().code(),
@@ -312,8 +331,8 @@ class FarmClient::Impl {
   const std::string client_id_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<pb::Farm::Stub> stub_;
-  absl::Mutex upload_mutex_;  // before mutex_
-  BlobClient blobs_ ABSL_GUARDED_BY(upload_mutex_);
+  absl::Mutex blobs_mutex_;  // before mutex_
+  BlobClient blobs_ ABSL_GUARDED_BY(blobs_mutex_);
   // Of the thread in WaitForResults.
   absl::BitGen random_;
   absl::Time unreachable_since_ = absl::InfiniteFuture();
@@ -355,7 +374,13 @@ StatusOr<std::unique_ptr<FarmClient>> FarmClient::Connect(const FarmClientOption
   return std::unique_ptr<FarmClient>(new FarmClient(std::move(impl)));
 }
 
-StatusOr<std::string> FarmClient::Submit(const pb::Batch& batch) { return impl_->Submit(batch); }
+StatusOr<std::string> FarmClient::Submit(const pb::Batch& batch, const Blobs& blobs) {
+  return impl_->Submit(batch, blobs);
+}
+
+StatusOr<Blobs> FarmClient::Download(const std::vector<std::string>& digests) {
+  return impl_->Download(digests);
+}
 
 StatusOr<std::vector<pb::BatchResult>> FarmClient::WaitForResults(absl::Duration timeout) {
   return impl_->WaitForResults(timeout);

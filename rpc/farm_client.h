@@ -16,6 +16,7 @@
 #include "proto/device.pb.h"
 #include "proto/farm.pb.h"
 #include "proto/snapshot.pb.h"
+#include "rpc/batch_blobs.h"
 
 namespace hone {
 
@@ -46,7 +47,11 @@ class FarmClient {
   ~FarmClient();
 
   // Queues a batch, whose artifacts carry their code, and returns its id. Many may be outstanding.
-  StatusOr<std::string> Submit(const pb::Batch& batch);
+  // `blobs`: what it names beside, a model and its inputs.
+  StatusOr<std::string> Submit(const pb::Batch& batch, const Blobs& blobs = {});
+
+  // Blobs that the tracker has, as what a model gave. NotFound if it lacks one.
+  StatusOr<Blobs> Download(const std::vector<std::string>& digests);
 
   // Waits until at least one outstanding batch is finished and returns all that are, each exactly
   // once; empty when `timeout` passed first, or nothing is outstanding. `batch_id` says which.

@@ -28,6 +28,9 @@ typedef struct hone_model hone_model;
 typedef struct hone_model_options {
   int threads; /* 0: as many as the model was tuned for, but no more than the machine has */
   int profile; /* not 0: take the time of every step; see hone_model_step */
+  /* Not 0: only to ask what it is, takes and gives, also where it cannot run: no code is loaded,
+   * and inputs have shapes but no values. */
+  int describe;
 } hone_model_options;
 
 /* An input or output, of the shape that it has at present; pointers live as long as the model. */
@@ -52,6 +55,12 @@ typedef struct hone_step_info {
  * which includes a model made for a CPU that can more than this one. */
 hone_model* hone_model_load(const char* path, const hone_model_options* options, hone_error* error);
 
+/* The same from the bytes of such a file, aligned to 64, which must stay as long as the model
+ * lives.
+ */
+hone_model* hone_model_load_bytes(const void* bytes, uint64_t count,
+                                  const hone_model_options* options, hone_error* error);
+
 /* The same for a model that is linked in or came by dlopen: `symbol` is the address of its symbol
  * hone_model_v1, which must stay mapped as long as the model lives. */
 hone_model* hone_model_load_symbol(const void* symbol, const hone_model_options* options,
@@ -61,6 +70,8 @@ void hone_model_free(hone_model* model);
 
 const char* hone_model_name(const hone_model* model);
 const char* hone_model_target(const hone_model* model); /* what it was compiled for */
+/* What of that CPU its code uses, with commas: "avx2,fma". */
+const char* hone_model_cpu_features(const hone_model* model);
 int hone_model_threads(const hone_model* model);
 
 int hone_model_input_count(const hone_model* model);

@@ -121,6 +121,20 @@ static uint64_t ScratchBytes(const hone_model* model, uint64_t threads) {
   return largest;
 }
 
+static hone_error_code TakeTables(hone_model* model, hone_error* error) {
+  const hone_model_header* header = Header(model);
+  model->inputs = Allocate(header->inputs.count, sizeof(*model->inputs));
+  model->input_set = Allocate(header->inputs.count, sizeof(*model->input_set));
+  model->outputs = Allocate(header->outputs.count, sizeof(*model->outputs));
+  model->buffers = Allocate(header->operands.count, sizeof(*model->buffers));
+  model->steps = Allocate(header->instructions.count, sizeof(*model->steps));
+  if (model->inputs != NULL && model->input_set != NULL && model->outputs != NULL &&
+      model->buffers != NULL && model->steps != NULL) {
+    return HONE_OK;
+  }
+  return hone_fail(error, HONE_ERROR_NO_MEMORY, "no memory for the tables of a model");
+}
+
 static hone_error_code TakeMemory(hone_model* model, hone_error* error) {
   const hone_model_header* header = Header(model);
   const uint64_t scratch_bytes =
@@ -135,13 +149,7 @@ static hone_error_code TakeMemory(hone_model* model, hone_error* error) {
    * without. */
   const int large = bytes >= LARGE_PAGE_BYTES;
   const size_t alignment = large ? LARGE_PAGE_BYTES : HONE_ALIGNMENT;
-  model->inputs = Allocate(header->inputs.count, sizeof(*model->inputs));
-  model->input_set = Allocate(header->inputs.count, sizeof(*model->input_set));
-  model->outputs = Allocate(header->outputs.count, sizeof(*model->outputs));
-  model->buffers = Allocate(header->operands.count, sizeof(*model->buffers));
-  model->steps = Allocate(header->instructions.count, sizeof(*model->steps));
-  if (bytes > SIZE_MAX / 2 || model->inputs == NULL || model->input_set == NULL ||
-      model->outputs == NULL || model->buffers == NULL || model->steps == NULL ||
+  if (bytes > SIZE_MAX / 2 ||
       posix_memalign(&model->arena, alignment, bytes + HONE_ALIGNMENT) != 0) {
     model->arena = NULL;
     return hone_fail(error, HONE_ERROR_NO_MEMORY, "no memory: the model needs %llu MiB",
@@ -211,22 +219,38 @@ static void FollowShapes(hone_model* model) {
   }
 }
 
-static hone_model* Finish(hone_model* model, const hone_model_options* options, hone_error* error) {
-  model->profile = options != NULL && options->profile != 0;
-  hone_error_code code = StartThreads(model, options != NULL ? options->threads : 0, error);
+/* All that running takes beside tables and shapes. */
+static hone_error_code MakeReady(hone_model* model, int threads, hone_error* error) {
+  hone_error_code code = StartThreads(model, threads, error);
   if (code == HONE_OK) code = LoadCode(model, error);
   if (code == HONE_OK) code = CheckCpu(model, error);
   if (code == HONE_OK && UsesTiles(model)) code = hone_pool_use_tiles(model->pool, error);
   if (code == HONE_OK) code = TakeMemory(model, error);
+  return code;
+}
+
+static hone_model* Finish(hone_model* model, const hone_model_options* options, hone_error* error) {
+  const bool describe = options != NULL && options->describe != 0;
+  model->profile = options != NULL && options->profile != 0;
+  hone_error_code code = TakeTables(model, error);
+  if (code == HONE_OK && !describe) {
+    code = MakeReady(model, options != NULL ? options->threads : 0, error);
+  }
   if (code == HONE_OK) code = hone_model_shapes_create(&model->shapes, &model->image, error);
   if (code != HONE_OK) {
     hone_model_free(model);
     return NULL;
   }
   model->uses_tiles = UsesTiles(model);
-  PrepareSteps(model);
+  if (!describe) PrepareSteps(model);
   FollowShapes(model);
   return model;
+}
+
+static hone_error_code CheckRunnable(const hone_model* model, hone_error* error) {
+  if (model->pool != NULL) return HONE_OK;
+  return hone_fail(error, HONE_ERROR_ARGUMENT,
+                   "the model was loaded to be described: it takes no values and does not run");
 }
 
 static hone_model* New(hone_error* error) {
@@ -240,6 +264,17 @@ hone_model* hone_model_load(const char* path, const hone_model_options* options,
   hone_model* model = New(error);
   if (model == NULL) return NULL;
   if (hone_model_image_open(&model->image, path, error) != HONE_OK) {
+    free(model);
+    return NULL;
+  }
+  return Finish(model, options, error);
+}
+
+hone_model* hone_model_load_bytes(const void* bytes, uint64_t count,
+                                  const hone_model_options* options, hone_error* error) {
+  hone_model* model = New(error);
+  if (model == NULL) return NULL;
+  if (hone_model_image_read(&model->image, bytes, count, error) != HONE_OK) {
     free(model);
     return NULL;
   }
@@ -281,7 +316,12 @@ const char* hone_model_target(const hone_model* model) {
   return Name(model, Header(model)->target);
 }
 
+const char* hone_model_cpu_features(const hone_model* model) {
+  return Name(model, Header(model)->cpu_features);
+}
+
 int hone_model_threads(const hone_model* model) {
+  if (model->pool == NULL) return (int)Header(model)->thread_count;
   return (int)hone_pool_host(model->pool)->thread_count;
 }
 
@@ -351,6 +391,7 @@ static void PointInput(hone_model* model, int index, const void* data) {
 hone_error_code hone_model_set_input(hone_model* model, int index, const void* data, int64_t bytes,
                                      hone_error* error) {
   hone_error_code code = CheckIndex(index, hone_model_input_count(model), "input", error);
+  if (code == HONE_OK) code = CheckRunnable(model, error);
   if (code == HONE_OK) {
     code =
         CheckBytes(model, &model->image.inputs[index], &model->shapes.inputs[index], bytes, error);
@@ -364,6 +405,7 @@ hone_error_code hone_model_set_input(hone_model* model, int index, const void* d
 hone_error_code hone_model_borrow_input(hone_model* model, int index, const void* data,
                                         int64_t bytes, hone_error* error) {
   hone_error_code code = CheckIndex(index, hone_model_input_count(model), "input", error);
+  if (code == HONE_OK) code = CheckRunnable(model, error);
   if (code == HONE_OK) {
     code =
         CheckBytes(model, &model->image.inputs[index], &model->shapes.inputs[index], bytes, error);
@@ -386,6 +428,7 @@ static int64_t Nanos(void) {
 
 hone_error_code hone_model_run(hone_model* model, hone_error* error) {
   const hone_model_header* header = Header(model);
+  if (CheckRunnable(model, error) != HONE_OK) return HONE_ERROR_ARGUMENT;
   for (uint64_t i = 0; i < header->inputs.count; ++i) {
     if (!model->input_set[i]) {
       return hone_fail(error, HONE_ERROR_ARGUMENT, "input %llu ('%.100s') was never set",
@@ -422,6 +465,7 @@ const void* hone_model_output(const hone_model* model, int index) {
 hone_error_code hone_model_get_output(const hone_model* model, int index, void* data, int64_t bytes,
                                       hone_error* error) {
   hone_error_code code = CheckIndex(index, hone_model_output_count(model), "output", error);
+  if (code == HONE_OK) code = CheckRunnable(model, error);
   if (code == HONE_OK) {
     code = CheckBytes(model, &model->image.outputs[index], &model->shapes.outputs[index], bytes,
                       error);

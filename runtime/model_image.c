@@ -256,6 +256,16 @@ hone_error_code hone_model_image_use(hone_model_image* image, const void* header
   return Check(image, header, UINT64_MAX, error);
 }
 
+hone_error_code hone_model_image_read(hone_model_image* image, const void* bytes, uint64_t count,
+                                      hone_error* error) {
+  memset(image, 0, sizeof(*image));
+  uint64_t offset = 0;
+  uint64_t available = 0;
+  hone_error_code code = FindModel(bytes, (size_t)count, &offset, &available, error);
+  if (code == HONE_OK) code = Check(image, (const char*)bytes + offset, available, error);
+  return code;
+}
+
 hone_error_code hone_model_image_open(hone_model_image* image, const char* path,
                                       hone_error* error) {
   memset(image, 0, sizeof(*image));
@@ -278,10 +288,7 @@ hone_error_code hone_model_image_open(hone_model_image* image, const char* path,
     return hone_fail(error, HONE_ERROR_IO, "%.150s: cannot map: %s", path, strerror(errno));
   }
   hone_error detail = {0};
-  uint64_t offset = 0;
-  uint64_t bytes = 0;
-  hone_error_code code = FindModel(mapping, size, &offset, &bytes, &detail);
-  if (code == HONE_OK) code = Check(image, (const char*)mapping + offset, bytes, &detail);
+  const hone_error_code code = hone_model_image_read(image, mapping, size, &detail);
   image->mapping = mapping;
   image->mapping_bytes = size;
   if (code == HONE_OK) return HONE_OK;

@@ -24,6 +24,9 @@ typedef struct hone_model_image {
 
 /* Maps a file made by `hone compile`. */
 hone_error_code hone_model_image_open(hone_model_image* image, const char* path, hone_error* error);
+/* Uses the bytes of such a file, aligned to HONE_ALIGNMENT, where they are. */
+hone_error_code hone_model_image_read(hone_model_image* image, const void* bytes, uint64_t count,
+                                      hone_error* error);
 /* Uses bytes that are mapped already; believes the header's total_bytes. */
 hone_error_code hone_model_image_use(hone_model_image* image, const void* header,
                                      hone_error* error);

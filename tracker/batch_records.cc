@@ -12,6 +12,8 @@
 namespace hone {
 namespace {
 
+constexpr int64_t kModelBudgetMsMax = 600'000;
+
 // An agent's OK without a time cannot be ranked: it is our own fault, not the candidate's.
 pb::Measurement WithUsableCost(pb::Measurement measurement) {
   const double cost_ns = measurement.cost_ns();
@@ -24,9 +26,7 @@ pb::Measurement WithUsableCost(pb::Measurement measurement) {
   return measurement;
 }
 
-}  // namespace
-
-Status CheckBatch(const pb::Batch& batch) {
+Status CheckCandidates(const pb::Batch& batch) {
   if (batch.workload().empty()) return absl::InvalidArgumentError("a batch needs a workload");
   if (batch.numerics().empty()) return absl::InvalidArgumentError("a batch needs a numerics class");
   if (batch.candidates().empty()) return absl::InvalidArgumentError("a batch needs candidates");
@@ -35,6 +35,34 @@ Status CheckBatch(const pb::Batch& batch) {
       return absl::InvalidArgumentError(absl::StrCat("candidate ", i, " has no schedule"));
     }
   }
+  return absl::OkStatus();
+}
+
+Status CheckModel(const pb::Batch& batch) {
+  const pb::ModelRun& model = batch.model();
+  if (!batch.candidates().empty() || batch.has_reference()) {
+    return absl::InvalidArgumentError("a batch is a model or candidates, not both");
+  }
+  if (model.package().digests().empty()) {
+    return absl::InvalidArgumentError("a model to be run needs its package");
+  }
+  if (model.threads() < 1) return absl::InvalidArgumentError("a model needs threads to run on");
+  const pb::ModelTiming& timing = model.timing();
+  if (timing.runs() < 0 || timing.budget_ms() < 0 || timing.budget_ms() > kModelBudgetMsMax) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a model is timed for at most ", kModelBudgetMsMax / 60'000, " minutes at a time"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int MeasurementCount(const pb::Batch& batch) {
+  return batch.has_model() ? 1 : batch.candidates_size();
+}
+
+Status CheckBatch(const pb::Batch& batch) {
+  HONE_RETURN_IF_ERROR(batch.has_model() ? CheckModel(batch) : CheckCandidates(batch));
   if (batch.priority() < -kPriorityMax || batch.priority() > kPriorityMax) {
     return absl::InvalidArgumentError(absl::StrCat("priority ", batch.priority(), " is not from -",
                                                    kPriorityMax, " to ", kPriorityMax));
@@ -45,7 +73,7 @@ Status CheckBatch(const pb::Batch& batch) {
 
 std::vector<pb::Record> RecordsOf(const pb::Batch& batch, const pb::BatchResult& result,
                                   absl::string_view device) {
-  HONE_CHECK(result.measurements_size() == batch.candidates_size()) << "a result of another batch";
+  HONE_CHECK(result.measurements_size() == MeasurementCount(batch)) << "a result of another batch";
   const std::string workload_key = Digest(batch.workload());
   std::vector<pb::Record> records;
   for (int i = 0; i < batch.candidates_size(); ++i) {

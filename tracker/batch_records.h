@@ -16,8 +16,12 @@ namespace hone {
 // candidates, no workload, a target that cannot be read, ...
 Status CheckBatch(const pb::Batch& batch);
 
-// One record a candidate, in order. `result` has one measurement a candidate. A candidate that did
-// not compile keeps the measurement that its client gave it.
+// How many measurements make a result of the batch: one a candidate, or one of a model.
+int MeasurementCount(const pb::Batch& batch);
+
+// One record a candidate, in order; none of a model, whose times are of no kernel. `result` has one
+// measurement a candidate. A candidate that did not compile keeps the measurement that its client
+// gave it.
 std::vector<pb::Record> RecordsOf(const pb::Batch& batch, const pb::BatchResult& result,
                                   absl::string_view device);
 

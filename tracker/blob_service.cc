@@ -146,13 +146,17 @@ StatusOr<bool> BlobService::TakeChunk(const pb::BlobChunk& chunk) {
     HONE_ASSIGN_OR_RETURN(blob, uploads_.Add(chunk));
   }
   if (!blob) return false;
+  shell_.NoteBlobs({.received_bytes = static_cast<int64_t>(blob->size())});
   HONE_RETURN_IF_ERROR(store_.Put(*blob).status());
   return true;
 }
 
 std::shared_ptr<const std::string> BlobService::Find(const std::string& digest) {
   auto blob = store_.Get(digest);
-  if (blob.ok()) return *std::move(blob);
+  if (blob.ok()) {
+    shell_.NoteBlobs({.fetched_bytes = static_cast<int64_t>((*blob)->size())});
+    return *std::move(blob);
+  }
   shell_.NoteMissingCode(digest);
   return nullptr;
 }

@@ -77,6 +77,12 @@ void FarmHistory::PolicyChanged(const pb::FarmPolicy& policy) {
   log_.Write(Event::kPolicyChanged, {{"revision", policy.revision()}});
 }
 
+void FarmHistory::BlobsMoved(const BlobTraffic& traffic) {
+  totals_.set_blob_bytes_named(totals_.blob_bytes_named() + traffic.named_bytes);
+  totals_.set_blob_bytes_received(totals_.blob_bytes_received() + traffic.received_bytes);
+  totals_.set_blob_bytes_fetched(totals_.blob_bytes_fetched() + traffic.fetched_bytes);
+}
+
 // --- Agents
 
 void FarmHistory::SessionSpoke(uint64_t session, const pb::AgentState& state) {

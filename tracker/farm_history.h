@@ -36,6 +36,14 @@ class FarmHistory {
   void Submitted(const std::string& batch_id, const pb::Batch& batch);
   void PolicyChanged(const pb::FarmPolicy& policy);
 
+  // Of blobs: that batches named, that came for them, and that were fetched.
+  struct BlobTraffic {
+    int64_t named_bytes = 0;
+    int64_t received_bytes = 0;
+    int64_t fetched_bytes = 0;
+  };
+  void BlobsMoved(const BlobTraffic& traffic);
+
   // --- Agents
   // The first message of a session says so; those after it change nothing.
   void SessionSpoke(uint64_t session, const pb::AgentState& state);

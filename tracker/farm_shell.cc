@@ -67,10 +67,13 @@ void FarmShell::Submit(const pb::SubmitRequest& request, const std::string& user
     // Held before its code comes, so that nothing of it goes to make room for the rest.
     event.batch = HoldCode(blobs_, std::move(batch));
   }
+  FarmHistory::BlobTraffic traffic;
   for (const std::string& blob : request.blobs()) {
+    traffic.received_bytes += static_cast<int64_t>(blob.size());
     if (status.ok()) status = blobs_.Put(blob).status();
   }
   absl::MutexLock lock(&mutex_);
+  history_.BlobsMoved(traffic);
   if (status.ok()) status = CheckOpen();
   if (status.ok() && !state_.KnowsBatch(request.batch_id())) status = CheckCode(*event.batch);
   if (!status.ok()) {
@@ -84,6 +87,7 @@ void FarmShell::Submit(const pb::SubmitRequest& request, const std::string& user
   Feed(std::move(event));
   if (!known && state_.KnowsBatch(request.batch_id())) {
     history_.Submitted(request.batch_id(), *batch);
+    history_.BlobsMoved({.named_bytes = blobs_.BytesOf(CodeDigests(*batch))});
   }
 }
 
@@ -292,7 +296,26 @@ void FarmShell::Report(const pb::ReportRequest& request, Done<pb::ReportReply> d
                   .user = FarmHistory::UserOf(request.batch()),
                   .seconds = FarmView(state_, clock_.MonotonicNanos()).AgeOf(request.batch_id())},
       .done = std::move(done)};
-  Feed(ReportEvent{.call = call, .report = request});
+  ReportEvent event = {.call = call, .report = request};
+  event.report.mutable_result()->set_batch_id(request.batch_id());
+  HoldOutputs(*event.report.mutable_result());
+  Feed(std::move(event));
+}
+
+void FarmShell::HoldOutputs(pb::BatchResult& result) {
+  std::vector<std::string> digests = ResultDigests(result);
+  if (digests.empty()) return;
+  // Held first, so that nothing of it goes between looking and holding.
+  BlobStore::Pin pin = blobs_.Hold(digests);
+  const std::vector<std::string> missing = blobs_.Missing(digests);
+  if (missing.empty()) {
+    outputs_[result.batch_id()] = std::move(pin);
+    return;
+  }
+  result.clear_model();
+  result.set_error(absl::StrCat(
+      "the tracker has no room for what the model gave (it lacks ", missing.size(), " of ",
+      digests.size(), " blobs): let it keep more (hone-tracker --help), or run it again"));
 }
 
 // --- Blobs
@@ -300,6 +323,11 @@ void FarmShell::Report(const pb::ReportRequest& request, Done<pb::ReportReply> d
 void FarmShell::NoteMissingCode(const std::string& digest) {
   absl::MutexLock lock(&mutex_);
   if (!closed_) Feed(CodeLostEvent{digest});
+}
+
+void FarmShell::NoteBlobs(const FarmHistory::BlobTraffic& traffic) {
+  absl::MutexLock lock(&mutex_);
+  history_.BlobsMoved(traffic);
 }
 
 // --- Time
@@ -323,6 +351,9 @@ void FarmShell::Tick() {
     Feed(ClientSeenEvent{.client_id = client->first});
   }
   Feed(TickEvent{});
+  std::erase_if(outputs_, [this](const auto& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !state_.KnowsBatch(entry.first);
+  });
   history_.Look(FarmView(state_, clock_.MonotonicNanos()), clock_.UnixMillis());
 }
 

@@ -79,12 +79,16 @@ class FarmShell {
   uint64_t BeginSession(AgentStream* stream);
   void TakeState(uint64_t session, pb::AgentState state);
   void EndSession(uint64_t session);
-  // Done once it is settled what becomes of the report, and that is safe on disk.
+  // Done once it is settled what becomes of the report, and that is safe on disk. The blobs that
+  // the result of a model names are kept until its client has it; a result without them is an
+  // error.
   void Report(const pb::ReportRequest& request, Done<pb::ReportReply> done);
 
   // --- Blobs
   // An agent asked for code that is not there: whoever submitted it is asked again.
   void NoteMissingCode(const std::string& digest);
+  // Blobs came or went.
+  void NoteBlobs(const FarmHistory::BlobTraffic& traffic);
 
   // --- Time
   // Ten times a second: ends waits; lets FarmState know of the time once a second.
@@ -145,6 +149,8 @@ class FarmShell {
   // FailedPrecondition if the store has not all that the batch names.
   Status CheckCode(const pb::Batch& batch);
   Status CheckOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Keeps what the result of a model names, or makes it an error.
+  void HoldOutputs(pb::BatchResult& result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   FarmJournal& journal_;
   BlobStore& blobs_;
@@ -164,6 +170,8 @@ class FarmShell {
   std::map<uint64_t, Done<pb::SubmitReply>> submits_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, Done<pb::CancelReply>> cancels_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, Reporting> reports_ ABSL_GUARDED_BY(mutex_);
+  // What models gave, by batch, until their clients have it.
+  std::map<std::string, BlobStore::Pin> outputs_ ABSL_GUARDED_BY(mutex_);
   // Why the last write to the journal failed, for as long as clients are told.
   Status journal_trouble_ ABSL_GUARDED_BY(mutex_);
   int64_t journal_trouble_until_ns_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -20,6 +20,7 @@
 #include "tracker/farm_state.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -526,10 +527,10 @@ void FarmState::On(ReportEvent event) {
   }
   pb::BatchResult& result = *report.mutable_result();
   result.set_batch_id(report.batch_id());
-  if (result.error().empty() && result.measurements_size() != facts.candidates_size()) {
+  if (result.error().empty() && result.measurements_size() != MeasurementCount(facts)) {
     result.set_error(absl::StrCat("agent ", report.agent(), " reported ",
                                   result.measurements_size(), " measurements of ",
-                                  facts.candidates_size(), " candidates"));
+                                  MeasurementCount(facts), " candidates"));
   }
   if (!result.error().empty()) result.clear_measurements();
   if (IsNotQuiet(result) && batch != batches_.end()) {
@@ -556,7 +557,8 @@ bool FarmState::TryElsewhere(Batch& batch) {
   const Demand& demand = *batch.waiting.demand;
   std::set<std::string> without = demand.without;
   without.insert(batch.device);
-  auto elsewhere = std::make_shared<const Demand>(demand.selector, demand.target, without);
+  auto elsewhere =
+      std::make_shared<const Demand>(demand.selector, demand.target, demand.kind, without);
   TakeOff(batch);
   if (AnyDeviceTakes(*elsewhere)) {
     batch.waiting.demand = std::move(elsewhere);
@@ -730,13 +732,14 @@ std::shared_ptr<const Demand> FarmState::DemandOf(const pb::Batch& batch) const 
   if (demands_.size() > kDemandsMax) {
     std::erase_if(demands_, [](const auto& entry) { return entry.second.use_count() == 1; });
   }
-  std::shared_ptr<const Demand>& demand = demands_[{batch.selector(), batch.target()}];
+  const WorkKind kind = batch.has_model() ? WorkKind::kModel : WorkKind::kCandidates;
+  std::shared_ptr<const Demand>& demand = demands_[{batch.selector(), batch.target(), kind}];
   if (demand != nullptr) return demand;
   StatusOr<Target> target = Target::Parse(batch.target());
   HONE_CHECK(target.ok()) << "an unchecked batch: " << target.status();
   StatusOr<Selector> selector = Selector::Parse(batch.selector());
   HONE_CHECK(selector.ok()) << "an unchecked batch: " << selector.status();
-  demand = std::make_shared<const Demand>(*std::move(selector), *std::move(target));
+  demand = std::make_shared<const Demand>(*std::move(selector), *std::move(target), kind);
   return demand;
 }
 
@@ -890,20 +893,21 @@ Status FarmState::CheckSubmittable(const pb::Batch& batch) const {
 std::string FarmState::WhyNowhere(const Demand& demand) const {
   if (AnyDeviceCanRun(demand)) return "";
   std::map<std::string, std::vector<std::string>> devices_by_reason;
+  int least = std::numeric_limits<int>::max();
+  std::string nearest;  // what keeps it from the device that lacks least
   for (const auto& [name, device] : devices_) {
     if (!device.view) continue;
     const std::string why = WhyNot(demand, *device.view);
     devices_by_reason[why].push_back(name);
+    const int distance = Distance(demand, *device.view);
+    if (distance < least) nearest = why;
+    least = std::min(least, distance);
   }
   if (devices_by_reason.empty()) return "";
-  // The farm may be large; the reason that holds for most devices says most.
-  const auto most = std::max_element(
-      devices_by_reason.begin(), devices_by_reason.end(),
-      [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
-  const auto& [reason, names] = *most;
+  const auto& [reason, names] = *devices_by_reason.find(nearest);
   return absl::StrCat("no device of this farm could ever run it: ", names.front(),
                       names.size() > 1 ? absl::StrCat(" and ", names.size() - 1, " more: ") : ": ",
-                      reason, devices_by_reason.size() > 1 ? "; others fail otherwise" : "",
+                      reason, devices_by_reason.size() > 1 ? "; others lack more" : "",
                       "; see `hone devices`, and choose with --device");
 }
 

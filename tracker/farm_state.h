@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "proto/device.pb.h"
 #include "tracker/batch_queue.h"
 #include "tracker/farm_events.h"
+#include "tracker/matchmaking.h"
 #include "tracker/policy.h"
 
 namespace hone {
@@ -239,8 +241,9 @@ class FarmState {
   // Devices that are leased, have room, and whose agent can be told: some of them are kept from
   // what waits by demands or policy.
   std::set<std::string> open_devices_;
-  // By selector and target as clients write them; few, so they are shared.
-  mutable std::map<std::pair<std::string, std::string>, std::shared_ptr<const Demand>> demands_;
+  // By selector and target as clients write them, and the kind; few, so they are shared.
+  mutable std::map<std::tuple<std::string, std::string, WorkKind>, std::shared_ptr<const Demand>>
+      demands_;
   // By the demand's text: a device that could run it when it was last asked.
   mutable std::map<std::string, std::string> runs_on_;
 

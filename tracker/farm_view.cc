@@ -179,8 +179,10 @@ pb::AttemptEntry FarmView::EntryOf(const FarmState::Attempt& attempt) const {
   entry.set_user(attempt.user);
   const auto batch = state_.batches_.find(attempt.batch_id);
   if (batch != state_.batches_.end() && batch->second.batch != nullptr) {
-    entry.set_workload(WorkloadCaption(batch->second.batch->workload()));
-    entry.set_candidates(batch->second.batch->candidates_size());
+    const pb::Batch& work = *batch->second.batch;
+    entry.set_workload(work.has_model() ? absl::StrCat("model ", work.model().name())
+                                        : WorkloadCaption(work.workload()));
+    entry.set_candidates(work.candidates_size());
   }
   return entry;
 }

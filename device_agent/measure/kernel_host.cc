@@ -1,6 +1,5 @@
 #include "device_agent/measure/kernel_host.h"
 
-#include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -13,6 +12,7 @@
 #include "base/cpus.h"
 #include "device_agent/measure/cache_flush.h"
 #include "device_agent/measure/calibration.h"
+#include "device_agent/measure/fault_handlers.h"
 #include "device_agent/measure/interference.h"
 #include "device_agent/measure/kernel_timer.h"
 #include "device_agent/measure/orders.h"
@@ -172,41 +172,10 @@ class KernelHost {
   std::vector<std::unique_ptr<LoadedCandidate>> candidates_;
 };
 
-// The one static of this file: a signal handler has nothing else to find its page by.
-WatchPage* fault_page = nullptr;
-
-// Notes where the fault was; returning runs the instruction again, which then ends the process with
-// the signal's default action (SA_RESETHAND).
-void NoteFault(int, siginfo_t* info, void*) {
-  fault_page->fault_address.store(reinterpret_cast<uint64_t>(info->si_addr));
-}
-
-void NoteForbiddenCall(int, siginfo_t* info, void*) {
-  fault_page->forbidden_call.store(info->si_syscall);
-  syscall(SYS_exit_group, kExitForbidden);
-}
-
-void InstallHandlers(WatchPage& page) {
-  fault_page = &page;
-  // The kernel may have used up the normal one. With tile registers a frame takes 11 KiB.
-  static char handler_stack[32768];
-  stack_t stack = {};
-  stack.ss_sp = handler_stack;
-  stack.ss_size = sizeof(handler_stack);
-  sigaltstack(&stack, nullptr);
-  struct sigaction action = {};
-  action.sa_sigaction = NoteFault;
-  action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESETHAND;
-  for (int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE}) sigaction(signal, &action, nullptr);
-  action.sa_sigaction = NoteForbiddenCall;
-  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-  sigaction(SIGSYS, &action, nullptr);
-}
-
 }  // namespace
 
 void HostKernels(int orders_fd, const KernelHostOptions& options) {
-  InstallHandlers(*options.watch);
+  InstallFaultHandlers(*options.watch);
   KernelHost host(orders_fd, options);
   host.LoadAll();
   // What the worker has open is none of a kernel's business; what was loaded stays mapped.

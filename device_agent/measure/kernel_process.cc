@@ -97,10 +97,8 @@ KernelProcess::End EndOf(int wait_status, const WatchPage& page) {
 }
 
 // The child's life, from the fork on.
-[[noreturn]] void Live(const std::vector<const pb::Candidate*>& candidates,
-                       const std::vector<BoundaryBuffer>& boundary,
-                       const KernelProcessOptions& options, int64_t timeout_ms, int socket,
-                       pid_t worker, WatchPage& page) {
+[[noreturn]] void Live(const KernelProcess::Host& host, const KernelProcessOptions& options,
+                       int64_t timeout_ms, int socket, pid_t worker, WatchPage& page) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (getppid() != worker) _exit(kExitNoMachinery);
@@ -108,13 +106,20 @@ KernelProcess::End EndOf(int wait_status, const WatchPage& page) {
   if (socket != kOrdersFd && dup2(socket, kOrdersFd) != kOrdersFd) _exit(kExitNoMachinery);
   // A backstop behind the watch, which is much stricter.
   LimitWhileLoading(options.threads * (120 + 50 * (timeout_ms / 1000 + 1)));
+  host(page);
+  _exit(kExitNoMachinery);  // no host comes back
+}
+
+void HostCandidates(std::vector<const pb::Candidate*> candidates,
+                    const std::vector<BoundaryBuffer>& boundary,
+                    const KernelProcessOptions& options, WatchPage& page) {
   hone_pool* pool = hone_pool_create(options.threads, nullptr);
   if (pool == nullptr) _exit(kExitNoMachinery);
   // Where there are no tiles, loading the candidates that need them says so.
   if (options.tiles) hone_pool_use_tiles(pool, nullptr);
   if (options.threads > 1) SpreadThreads();
   KernelHostOptions host;
-  host.candidates = candidates;
+  host.candidates = std::move(candidates);
   host.boundary = &boundary;
   host.host = hone_pool_host(pool);
   host.memory = options.memory;
@@ -130,9 +135,17 @@ KernelProcess::End EndOf(int wait_status, const WatchPage& page) {
 StatusOr<std::unique_ptr<KernelProcess>> KernelProcess::Start(
     std::vector<const pb::Candidate*> candidates, const std::vector<BoundaryBuffer>& boundary,
     const KernelProcessOptions& options) {
-  std::unique_ptr<KernelProcess> process(new KernelProcess(options, boundary));
   const size_t count = candidates.size();
-  HONE_RETURN_IF_ERROR(process->Fork(std::move(candidates)));
+  return Start(
+      count,
+      [&](WatchPage& page) { HostCandidates(std::move(candidates), boundary, options, page); },
+      options);
+}
+
+StatusOr<std::unique_ptr<KernelProcess>> KernelProcess::Start(size_t count, const Host& host,
+                                                              const KernelProcessOptions& options) {
+  std::unique_ptr<KernelProcess> process(new KernelProcess(options));
+  HONE_RETURN_IF_ERROR(process->Fork(host));
   process->AwaitLoaded(count);
   return process;
 }
@@ -144,7 +157,7 @@ KernelProcess::~KernelProcess() {
   if (page_ != nullptr) munmap(page_, sizeof(WatchPage));
 }
 
-Status KernelProcess::Fork(std::vector<const pb::Candidate*> candidates) {
+Status KernelProcess::Fork(const Host& host) {
   const auto failed = [](absl::string_view what) {
     return absl::UnavailableError(absl::StrCat(what, ": ", strerror(errno)));
   };
@@ -158,8 +171,7 @@ Status KernelProcess::Fork(std::vector<const pb::Candidate*> candidates) {
   socket_ = sockets[0];
   const pid_t worker = getpid();
   pid_ = fork();
-  if (pid_ == 0)
-    Live(candidates, boundary_, options_, options_.timeout_ms, sockets[1], worker, *page_);
+  if (pid_ == 0) Live(host, options_, options_.timeout_ms, sockets[1], worker, *page_);
   close(sockets[1]);
   if (pid_ < 0) return failed("fork");
   pidfd_ = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));

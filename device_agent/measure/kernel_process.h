@@ -1,10 +1,12 @@
-// A process that runs kernels (kernel_host.h), as the worker sees it: forks it inside the sandbox,
-// gives it orders, watches that it moves, kills it when it hangs, and says how it ended. What comes
-// back from it is checked for form only; whether it is true is for the batch runner to find out.
+// A process that runs kernels (kernel_host.h) or a model (model_host.h), as the worker sees it:
+// forks it inside the sandbox, gives it orders, watches that it moves, kills it when it hangs, and
+// says how it ended. What comes back from it is checked for form only; whether it is true is for
+// the batch runner to find out.
 #pragma once
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,9 +41,16 @@ class KernelProcess {
   static StatusOr<std::unique_ptr<KernelProcess>> Start(
       std::vector<const pb::Candidate*> candidates, const std::vector<BoundaryBuffer>& boundary,
       const KernelProcessOptions& options);
+
+  // What the process is to be: never returns; answers `count` times how loading went, once more
+  // when it is ready, and then every order that comes on kOrdersFd.
+  using Host = std::function<void(WatchPage& page)>;
+  // The same for a host of another kind.
+  static StatusOr<std::unique_ptr<KernelProcess>> Start(size_t count, const Host& host,
+                                                        const KernelProcessOptions& options);
   ~KernelProcess();  // kills it
 
-  // Of each candidate: whether it is loaded. Fewer than there are candidates if it ended meanwhile.
+  // Of each candidate: whether it is loaded. Fewer than there are if it ended meanwhile.
   const std::vector<Status>& loaded() const { return loaded_; }
 
   // One order, carried out. nullopt when the process ended, or had to be killed: end() says why.
@@ -61,10 +70,9 @@ class KernelProcess {
   Status Kill();
 
  private:
-  KernelProcess(const KernelProcessOptions& options, const std::vector<BoundaryBuffer>& boundary)
-      : options_(options), boundary_(boundary) {}
+  explicit KernelProcess(const KernelProcessOptions& options) : options_(options) {}
 
-  Status Fork(std::vector<const pb::Candidate*> candidates);
+  Status Fork(const Host& host);
   void AwaitLoaded(size_t count);
   // Waits for one answer; nullopt when there will be none.
   std::optional<Answer> AwaitAnswer(int64_t patience_ms);
@@ -73,7 +81,6 @@ class KernelProcess {
   int64_t CpuNanos() const;
 
   const KernelProcessOptions options_;
-  const std::vector<BoundaryBuffer>& boundary_;
   pid_t pid_ = -1;
   int pidfd_ = -1;
   int socket_ = -1;

@@ -16,6 +16,7 @@
 #include "device_agent/measure/canary.h"
 #include "device_agent/measure/lasting_memory.h"
 #include "device_agent/measure/measuring_core.h"
+#include "device_agent/measure/model_runner.h"
 #include "rpc/frame.h"
 
 namespace hone {
@@ -174,6 +175,15 @@ pb::MeasureReply RunCanary(const std::string& target, const MeasuringCore& core)
   return reply;
 }
 
+// The bytes of a model, which come in messages of their own.
+StatusOr<std::string> ReadModelBytes(int socket) {
+  pb::MeasureRequest request;
+  HONE_ASSIGN_OR_RETURN(const bool more, ReadFrame(socket, request));
+  if (!more) return absl::DataLossError("the agent went away amid a model");
+  if (request.model_bytes().empty()) return absl::DataLossError("a model's bytes are missing");
+  return std::move(*request.mutable_model_bytes());
+}
+
 // Whether there is something to read within so long.
 bool Arrives(int socket, int timeout_ms) {
   pollfd event = {socket, POLLIN, 0};
@@ -200,15 +210,25 @@ Status ServeBatches(int socket, const Sandbox& sandbox, const MeasuringCore& cor
       request.Clear();
       continue;
     }
+    const auto reply = [&](const pb::MeasureReply& message) {
+      if (written.ok()) written = WriteFrame(socket, message);
+    };
+    if (request.batch().has_model()) {
+      HONE_RETURN_IF_ERROR(RunModel(request.batch(), request.model_bytes_to_come(),
+                                    {.sandbox = &sandbox,
+                                     .core = &core,
+                                     .next_bytes = [&] { return ReadModelBytes(socket); },
+                                     .reply = reply}));
+      HONE_RETURN_IF_ERROR(written);
+      request.Clear();
+      continue;
+    }
     BatchRunner::Options options;
     options.sandbox = &sandbox;
     options.core = &core;
     options.memory = &memory;
     options.reference_memory = &reference_memory;
     options.best_known_gflops = peak.MeasureAgain();
-    const auto reply = [&](const pb::MeasureReply& message) {
-      if (written.ok()) written = WriteFrame(socket, message);
-    };
     HONE_RETURN_IF_ERROR(BatchSupervisor(request.batch(), options, reply).Run());
     HONE_RETURN_IF_ERROR(written);
     request.Clear();

@@ -39,6 +39,16 @@ TEST(FarmReportTest, SaysThatTheTrackerTakesNoWork) {
   EXPECT_THAT(FarmReport(farm, 0), HasSubstr("The tracker takes no work: the disk is full"));
 }
 
+TEST(FarmReportTest, SaysHowMuchDidNotHaveToBeSentAgain) {
+  pb::FarmSnapshot farm;
+  EXPECT_THAT(FarmReport(farm, 0), testing::Not(HasSubstr("sent again")));
+  farm.mutable_totals()->set_blob_bytes_named(3 << 20);
+  farm.mutable_totals()->set_blob_bytes_received(1 << 20);
+  EXPECT_THAT(FarmReport(farm, 0),
+              HasSubstr("Of 3.0 MiB of code that batches named, 2.0 MiB did not have to be sent "
+                        "again."));
+}
+
 TEST(FarmReportTest, SaysHowToGetADevice) {
   EXPECT_THAT(FarmReport({}, 0), HasSubstr("start hone-agent"));
 }

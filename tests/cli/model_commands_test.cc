@@ -121,8 +121,8 @@ TEST_F(ModelCommands, CheckNamesWhatIsMissing) {
 
 TEST_F(ModelCommands, BenchPrintsTimesAndKernels) {
   const SystemClock clock;
-  const StatusOr<ExitCode> code =
-      BenchModel({.model = model_, .threads = 1, .runs = 7, .profile = true}, clock, console());
+  const StatusOr<ExitCode> code = BenchModel(
+      {.model = model_, .place = {.threads = 1}, .runs = 7, .profile = true}, clock, console());
   ASSERT_TRUE(code.ok()) << code.status();
   EXPECT_THAT(out_.str(), HasSubstr("(7 runs, 1 thread)"));
   EXPECT_THAT(out_.str(), AllOf(HasSubstr("scale_4x8"), HasSubstr("add_4x8"), HasSubstr("copy")));
@@ -138,7 +138,8 @@ TEST_F(ModelCommands, RefuseAModelMadeForACpuThatCanMore) {
   for (const Status& status :
        {RunModel({.model = model, .inputs = {ArrayFile()}}, console()).status(),
         CheckModel({.model = model, .data_dir = folder_}, console()).status(),
-        BenchModel({.model = model, .threads = 1, .runs = 1}, clock, console()).status()}) {
+        BenchModel({.model = model, .place = {.threads = 1}, .runs = 1}, clock, console())
+            .status()}) {
     EXPECT_EQ(ExitCodeOf(status), ExitCode::kBadInput);
     EXPECT_THAT(
         std::string(status.message()),

@@ -83,6 +83,44 @@ TEST(BuildPackage, MakesASharedObjectForTheSystemsLoader) {
   dlclose(library);
 }
 
+TEST(BuildPackage, MakesAModelThatRunsFromItsBytes) {
+  const std::string bytes = TinyModel();
+  void* aligned = nullptr;
+  ASSERT_EQ(posix_memalign(&aligned, 64, bytes.size()), 0);
+  std::memcpy(aligned, bytes.data(), bytes.size());
+  {
+    hone_error error = {};
+    const Model model(hone_model_load_bytes(aligned, bytes.size(), nullptr, &error));
+    ASSERT_NE(model.get(), nullptr) << error.message;
+    ExpectRight(model.get());
+    EXPECT_EQ(hone_model_load_bytes(aligned, bytes.size() / 2, nullptr, &error), nullptr);
+    EXPECT_EQ(error.code, HONE_ERROR_MALFORMED);
+  }
+  std::free(aligned);
+}
+
+TEST(BuildPackage, IsDescribedWhereItCannotRun) {
+  Target other = TinyTarget();
+  other.arch = other.arch == "aarch64" ? "x86_64" : "aarch64";
+  const TemporaryFile file("other.so", TinyModelFor(other));
+  const Model model(file.path(), {.describe = 1});
+  ASSERT_NE(model.get(), nullptr) << model.error();
+  EXPECT_EQ(std::string(hone_model_target(model.get())), other.ToString());
+  EXPECT_EQ(std::string(hone_model_cpu_features(model.get())), "");
+  EXPECT_EQ(hone_model_threads(model.get()), 2);
+  EXPECT_GE(hone_model_step_count(model.get()), 4);
+  hone_tensor_info info = {};
+  ASSERT_EQ(hone_model_output_info(model.get(), 1, &info, nullptr), HONE_OK);
+  EXPECT_EQ(info.bytes, 128);
+  const std::vector<float> x = Ramp();
+  std::vector<float> y(32);
+  hone_error error = {};
+  EXPECT_EQ(hone_model_set_input(model.get(), 0, x.data(), 128, &error), HONE_ERROR_ARGUMENT);
+  EXPECT_EQ(hone_model_run(model.get(), &error), HONE_ERROR_ARGUMENT);
+  EXPECT_THAT(error.message, HasSubstr("to be described"));
+  EXPECT_EQ(hone_model_get_output(model.get(), 0, y.data(), 128, &error), HONE_ERROR_ARGUMENT);
+}
+
 // What the manual shows: an application in C, linked with model.so and the runtime library.
 TEST(BuildPackage, MakesASharedObjectThatLinks) {
   const char* link = std::getenv("HONE_LINK_C");  // compiler, flags and libraries: "cc %s"

@@ -137,8 +137,16 @@ Target MachineTarget() {
   return target;
 }
 
-std::string TinyModel() {
-  StatusOr<std::string> model = BuildPackage(TinyPlan(), TinyArtifacts(), TinyTarget());
+std::string TinyModel(const std::string& adds) {
+  std::vector<pb::Artifact> artifacts = TinyArtifacts();
+  artifacts[1].set_code(KernelCode(adds));
+  StatusOr<std::string> model = BuildPackage(TinyPlan(), artifacts, TinyTarget());
+  HONE_CHECK(model.ok()) << model.status();
+  return *std::move(model);
+}
+
+std::string TinyModelFor(const Target& target) {
+  StatusOr<std::string> model = BuildPackage(TinyPlan(), TinyArtifacts(), target);
   HONE_CHECK(model.ok()) << model.status();
   return *std::move(model);
 }

@@ -20,8 +20,11 @@ std::vector<pb::Artifact> TinyArtifacts();
 Target TinyTarget();
 // The same with all features of this machine.
 Target MachineTarget();
-// model.so; the test fails when it cannot be made.
-std::string TinyModel();
+// model.so; the test fails when it cannot be made. `adds`: the kernel that it adds with, of
+// tests/package/kernels: one that does its work, or one that fails in its own way.
+std::string TinyModel(const std::string& adds = "add");
+// The same for a machine that is not this one.
+std::string TinyModelFor(const Target& target);
 
 // A file with the given bytes in the test's temporary folder, for as long as it lives.
 class TemporaryFile {

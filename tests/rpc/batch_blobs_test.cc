@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/digest.h"
+#include "rpc/pieces.h"
 
 namespace hone {
 namespace {
@@ -48,6 +49,21 @@ TEST(BatchBlobsTest, ABatchHoldsItsCodeWhileItLives) {
   EXPECT_FALSE(store->Put("three").ok());
   held.reset();
   EXPECT_TRUE(store->Put("three").ok());
+}
+
+TEST(BatchBlobsTest, AModelIsItsPackageAndItsInputs) {
+  pb::Batch batch;
+  Blobs blobs;
+  *batch.mutable_model()->mutable_package() = CutIntoPieces("package", &blobs);
+  *batch.mutable_model()->add_inputs()->mutable_data() = CutIntoPieces("input", &blobs);
+  EXPECT_THAT(CodeDigests(batch), UnorderedElementsAre(Digest("package"), Digest("input")));
+  EXPECT_TRUE(CheckForTravel(batch).ok());
+  pb::BatchResult result;
+  *result.mutable_model()->add_outputs() = CutIntoPieces("output", &blobs);
+  *result.mutable_model()->mutable_run_ns() = CutIntoPieces("times", &blobs);
+  EXPECT_THAT(ResultDigests(result), UnorderedElementsAre(Digest("output"), Digest("times")));
+  batch.mutable_model()->mutable_package()->set_digests(0, "no digest");
+  EXPECT_EQ(CheckForTravel(batch).code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(BatchBlobsTest, RefuseWhatCannotTravel) {

@@ -43,6 +43,38 @@ TEST(BatchRecords, CarryProvenanceAndPlace) {
   EXPECT_EQ(records[1].environment().at("governor"), "powersave");
 }
 
+pb::Batch SomeModel() {
+  pb::Batch batch;
+  batch.set_target(Target().ToString());
+  batch.mutable_model()->set_threads(1);
+  batch.mutable_model()->mutable_package()->set_bytes(3);
+  batch.mutable_model()->mutable_package()->add_digests(Digest("elf"));
+  return batch;
+}
+
+TEST(BatchRecords, AModelHasOneMeasurementAndNoRecord) {
+  EXPECT_TRUE(CheckBatch(SomeModel()).ok()) << CheckBatch(SomeModel());
+  EXPECT_EQ(MeasurementCount(SomeModel()), 1);
+  EXPECT_EQ(MeasurementCount(TwoCandidates()), 2);
+  pb::BatchResult result;
+  result.add_measurements()->set_cost_ns(1);
+  EXPECT_TRUE(RecordsOf(SomeModel(), result, "board").empty());
+}
+
+TEST(BatchRecords, RefuseAModelThatNobodyCouldRun) {
+  const auto refused = [](auto change) {
+    pb::Batch batch = SomeModel();
+    change(batch);
+    return CheckBatch(batch).code() == absl::StatusCode::kInvalidArgument;
+  };
+  EXPECT_TRUE(refused([](pb::Batch& batch) { batch.add_candidates(); }));
+  EXPECT_TRUE(refused([](pb::Batch& batch) { batch.mutable_model()->clear_package(); }));
+  EXPECT_TRUE(refused([](pb::Batch& batch) { batch.mutable_model()->set_threads(0); }));
+  EXPECT_TRUE(refused([](pb::Batch& batch) { batch.clear_target(); }));
+  EXPECT_TRUE(refused(
+      [](pb::Batch& batch) { batch.mutable_model()->mutable_timing()->set_budget_ms(600'001); }));
+}
+
 TEST(BatchRecords, KeepWhatTheClientKnowsOfCandidatesThatDidNotCompile) {
   pb::Batch batch = TwoCandidates();
   batch.mutable_candidates(0)->mutable_measurement()->set_failure(pb::COMPILE_ERROR);

@@ -1,0 +1,7 @@
+/* Fails. */
+#include "runtime/kernel.h"
+
+__attribute__((visibility("default"))) int32_t hone_run(const hone_kernel_args* args) {
+  (void)args;
+  return 7;
+}
