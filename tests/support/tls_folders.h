@@ -5,8 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <filesystem>
-#include <random>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -15,23 +13,9 @@
 #include "rpc/certificates.h"
 #include "rpc/credentials.h"
 #include "rpc/identity.h"
+#include "tests/support/scratch_folder.h"
 
 namespace hone {
-
-// A folder that goes with the test.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::random_device random;
-    path_ = std::filesystem::temp_directory_path() / absl::StrCat("hone-tls-", random(), random());
-    std::filesystem::create_directories(path_);
-  }
-  ~ScratchFolder() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // An authority that signs whatever a test wants.
 class TestAuthority {

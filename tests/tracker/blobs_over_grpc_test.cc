@@ -6,13 +6,11 @@
 #include <filesystem>
 #include <fstream>
 #include <random>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
-#include "base/clock.h"
 #include "base/digest.h"
 #include "db/memory_record_store.h"
 #include "device_agent/artifact_cache.h"
@@ -21,7 +19,7 @@
 #include "rpc/blob_client.h"
 #include "rpc/channel.h"
 #include "rpc/farm_client.h"
-#include "tracker/tracker_server.h"
+#include "tests/support/running_tracker.h"
 
 namespace hone {
 namespace {
@@ -50,43 +48,16 @@ Blobs Named(std::initializer_list<std::string> all) {
 
 class BlobsOverGrpcTest : public ::testing::Test {
  protected:
-  BlobsOverGrpcTest() {
-    std::random_device random;
-    folder_ = std::filesystem::temp_directory_path() / absl::StrCat("hone-blobs-", random());
-    std::filesystem::create_directory(folder_);
-    address_ = absl::StrCat("unix:", (folder_ / "t").string());
-    StartTracker();
-  }
-  ~BlobsOverGrpcTest() override {
-    StopTracker();
-    std::filesystem::remove_all(folder_);
-  }
-
-  void StartTracker() {
-    TrackerOptions options = {.listen = address_};
-    options.blobs.folder = folder_ / "blobs";
+  static TrackerOptions WithSmallBlobs() {
+    TrackerOptions options;
     options.blobs.blob_bytes_max = 4 << 20;
-    auto server = TrackerServer::Start(options, store_, clock_);
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-    ticking_ = true;
-    ticker_ = std::thread([this] {
-      while (ticking_) {
-        server_->Tick();
-        absl::SleepFor(absl::Milliseconds(10));
-      }
-    });
-  }
-  void StopTracker() {
-    ticking_ = false;
-    ticker_.join();
-    server_.reset();
+    return options;
   }
   std::unique_ptr<BlobClient> Client() {
     return std::make_unique<BlobClient>(*MakeChannel(address_));
   }
   std::string FileOf(const std::string& digest) const {
-    return folder_ / "blobs" / digest.substr(0, 2) / digest.substr(2);
+    return absl::StrCat(tracker_.blobs(), "/", digest.substr(0, 2), "/", digest.substr(2));
   }
   // What the tracker gives for the digest; "" if it lacks it.
   std::string Downloaded(const std::string& digest) {
@@ -101,13 +72,9 @@ class BlobsOverGrpcTest : public ::testing::Test {
     return got;
   }
 
-  std::filesystem::path folder_;
-  std::string address_;
   MemoryRecordStore store_;
-  SystemClock clock_;
-  std::unique_ptr<TrackerServer> server_;
-  std::atomic<bool> ticking_ = false;
-  std::thread ticker_;
+  RunningTracker tracker_{store_, WithSmallBlobs()};
+  const std::string address_ = tracker_.address();
 };
 
 TEST_F(BlobsOverGrpcTest, UploadsWhatIsMissingOnce) {
@@ -324,9 +291,9 @@ TEST_F(BlobsOverGrpcTest, ATrackerThatLostItsBlobsIsGivenThemAgain) {
   const pb::Batch batch = SomeBatch({RandomBytes(30'000, 1), RandomBytes(600'000, 2)});
   ASSERT_TRUE(client->Submit(batch).ok());
   EXPECT_EQ(OnlyResult(*client).measurements_size(), 2);
-  StopTracker();
-  std::filesystem::remove_all(folder_ / "blobs");
-  StartTracker();
+  tracker_.Stop();
+  std::filesystem::remove_all(tracker_.blobs());
+  tracker_.Start();
   ASSERT_TRUE(client->Submit(batch).ok());
   EXPECT_EQ(OnlyResult(*client).measurements_size(), 2);
 }

@@ -7,21 +7,17 @@
 
 #include <atomic>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <future>
-#include <random>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "base/clock.h"
 #include "db/memory_record_store.h"
 #include "rpc/build_client.h"
 #include "rpc/build_key.h"
 #include "rpc/child_process.h"
-#include "tracker/tracker_server.h"
+#include "tests/support/running_tracker.h"
 
 namespace hone {
 namespace {
@@ -44,29 +40,10 @@ std::string Program(const std::string& name) {
 
 class BuildersTest : public ::testing::Test {
  protected:
-  BuildersTest() {
-    std::random_device random;
-    folder_ = std::filesystem::temp_directory_path() / absl::StrCat("hone-builders-", random());
-    std::filesystem::create_directory(folder_);
-    address_ = absl::StrCat("unix:", (folder_ / "t").string());
-    TrackerOptions options = {.listen = address_};
+  static TrackerOptions WithImpatience() {
+    TrackerOptions options;
     options.builds.builder_ttl_ns = int64_t{3} * 1'000'000'000;
-    auto server = TrackerServer::Start(options, store_, clock_);
-    EXPECT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-    ticker_ = std::thread([this] {
-      while (ticking_) {
-        server_->Tick();
-        absl::SleepFor(absl::Milliseconds(10));
-      }
-    });
-  }
-  ~BuildersTest() override {
-    client_.reset();
-    ticking_ = false;
-    ticker_.join();
-    server_.reset();
-    std::filesystem::remove_all(folder_);
+    return options;
   }
 
   ChildProcess StartBuilder(const std::string& name, const std::string& worker = "",
@@ -140,16 +117,12 @@ class BuildersTest : public ::testing::Test {
     return Get(future);
   }
 
-  std::filesystem::path folder_;
-  std::string address_;
   MemoryRecordStore store_;
-  SystemClock clock_;
-  std::unique_ptr<TrackerServer> server_;
-  std::atomic<bool> ticking_ = true;
-  std::thread ticker_;
-  std::unique_ptr<BuildClient> client_;
+  RunningTracker tracker_{store_, WithImpatience()};
+  const std::string address_ = tracker_.address();
   std::atomic<int> built_here_ = 0;
   uint64_t id_ = 0;
+  std::unique_ptr<BuildClient> client_;
 };
 
 // The machine of an ELF file.

@@ -6,10 +6,8 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <filesystem>
 #include <map>
 #include <optional>
-#include <random>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -23,6 +21,7 @@
 #include "rpc/farm_client.h"
 #include "rpc/grpc_status.h"
 #include "rpc/tracker_list.h"
+#include "tests/support/running_tracker.h"
 #include "tracker/tracker_server.h"
 
 namespace hone {
@@ -155,37 +154,6 @@ class LimitedStore : public MemoryRecordStore {
 
 class FarmOverGrpcTest : public ::testing::Test {
  protected:
-  FarmOverGrpcTest() {
-    std::random_device random;
-    directory_ = std::filesystem::temp_directory_path() / absl::StrCat("hone-farm-", random());
-    std::filesystem::create_directory(directory_);
-    address_ = absl::StrCat("unix:", (directory_ / "t").string());
-    StartTracker();
-  }
-  ~FarmOverGrpcTest() override {
-    StopTracker();
-    std::filesystem::remove_all(directory_);
-  }
-
-  void StartTracker() {
-    TrackerOptions options = {.listen = address_};
-    options.blobs.folder = directory_ / "blobs";  // outlives the tracker, as the journal does
-    auto server = TrackerServer::Start(options, store_, clock_);
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-    ticking_ = true;
-    ticker_ = std::thread([this] {
-      while (ticking_) {
-        server_->Tick();
-        absl::SleepFor(absl::Milliseconds(10));
-      }
-    });
-  }
-  void StopTracker() {
-    ticking_ = false;
-    ticker_.join();
-    server_.reset();
-  }
   std::unique_ptr<FarmClient> Client() {
     auto client = FarmClient::Connect({.tracker = address_});
     EXPECT_TRUE(client.ok()) << client.status();
@@ -203,13 +171,10 @@ class FarmOverGrpcTest : public ::testing::Test {
     return all;
   }
 
-  std::filesystem::path directory_;
-  std::string address_;
   LimitedStore store_;
-  SystemClock clock_;
-  std::unique_ptr<TrackerServer> server_;
-  std::atomic<bool> ticking_ = false;
-  std::thread ticker_;
+  const SystemClock clock_;
+  RunningTracker tracker_{store_};
+  const std::string address_ = tracker_.address();
 };
 
 TEST_F(FarmOverGrpcTest, MeasuresABatchAndKeepsItsRecords) {
@@ -263,8 +228,8 @@ TEST_F(FarmOverGrpcTest, TakesInNothingThatItCannotWriteDown) {
 TEST_F(FarmOverGrpcTest, AQueueOutlivesTheTrackerWithoutItsClient) {
   auto client = Client();
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(client->Submit(SomeBatch(1)).ok());
-  StopTracker();
-  StartTracker();
+  tracker_.Stop();
+  tracker_.Start();
   FakeAgent agent({address_}, 1);
   // The client asks for nothing meanwhile.
   const absl::Time deadline = absl::Now() + kPatience;
@@ -272,8 +237,8 @@ TEST_F(FarmOverGrpcTest, AQueueOutlivesTheTrackerWithoutItsClient) {
     absl::SleepFor(absl::Milliseconds(1));
   }
   EXPECT_EQ(store_.Query({})->size(), 5);
-  StopTracker();  // results that were not fetched outlive it, too
-  StartTracker();
+  tracker_.Stop();  // results that were not fetched outlive it, too
+  tracker_.Start();
   EXPECT_EQ(All(*client).size(), 5);
   EXPECT_EQ(store_.Query({})->size(), 5);
 }
@@ -295,8 +260,8 @@ TEST_F(FarmOverGrpcTest, SurvivesATrackerThatIsStartedAnew) {
   FakeAgent idle({address_}, 1, /*measures=*/false);
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(client->Submit(SomeBatch(1)).ok());
   ASSERT_TRUE(idle.WaitForHeld(2));
-  StopTracker();
-  StartTracker();
+  tracker_.Stop();
+  tracker_.Start();
   // Started later under the same name: takes the device over.
   FakeAgent agent({address_}, 2);
   EXPECT_EQ(All(*client).size(), 5);
@@ -421,8 +386,8 @@ TEST_F(FarmOverGrpcTest, APolicyOutlivesTheTracker) {
   auto changed = admin->ChangePolicy(drain);
   ASSERT_TRUE(changed.ok()) << changed.status();
   EXPECT_EQ(changed->revision(), 1);
-  StopTracker();
-  StartTracker();
+  tracker_.Stop();
+  tracker_.Start();
   // The first call may find the old connection gone.
   auto kept = admin->GetPolicy();
   for (int i = 0; i < 100 && absl::IsUnavailable(kept.status()); ++i) kept = admin->GetPolicy();

@@ -5,15 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <filesystem>
-#include <random>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/clock.h"
 #include "db/memory_record_store.h"
 #include "rpc/channel.h"
+#include "tests/support/running_tracker.h"
 #include "tracker/tracker_server.h"
 
 namespace hone {
@@ -30,30 +28,6 @@ class FullStore : public MemoryRecordStore {
 
 class TrackerHealthTest : public ::testing::Test {
  protected:
-  TrackerHealthTest() {
-    directory_ = std::filesystem::temp_directory_path() /
-                 absl::StrCat("hone-health-", std::random_device()());
-    std::filesystem::create_directories(directory_);
-    const std::string address = absl::StrCat("unix:", (directory_ / "t").string());
-    auto server = TrackerServer::Start({.listen = address}, store_, clock_);
-    EXPECT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-    channel_ = MakeChannel(address).value();
-    ticker_ = std::thread([this] {
-      while (!stop_) {
-        server_->Tick();
-        absl::SleepFor(absl::Milliseconds(20));
-      }
-    });
-  }
-  ~TrackerHealthTest() override {
-    stop_ = true;
-    ticker_.join();
-    channel_.reset();
-    server_.reset();
-    std::filesystem::remove_all(directory_);
-  }
-
   // One call with hand-made messages: Debian has no health.proto.
   StatusOr<std::string> Call(const std::string& method, const std::string& request) {
     grpc::GenericStub stub(channel_);
@@ -84,13 +58,10 @@ class TrackerHealthTest : public ::testing::Test {
     return answer.ok() && *answer == std::string("\x08\x01");
   }
 
-  std::filesystem::path directory_;
   FullStore store_;
   const SystemClock clock_;
-  std::unique_ptr<TrackerServer> server_;
-  std::shared_ptr<grpc::Channel> channel_;
-  std::atomic<bool> stop_ = false;
-  std::thread ticker_;
+  RunningTracker tracker_{store_};
+  const std::shared_ptr<grpc::Channel> channel_ = MakeChannel(tracker_.address()).value();
 };
 
 TEST_F(TrackerHealthTest, SaysOfEachServiceThatItServes) {
@@ -115,7 +86,8 @@ TEST_F(TrackerHealthTest, KnowsWithinFiveSecondsThatTheDatabaseTakesNothing) {
 }
 
 TEST_F(TrackerHealthTest, ServesItsPageOnThisMachineOnly) {
-  const std::string socket = absl::StrCat("unix:", (directory_ / "u").string());
+  const ScratchFolder folder;
+  const std::string socket = absl::StrCat("unix:", folder / "u");
   const auto open = TrackerServer::Start({.listen = socket, .web = "0.0.0.0:9188"}, store_, clock_);
   EXPECT_TRUE(absl::IsInvalidArgument(open.status())) << open.status();
   const auto local = TrackerServer::Start({.listen = socket, .web = "127.0.0.1:0"}, store_, clock_);

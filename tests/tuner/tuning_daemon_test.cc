@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <filesystem>
 #include <random>
 #include <thread>
 
@@ -19,7 +18,7 @@
 #include "rpc/job_client.h"
 #include "rpc/record_client.h"
 #include "rpc/tuning_client.h"
-#include "tracker/tracker_server.h"
+#include "tests/support/running_tracker.h"
 #include "tuner/service/front_door.h"
 #include "tuner/service/job_keeper.h"
 
@@ -68,36 +67,9 @@ Status End(JobClient& client, const pb::Job& job, pb::JobPhase phase) {
 class TuningDaemonTest : public ::testing::Test {
  protected:
   TuningDaemonTest() {
-    std::random_device random;
-    directory_ = std::filesystem::temp_directory_path() / absl::StrCat("hone-jobs-", random());
-    std::filesystem::create_directory(directory_);
-    address_ = absl::StrCat("unix:", (directory_ / "t").string());
-    StartTracker();
     auto user = TuningClient::Connect(address_);
     EXPECT_TRUE(user.ok()) << user.status();
     user_ = *std::move(user);
-  }
-  ~TuningDaemonTest() override {
-    StopTracker();
-    std::filesystem::remove_all(directory_);
-  }
-
-  void StartTracker() {
-    auto server = TrackerServer::Start({.listen = address_}, store_, clock_);
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-    ticking_ = true;
-    ticker_ = std::thread([this] {
-      while (ticking_) {
-        server_->Tick();
-        absl::SleepFor(absl::Milliseconds(10));
-      }
-    });
-  }
-  void StopTracker() {
-    ticking_ = false;
-    ticker_.join();
-    server_.reset();
   }
 
   std::unique_ptr<TuningDaemon> Daemon(const std::string& name, uint64_t boot, Script script,
@@ -146,13 +118,10 @@ class TuningDaemonTest : public ::testing::Test {
     return {};
   }
 
-  std::filesystem::path directory_;
-  std::string address_;
   MemoryRecordStore store_;
-  SystemClock clock_;
-  std::unique_ptr<TrackerServer> server_;
-  std::atomic<bool> ticking_ = false;
-  std::thread ticker_;
+  const SystemClock clock_;
+  RunningTracker tracker_{store_};
+  const std::string address_ = tracker_.address();
   std::unique_ptr<TuningClient> user_;
   const EventLog log_{LogFormat::kText, clock_, nullptr};
 };
@@ -300,9 +269,9 @@ TEST_F(TuningDaemonTest, WatchingAndWorkingGoOnWhenTheTrackerIsStartedAnew) {
   });
   const absl::Time deadline = absl::Now() + kPatience;
   while (!running && absl::Now() < deadline) EXPECT_TRUE(daemon->Tick().ok());
-  StopTracker();
+  tracker_.Stop();
   EXPECT_TRUE(daemon->Tick().ok()) << "a tracker out of reach is no error";
-  StartTracker();
+  tracker_.Start();
   may_end = true;
   const pb::Job job = Await(id, {daemon.get()});
   watcher.join();
@@ -344,7 +313,7 @@ TEST_F(TuningDaemonTest, RefusesASelectorThatNothingMatchesButNotOneThatIsOnlyAw
 }
 
 TEST_F(TuningDaemonTest, JobsMayComeThroughADaemon) {
-  auto door = FrontDoor::Open(absl::StrCat("unix:", (directory_ / "d").string()), address_);
+  auto door = FrontDoor::Open(address_ + ".door", address_);
   ASSERT_TRUE(door.ok()) << door.status();
   auto user = *TuningClient::Connect((*door)->address());
   // What it cannot compile it takes from nobody.
