@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "rpc/grpc_status.h"
 #include "tracker/finish_call.h"
+#include "tracker/sequence_writer.h"
 
 namespace hone {
 namespace {
@@ -47,55 +48,37 @@ class UploadReactor : public grpc::ServerReadReactor<pb::BlobChunk> {
   std::set<std::string> unfinished_;  // begun in this stream
 };
 
-class DownloadReactor : public grpc::ServerWriteReactor<pb::BlobChunk> {
+class DownloadReactor final : public SequenceWriter<pb::BlobChunk> {
  public:
   DownloadReactor(BlobService& service, const pb::DownloadRequest& request)
       : service_(service), request_(request) {
-    if (const Status status = CheckCount(request.blobs_size()); !status.ok()) {
-      Finish(ToGrpc(status));
-      return;
-    }
     WriteNext();
   }
 
-  void OnWriteDone(bool ok) override {
-    if (ok) {
-      WriteNext();
-    } else {
-      Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the stream broke"));
-    }
-  }
-  void OnDone() override { delete this; }
-
  private:
-  void WriteNext() {
-    if (next_ == request_.blobs_size()) {
-      Finish(grpc::Status::OK);
-      return;
-    }
+  StatusOr<bool> Next(pb::BlobChunk* chunk) override {
+    HONE_RETURN_IF_ERROR(CheckCount(request_.blobs_size()));
+    if (next_ == request_.blobs_size()) return false;
     const pb::BlobPart& part = request_.blobs(next_);
     if (blob_ == nullptr) {
       blob_ = service_.Find(part.digest());
       offset_ = part.offset();
     }
     if (blob_ == nullptr) {
-      chunk_.Clear();
-      chunk_.set_digest(part.digest());
-      chunk_.set_missing(true);
+      chunk->set_digest(part.digest());
+      chunk->set_missing(true);
     } else if (offset_ < 0 || offset_ > static_cast<int64_t>(blob_->size())) {
-      Finish(grpc::Status(grpc::StatusCode::OUT_OF_RANGE,
-                          absl::StrCat("blob ", part.digest(), " has ", blob_->size(),
-                                       " bytes; asked for at ", offset_)));
-      return;
+      return absl::OutOfRangeError(absl::StrCat("blob ", part.digest(), " has ", blob_->size(),
+                                                " bytes; asked for at ", offset_));
     } else {
-      chunk_ = ChunkOf(part.digest(), *blob_, offset_);
-      offset_ += static_cast<int64_t>(chunk_.data().size());
+      *chunk = ChunkOf(part.digest(), *blob_, offset_);
+      offset_ += static_cast<int64_t>(chunk->data().size());
     }
     if (blob_ == nullptr || offset_ == static_cast<int64_t>(blob_->size())) {
       ++next_;
       blob_ = nullptr;
     }
-    StartWrite(&chunk_);
+    return true;
   }
 
   BlobService& service_;
@@ -103,7 +86,6 @@ class DownloadReactor : public grpc::ServerWriteReactor<pb::BlobChunk> {
   int next_ = 0;                             // of the request's blobs
   std::shared_ptr<const std::string> blob_;  // that one, once it was begun
   int64_t offset_ = 0;                       // of its next chunk
-  pb::BlobChunk chunk_;                      // of the write under way
 };
 
 }  // namespace

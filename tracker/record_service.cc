@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "rpc/grpc_status.h"
+#include "tracker/sequence_writer.h"
 
 namespace hone {
 namespace {
@@ -24,44 +24,26 @@ RecordFilter FilterOf(const pb::FindRecordsRequest& request) {
   return filter;
 }
 
-// One answer, in messages one after another. gRPC owns its life: OnDone comes last.
-class RecordReactor : public grpc::ServerWriteReactor<pb::FindRecordsReply> {
+// One answer, in messages one after another.
+class RecordReactor final : public SequenceWriter<pb::FindRecordsReply> {
  public:
-  explicit RecordReactor(StatusOr<std::vector<pb::Record>> records) {
-    if (!records.ok()) {
-      Finish(ToGrpc(records.status()));
-      return;
-    }
-    records_ = *std::move(records);
+  explicit RecordReactor(StatusOr<std::vector<pb::Record>> records) : records_(std::move(records)) {
     WriteNext();
   }
 
-  void OnWriteDone(bool ok) override {
-    if (ok) {
-      WriteNext();
-    } else {
-      Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the stream broke"));
-    }
-  }
-  void OnDone() override { delete this; }
-
  private:
-  void WriteNext() {
-    if (next_ == records_.size()) {
-      Finish(grpc::Status::OK);
-      return;
+  StatusOr<bool> Next(pb::FindRecordsReply* reply) override {
+    HONE_RETURN_IF_ERROR(records_.status());
+    if (next_ == records_->size()) return false;
+    for (size_t bytes = 0; next_ < records_->size() && bytes < kReplyBytes; ++next_) {
+      bytes += (*records_)[next_].ByteSizeLong();
+      *reply->add_records() = std::move((*records_)[next_]);
     }
-    reply_.Clear();
-    for (size_t bytes = 0; next_ < records_.size() && bytes < kReplyBytes; ++next_) {
-      bytes += records_[next_].ByteSizeLong();
-      *reply_.add_records() = std::move(records_[next_]);
-    }
-    StartWrite(&reply_);
+    return true;
   }
 
-  std::vector<pb::Record> records_;
+  StatusOr<std::vector<pb::Record>> records_;
   size_t next_ = 0;
-  pb::FindRecordsReply reply_;
 };
 
 }  // namespace
