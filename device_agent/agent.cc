@@ -1,9 +1,13 @@
 #include "device_agent/agent.h"
 
+#include <errno.h>
+#include <signal.h>
+
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <utility>
 
+#include "device_agent/sandbox/cgroup.h"
 #include "proto/farm.pb.h"
 #include "rpc/blob_client.h"
 
@@ -53,6 +57,8 @@ uint64_t Agent::taken() const {
 bool Agent::HandBack(absl::Duration timeout) { return session_->HandBack(timeout); }
 
 Status Agent::StartDevices() {
+  // What agents left that were killed.
+  Cgroup::Sweep("", [](pid_t pid) { return kill(pid, 0) == 0 || errno != ESRCH; });
   for (const AgentDeviceOptions& device : options_.devices) {
     const AgentDeviceHandlers handlers = {
         .report = [this](pb::ReportRequest report) { Report(std::move(report)); },

@@ -98,11 +98,11 @@ class MeasuringWorker::Impl : public std::enable_shared_from_this<Impl> {
     options.program = options_.program;
     if (options_.sandbox.has_value())
       options.arguments.push_back(absl::StrCat("--sandbox=", SandboxLevelName(*options_.sandbox)));
-    std::optional<Cgroup> cgroup =
-        Cgroup::Create("",
-                       absl::StrCat("hone-worker-", getpid(), "-",
-                                    absl::Hex(reinterpret_cast<uintptr_t>(this)), "-", ++started_),
-                       {.memory_bytes = MemoryLimit(), .processes = kProcessesMax});
+    std::optional<Cgroup> cgroup = Cgroup::Create(
+        "",
+        Cgroup::NameFor(
+            getpid(), absl::StrCat(absl::Hex(reinterpret_cast<uintptr_t>(this)), "-", ++started_)),
+        {.memory_bytes = MemoryLimit(), .processes = kProcessesMax});
     if (cgroup.has_value()) {
       for (const std::string& folder : cgroup->folders())
         options.arguments.push_back(absl::StrCat("--cgroup=", folder));

@@ -7,12 +7,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 
 namespace hone {
 namespace {
@@ -44,7 +47,71 @@ bool IsFolder(const std::string& path) {
   return stat(path.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode);
 }
 
+constexpr absl::string_view kNamePrefix = "hone-worker-";
+
+// "4026531836" of "pid:[4026531836]"; "0" where the system does not say.
+std::string PidNamespace() {
+  char text[64] = {};
+  if (readlink("/proc/self/ns/pid", text, sizeof(text) - 1) <= 0) return "0";
+  absl::string_view name = text;
+  if (!absl::ConsumePrefix(&name, "pid:[") || !absl::ConsumeSuffix(&name, "]")) return "0";
+  return std::string(name);
+}
+
+// Who made the group of this name, if that was in our namespace.
+std::optional<pid_t> MakerOf(absl::string_view name) {
+  if (!absl::ConsumePrefix(&name, kNamePrefix)) return std::nullopt;
+  const std::vector<absl::string_view> parts = absl::StrSplit(name, '-');
+  int64_t pid = 0;
+  if (parts.size() < 3 || parts[1] != PidNamespace() || !absl::SimpleAtoi(parts[0], &pid)) {
+    return std::nullopt;
+  }
+  return static_cast<pid_t>(pid);
+}
+
+// The folders below which Create makes groups, whatever of them is there.
+std::vector<std::string> Parents(const std::string& root) {
+  const std::map<std::string, std::string> own = OwnGroups(root);
+  const std::string base = root + "/sys/fs/cgroup";
+  std::vector<std::string> parents;
+  if (own.count("memory") == 0) {
+    const auto path = own.find("");
+    if (path != own.end()) parents.push_back(base + path->second);
+    return parents;
+  }
+  for (const char* controller : {"memory", "pids", "freezer"}) {
+    const auto path = own.find(controller);
+    if (path == own.end()) continue;
+    const std::string hierarchy = absl::StrCat(base, "/", controller);
+    parents.push_back(IsFolder(hierarchy + path->second) ? hierarchy + path->second : hierarchy);
+  }
+  return parents;
+}
+
 }  // namespace
+
+std::string Cgroup::NameFor(pid_t pid, absl::string_view what) {
+  return absl::StrCat(kNamePrefix, pid, "-", PidNamespace(), "-", what);
+}
+
+int Cgroup::Sweep(const std::string& root, const std::function<bool(pid_t)>& is_alive) {
+  int swept = 0;
+  for (const std::string& parent : Parents(root)) {
+    std::error_code error;
+    std::vector<std::string> left;
+    for (const auto& entry : std::filesystem::directory_iterator(parent, error)) {
+      const std::optional<pid_t> maker = MakerOf(entry.path().filename().string());
+      if (maker && !is_alive(*maker)) left.push_back(entry.path());
+    }
+    for (const std::string& folder : left) {
+      Cgroup group;
+      group.folders_ = {folder};
+      for (const pid_t pid : group.Members()) kill(pid, SIGKILL);
+      swept += rmdir(folder.c_str()) == 0;
+    }
+  }
+  return swept;
+}
 
 std::optional<Cgroup> Cgroup::Create(const std::string& root, const std::string& name,
                                      const Limits& limits) {
@@ -100,7 +167,10 @@ std::vector<pid_t> Cgroup::Members() const {
   std::vector<pid_t> members;
   if (folders_.empty()) return members;
   std::ifstream file(folders_.front() + "/cgroup.procs");
-  for (pid_t pid; file >> pid;) members.push_back(pid);
+  // 0 stands for a process that is not of our namespace; to kill() it would mean our own group.
+  for (pid_t pid; file >> pid;) {
+    if (pid > 0) members.push_back(pid);
+  }
   return members;
 }
 

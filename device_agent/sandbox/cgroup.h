@@ -7,10 +7,12 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "base/status.h"
 
 namespace hone {
@@ -25,6 +27,13 @@ class Cgroup {
   // own). nullopt when no such group can be made.
   static std::optional<Cgroup> Create(const std::string& root, const std::string& name,
                                       const Limits& limits);
+
+  // A name that says which process made the group, and `what` tells its groups apart.
+  static std::string NameFor(pid_t pid, absl::string_view what);
+  // Kills what is left in groups whose maker was killed before it could remove them, and removes
+  // them; returns how many folders went. `is_alive`: of a process, in this one's namespace. Groups
+  // of makers in other namespaces are left alone.
+  static int Sweep(const std::string& root, const std::function<bool(pid_t)>& is_alive);
 
   Cgroup(Cgroup&& other) noexcept = default;
   Cgroup& operator=(Cgroup&& other) noexcept = default;

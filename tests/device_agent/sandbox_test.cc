@@ -133,6 +133,46 @@ TEST_F(CgroupTest, IsDoneWithoutWhereThereIsNone) {
   EXPECT_FALSE(Cgroup::Create(root_, "g", {1 << 20, 5}).has_value());
 }
 
+TEST_F(CgroupTest, LeftByAKilledMakerIsSwept) {
+  constexpr pid_t kAlive = 11, kDead = 12;
+  OwnGroup("0::/agents\n");
+  const fs::path parent = root_ / "sys/fs/cgroup/agents";
+  fs::create_directories(parent);
+  const auto make = [&](const std::string& name) {
+    ASSERT_TRUE(Cgroup::Create(root_, name, {1 << 20, 5}).has_value());
+    // Its files are real here, and would keep it.
+    for (const auto& file : fs::directory_iterator(parent / name)) fs::remove(file.path());
+  };
+  const std::string dead = Cgroup::NameFor(kDead, "1"), alive = Cgroup::NameFor(kAlive, "1");
+  for (const std::string& name : {dead, Cgroup::NameFor(kDead, "2"), alive}) make(name);
+  make("hone-worker-12-1-1");  // of another namespace
+  make("user-12");
+  EXPECT_EQ(Cgroup::Sweep(root_, [](pid_t pid) { return pid == kAlive; }), 2);
+  EXPECT_FALSE(fs::exists(parent / dead));
+  EXPECT_TRUE(fs::exists(parent / alive));
+  EXPECT_TRUE(fs::exists(parent / "hone-worker-12-1-1"));
+  EXPECT_TRUE(fs::exists(parent / "user-12"));
+}
+
+TEST_F(CgroupTest, OfThisMachineIsSweptWithWhatIsLeftInIt) {
+  const std::string name = Cgroup::NameFor(getpid(), "swept-test");
+  const std::optional<Cgroup> group = Cgroup::Create("", name, {int64_t{1} << 30, 50});
+  if (!group.has_value()) GTEST_SKIP() << "no control group can be made here";
+  ChildProcess::Options options;
+  options.program = "/bin/sleep";
+  options.arguments = {"60"};
+  options.socket = false;
+  ChildProcess sleeper = ChildProcess::Start(options).value();
+  ASSERT_TRUE(group->Add(sleeper.pid()).ok());
+  const auto gone = [&] { return !fs::exists(group->folders().front()); };
+  for (int i = 0; i < 1000 && !gone(); ++i) {
+    Cgroup::Sweep("", [](pid_t pid) { return pid != getpid(); });
+    usleep(1000);
+  }
+  EXPECT_TRUE(gone());
+  EXPECT_EQ(sleeper.Wait().signal, SIGKILL);
+}
+
 TEST_F(CgroupTest, OfThisMachineKillsAllInIt) {
   const std::optional<Cgroup> group = Cgroup::Create("", "hone-test", {int64_t{1} << 30, 50});
   if (!group.has_value()) GTEST_SKIP() << "no control group can be made here";
