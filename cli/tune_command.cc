@@ -11,6 +11,7 @@
 #include "cli/interrupt.h"
 #include "cli/numerics_option.h"
 #include "cli/progress.h"
+#include "cli/quantity.h"
 #include "cli/shape_option.h"
 #include "cli/tuning_output.h"
 #include "cli/tuning_replay.h"
@@ -146,6 +147,12 @@ StatusOr<ExitCode> TuneModel(const TuneOptions& options, const Clock& clock,
       numerics == Numerics::kFp32 ? "" : absl::StrCat(" --numerics ", options.numerics);
   std::string shapes;
   for (const std::string& shape : options.shapes) absl::StrAppend(&shapes, " --shape ", shape);
+  if (const CodeTraffic traffic = farm.client->traffic();
+      !options.tracker.empty() && traffic.named_bytes > 0) {
+    console.out << "\nof " << FormatBytes(traffic.named_bytes) << " of code, "
+                << FormatBytes(traffic.uploaded_bytes)
+                << " had to be sent to the farm; the rest was there\n";
+  }
   if (interrupt.Requested()) {
     console.out
         << "\nStopped; all that was measured is kept. The same command goes on from here.\n";
