@@ -71,6 +71,7 @@ constexpr EventKind kKinds[] = {
     {Event::kJobFinished, "job.finished", LogLevel::kInfo, "`job` came to its end"},
     {Event::kJobFailed, "job.failed", LogLevel::kWarning,
      "`job`, or an attempt at it, ended early, and `why`"},
+    {Event::kJobCancelled, "job.cancelled", LogLevel::kInfo, "`job` was ended by its user's wish"},
 };
 
 constexpr absl::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD

@@ -58,6 +58,7 @@ enum class Event {
   kJobStarted,
   kJobFinished,
   kJobFailed,
+  kJobCancelled,
 };
 
 struct EventKind {

@@ -24,7 +24,10 @@ grpc::ServerUnaryReactor* JobService::KeepJob(grpc::CallbackServerContext* conte
                                               const pb::KeepJobRequest* request,
                                               pb::KeepJobReply* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  FinishCall(reactor, reply, shell_.KeepJob(*request));
+  const StatusOr<Identity> peer = PeerOf(*context->auth_context());
+  FinishCall(
+      reactor, reply,
+      peer.ok() ? shell_.KeepJob(*request, *peer) : StatusOr<pb::KeepJobReply>(peer.status()));
   return reactor;
 }
 
@@ -32,7 +35,9 @@ grpc::ServerUnaryReactor* JobService::EndJob(grpc::CallbackServerContext* contex
                                              const pb::EndJobRequest* request,
                                              pb::EndJobReply* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  FinishCall(reactor, reply, shell_.EndJob(*request));
+  const StatusOr<Identity> peer = PeerOf(*context->auth_context());
+  FinishCall(reactor, reply,
+             peer.ok() ? shell_.EndJob(*request, *peer) : StatusOr<pb::EndJobReply>(peer.status()));
   return reactor;
 }
 

@@ -168,6 +168,9 @@ void JobShell::Log(const pb::Job& job) {
     case pb::JOB_DONE:
       log_.Write(Event::kJobFinished, {{"job", job.id()}, {"user", user}});
       break;
+    case pb::JOB_CANCELLED:
+      log_.Write(Event::kJobCancelled, {{"job", job.id()}, {"user", user}});
+      break;
     default:
       log_.Write(Event::kJobFailed, {{"job", job.id()}, {"user", user}, {"why", job.reason()}});
   }
@@ -233,13 +236,23 @@ StatusOr<pb::ClaimJobReply> JobShell::ClaimJob(const pb::ClaimJobRequest& reques
   return Call<pb::ClaimJobReply>(ClaimJobEvent{.request = request});
 }
 
-StatusOr<pb::KeepJobReply> JobShell::KeepJob(const pb::KeepJobRequest& request) {
+Status JobShell::CheckCaller(int64_t id, const Identity& peer) const {
+  const pb::Job* job = state_.Find(id);
+  // Of a job that nobody has, its epoch says enough.
+  if (job == nullptr || job->daemon().empty()) return absl::OkStatus();
+  return CheckSpeaksFor(peer, job->daemon());
+}
+
+StatusOr<pb::KeepJobReply> JobShell::KeepJob(const pb::KeepJobRequest& request,
+                                             const Identity& peer) {
   absl::MutexLock lock(&mutex_);
+  HONE_RETURN_IF_ERROR(CheckCaller(request.id(), peer));
   return Call<pb::KeepJobReply>(KeepJobEvent{.request = request});
 }
 
-StatusOr<pb::EndJobReply> JobShell::EndJob(const pb::EndJobRequest& request) {
+StatusOr<pb::EndJobReply> JobShell::EndJob(const pb::EndJobRequest& request, const Identity& peer) {
   absl::MutexLock lock(&mutex_);
+  HONE_RETURN_IF_ERROR(CheckCaller(request.id(), peer));
   return Call<pb::EndJobReply>(EndJobEvent{.request = request});
 }
 

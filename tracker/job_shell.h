@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "db/job_store.h"
 #include "proto/tuning.pb.h"
+#include "rpc/identity.h"
 #include "tracker/farm_shell.h"
 #include "tracker/job_events.h"
 #include "tracker/job_state.h"
@@ -54,8 +55,9 @@ class JobShell {
 
   // --- Jobs
   StatusOr<pb::ClaimJobReply> ClaimJob(const pb::ClaimJobRequest& request);
-  StatusOr<pb::KeepJobReply> KeepJob(const pb::KeepJobRequest& request);
-  StatusOr<pb::EndJobReply> EndJob(const pb::EndJobRequest& request);
+  // PermissionDenied unless `peer` is the daemon that has the job.
+  StatusOr<pb::KeepJobReply> KeepJob(const pb::KeepJobRequest& request, const Identity& peer);
+  StatusOr<pb::EndJobReply> EndJob(const pb::EndJobRequest& request, const Identity& peer);
   StatusOr<pb::ModelPiece> DownloadModel(const pb::DownloadModelRequest& request);
 
   // --- Time
@@ -88,6 +90,8 @@ class JobShell {
   void Show(const pb::Job& job, JobWatcher* watcher, Watch* watch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Status CheckOpen() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Whether the caller is the daemon that has the job.
+  Status CheckCaller(int64_t id, const Identity& peer) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   JobStore& store_;
   FarmShell& farm_;

@@ -10,11 +10,15 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/target.h"
 #include "db/memory_record_store.h"
 #include "proto/farm.grpc.pb.h"
 #include "rpc/agent_session.h"
+#include "rpc/build_client.h"
+#include "rpc/builder_session.h"
 #include "rpc/channel.h"
 #include "rpc/farm_admin.h"
 #include "rpc/farm_client.h"
@@ -240,6 +244,72 @@ TEST_F(FarmSecurityTest, GivesJobsToDaemonsAloneAndInTheirOwnNames) {
   const auto claimed = claim_as("daemon/big", "big");
   ASSERT_TRUE(claimed.ok()) << claimed.status();
   EXPECT_EQ(claimed->job().spec().user(), "ada");
+
+  // Another daemon cannot go on with it, nor end it, though it knows the epoch.
+  pb::KeepJobRequest keep;
+  keep.set_id(claimed->job().id());
+  keep.set_epoch(claimed->job().epoch());
+  pb::EndJobRequest end;
+  end.set_id(keep.id());
+  end.set_epoch(keep.epoch());
+  end.set_phase(pb::JOB_DONE);
+  const auto other = *JobClient::Connect(server_->address(), Member("daemon/small"));
+  EXPECT_EQ(other->Keep(keep).status().code(), absl::StatusCode::kPermissionDenied);
+  const Status ended = other->End(end);
+  EXPECT_EQ(ended.code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_THAT(std::string(ended.message()), HasSubstr("daemon/small may not speak for 'big'"));
+  const auto owner = *JobClient::Connect(server_->address(), Member("daemon/big"));
+  EXPECT_TRUE(owner->Keep(keep).ok());
+  EXPECT_TRUE(owner->End(end).ok());
+}
+
+TEST_F(FarmSecurityTest, TakesABuilderWhoseCertificateSaysThatItIsOne) {
+  BuilderHandlers handlers;
+  handlers.on_link = [](const Status& status) { EXPECT_TRUE(status.ok()) << status; };
+  const auto session = BuilderSession::Start(
+      {.tracker = server_->address(), .tls_dir = Member("builder/rack"), .name = "rack", .boot = 1},
+      handlers);
+  ASSERT_TRUE(session.ok()) << session.status();
+  auto ada = BuildClient::Connect(
+      {.tracker = server_->address(), .tls_dir = Member("tuner/ada"), .user = "ada"}, nullptr);
+  ASSERT_TRUE(ada.ok()) << ada.status();
+  const absl::Time deadline = absl::Now() + kPatience;
+  StatusOr<pb::ListBuildersReply> list = (*ada)->ListBuilders();
+  while (list.ok() && list->builders().empty() && absl::Now() < deadline) {
+    absl::SleepFor(absl::Milliseconds(5));
+    list = (*ada)->ListBuilders();
+  }
+  ASSERT_TRUE(list.ok()) << list.status();
+  ASSERT_EQ(list->builders_size(), 1);
+  EXPECT_EQ(list->builders(0).name(), "rack");
+}
+
+TEST_F(FarmSecurityTest, RefusesABuilderWithoutSuchACertificate) {
+  // What a member hears that wants to build under a name.
+  const auto link_of = [&](const std::string& identity, const std::string& name) {
+    absl::Notification heard;
+    Status link;
+    BuilderHandlers handlers;
+    handlers.on_link = [&](const Status& status) {
+      if (heard.HasBeenNotified()) return;
+      link = status;
+      heard.Notify();
+    };
+    const auto session = BuilderSession::Start(
+        {.tracker = server_->address(), .tls_dir = Member(identity), .name = name, .boot = 1},
+        handlers);
+    EXPECT_TRUE(session.ok()) << session.status();
+    EXPECT_TRUE(heard.WaitForNotificationWithTimeout(kPatience)) << identity;
+    return link;
+  };
+  for (const char* name : {"tuner/eve", "reader/bob", "daemon/big"}) {
+    const Status link = link_of(name, ParseIdentity(name)->name);
+    EXPECT_EQ(link.code(), absl::StatusCode::kPermissionDenied) << name << ": " << link;
+    EXPECT_THAT(std::string(link.message()), HasSubstr("which is for agent, builder"));
+  }
+  const Status other = link_of("builder/rack", "shelf");
+  EXPECT_EQ(other.code(), absl::StatusCode::kPermissionDenied) << other;
+  EXPECT_THAT(std::string(other.message()), HasSubstr("may not speak for 'shelf'"));
 }
 
 TEST_F(FarmSecurityTest, LetsOwnersAloneChangeThePolicy) {

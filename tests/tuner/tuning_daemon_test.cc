@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "base/clock.h"
@@ -25,9 +26,11 @@
 namespace hone {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 constexpr absl::Duration kPatience = absl::Seconds(20);
@@ -310,6 +313,25 @@ TEST_F(TuningDaemonTest, RefusesASelectorThatNothingMatchesButNotOneThatIsOnlyAw
               HasSubstr("no device matches 'arch=mips': board is not arch=mips"));
   spec.set_device("board");
   EXPECT_TRUE(user_->Submit(spec, "m").ok()) << "quarantine passes";
+}
+
+TEST_F(TuningDaemonTest, ACancelledJobIsLoggedAsThat) {
+  absl::Mutex mutex;
+  std::vector<std::string> lines;
+  TrackerOptions options;
+  options.log = [&](LogLevel level, const std::string& line) {
+    absl::MutexLock lock(&mutex);
+    lines.push_back(line);
+  };
+  MemoryRecordStore store;
+  RunningTracker tracker(store, options);
+  const auto user = *TuningClient::Connect(tracker.address());
+  const auto job = user->Submit(Spec(), "the model");
+  ASSERT_TRUE(job.ok()) << job.status();
+  ASSERT_TRUE(user->Cancel(job->id()).ok());
+  tracker.Stop();
+  EXPECT_THAT(lines, Contains(HasSubstr("info job.cancelled job=1 user=ada")));
+  EXPECT_THAT(lines, Not(Contains(HasSubstr("job.failed"))));
 }
 
 TEST_F(TuningDaemonTest, JobsMayComeThroughADaemon) {
