@@ -59,7 +59,9 @@ void Run(FuzzedDataProvider& input, const Farm& farm) {
   const auto signed_by_us =
       SignRequest(pem, farm.key, farm.authority,
                   {.uri = "hone:agent/a", .unix_ms = kUnixMs, .valid_ms = kDayMs});
-  if (signed_by_us.ok()) HONE_CHECK(ReadCertificates(*signed_by_us).ok());
+  if (signed_by_us.ok()) {
+    HONE_CHECK(ReadCertificates(*signed_by_us).ok());
+  }
 }
 
 }  // namespace

@@ -62,8 +62,8 @@ void ReadJoinToken(absl::string_view text) {
 void ReadAddress(absl::string_view text) {
   const StatusOr<std::string> plain = CheckAddress(text, /*has_tls=*/false);
   const StatusOr<std::string> encrypted = CheckAddress(text, /*has_tls=*/true);
-  if (plain.ok()) HONE_CHECK(IsOnThisMachine(text)) << std::string(text);
-  if (plain.ok()) HONE_CHECK(encrypted.ok()) << std::string(text);
+  HONE_CHECK(!plain.ok() || IsOnThisMachine(text)) << std::string(text);
+  HONE_CHECK(!plain.ok() || encrypted.ok()) << std::string(text);
 }
 
 void FollowTrackers(absl::string_view text) {

@@ -29,8 +29,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     case 0: {
       const auto tensor = hone::ParseTensorProto(bytes, "tensor");
       if (!tensor.ok()) hone::CheckError(tensor.status());
-      if (tensor.ok())
-        HONE_CHECK(hone::ParseTensorProto(SerializeTensorProto(*tensor), "again").ok());
+      HONE_CHECK(!tensor.ok() ||
+                 hone::ParseTensorProto(hone::SerializeTensorProto(*tensor), "again").ok());
       break;
     }
     case 1: {

@@ -385,7 +385,7 @@ class Simulator {
         if (crashes_) Crash();
         break;
       case 2:
-        if (Chance(2) == 0) SendState(index, /*leaves=*/true);
+        if (options_.agents_leave && Chance(2) == 0) SendState(index, /*leaves=*/true);
         AgentBoots(index);
         break;
       case 3:

@@ -14,6 +14,7 @@ struct SimulatorOptions {
   uint64_t seed = 1;
   int agents = 0;             // 0: 1 to 8, by the seed
   int64_t events_min = 2000;  // it goes on for at least so many
+  bool agents_leave = false;  // half of those that are started again hand back what they have first
   bool keep_log = false;
 };
 

@@ -36,6 +36,13 @@ TEST(FarmSimulator, ComesThroughEveryStorm) {
   EXPECT_GT(crashes, static_cast<int64_t>(kSeeds));
 }
 
+TEST(FarmSimulator, AgentsThatHandBackWhatTheyHaveLoseNothing) {
+  for (uint64_t seed = 1; seed <= kSeeds / 3; ++seed) {
+    const SimulatorReport report = Simulate({.seed = seed, .agents_leave = true});
+    ASSERT_THAT(report.violations, IsEmpty()) << "seed " << seed;
+  }
+}
+
 TEST(FarmSimulator, ReproducesARunFromItsSeed) {
   const SimulatorReport first = Simulate({.seed = 42, .keep_log = true});
   const SimulatorReport second = Simulate({.seed = 42, .keep_log = true});
