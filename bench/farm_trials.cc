@@ -26,7 +26,9 @@ constexpr int kTurns = 100'000;  // of the kernel's loop: some tenths of a milli
 constexpr int kPairs = 5;        // of windows near and far
 constexpr absl::Duration kWindow = absl::Seconds(8);
 constexpr absl::Duration kSettle = absl::Seconds(2);
-constexpr int kOverheadBatches = 40;
+constexpr int64_t kShortTurns = 6000;  // more than 10 us, so that a sample is one run
+constexpr int kOverheadRounds = 7;
+constexpr int kOverheadBatches = 8;  // of a round
 
 // Of the kernel of sandbox_bench, which computes from registers only.
 pb::Candidate PacedCandidate(const std::string& code, int64_t turns) {
@@ -75,6 +77,7 @@ class Tuner {
     int batches = 0;
     double kernel_ms = 0;
     double seconds = 0;
+    double run_us = 0;  // one run of a kernel
   };
   // Until so many are finished or the time is over, counted from the first that comes.
   Done Run(int batches, absl::Duration time) {
@@ -97,6 +100,7 @@ class Tuner {
         for (const pb::Measurement& m : result.measurements()) {
           HONE_CHECK(m.failure() == pb::OK) << m.message();
           done.kernel_ms += m.runs() * m.median_ns() * 1e-6;
+          done.run_us = m.median_ns() * 1e-3;
         }
         sandbox_ =
             result.environment().contains("sandbox") ? result.environment().at("sandbox") : "?";
@@ -113,6 +117,27 @@ class Tuner {
   const pb::Batch batch_;
   std::string sandbox_;
 };
+
+// Milliseconds of a trial that are not timed runs of its kernel; the median of some batches.
+double OverheadOf(FarmClient& client, int64_t turns) {
+  Tuner tuner(client, turns);
+  std::vector<double> overhead_ms, trial_ms, kernel_us;
+  for (int i = 0; i < kOverheadRounds; ++i) {
+    const Tuner::Done done = tuner.Run(kOverheadBatches, absl::Minutes(1));
+    const double trials = done.batches * kCandidates;
+    trial_ms.push_back(done.seconds * 1e3 / trials);
+    overhead_ms.push_back(trial_ms.back() - done.kernel_ms / trials);
+    kernel_us.push_back(done.run_us);
+  }
+  const double overhead = PercentileOf(overhead_ms, 0.5);
+  std::cout << absl::StreamFormat(
+      "sandbox L%s, batches of %d, a kernel of %.0f us: a trial takes %.2f ms, and all that is not "
+      "a "
+      "timed run of the kernel %.2f ms (median; least %.2f, most %.2f)\n",
+      tuner.sandbox(), kCandidates, PercentileOf(kernel_us, 0.5), PercentileOf(trial_ms, 0.5),
+      overhead, PercentileOf(overhead_ms, 0), PercentileOf(overhead_ms, 1));
+  return overhead;
+}
 
 }  // namespace
 
@@ -146,29 +171,16 @@ void BenchDistance() {
   PrintAim("farm-idle-at-50-ms-percent", std::max(0.0, PercentileOf(idle, 0.5)), 5);
 }
 
+// A kernel is also run to see whether it is right, and how often to run it: of a short one that
+// hardly counts, and what is left is ours.
 void BenchOverhead() {
   BenchFarm farm;
   farm.StartTracker();
   farm.StartAgent("near");
   const auto client = farm.Connect();
-  Tuner tuner(*client, kTurns);
-  std::vector<double> overhead_ms;
-  for (int i = 0; i < kOverheadBatches / 4; ++i) {
-    const Tuner::Done done = tuner.Run(4, absl::Minutes(1));
-    const int trials = done.batches * kCandidates;
-    overhead_ms.push_back((done.seconds * 1e3 - done.kernel_ms) / trials);
-    if (i == 0) {
-      std::cout << absl::StreamFormat("a trial: %.2f ms, %.2f ms of it in timed runs\n",
-                                      done.seconds * 1e3 / trials, done.kernel_ms / trials);
-    }
-  }
-  std::cout << absl::StreamFormat(
-      "sandbox %s, batches of %d, all that is not a timed run of the kernel: median %.2f ms a "
-      "trial, "
-      "least %.2f, most %.2f\n",
-      tuner.sandbox(), kCandidates, PercentileOf(overhead_ms, 0.5), PercentileOf(overhead_ms, 0),
-      PercentileOf(overhead_ms, 1));
-  PrintAim("farm-overhead-a-trial-ms", PercentileOf(overhead_ms, 0.5), 1);
+  const double overhead_ms = OverheadOf(*client, kShortTurns);
+  OverheadOf(*client, kTurns);
+  PrintAim("farm-overhead-a-trial-ms", overhead_ms, 1);
 }
 
 }  // namespace hone
