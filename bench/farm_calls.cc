@@ -42,7 +42,9 @@ void BenchCalls() {
                             .request_digest = std::string(64, 'a')};
   const double note_us = MicrosecondsOf([&](int i) {
     (*log)->Note(call);
-    if (i % 10'000 == 0) HONE_CHECK((*log)->Flush().ok());
+    if (i % 10'000 == 0) {
+      HONE_CHECK((*log)->Flush().ok()) << i;
+    }
   });
   std::cout << absl::StreamFormat(
       "a call: %.2f us for the check of permissions, %.2f us for its line in the audit trail\n",

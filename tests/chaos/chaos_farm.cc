@@ -95,13 +95,14 @@ std::vector<std::string> ChaosFarm::CommandLine(const std::string& name) {
       line.insert(line.end(), {"--tls-dir", TlsOf("tracker/chaos")});
     }
   } else if (absl::StartsWith(name, "agent")) {
-    const int number = NumberOf(name);
+    const auto moved = hosts_.find(name);
+    const int number = moved == hosts_.end() ? NumberOf(name) : moved->second;
     std::string tracker = absl::StrCat("127.0.0.1:", port_);
     if (network_ != nullptr) {
       line = network_->Prefix(number);
       tracker = absl::StrCat(network_->OurAddress(number), ":", port_);
     }
-    const std::string own = scratch_ / name;
+    const std::string own = scratch_ / absl::StrCat(name, moved == hosts_.end() ? "" : "-moved");
     line.insert(line.end(),
                 {ProgramPath("hone-agent"), "--tracker", tracker, "--name", name, "--label", "real",
                  "--spool", own + "-spool", "--cache", own + "-cache"});

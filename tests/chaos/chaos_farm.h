@@ -46,6 +46,8 @@ class ChaosFarm {
   HostNetwork* network() { return network_.get(); }  // null: links cannot be cut
   SmallDisk* disk() { return disk_.get(); }          // null: the disk cannot be filled
 
+  // The agent's next life is on the host of another, with nothing of what it kept.
+  void MoveTo(const std::string& agent, int host) { hosts_[agent] = host; }
   // "tracker", "agent0", "daemon0"
   Status Start(const std::string& name);
   bool Runs(const std::string& name);
@@ -91,6 +93,7 @@ class ChaosFarm {
   std::map<std::string, std::string> members_;  // identity -> its folder of certificates
   std::string database_;
   int port_ = 0;
+  std::map<std::string, int> hosts_;  // of agents that were moved
   std::map<std::string, ChildProcess> programs_;
 };
 

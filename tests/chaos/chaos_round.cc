@@ -181,6 +181,7 @@ class ChaosRound {
     while (absl::Now() < deadline && (report_.kills < options_.kills || !options_.faults)) {
       DoWhatIsDue();
       farm_->ReapOrphans();
+      StartWhatEnded();
       if (!options_.faults && absl::Now() >= next_sample) {
         Sample();
         next_sample = absl::Now() + between_samples;
@@ -304,6 +305,15 @@ class ChaosRound {
     return true;
   }
 
+  // As the service manager of a host does.
+  void StartWhatEnded() {
+    for (const std::string& name : Names()) {
+      if (name == "tracker" || farm_->Runs(name) || Pending("dead " + name)) continue;
+      ++report_.restarted;
+      Start(name);
+    }
+  }
+
   void Start(const std::string& name) {
     const Status status = farm_->Start(name);
     if (!status.ok()) Violated(absl::StrCat(name, " cannot be started: ", status.message()));
@@ -351,6 +361,7 @@ class ChaosRound {
     DoWhatIsDue(/*all=*/true);
     for (int i = 0; i < farm_->agents(); ++i) farm_->Signal(absl::StrCat("agent", i), SIGCONT);
     if (!farm_->Runs("tracker") && !StartTracker().ok()) Violated("the tracker cannot start");
+    StartWhatEnded();
     history_.Add({.act = Act::kCalm});
     const absl::Time deadline = absl::Now() + options_.calm;
     for (const auto& user : users_) user->Finish();
@@ -385,6 +396,7 @@ class ChaosRound {
     users_.clear();
     crowd_.reset();
     report_.jobs_done = jobs_->done();
+    report_.jobs_failed = jobs_->disk_full();
     for (const std::string& trouble : jobs_->troubles()) Violated(trouble);
     for (const std::string& complaint : farm_->Stop()) Violated(complaint);
     for (const std::string& survivor : farm_->Survivors()) Violated("left behind: " + survivor);
@@ -456,13 +468,17 @@ std::string ChaosReport::ToString() const {
   for (const auto& [fault, count] : faults)
     absl::StrAppendFormat(&text, "  %5d %s\n", count, fault);
   for (const std::string& reason : skipped) absl::StrAppend(&text, "  SKIP ", reason, "\n");
-  absl::StrAppendFormat(
-      &text,
-      "%d batches submitted, %d cancelled, %d refused, %d results fetched; %d jobs "
-      "tuned; %d outcomes and %d records in the database; %d attempts measured in vain, %d reports "
-      "too late\n",
-      submitted, cancelled, refused, fetched, jobs_done, judgement.outcomes, judgement.records,
-      judgement.in_vain, judgement.stale);
+  absl::StrAppendFormat(&text,
+                        "%d batches submitted, %d cancelled, %d refused, %d results fetched\n",
+                        submitted, cancelled, refused, fetched);
+  absl::StrAppendFormat(&text,
+                        "%d jobs tuned, %d failed for a full disk; %d programs ended by themselves "
+                        "and were started again\n",
+                        jobs_done, jobs_failed, restarted);
+  absl::StrAppendFormat(&text,
+                        "%d outcomes and %d records in the database; %d attempts measured in vain, "
+                        "%d reports too late\n",
+                        judgement.outcomes, judgement.records, judgement.in_vain, judgement.stale);
   if (!back_s.empty()) {
     absl::StrAppendFormat(&text,
                           "the tracker answered %.2f s after its start (median of %d), %.2f s at "

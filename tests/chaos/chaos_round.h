@@ -39,7 +39,9 @@ struct ChaosReport {
   std::vector<std::string> skipped;
   std::vector<std::string> violations;
   int64_t submitted = 0, refused = 0, cancelled = 0, fetched = 0;
-  int64_t jobs_done = 0;
+  int64_t jobs_done = 0, jobs_failed = 0;  // failed: the disk was full
+  int restarted =
+      0;  // programs that ended by themselves, as when the worker that they try out is killed
   Judgement judgement;         // its violations are among the above
   std::vector<double> back_s;  // after each kill of the tracker, from its start to its first answer
   double storm_s = 0;

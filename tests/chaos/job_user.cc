@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -27,6 +28,12 @@ pb::JobSpec SpecOf(int number) {
   spec.set_user("jobs");
   spec.set_threads(1);
   return spec;
+}
+
+// The tracker's, which a job says it ended for.
+bool IsFullDisk(const std::string& reason) {
+  return absl::StrContains(reason, "disk is full") ||
+         absl::StrContains(reason, "No space left on device");
 }
 
 }  // namespace
@@ -66,6 +73,8 @@ void JobUser::TuneOne(int number) {
   } while (!job.ok() && !giving_up_);
   if (job.ok() && job->phase() == pb::JOB_DONE) {
     ++done_;
+  } else if (job.ok() && job->phase() == pb::JOB_FAILED && IsFullDisk(job->reason())) {
+    ++disk_full_;
   } else {
     troubles_.push_back(
         absl::StrCat("job ", id, ": ",

@@ -1,5 +1,6 @@
 // JobUser: a person who has kernels tuned, one job after another, on a farm in trouble. Used by
-// chaos. Every job that was taken in must come to its end, and be done.
+// chaos. Every job that was taken in must come to its end, and be done, or say that the tracker's
+// disk was full.
 #pragma once
 
 #include <atomic>
@@ -25,6 +26,7 @@ class JobUser {
   void GiveUp();
 
   int64_t done() const { return done_; }
+  int64_t disk_full() const { return disk_full_; }
   // Jobs that were not done, and why; once it has ended.
   const std::vector<std::string>& troubles() const { return troubles_; }
 
@@ -35,7 +37,7 @@ class JobUser {
   const FarmClientOptions farm_;
   const int jobs_max_;
   std::atomic<bool> finishing_ = false, giving_up_ = false, ended_ = false;
-  std::atomic<int64_t> done_ = 0;
+  std::atomic<int64_t> done_ = 0, disk_full_ = 0;
   std::vector<std::string> troubles_;
   std::thread thread_;
 };

@@ -48,6 +48,16 @@ class LostAgentsTest : public testing::Test {
     EXPECT_THAT(farm_->Stop(), IsEmpty());
     EXPECT_THAT(farm_->Survivors(), IsEmpty());
   }
+  // That takes a while.
+  static pb::Batch BatchFor(const std::string& target) {
+    pb::Batch batch = TestBatch({});
+    batch.set_workload("workload/1 of a lost agent");
+    batch.set_target(target);
+    batch.set_numerics("fp32");
+    batch.set_selector("real");
+    for (int i = 0; i < kTrials; ++i) *batch.add_candidates() = TestCandidate("paced");
+    return batch;
+  }
   std::map<std::string, pb::DeviceState> Devices() {
     std::map<std::string, pb::DeviceState> devices;
     const auto status = client_->ListDevices();
@@ -76,12 +86,7 @@ TEST_F(LostAgentsTest, WhatSilentAgentsHadIsMeasuredElsewhereAndTheirsNeverCount
   for (const std::string& reason : farm_->skipped()) std::cout << "SKIP " << reason << "\n";
   const auto target = farm_->AwaitTarget(kPatience);
   ASSERT_TRUE(target.ok()) << target.status();
-  pb::Batch batch = TestBatch({});
-  batch.set_workload("workload/1 of a lost agent");
-  batch.set_target(*target);
-  batch.set_numerics("fp32");
-  batch.set_selector("real");
-  for (int i = 0; i < kTrials; ++i) *batch.add_candidates() = TestCandidate("paced");
+  const pb::Batch batch = BatchFor(*target);
   std::set<std::string> waiting;
   for (int i = 0; i < 6; ++i) waiting.insert(*client_->Submit(batch));
   Await("work", [&] {
@@ -138,6 +143,40 @@ TEST_F(LostAgentsTest, WhatSilentAgentsHadIsMeasuredElsewhereAndTheirsNeverCount
   EXPECT_EQ(store->outcomes, 6);
   EXPECT_EQ(store->records, 6 * kTrials);
   for (const auto& [id, times] : results) EXPECT_EQ(times, 1) << id;
+  End();
+}
+
+// As when the engine that runs agents in containers goes away, and another starts them elsewhere.
+TEST_F(LostAgentsTest, AnAgentGoesOnUnderItsNameOnAnotherHost) {
+  Start(2);
+  const auto target = farm_->AwaitTarget(kPatience);
+  ASSERT_TRUE(target.ok()) << target.status();
+  pb::Batch batch = BatchFor(*target);
+  batch.set_selector("agent0");
+  std::set<std::string> waiting;
+  for (int i = 0; i < 3; ++i) waiting.insert(*client_->Submit(batch));
+  Await("work", [&] { return Devices()["agent0"] == pb::BUSY; });
+  if (farm_->network() != nullptr) {
+    ASSERT_EQ(farm_->network()->Sever(0, HostNetwork::Cut::kBoth), absl::OkStatus());
+  }
+  farm_->Kill("agent0");
+  farm_->MoveTo("agent0", 1);
+  ASSERT_EQ(farm_->Start("agent0"), absl::OkStatus());
+  const absl::Time moved = absl::Now();
+  Await("the results", [&] {
+    const auto finished = client_->WaitForResults(kPoll);
+    for (const pb::BatchResult& result :
+         finished.ok() ? *finished : std::vector<pb::BatchResult>()) {
+      EXPECT_EQ(result.error(), "");
+      waiting.erase(result.batch_id());
+    }
+    return waiting.empty();
+  });
+  std::cout << "what it had was measured there after " << absl::Now() - moved << "\n";
+  const auto store = ReadStoreHistory(farm_->database());
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_THAT(store->contradictions, IsEmpty());
+  EXPECT_EQ(store->records, 3 * kTrials);
   End();
 }
 

@@ -126,7 +126,11 @@ class CrowdAgent {
   void Reboot() ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
     Boot();
-    if (stream_ != nullptr) stream_->context.TryCancel();
+    // What still comes on the stream of the earlier life is nothing to this one.
+    if (Stream* const earlier = std::exchange(stream_, nullptr)) {
+      earlier->context.TryCancel();
+      if (deaf_) earlier->LetGo();
+    }
   }
   void End() ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
