@@ -337,11 +337,22 @@ class Importer {
   std::set<std::string> used_dims_;
 };
 
+// Names in a model may be any bytes, and an error that shows them is one line all the same.
+Status OnOneLine(const Status& status) {
+  std::string message(status.message());
+  for (char& c : message) {
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
+  }
+  return absl::Status(status.code(), message);
+}
+
 }  // namespace
 
 StatusOr<Graph> ImportOnnx(absl::string_view bytes, const ImportOptions& options) {
   HONE_ASSIGN_OR_RETURN(const onnx::ModelProto model, ParseOnnxModel(bytes));
-  return Importer(model, options).Run();
+  StatusOr<Graph> graph = Importer(model, options).Run();
+  if (!graph.ok()) return OnOneLine(graph.status());
+  return graph;
 }
 
 StatusOr<Graph> ImportOnnxFile(const std::string& path, const ImportOptions& options) {

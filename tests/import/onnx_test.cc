@@ -97,6 +97,12 @@ TEST(OnnxTest, NamesTheOperatorNodeAndOpset) {
   EXPECT_THAT(ErrorOf(OneNode("Relu", 0)), HasSubstr("opset 0; opsets up to 22"));
 }
 
+TEST(OnnxTest, AnErrorIsOneLineWhateverTheModelsNamesAre) {
+  const std::string error = ErrorOf(OneNode("No\nSuch\x1b", 13));
+  EXPECT_THAT(error, HasSubstr("No?Such?"));
+  EXPECT_EQ(error.find('\n'), std::string::npos);
+}
+
 TEST(OnnxTest, NamesWhatDoesNotFit) {
   onnx::ModelProto model = OneNode("MatMul", 13);
   model.mutable_graph()->mutable_node(0)->add_input("x");
