@@ -49,7 +49,7 @@ check: deps  ## build everything, run the unit and golden tests (at most 15 minu
 	@deploy/check.sh fast
 
 check-more: deps  ## slower tests: sanitizers, real models, conformance, two minutes of fuzz
-	@deploy/install-deps.sh --web --net --slurm
+	@deploy/install-deps.sh --web --net --slurm --postgres
 	@SANITIZED="$(SANITIZED)" THREADED="$(THREADED)" deploy/check.sh more
 
 fuzz: deps  ## random kernels against the oracle under sanitizers, for SECONDS (an hour), from SEED

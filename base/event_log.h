@@ -26,6 +26,8 @@ StatusOr<LogFormat> ParseLogFormat(absl::string_view name);
 enum class Event {
   kTrackerStarted,
   kTrackerStopped,
+  kTrackerLeads,
+  kTrackerFollows,
   kJournalFailed,
   kJournalRecovered,
   kPolicyChanged,

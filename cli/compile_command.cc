@@ -19,7 +19,8 @@
 #include "compiler/model_source.h"
 #include "compiler/package/build_package.h"
 #include "db/memory_record_store.h"
-#include "db/sqlite_record_store.h"
+#include "db/open_records.h"
+#include "db/postgres_session.h"
 #include "device_agent/machine_probe.h"
 #include "rpc/build_pool.h"
 #include "rpc/record_client.h"
@@ -128,8 +129,8 @@ StatusOr<ExitCode> CompileModel(const CompileCommandOptions& options, const Cons
     HONE_ASSIGN_OR_RETURN(
         store,
         FetchKnown(options.tracker, TlsDirFor(options.tracker, options.tls_dir, std::getenv)));
-  } else if (!options.db.empty() || std::filesystem::exists(database)) {
-    HONE_ASSIGN_OR_RETURN(store, SqliteRecordStore::Open({.path = database}));
+  } else if (!options.db.empty() || IsPostgresUrl(database) || std::filesystem::exists(database)) {
+    HONE_ASSIGN_OR_RETURN(store, OpenRecords(database));
   }
   const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
   ScheduleLookup lookup(store.get(), *model, target, numerics);
@@ -191,7 +192,8 @@ Command MakeCompileCommand() {
            {"--db", "FILE", "the database; default: $HONE_DB, or the one in your home folder",
             &options->db},
            {"--tracker", "ADDRESS",
-            "take the records of this farm, not of the database: host:port, or unix:/path",
+            "take the records of this farm, not of the database: host:port, or unix:/path, "
+            "several with commas",
             &options->tracker},
            {"--tls-dir", "DIR",
             "certificates for a tracker on another machine; default: $HONE_TLS_DIR, or where "

@@ -58,7 +58,8 @@ Command MakeDevicesCommand() {
           "Asks a tracker which devices it has, what each is, whether it is ready, busy, draining, "
           "quarantined or lost, since when and why, what to do about it, and how much work waits; "
           "and who compiles for it.",
-      .options = {{"--tracker", "ADDRESS", "host:port, or unix:/path; the default is $HONE_TRACKER",
+      .options = {{"--tracker", "ADDRESS",
+                   "host:port or unix:/path, several with commas; the default is $HONE_TRACKER",
                    &options->tracker},
                   {"--tls-dir", "DIR",
                    "certificates for a tracker on another machine; default: $HONE_TLS_DIR, or "

@@ -109,6 +109,11 @@ Finding Database(const MachineFacts& facts) {
                   absl::StrCat(facts.database_path, ", ", Gibibytes(facts.database_free_bytes),
                                " free beside it"),
                   ""};
+  if (facts.database_is_server) {
+    finding.what = absl::StrCat(facts.database_path, " answers");
+    return facts.database_open.ok() ? finding
+                                    : FindingOf(Verdict::kFail, "database", facts.database_open);
+  }
   if (!facts.database_problem.empty()) {
     finding.verdict = Verdict::kFail;
     finding.what =

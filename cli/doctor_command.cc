@@ -71,21 +71,23 @@ Command MakeDoctorCommand() {
           "nothing.\n\nEach line is ok, warn (works, but "
           "measures worse than it could) or FAIL (does not work), with what to do below it. Exit "
           "code 1 if any line is FAIL.",
-      .options = {{"WHAT", "", "client, agent or tracker: what this machine is", &options->patient},
-                  {"--db", "FILE", "the database that tuning would write", &options->database},
-                  {"--tracker", "ADDRESS", "also ask this tracker whether it answers",
-                   &options->tracker},
-                  {"--tls-dir", "DIR",
-                   "certificates for a tracker on another machine; default: $HONE_TLS_DIR, or "
-                   "where `hone join` puts them",
-                   &options->tls_dir},
-                  {"--spool", "DIR", "the agent's folder of reports, as for hone-agent",
-                   &options->spool},
-                  {"--sandbox", "LEVEL", "the level that the agent is to reach: L0 to L3",
-                   &options->sandbox}},
+      .options =
+          {{"WHAT", "", "client, agent or tracker: what this machine is", &options->patient},
+           {"--db", "FILE", "the database that tuning would write: a file, or postgresql://...",
+            &options->database},
+           {"--tracker", "ADDRESS",
+            "also ask this tracker, or these with commas, whether it answers", &options->tracker},
+           {"--tls-dir", "DIR",
+            "certificates for a tracker on another machine; default: $HONE_TLS_DIR, or "
+            "where `hone join` puts them",
+            &options->tls_dir},
+           {"--spool", "DIR", "the agent's folder of reports, as for hone-agent", &options->spool},
+           {"--sandbox", "LEVEL", "the level that the agent is to reach: L0 to L3",
+            &options->sandbox}},
       .examples = {"hone doctor", "hone doctor --tracker 127.0.0.1:7710",
                    "hone doctor agent --tracker farm.example.com:7710",
-                   "hone doctor tracker --db /var/lib/hone/records.db"},
+                   "hone doctor tracker --db /var/lib/hone/records.db",
+                   "hone doctor tracker --db postgresql://hone@db/farm"},
       .next = "hone tune MODEL.onnx",
       .run = [options](const Console& console) { return Run(*options, console); },
   };

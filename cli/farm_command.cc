@@ -127,7 +127,8 @@ Command MakeFarmCommand() {
            {"--minutes", "N", "how long the token can be used, at most 60", &options->minutes,
             false, 1},
            {"--verify", "", "only check the audit trail", &options->verify},
-           {"--tracker", "ADDRESS", "host:port, or unix:/path; the default is $HONE_TRACKER",
+           {"--tracker", "ADDRESS",
+            "host:port or unix:/path, several with commas; the default is $HONE_TRACKER",
             &options->tracker},
            {"--tls-dir", "DIR",
             "certificates for a tracker on another machine; default: $HONE_TLS_DIR, or where "

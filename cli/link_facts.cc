@@ -1,5 +1,7 @@
 #include "cli/link_facts.h"
 
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "rpc/credentials.h"
@@ -31,7 +33,11 @@ LinkFacts ReadLinkFacts(const std::string& tracker, const std::string& tls_dir,
   if (facts.offers_tls) {
     facts.certificates = CheckTlsFolder(TlsFolder(tls_dir), SystemClock().UnixMillis()).status();
   }
-  facts.knock = Knock(tracker, kPatience);
+  // Of several, one that is there will do.
+  for (const absl::string_view one : absl::StrSplit(tracker, ',', absl::SkipEmpty())) {
+    facts.knock = Knock(one, kPatience);
+    if (facts.knock.reach == Reach::kReached) break;
+  }
   if (facts.knock.reach != Reach::kReached || facts.knock.speaks == Speaks::kHttp1) return facts;
   facts.call = AskFarm(tracker, tls_dir, &facts.farm);
   if (facts.call.ok()) {

@@ -23,6 +23,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "db/open_records.h"
+#include "db/postgres_session.h"
 #include "db/sqlite_record_store.h"
 #include "rpc/child_process.h"
 
@@ -113,6 +115,18 @@ bool IsReadOnly(const std::string& path) {
   return statvfs(path.c_str(), &info) == 0 && (info.f_flag & ST_RDONLY) != 0;
 }
 
+// On a server: what is there of a disk is the server's.
+void ReadServer(MachineFacts* facts) {
+  facts->database_is_server = true;
+  facts->database_open = OpenRecords(facts->database_path).status();
+  // A tracker makes its tables, and brings them up to date.
+  const absl::string_view why = facts->database_open.message();
+  if (absl::StrContains(why, "nothing of hone's yet") || absl::StrContains(why, "older hone")) {
+    facts->database_open = absl::OkStatus();
+  }
+  facts->database_path = ShownPostgresUrl(facts->database_path);
+}
+
 // An older database is brought up to date by whoever writes it, and one that is not there is made.
 Status OpenDatabase(const std::string& path) {
   std::error_code ignored;
@@ -122,6 +136,7 @@ Status OpenDatabase(const std::string& path) {
 }
 
 void ReadDatabase(MachineFacts* facts) {
+  if (IsPostgresUrl(facts->database_path)) return ReadServer(facts);
   const fs::path folder = NearestFolder(facts->database_path);
   facts->database_network = NetworkOf(folder.string());
   facts->database_read_only = IsReadOnly(folder.string());

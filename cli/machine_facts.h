@@ -32,6 +32,8 @@ struct MachineFacts {
   int64_t database_free_bytes = 0;  // on its file system
   Status database_open;             // what came of reading it, if it is there
   std::string database_network;     // "nfs" if it lies on such a file system; else ""
+  bool database_is_server =
+      false;  // PostgreSQL: all but `database_open` is the server's own matter
   bool database_read_only = false;  // its file system is mounted so
 
   bool shm_writable = false;  // /dev/shm, where kernels pass between processes

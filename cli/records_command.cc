@@ -9,7 +9,7 @@
 #include "cli/default_paths.h"
 #include "cli/numerics_option.h"
 #include "cli/record_report.h"
-#include "db/sqlite_record_store.h"
+#include "db/open_records.h"
 
 namespace hone {
 namespace {
@@ -26,7 +26,7 @@ StatusOr<ExitCode> Run(const RecordsOptions& options, const Console& console) {
   if (!options.numerics.empty()) {
     HONE_ASSIGN_OR_RETURN(numerics, ParseNumerics(options.numerics));
   }
-  auto opened = SqliteRecordStore::Open({.path = options.database});
+  auto opened = OpenRecords(options.database);
   if (absl::IsNotFound(opened.status())) {
     return absl::NotFoundError(absl::StrCat("no database at ", options.database,
                                             "; hone tune MODEL.onnx makes it, or name another "
@@ -58,7 +58,8 @@ Command MakeRecordsCommand() {
           "best schedule for each target and numerics class, and its measurements, the best first, "
           "failures last. An error is the rms error against float64, over that of sequential fp32 "
           "on the same inputs. --numerics shows one class only.",
-      .options = {{"--db", "FILE", "the database", &options->database},
+      .options = {{"--db", "FILE", "the database: a file, or postgresql://USER@HOST/NAME",
+                   &options->database},
                   {"--kernel", "KEY", "the beginning of a key of the list's last column",
                    &options->kernel},
                   NumericsOption(&options->numerics),

@@ -18,7 +18,8 @@
 #include "cli/tuning_tasks.h"
 #include "compiler/model_source.h"
 #include "db/memory_record_store.h"
-#include "db/sqlite_record_store.h"
+#include "db/open_records.h"
+#include "db/postgres_session.h"
 #include "device_agent/machine_probe.h"
 #include "rpc/device_choice.h"
 #include "rpc/farm_client.h"
@@ -61,12 +62,11 @@ StatusOr<Farm> OpenFarm(const TuneOptions& options, const std::string& database)
 StatusOr<std::unique_ptr<RecordStore>> OpenHistory(const TuneOptions& options,
                                                    const std::string& database) {
   std::error_code error;
-  if (!options.tracker.empty() && !std::filesystem::exists(database, error)) {
+  if (!options.tracker.empty() && !IsPostgresUrl(database) &&
+      !std::filesystem::exists(database, error)) {
     return std::make_unique<MemoryRecordStore>();
   }
-  HONE_ASSIGN_OR_RETURN(std::unique_ptr<SqliteRecordStore> store,
-                        SqliteRecordStore::Open({.path = database}));
-  return store;
+  return OpenRecords(database);
 }
 
 void PrintTrouble(const TuningState& state, const Console& console) {
@@ -190,7 +190,7 @@ Command MakeTuneCommand() {
            {"--kernel", "PART", "only kernels whose name contains this", &options->kernel},
            ShapeOption(&options->shapes),
            {"--tracker", "ADDR",
-            "a farm's tracker, unix:/path or host:port; default: "
+            "a farm's tracker, unix:/path or host:port, several with commas; default: "
             "$HONE_TRACKER, or this machine alone",
             &options->tracker},
            {"--tls-dir", "DIR",

@@ -10,7 +10,8 @@ Option JobOption(int64_t* job) {
 
 std::vector<Option> WithFarm(std::vector<Option> options, FarmChoice* farm) {
   options.push_back({"--tracker", "ADDRESS",
-                     "host:port, or unix:/path; the default is $HONE_TRACKER", &farm->tracker});
+                     "host:port or unix:/path, several with commas; the default is $HONE_TRACKER",
+                     &farm->tracker});
   options.push_back({"--tls-dir", "DIR",
                      "certificates for a tracker on another machine; default: $HONE_TLS_DIR, or "
                      "where `hone join` puts them",

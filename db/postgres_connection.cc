@@ -176,7 +176,6 @@ StatusOr<int64_t> PostgresConnection::BeginUnderTerm() {
                                           "WHERE term = $1 RETURNING writes",
                                           {{.bytes = absl::StrCat(term_), .is_number = true}}));
   if (rows.count() == 1) return rows.Integer(0, 0);
-  deposed_ = true;
   return absl::UnavailableError(
       "another tracker leads by now: this one writes nothing any more; ask again, and follow it");
 }

@@ -35,9 +35,6 @@ class PostgresConnection : public SqlConnection {
     return "CAST(EXTRACT(EPOCH FROM now()) * 1000 AS BIGINT)";
   }
 
-  // Whether a write was refused because another leads.
-  bool deposed() const { return deposed_; }
-
  private:
   friend class PostgresStatement;
 
@@ -56,7 +53,6 @@ class PostgresConnection : public SqlConnection {
   std::map<std::string, std::unique_ptr<SqlStatement>, std::less<>> statements_;  // by their text
   // Of the transaction whose COMMIT was sent and not answered.
   std::optional<int64_t> in_doubt_;
-  bool deposed_ = false;
 };
 
 }  // namespace hone

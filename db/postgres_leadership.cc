@@ -26,11 +26,19 @@ PostgresValue Number(uint64_t value) { return {.bytes = absl::StrCat(value), .is
 PostgresLeadership::PostgresLeadership(const PostgresLeadershipOptions& options)
     : options_(options), session_options_(SessionOptions(options)) {}
 
-PostgresLeadership::~PostgresLeadership() {
-  if (term_ == 0 || !StillLeads()) return;
-  session_->Execute("UPDATE farm_leader SET address = '' WHERE term = $1", {Number(term_)})
-      .status()
-      .IgnoreError();
+PostgresLeadership::~PostgresLeadership() { Resign(); }
+
+void PostgresLeadership::Resign() {
+  if (StillLeads()) {
+    session_->Execute("UPDATE farm_leader SET address = '' WHERE term = $1", {Number(term_)})
+        .status()
+        .IgnoreError();
+    // The server would do it, a moment after we hang up.
+    session_->Execute("SELECT pg_advisory_unlock($1)", {Number(kLeaderLock)})
+        .status()
+        .IgnoreError();
+  }
+  Lose();
 }
 
 StatusOr<std::unique_ptr<PostgresLeadership>> PostgresLeadership::Open(

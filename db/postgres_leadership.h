@@ -27,7 +27,7 @@ class PostgresLeadership {
   // Errors as PostgresSession::Connect: what will not pass by itself is said here.
   static StatusOr<std::unique_ptr<PostgresLeadership>> Open(
       const PostgresLeadershipOptions& options);
-  // Lets go of the lead, if it is held: another takes it at once.
+  // Lets go of the lead: another takes it at once.
   ~PostgresLeadership();
 
   // Takes the lead if nobody has it, or finds out whether it is still held; to be called at least
@@ -36,6 +36,9 @@ class PostgresLeadership {
   Status Poll();
   // The same, as far as can be told without waiting: false once the server has hung up.
   bool StillLeads();
+
+  // Lets go of the lead, if it is held.
+  void Resign();
 
   // Under which this process leads; 0 while it does not.
   uint64_t term() const { return term_; }

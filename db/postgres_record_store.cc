@@ -9,7 +9,7 @@ namespace hone {
 
 StatusOr<std::unique_ptr<PostgresRecordStore>> PostgresRecordStore::Open(
     const PostgresOpenOptions& options) {
-  const PostgresSessionOptions session_options = {.url = options.url};
+  const PostgresSessionOptions session_options = {.url = options.url, .idle_max = options.idle_max};
   HONE_ASSIGN_OR_RETURN(std::unique_ptr<PostgresSession> session,
                         PostgresSession::Connect(session_options));
   HONE_RETURN_IF_ERROR(CheckPostgresSchema(*session, ShownPostgresUrl(options.url)));

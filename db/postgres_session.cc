@@ -166,8 +166,7 @@ StatusOr<std::unique_ptr<PostgresSession>> PostgresSession::Connect(
   if (PQstatus(handle) != CONNECTION_OK) {
     return ConnectError(ShownPostgresUrl(options.url), PQerrorMessage(handle));
   }
-  // Notices (such as "relation exists, skipping") are not for our stderr.
-  PQsetNoticeProcessor(handle, [](void*, const char*) {}, nullptr);
+  PQsetNoticeReceiver(handle, &PostgresSession::TakeNotice, session.get());
   HONE_RETURN_IF_ERROR(session->CheckServer());
   return session;
 }
@@ -239,8 +238,18 @@ bool PostgresSession::StillConnected() {
     pollfd look = {.fd = PQsocket(handle_), .events = POLLIN, .revents = 0};
     if (poll(&look, 1, 0) <= 0) break;
     if (PQconsumeInput(handle_) == 0) (void)Lose(PQerrorMessage(handle_));
+    PQisBusy(handle_);  // reads what came
   }
   return !lost_;
+}
+
+// Most are not for anybody's eyes ("relation exists, skipping"). A server that ends a session lets
+// go of its locks between saying so and hanging up.
+void PostgresSession::TakeNotice(void* session, const pg_result* notice) {
+  const char* const severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+  if (severity != nullptr && absl::string_view(severity) == "FATAL") {
+    static_cast<PostgresSession*>(session)->lost_ = true;
+  }
 }
 
 Status PostgresSession::Sent(int ok) {

@@ -94,6 +94,8 @@ class PostgresSession {
   // Waits until the server has said something; Unavailable when it was too long.
   Status Wait(std::chrono::steady_clock::time_point deadline);
   Status Error(const pg_result* result);
+  // From libpq, of what the server says unasked.
+  static void TakeNotice(void* session, const pg_result* notice);
   Status Lose(absl::string_view why);
 
   pg_conn* const handle_;

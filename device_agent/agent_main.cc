@@ -392,7 +392,7 @@ Status Serve(const Options& options) {
   const SystemClock clock;
   const EventLog log(agent_options.log_format, clock, agent_options.log);
   BuilderSettings build;
-  build.tracker = TrackerOf(options);
+  build.tracker = absl::StrJoin(options.trackers, ",");
   build.tls_dir = options.tls_dir;
   build.name = AgentName(options);
   build.boot = static_cast<uint64_t>(clock.UnixMillis());
@@ -401,13 +401,14 @@ Status Serve(const Options& options) {
       options.build_worker.empty() ? Sibling("hone-build-worker") : options.build_worker;
   std::optional<CertificateKeeper> keeper;
   if (!options.tls_dir.empty() && !IsUnixSocket(TrackerOf(options))) {
-    keeper.emplace(TrackerOf(options), TlsFolder(options.tls_dir), [&log](const Status& status) {
-      if (status.ok()) {
-        log.Write(Event::kCertificateRenewed, {});
-      } else {
-        log.Write(Event::kCertificateFailed, {{"why", status.message()}});
-      }
-    });
+    keeper.emplace(absl::StrJoin(options.trackers, ","), TlsFolder(options.tls_dir),
+                   [&log](const Status& status) {
+                     if (status.ok()) {
+                       log.Write(Event::kCertificateRenewed, {});
+                     } else {
+                       log.Write(Event::kCertificateFailed, {{"why", status.message()}});
+                     }
+                   });
   }
   std::unique_ptr<Builder> builder;
   if (options.build_only) {

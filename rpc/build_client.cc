@@ -20,8 +20,8 @@
 #include "rpc/backoff.h"
 #include "rpc/blob_client.h"
 #include "rpc/build_key.h"
-#include "rpc/channel.h"
 #include "rpc/grpc_status.h"
+#include "rpc/tracker_call.h"
 
 namespace hone {
 namespace {
@@ -38,11 +38,11 @@ constexpr size_t kBuildsBytesMax = 512 << 10;  // of new builds in one call
 
 class BuildClient::Impl {
  public:
-  Impl(BuildClientOptions options, Local local, const std::shared_ptr<grpc::Channel>& channel)
+  Impl(BuildClientOptions options, Local local, std::shared_ptr<TrackerLine> line)
       : options_(std::move(options)),
         local_(std::move(local)),
-        stub_(pb::Builds::NewStub(channel)),
-        blobs_(channel) {
+        line_(std::move(line)),
+        blobs_([this] { return line_->channel(); }) {
     thread_ = std::thread([this] { Run(); });
   }
 
@@ -74,12 +74,8 @@ class BuildClient::Impl {
   }
 
   StatusOr<pb::ListBuildersReply> ListBuilders() {
-    grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + kCallTimeout));
-    pb::ListBuildersReply reply;
-    HONE_RETURN_IF_ERROR(
-        FromGrpc(stub_->ListBuilders(&context, pb::ListBuildersRequest(), &reply)));
-    return reply;
+    return CallTracker(*line_, &pb::Builds::Stub::ListBuilders, pb::ListBuildersRequest(),
+                       kCallTimeout);
   }
 
   const pb::CompilerVersion& version() const { return options_.version; }
@@ -158,7 +154,9 @@ class BuildClient::Impl {
       context_ = &context;
     }
     pb::BuildsReply reply;
-    Status status = FromGrpc(stub_->Build(&context, request, &reply));
+    const auto link = line_->link();
+    pb::Builds::Stub stub(link->channel);
+    const Status status = line_->Heard(*link, FromGrpc(stub.Build(&context, request, &reply)));
     {
       absl::MutexLock lock(&mutex_);
       context_ = nullptr;
@@ -238,7 +236,7 @@ class BuildClient::Impl {
 
   const BuildClientOptions options_;
   const Local local_;
-  const std::unique_ptr<pb::Builds::Stub> stub_;
+  const std::shared_ptr<TrackerLine> line_;
   BlobClient blobs_;
   std::thread thread_;
 
@@ -254,10 +252,10 @@ BuildClient::~BuildClient() = default;
 
 StatusOr<std::unique_ptr<BuildClient>> BuildClient::Connect(BuildClientOptions options,
                                                             Local local) {
-  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
-                        MakeChannel(options.tracker, options.tls_dir));
-  return std::unique_ptr<BuildClient>(
-      new BuildClient(std::make_unique<Impl>(std::move(options), std::move(local), channel)));
+  HONE_ASSIGN_OR_RETURN(std::shared_ptr<TrackerLine> line,
+                        TrackerLine::Open(options.tracker, options.tls_dir));
+  return std::unique_ptr<BuildClient>(new BuildClient(
+      std::make_unique<Impl>(std::move(options), std::move(local), std::move(line))));
 }
 
 void BuildClient::Submit(pb::BuildRequest request, Done done) {

@@ -15,7 +15,7 @@
 namespace hone {
 
 struct BuildClientOptions {
-  std::string tracker;  // "unix:/path" or "host:port"
+  std::string tracker;  // "unix:/path" or "host:port", or several with commas
   std::string tls_dir;  // of certificates (rpc/credentials.h); "" for plain text on this machine
   std::string user;     // whose share of the builders it is
   pb::CompilerVersion version;

@@ -19,8 +19,8 @@
 #include "proto/builds.grpc.pb.h"
 #include "rpc/backoff.h"
 #include "rpc/blob_client.h"
-#include "rpc/channel.h"
 #include "rpc/grpc_status.h"
+#include "rpc/tracker_line.h"
 
 namespace hone {
 namespace {
@@ -34,12 +34,11 @@ constexpr size_t kFinishedBytesMax = 512 << 10;
 
 class BuilderSession::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(BuilderOptions options, BuilderHandlers handlers,
-       const std::shared_ptr<grpc::Channel>& channel)
+  Impl(BuilderOptions options, BuilderHandlers handlers, std::shared_ptr<TrackerLine> line)
       : options_(std::move(options)),
         handlers_(std::move(handlers)),
-        stub_(pb::Builds::NewStub(channel)),
-        blobs_(channel) {}
+        line_(std::move(line)),
+        blobs_([this] { return line_->channel(); }) {}
 
   void Start() {
     thread_ = std::thread([this] { Run(); });
@@ -160,7 +159,9 @@ class BuilderSession::Impl : public std::enable_shared_from_this<Impl> {
     }
     context.set_deadline(absl::ToChronoTime(absl::Now() + kWait + kCallTimeout));
     pb::BuilderOrders orders;
-    const Status status = FromGrpc(stub_->Work(&context, state, &orders));
+    const auto link = line_->link();
+    pb::Builds::Stub stub(link->channel);
+    const Status status = line_->Heard(*link, FromGrpc(stub.Work(&context, state, &orders)));
     std::vector<pb::BuildGrant> grants;
     {
       absl::MutexLock lock(&mutex_);
@@ -205,7 +206,7 @@ class BuilderSession::Impl : public std::enable_shared_from_this<Impl> {
 
   const BuilderOptions options_;
   const BuilderHandlers handlers_;
-  const std::unique_ptr<pb::Builds::Stub> stub_;
+  const std::shared_ptr<TrackerLine> line_;
   BlobClient blobs_;
   std::thread thread_;
 
@@ -232,9 +233,9 @@ StatusOr<std::unique_ptr<BuilderSession>> BuilderSession::Start(BuilderOptions o
   if (options.name.empty() || options.boot == 0) {
     return absl::InvalidArgumentError("a builder needs a name and a boot number above 0");
   }
-  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
-                        MakeChannel(options.tracker, options.tls_dir));
-  auto impl = std::make_shared<Impl>(std::move(options), std::move(handlers), channel);
+  HONE_ASSIGN_OR_RETURN(std::shared_ptr<TrackerLine> line,
+                        TrackerLine::Open(options.tracker, options.tls_dir));
+  auto impl = std::make_shared<Impl>(std::move(options), std::move(handlers), std::move(line));
   impl->Start();
   return std::unique_ptr<BuilderSession>(new BuilderSession(std::move(impl)));
 }

@@ -15,7 +15,7 @@
 namespace hone {
 
 struct BuilderOptions {
-  std::string tracker;  // "unix:/path" or "host:port"
+  std::string tracker;  // "unix:/path" or "host:port", or several with commas
   std::string tls_dir;  // of certificates (rpc/credentials.h); "" for plain text on this machine
   std::string name;     // unique among the farm's builders
   uint64_t boot = 0;    // rises with every start: the time in ms since 1970 will do

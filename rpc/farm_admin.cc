@@ -1,15 +1,10 @@
 #include "rpc/farm_admin.h"
 
-#include <grpcpp/grpcpp.h>
-
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "proto/farm.grpc.pb.h"
 #include "proto/security.grpc.pb.h"
-#include "rpc/channel.h"
-#include "rpc/grpc_status.h"
+#include "rpc/tracker_call.h"
 
 namespace hone {
 namespace {
@@ -21,30 +16,16 @@ constexpr int kAttemptsMax = 5;
 
 class FarmAdmin::Impl {
  public:
-  Impl(std::string tracker, const std::shared_ptr<grpc::Channel>& channel)
-      : tracker_(std::move(tracker)),
-        admin_(pb::Admin::NewStub(channel)),
-        security_(pb::Security::NewStub(channel)) {}
+  explicit Impl(std::shared_ptr<TrackerLine> line) : line_(std::move(line)) {}
 
   template <typename Stub, typename Request, typename Reply>
-  StatusOr<Reply> Call(Stub& stub,
-                       grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
+  StatusOr<Reply> Call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
                        const Request& request) {
-    grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + kCallTimeout));
-    Reply reply;
-    const Status status = FromGrpc((stub.*method)(&context, request, &reply));
-    if (status.ok()) return reply;
-    return Status(status.code(), absl::StrCat("tracker ", tracker_, ": ", status.message()));
+    return CallTracker(*line_, method, request, kCallTimeout);
   }
 
-  pb::Admin::Stub& admin() { return *admin_; }
-  pb::Security::Stub& security() { return *security_; }
-
  private:
-  const std::string tracker_;
-  const std::unique_ptr<pb::Admin::Stub> admin_;
-  const std::unique_ptr<pb::Security::Stub> security_;
+  const std::shared_ptr<TrackerLine> line_;
 };
 
 FarmAdmin::FarmAdmin(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -52,13 +33,12 @@ FarmAdmin::~FarmAdmin() = default;
 
 StatusOr<std::unique_ptr<FarmAdmin>> FarmAdmin::Connect(const std::string& tracker,
                                                         const std::string& tls_dir) {
-  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
-                        MakeChannel(tracker, tls_dir));
-  return std::unique_ptr<FarmAdmin>(new FarmAdmin(std::make_unique<Impl>(tracker, channel)));
+  HONE_ASSIGN_OR_RETURN(std::shared_ptr<TrackerLine> line, TrackerLine::Open(tracker, tls_dir));
+  return std::unique_ptr<FarmAdmin>(new FarmAdmin(std::make_unique<Impl>(std::move(line))));
 }
 
 StatusOr<pb::FarmPolicy> FarmAdmin::GetPolicy() {
-  return impl_->Call(impl_->admin(), &pb::Admin::Stub::GetPolicy, pb::GetPolicyRequest());
+  return impl_->Call(&pb::Admin::Stub::GetPolicy, pb::GetPolicyRequest());
 }
 
 StatusOr<pb::FarmPolicy> FarmAdmin::ChangePolicy(
@@ -67,13 +47,13 @@ StatusOr<pb::FarmPolicy> FarmAdmin::ChangePolicy(
   for (int attempt = 0; attempt < kAttemptsMax && absl::IsAborted(changed.status()); ++attempt) {
     HONE_ASSIGN_OR_RETURN(pb::FarmPolicy policy, GetPolicy());
     HONE_RETURN_IF_ERROR(change(&policy));
-    changed = impl_->Call(impl_->admin(), &pb::Admin::Stub::SetPolicy, policy);
+    changed = impl_->Call(&pb::Admin::Stub::SetPolicy, policy);
   }
   return changed;
 }
 
 StatusOr<pb::MakeTokenReply> FarmAdmin::MakeToken(const pb::MakeTokenRequest& request) {
-  return impl_->Call(impl_->security(), &pb::Security::Stub::MakeToken, request);
+  return impl_->Call(&pb::Security::Stub::MakeToken, request);
 }
 
 StatusOr<std::vector<pb::AuditEntry>> FarmAdmin::ReadAudit() {
@@ -82,7 +62,7 @@ StatusOr<std::vector<pb::AuditEntry>> FarmAdmin::ReadAudit() {
     pb::ReadAuditRequest request;
     if (!trail.empty()) request.set_after(trail.back().number());
     HONE_ASSIGN_OR_RETURN(const pb::ReadAuditReply reply,
-                          impl_->Call(impl_->security(), &pb::Security::Stub::ReadAudit, request));
+                          impl_->Call(&pb::Security::Stub::ReadAudit, request));
     if (reply.entries().empty()) return trail;
     trail.insert(trail.end(), reply.entries().begin(), reply.entries().end());
   }

@@ -16,8 +16,9 @@ namespace hone {
 
 class FarmAdmin {
  public:
-  // InvalidArgument if the address ("unix:/path" or "host:port") is not usable. Connects with the
-  // first call; `tls_dir` as in FarmClientOptions. Unavailable if no tracker answers.
+  // InvalidArgument if the address ("unix:/path" or "host:port", several with commas) is not
+  // usable. Connects with the first call; `tls_dir` as in FarmClientOptions. Unavailable if no
+  // tracker answers.
   static StatusOr<std::unique_ptr<FarmAdmin>> Connect(const std::string& tracker,
                                                       const std::string& tls_dir = "");
   ~FarmAdmin();

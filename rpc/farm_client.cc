@@ -18,8 +18,7 @@
 #include "rpc/backoff.h"
 #include "rpc/batch_blobs.h"
 #include "rpc/blob_client.h"
-#include "rpc/channel.h"
-#include "rpc/grpc_status.h"
+#include "rpc/tracker_call.h"
 
 namespace hone {
 namespace {
@@ -58,13 +57,11 @@ bool IsWorthRetrying(const Status& status) {
 
 class FarmClient::Impl {
  public:
-  Impl(const FarmClientOptions& options, const std::shared_ptr<grpc::Channel>& channel)
+  Impl(const FarmClientOptions& options, std::shared_ptr<TrackerLine> line)
       : options_(options),
-        tracker_(options.tracker),
         client_id_(NewClientId()),
-        channel_(channel),
-        stub_(pb::Farm::NewStub(channel)),
-        blobs_(channel) {}
+        line_(std::move(line)),
+        blobs_([this] { return line_->channel(); }) {}
 
   ~Impl() {
     // The tracker would find out by itself, after a while.
@@ -149,18 +146,20 @@ class FarmClient::Impl {
   StatusOr<Blobs> Download(const std::vector<std::string>& digests) {
     absl::MutexLock one_at_a_time(&blobs_mutex_);
     Blobs blobs;
-    const auto missing =
-        blobs_.Download(digests, [&](const std::string& digest, std::string bytes) {
-          blobs[digest] = std::make_shared<const std::string>(std::move(bytes));
-          return absl::OkStatus();
-        });
-    if (!missing.ok()) {
-      return Status(missing.status().code(),
-                    absl::StrCat("tracker ", tracker_, ": ", missing.status().message()));
-    }
-    if (missing->empty()) return blobs;
-    return absl::NotFoundError(absl::StrCat("tracker ", tracker_, " lacks ", missing->size(),
-                                            " of ", digests.size(), " blobs; run it again"));
+    BlobClient& client = blobs_;
+    std::vector<std::string> missing;
+    HONE_RETURN_IF_ERROR(AskLeader(*line_, kCallTimeout, [&](const TrackerLine::Link&) -> Status {
+      HONE_ASSIGN_OR_RETURN(
+          missing, client.Download(digests, [&](const std::string& digest, std::string bytes) {
+            blobs[digest] = std::make_shared<const std::string>(std::move(bytes));
+            return absl::OkStatus();
+          }));
+      return absl::OkStatus();
+    }));
+    if (missing.empty()) return blobs;
+    return absl::NotFoundError(absl::StrCat("tracker ", line_->trackers(), " lacks ",
+                                            missing.size(), " of ", digests.size(),
+                                            " blobs; run it again"));
   }
 
   const FarmClientOptions& options() const { return options_; }
@@ -206,20 +205,14 @@ class FarmClient::Impl {
   template <typename Request, typename Reply>
   Status Call(grpc::Status (pb::Farm::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
               const Request& request, Reply* reply, absl::Duration timeout) {
-    grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
-    const Status status = FromGrpc((stub_.get()->*method)(&context, request, reply));
-    if (status.ok()) return status;
-    return Status(status.code(), absl::StrCat("tracker ", tracker_, ": ", status.message()));
+    HONE_ASSIGN_OR_RETURN(*reply, CallTracker(*line_, method, request, timeout));
+    return absl::OkStatus();
   }
 
-  // Waits for the tracker, at most so long. gRPC's blocking interface makes progress with a
-  // connection only while somebody waits in it, so sleeping alone would not do.
+  // Waits for the tracker, at most so long.
   void Pause(absl::Duration duration) {
     const absl::Time end = absl::Now() + duration;
-    if (channel_->WaitForConnected(absl::ToChronoTime(end))) {
-      absl::SleepFor(std::min(end - absl::Now(), kSettle));
-    }
+    if (line_->WaitForConnected(end)) absl::SleepFor(std::min(end - absl::Now(), kSettle));
   }
 
   Status SubmitPersistently(const Submission& submission) {
@@ -284,13 +277,14 @@ class FarmClient::Impl {
 
   StatusOr<int64_t> Upload(const Blobs& blobs) {
     absl::MutexLock one_at_a_time(&blobs_mutex_);
-    const auto lacked = blobs_.Upload(blobs);
-    if (!lacked.ok()) {
-      return Status(lacked.status().code(),
-                    absl::StrCat("tracker ", tracker_, ": ", lacked.status().message()));
-    }
+    BlobClient& client = blobs_;
+    int64_t lacked = 0;
+    HONE_RETURN_IF_ERROR(AskLeader(*line_, kCallTimeout, [&](const TrackerLine::Link&) -> Status {
+      HONE_ASSIGN_OR_RETURN(lacked, client.Upload(blobs));
+      return absl::OkStatus();
+    }));
     absl::MutexLock lock(&mutex_);
-    traffic_.uploaded_bytes += *lacked;
+    traffic_.uploaded_bytes += lacked;
     return lacked;
   }
 
@@ -327,10 +321,8 @@ class FarmClient::Impl {
   }
 
   const FarmClientOptions options_;
-  const std::string tracker_;
   const std::string client_id_;
-  const std::shared_ptr<grpc::Channel> channel_;
-  const std::unique_ptr<pb::Farm::Stub> stub_;
+  const std::shared_ptr<TrackerLine> line_;
   absl::Mutex blobs_mutex_;  // before mutex_
   BlobClient blobs_ ABSL_GUARDED_BY(blobs_mutex_);
   // Of the thread in WaitForResults.
@@ -349,12 +341,12 @@ FarmClient::FarmClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 FarmClient::~FarmClient() = default;
 
 StatusOr<std::unique_ptr<FarmClient>> FarmClient::Connect(const FarmClientOptions& options) {
-  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
-                        MakeChannel(options.tracker, options.tls_dir));
+  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<TrackerLine> line,
+                        TrackerLine::Open(options.tracker, options.tls_dir));
   const absl::Time deadline = absl::Now() + options.connect_timeout;
-  auto impl = std::make_unique<Impl>(options, channel);
+  auto impl = std::make_unique<Impl>(options, line);
   Status status = absl::UnavailableError("nobody listens");
-  if (channel->WaitForConnected(absl::ToChronoTime(deadline))) {
+  if (line->WaitForConnected(deadline)) {
     status = impl->ListDevices(std::max(deadline - absl::Now(), absl::Seconds(1))).status();
   }
   if (absl::IsPermissionDenied(status) || absl::IsUnauthenticated(status)) return status;

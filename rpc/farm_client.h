@@ -21,7 +21,7 @@
 namespace hone {
 
 struct FarmClientOptions {
-  std::string tracker;  // "unix:/path" or "host:port"
+  std::string tracker;  // "unix:/path" or "host:port", or several with commas
   std::string tls_dir;  // of certificates (rpc/credentials.h); "" for plain text on this machine
   absl::Duration connect_timeout = absl::Seconds(5);
 };

@@ -9,7 +9,7 @@
 namespace hone {
 namespace {
 
-// Of an error's details: "leader=host:port".
+// Of an error's details: "leader=host:port", or "leader=" when none is known.
 constexpr char kLeaderDetail[] = "leader=";
 
 }  // namespace
@@ -20,9 +20,8 @@ static_assert(static_cast<int>(absl::StatusCode::kUnauthenticated) ==
               grpc::StatusCode::UNAUTHENTICATED);
 
 grpc::Status ToGrpc(const Status& status) {
-  const std::string leader = LeaderOf(status);
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()),
-                      leader.empty() ? "" : absl::StrCat(kLeaderDetail, leader));
+                      IsNotTheLeader(status) ? absl::StrCat(kLeaderDetail, LeaderOf(status)) : "");
 }
 
 Status FromGrpc(const grpc::Status& status) {

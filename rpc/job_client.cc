@@ -5,7 +5,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/digest.h"
 #include "proto/tuning.grpc.pb.h"
-#include "rpc/channel.h"
 #include "rpc/tracker_call.h"
 
 namespace hone {
@@ -17,22 +16,19 @@ constexpr absl::Duration kCallTimeout = absl::Seconds(10);
 
 class JobClient::Impl {
  public:
-  Impl(std::string tracker, const std::shared_ptr<grpc::Channel>& channel)
-      : tracker_(std::move(tracker)), channel_(channel), stub_(pb::Jobs::NewStub(channel)) {}
+  explicit Impl(std::shared_ptr<TrackerLine> line) : line_(std::move(line)) {}
 
   template <typename Request, typename Reply>
   StatusOr<Reply> Call(grpc::Status (pb::Jobs::Stub::*method)(grpc::ClientContext*, const Request&,
                                                               Reply*),
                        const Request& request) {
     // gRPC's blocking interface makes progress with a broken connection only while somebody waits.
-    channel_->WaitForConnected(absl::ToChronoTime(absl::Now() + absl::Seconds(1)));
-    return CallTracker(tracker_, *stub_, method, request, kCallTimeout);
+    line_->WaitForConnected(absl::Now() + absl::Seconds(1));
+    return CallTracker(*line_, method, request, kCallTimeout);
   }
 
  private:
-  const std::string tracker_;
-  const std::shared_ptr<grpc::Channel> channel_;
-  const std::unique_ptr<pb::Jobs::Stub> stub_;
+  const std::shared_ptr<TrackerLine> line_;
 };
 
 JobClient::JobClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -40,9 +36,8 @@ JobClient::~JobClient() = default;
 
 StatusOr<std::unique_ptr<JobClient>> JobClient::Connect(const std::string& tracker,
                                                         const std::string& tls_dir) {
-  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
-                        MakeChannel(tracker, tls_dir));
-  return std::unique_ptr<JobClient>(new JobClient(std::make_unique<Impl>(tracker, channel)));
+  HONE_ASSIGN_OR_RETURN(std::shared_ptr<TrackerLine> line, TrackerLine::Open(tracker, tls_dir));
+  return std::unique_ptr<JobClient>(new JobClient(std::make_unique<Impl>(std::move(line))));
 }
 
 StatusOr<pb::ClaimJobReply> JobClient::Claim(const pb::ClaimJobRequest& request) {

@@ -14,8 +14,8 @@ namespace hone {
 // Calls may come from any thread.
 class JobClient {
  public:
-  // InvalidArgument if the address is none; `tls_dir` as MakeChannel has it. Connects with the
-  // first call.
+  // InvalidArgument if an address (several with commas) is none; `tls_dir` as MakeChannel has it.
+  // Connects with the first call.
   static StatusOr<std::unique_ptr<JobClient>> Connect(const std::string& tracker,
                                                       const std::string& tls_dir = "");
   ~JobClient();

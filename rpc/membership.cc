@@ -11,6 +11,7 @@
 #include "rpc/channel.h"
 #include "rpc/grpc_status.h"
 #include "rpc/join_token.h"
+#include "rpc/tracker_call.h"
 
 namespace hone {
 namespace {
@@ -31,12 +32,8 @@ void SetDeadline(grpc::ClientContext& context) {
   context.set_deadline(absl::ToChronoTime(absl::Now() + kCallTimeout));
 }
 
-}  // namespace
-
-StatusOr<Identity> JoinFarm(const std::string& tracker, absl::string_view token,
-                            const TlsFolder& folder) {
-  HONE_ASSIGN_OR_RETURN(const JoinTokenText text, ParseJoinToken(token));
-  HONE_RETURN_IF_ERROR(CheckAddress(tracker, /*has_tls=*/true).status());
+StatusOr<Identity> JoinAt(const std::string& tracker, const JoinTokenText& text,
+                          const TlsFolder& folder) {
   if (IsUnixSocket(tracker)) {
     return absl::InvalidArgumentError("over a unix socket nobody needs to join");
   }
@@ -63,15 +60,29 @@ StatusOr<Identity> JoinFarm(const std::string& tracker, absl::string_view token,
   return WriteCertificates(folder, reply, key);
 }
 
-StatusOr<Identity> RenewMembership(const std::string& tracker, const TlsFolder& folder) {
+}  // namespace
+
+StatusOr<Identity> JoinFarm(const std::string& trackers, absl::string_view token,
+                            const TlsFolder& folder) {
+  HONE_ASSIGN_OR_RETURN(const JoinTokenText text, ParseJoinToken(token));
+  HONE_ASSIGN_OR_RETURN(const std::vector<std::string> addresses,
+                        ParseTrackers(trackers, /*has_tls=*/true));
+  // Only the one that leads takes anybody in.
+  StatusOr<Identity> joined = absl::UnavailableError("nobody was asked");
+  for (const std::string& tracker : addresses) {
+    joined = JoinAt(tracker, text, folder);
+    if (!absl::IsUnavailable(joined.status())) break;
+  }
+  return joined;
+}
+
+StatusOr<Identity> RenewMembership(const std::string& trackers, const TlsFolder& folder) {
   HONE_ASSIGN_OR_RETURN(const std::string key, ReadFile(folder.Key()));
   pb::RenewRequest request;
   HONE_ASSIGN_OR_RETURN(*request.mutable_signing_request_pem(), MakeSigningRequest(key));
-  HONE_ASSIGN_OR_RETURN(const auto channel, MakeChannel(tracker, folder.path));
-  grpc::ClientContext context;
-  SetDeadline(context);
-  pb::Certificates reply;
-  HONE_RETURN_IF_ERROR(FromGrpc(pb::Security::NewStub(channel)->Renew(&context, request, &reply)));
+  HONE_ASSIGN_OR_RETURN(const auto line, TrackerLine::Open(trackers, folder.path));
+  HONE_ASSIGN_OR_RETURN(const pb::Certificates reply,
+                        CallTracker(*line, &pb::Security::Stub::Renew, request, kCallTimeout));
   return WriteCertificates(folder, reply, key);
 }
 

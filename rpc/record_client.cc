@@ -7,8 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "proto/tuning.grpc.pb.h"
-#include "rpc/channel.h"
 #include "rpc/grpc_status.h"
+#include "rpc/tracker_call.h"
 
 namespace hone {
 namespace {
@@ -21,24 +21,26 @@ constexpr absl::Duration kTimeout = absl::Minutes(5);
 StatusOr<std::vector<pb::Record>> FetchRecords(const std::string& tracker,
                                                const pb::FindRecordsRequest& request,
                                                const std::string& tls_dir) {
-  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
-                        MakeChannel(tracker, tls_dir));
-  if (!channel->WaitForConnected(absl::ToChronoTime(absl::Now() + kConnectTimeout))) {
+  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<TrackerLine> line,
+                        TrackerLine::Open(tracker, tls_dir));
+  if (!line->WaitForConnected(absl::Now() + kConnectTimeout)) {
     return absl::UnavailableError(
         absl::StrCat("no tracker answers at ", tracker, "; check --tracker and $HONE_TRACKER"));
   }
-  const auto stub = pb::Records::NewStub(channel);
-  grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + kTimeout));
-  const auto reader = stub->FindRecords(&context, request);
   std::vector<pb::Record> records;
-  pb::FindRecordsReply reply;
-  while (reader->Read(&reply)) {
-    for (pb::Record& record : *reply.mutable_records()) records.push_back(std::move(record));
-  }
-  const Status status = FromGrpc(reader->Finish());
-  if (status.ok()) return records;
-  return Status(status.code(), absl::StrCat("tracker ", tracker, ": ", status.message()));
+  HONE_RETURN_IF_ERROR(AskLeader(*line, kTimeout, [&](const TrackerLine::Link& link) {
+    pb::Records::Stub stub(link.channel);
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + kTimeout));
+    const auto reader = stub.FindRecords(&context, request);
+    records.clear();
+    pb::FindRecordsReply reply;
+    while (reader->Read(&reply)) {
+      for (pb::Record& record : *reply.mutable_records()) records.push_back(std::move(record));
+    }
+    return FromGrpc(reader->Finish());
+  }));
+  return records;
 }
 
 }  // namespace hone

@@ -10,8 +10,8 @@
 
 namespace hone {
 
-// Asks a tracker ("unix:/path" or "host:port"; `tls_dir` as MakeChannel has it). Unavailable, with
-// the way out, if none answers.
+// Asks a tracker ("unix:/path" or "host:port", several with commas; `tls_dir` as MakeChannel has
+// it). Unavailable, with the way out, if none answers.
 StatusOr<std::vector<pb::Record>> FetchRecords(const std::string& tracker,
                                                const pb::FindRecordsRequest& request,
                                                const std::string& tls_dir = "");

@@ -23,6 +23,8 @@ Status NotTheLeader(absl::string_view leader) {
   return status;
 }
 
+bool IsNotTheLeader(const Status& status) { return status.GetPayload(kLeaderPayload).has_value(); }
+
 std::string LeaderOf(const Status& status) {
   const auto payload = status.GetPayload(kLeaderPayload);
   return payload.has_value() ? std::string(*payload) : "";

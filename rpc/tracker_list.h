@@ -1,7 +1,7 @@
 // Of several trackers one leads; the others answer with its address. TrackerList says which to try:
 // the one that works, else the leader it names, else the next one known. And how a tracker that
-// does not lead says so. Used by the agent's session, and by trackers for their answers; connects
-// to nothing.
+// does not lead says so. Used by the agent's session, by TrackerLine for all other clients, and by
+// trackers for their answers; connects to nothing.
 #pragma once
 
 #include <string>
@@ -15,6 +15,7 @@ namespace hone {
 // FailedPrecondition, which travels over gRPC with the leader's address. `leader` "" when it is not
 // known: then whoever asked tries another tracker.
 Status NotTheLeader(absl::string_view leader);
+bool IsNotTheLeader(const Status& status);
 // The address that such an error names; "" for any other error.
 std::string LeaderOf(const Status& status);
 

@@ -48,10 +48,7 @@ bool IsWorthRetrying(const Status& status) {
 
 class TuningClient::Impl {
  public:
-  Impl(std::string address, std::shared_ptr<grpc::Channel> channel)
-      : address_(std::move(address)),
-        channel_(std::move(channel)),
-        stub_(pb::Tuning::NewStub(channel_)) {}
+  explicit Impl(std::shared_ptr<TrackerLine> line) : line_(std::move(line)) {}
 
   StatusOr<pb::Job> Submit(pb::JobSpec spec, absl::string_view model) {
     pb::SubmitJobRequest request;
@@ -109,11 +106,11 @@ class TuningClient::Impl {
       if (!status.ok() && !IsWorthRetrying(status)) return status;
       // A job that waits has nothing to say for hours: only a tracker out of reach counts.
       if (absl::Now() - connected > patience) {
-        return absl::UnavailableError(absl::StrCat("tracker ", address_, ": no answer for ",
-                                                   absl::FormatDuration(patience),
-                                                   "; the job goes on without being watched"));
+        return absl::UnavailableError(absl::StrCat(
+            "tracker ", line_->trackers(), ": no answer for ", absl::FormatDuration(patience),
+            "; the job goes on without being watched"));
       }
-      Pause(backoff.Next(absl::Uniform(random_, 0.0, 1.0)));
+      line_->Pause(backoff.Next(absl::Uniform(random_, 0.0, 1.0)));
     }
   }
 
@@ -137,29 +134,31 @@ class TuningClient::Impl {
   // One stream, until it ends. OK: the job has ended. Sets when the tracker was last connected.
   Status WatchOnce(const pb::WatchJobRequest& request, const std::function<bool()>& stopped,
                    absl::Time* connected, const std::function<void(const pb::Job&)>& see) {
+    const auto link = line_->link();
+    pb::Tuning::Stub stub(link->channel);
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + kWatchFor));
     absl::Notification ended;
     std::thread guard([&] {
       while (!ended.WaitForNotificationWithTimeout(kAskStopped)) {
         if (stopped()) context.TryCancel();
-        if (channel_->GetState(false) == GRPC_CHANNEL_READY) *connected = absl::Now();
+        if (link->channel->GetState(false) == GRPC_CHANNEL_READY) *connected = absl::Now();
       }
     });
-    const auto reader = stub_->WatchJob(&context, request);
+    const auto reader = stub.WatchJob(&context, request);
     pb::Job job;
     while (reader->Read(&job)) see(job);
     const grpc::Status status = reader->Finish();
     ended.Notify();
     guard.join();
-    return FromGrpc(status);
+    return stopped() ? FromGrpc(status) : line_->HeardOfUncancelled(*link, FromGrpc(status));
   }
 
   template <typename Request, typename Reply>
   StatusOr<Reply> Call(grpc::Status (pb::Tuning::Stub::*method)(grpc::ClientContext*,
                                                                 const Request&, Reply*),
                        const Request& request) {
-    return CallTracker(address_, *stub_, method, request, kCallTimeout);
+    return CallTracker(*line_, method, request, kCallTimeout);
   }
 
   template <typename Request, typename Reply>
@@ -172,31 +171,22 @@ class TuningClient::Impl {
     while (true) {
       StatusOr<Reply> reply = Call(method, request);
       if (reply.ok() || !IsWorthRetrying(reply.status()) || absl::Now() > deadline) return reply;
-      Pause(backoff.Next(absl::Uniform(random_, 0.0, 1.0)));
+      line_->Pause(backoff.Next(absl::Uniform(random_, 0.0, 1.0)));
     }
   }
 
   // Unavailable for a tracker that was never there; one that was is waited for elsewhere.
   Status AwaitConnection() {
-    if (!connected_ &&
-        !channel_->WaitForConnected(absl::ToChronoTime(absl::Now() + kConnectTimeout))) {
-      return absl::UnavailableError(absl::StrCat("no tracker answers at ", address_,
-                                                 "; start one with `hone-tracker --listen ",
-                                                 address_, " --db FILE`, or check --tracker"));
+    if (!connected_ && !line_->WaitForConnected(absl::Now() + kConnectTimeout)) {
+      return absl::UnavailableError(absl::StrCat(
+          "no tracker answers at ", line_->trackers(), "; start one with `hone-tracker --listen ",
+          line_->trackers(), " --db FILE`, or check --tracker"));
     }
     connected_ = true;
     return absl::OkStatus();
   }
 
-  // gRPC's blocking interface makes progress with a connection only while somebody waits in it.
-  void Pause(absl::Duration duration) {
-    const absl::Time end = absl::Now() + duration;
-    if (channel_->WaitForConnected(absl::ToChronoTime(end))) absl::SleepFor(end - absl::Now());
-  }
-
-  const std::string address_;
-  const std::shared_ptr<grpc::Channel> channel_;
-  const std::unique_ptr<pb::Tuning::Stub> stub_;
+  const std::shared_ptr<TrackerLine> line_;
   bool connected_ = false;
   absl::BitGen random_;
 };
@@ -206,9 +196,8 @@ TuningClient::~TuningClient() = default;
 
 StatusOr<std::unique_ptr<TuningClient>> TuningClient::Connect(const std::string& address,
                                                               const std::string& tls_dir) {
-  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
-                        MakeChannel(address, tls_dir));
-  return std::unique_ptr<TuningClient>(new TuningClient(std::make_unique<Impl>(address, channel)));
+  HONE_ASSIGN_OR_RETURN(std::shared_ptr<TrackerLine> line, TrackerLine::Open(address, tls_dir));
+  return std::unique_ptr<TuningClient>(new TuningClient(std::make_unique<Impl>(std::move(line))));
 }
 
 StatusOr<pb::Job> TuningClient::Submit(pb::JobSpec spec, absl::string_view model) {

@@ -15,8 +15,8 @@ namespace hone {
 
 class TuningClient {
  public:
-  // `address`: of a tracker, or of a daemon that passes calls on; `tls_dir` as MakeChannel has it.
-  // InvalidArgument if it is none. Connects with the first call.
+  // `address`: of trackers (with commas), or of a daemon that passes calls on; `tls_dir` as
+  // MakeChannel has it. InvalidArgument if it is none. Connects with the first call.
   static StatusOr<std::unique_ptr<TuningClient>> Connect(const std::string& address,
                                                          const std::string& tls_dir = "");
   ~TuningClient();

@@ -4,15 +4,18 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <iostream>
 #include <string>
 #include <utility>
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "db/postgres_session.h"
 #include "db/sqlite_record_store.h"
 #include "rpc/address.h"
 #include "rpc/log_sink.h"
+#include "tracker/elected_tracker.h"
 #include "tracker/farm_authority.h"
 #include "tracker/tracker_server.h"
 
@@ -26,6 +29,9 @@ struct Options {
   SqliteOpenOptions database = {.path = "hone.db", .mode = SqliteOpenOptions::Mode::kWrite};
   std::string blobs;
   int64_t blobs_max_mib = 4096;
+  // Of several on one PostgreSQL database.
+  std::string reached_at;
+  int silence_max_ms = 5'000;
   int parent_pid = 0;
   std::string log = "text";
   bool quiet = false;
@@ -44,10 +50,20 @@ void Declare(CLI::App& app, Options& options) {
   app.add_option("--join-port", options.tracker.join_port,
                  "Where those with a token join, while there are tokens (default: the next port)")
       ->check(CLI::Range(0, 65535));
-  app.add_option("--db", options.database.path, "The database of records; made if missing")
+  app.add_option("--db", options.database.path,
+                 "The database of records: a file, made if missing, or "
+                 "postgresql://USER@HOST/NAME, which several trackers share: one leads")
       ->capture_default_str();
+  app.add_option("--reached-at", options.reached_at,
+                 "With PostgreSQL: where others reach this tracker (default: as --listen, with the "
+                 "host's name for all interfaces)");
+  app.add_option("--leader-silence", options.silence_max_ms,
+                 "With PostgreSQL: a leader of which nothing is heard for so many ms is replaced")
+      ->capture_default_str()
+      ->check(CLI::Range(500, 3'600'000));
   app.add_option("--blobs", options.blobs,
-                 "Folder of artifacts (default: the database's name and .blobs)");
+                 "Folder of artifacts (default: the database's name and .blobs; with PostgreSQL "
+                 "hone-PORT.blobs)");
   app.add_option("--blobs-max", options.blobs_max_mib,
                  "MiB of artifacts kept, at most; those of queued work always are")
       ->capture_default_str()
@@ -80,6 +96,9 @@ void Declare(CLI::App& app, Options& options) {
       "Between machines, with certificates:\n"
       "  hone-tracker init-tls /var/lib/hone/farm --admin ada\n"
       "  hone-tracker --listen 0.0.0.0:7710 --tls-dir /var/lib/hone/farm --db farm.db\n"
+      "Several on one PostgreSQL database, of which one leads and the others take over:\n"
+      "  hone-tracker --listen 10.0.0.1:7710 --tls-dir DIR --db postgresql://hone@db/farm\n"
+      "  hone-agent --tracker 10.0.0.1:7710,10.0.0.2:7710\n"
       "Exit codes: 0 ended by a signal, 2 wrong arguments, 3 the database cannot be used, 4 cannot "
       "listen, 5 certificates cannot be made.");
 }
@@ -97,6 +116,70 @@ ExitCode Fail(ExitCode code, const Status& status) {
   return code;
 }
 
+// Until a signal ends it, the parent is gone, or `tick` fails.
+template <typename Tick>
+ExitCode TickOn(const Options& options, const sigset_t& signals, const Tick& tick) {
+  while (sigtimedwait(&signals, nullptr, &kTick) < 0) {
+    if (options.parent_pid != 0 && getppid() != options.parent_pid) break;
+    if (const Status status = tick(); !status.ok()) return Fail(kBadDatabase, status);
+  }
+  return kOk;
+}
+
+// On a database of its own.
+ExitCode ServeAlone(const Options& options, const sigset_t& signals) {
+  const auto store = SqliteRecordStore::Open(options.database);
+  if (!store.ok()) return Fail(kBadDatabase, store.status());
+  TrackerOptions tracker = options.tracker;
+  tracker.blobs.folder = options.blobs.empty() ? options.database.path + ".blobs" : options.blobs;
+  const SystemClock clock;
+  const auto server = TrackerServer::Start(tracker, **store, clock);
+  if (!server.ok()) return Fail(kCannotListen, server.status());
+  std::cout << "hone-tracker ready at " << (*server)->address() << ", database "
+            << options.database.path;
+  if (!options.tracker.web.empty()) std::cout << ", web page at " << (*server)->web_address();
+  std::cout << std::endl;
+  return TickOn(options, signals, [&] {
+    (*server)->Tick();
+    return absl::OkStatus();
+  });
+}
+
+// "0.0.0.0:7710" is where it listens, and where nobody finds it.
+std::string ReachedAt(const Options& options) {
+  const std::string& listen = options.tracker.listen;
+  const size_t colon = listen.rfind(':');
+  const std::string host = listen.substr(0, colon);
+  char name[256] = {};
+  if (!options.reached_at.empty()) return options.reached_at;
+  if ((host != "0.0.0.0" && host != "[::]") || gethostname(name, sizeof(name) - 1) != 0) return "";
+  return name + listen.substr(colon);
+}
+
+// On a database that it shares with others.
+ExitCode ServeElected(const Options& options, const sigset_t& signals) {
+  ElectedTrackerOptions elected = {
+      .tracker = options.tracker,
+      .database = options.database.path,
+      .reached_at = ReachedAt(options),
+      .silence_max = std::chrono::milliseconds(options.silence_max_ms)};
+  const std::string& listen = options.tracker.listen;
+  elected.tracker.blobs.folder = !options.blobs.empty() ? options.blobs
+                                 : IsUnixSocket(listen)
+                                     ? listen.substr(listen.find(':') + 1) + ".blobs"
+                                     : "hone-" + listen.substr(listen.rfind(':') + 1) + ".blobs";
+  const SystemClock clock;
+  const auto tracker = ElectedTracker::Start(elected, clock);
+  if (!tracker.ok()) {
+    return Fail(absl::IsInvalidArgument(tracker.status()) ? kBadArguments : kBadDatabase,
+                tracker.status());
+  }
+  std::cout << "hone-tracker ready at " << (*tracker)->address() << ", database "
+            << ShownPostgresUrl(options.database.path)
+            << ((*tracker)->leads() ? ", leading" : ", standing by") << std::endl;
+  return TickOn(options, signals, [&] { return (*tracker)->Tick(); });
+}
+
 ExitCode Serve(Options options) {
   // Blocked here and so in every thread to come: only sigtimedwait takes them.
   sigset_t signals;
@@ -108,26 +191,12 @@ ExitCode Serve(Options options) {
 
   options.tracker.log = MakeLogSink(options.quiet ? LogLevel::kWarning : LogLevel::kInfo);
   options.tracker.log_format = ParseLogFormat(options.log).value();
+  options.tracker.blobs.bytes_max = options.blobs_max_mib << 20;
   // Before a database is made for nothing.
   const auto address = CheckAddress(options.tracker.listen, !options.tracker.tls_dir.empty());
   if (!address.ok()) return Fail(kCannotListen, address.status());
-  const auto store = SqliteRecordStore::Open(options.database);
-  if (!store.ok()) return Fail(kBadDatabase, store.status());
-  TrackerOptions tracker = options.tracker;
-  tracker.blobs.folder = options.blobs.empty() ? options.database.path + ".blobs" : options.blobs;
-  tracker.blobs.bytes_max = options.blobs_max_mib << 20;
-  const SystemClock clock;
-  const auto server = TrackerServer::Start(tracker, **store, clock);
-  if (!server.ok()) return Fail(kCannotListen, server.status());
-  std::cout << "hone-tracker ready at " << (*server)->address() << ", database "
-            << options.database.path;
-  if (!options.tracker.web.empty()) std::cout << ", web page at " << (*server)->web_address();
-  std::cout << std::endl;
-  while (sigtimedwait(&signals, nullptr, &kTick) < 0) {
-    if (options.parent_pid != 0 && getppid() != options.parent_pid) break;
-    (*server)->Tick();
-  }
-  return kOk;
+  return IsPostgresUrl(options.database.path) ? ServeElected(options, signals)
+                                              : ServeAlone(options, signals);
 }
 
 ExitCode MakeCertificates(const Options& options) {

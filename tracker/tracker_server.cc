@@ -21,6 +21,7 @@
 #include "tracker/build_service.h"
 #include "tracker/farm_service.h"
 #include "tracker/farm_shell.h"
+#include "tracker/health_names.h"
 #include "tracker/job_service.h"
 #include "tracker/job_shell.h"
 #include "tracker/join_desk.h"
@@ -54,18 +55,6 @@ StatusOr<std::unique_ptr<JoinDesk>> MakeDesk(const TrackerOptions& options, Secu
   }
   return std::make_unique<JoinDesk>(std::move(desk), *std::move(authority), store, log, clock);
 }
-
-// Of the standard health service; "" is the server as a whole.
-constexpr const char* kHealthNames[] = {"",
-                                        "hone.pb.Farm",
-                                        "hone.pb.Agents",
-                                        "hone.pb.Admin",
-                                        "hone.pb.Blobs",
-                                        "hone.pb.Builds",
-                                        "hone.pb.Jobs",
-                                        "hone.pb.Records",
-                                        "hone.pb.Security",
-                                        "hone.pb.Tuning"};
 
 }  // namespace
 
@@ -136,6 +125,7 @@ class TrackerServer::Impl {
     interceptors.push_back(MakeAuditInterceptors(*audit_));
     builder.experimental().SetInterceptorCreators(std::move(interceptors));
     HONE_ASSIGN_OR_RETURN(server_, StartServer(checked, builder, port, &address_));
+    server_->GetHealthCheckService()->SetServingStatus(kAlive, true);
     TellHealth();
     log_->Write(Event::kTrackerStarted, {{"address", address_}, {"version", HONE_VERSION}});
     return absl::OkStatus();

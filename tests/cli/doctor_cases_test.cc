@@ -254,6 +254,7 @@ class RealDoctorTest : public ::testing::Test {
     facts.machine.database_path = read.database_path;
     facts.machine.database_problem = read.database_problem;
     facts.machine.database_open = read.database_open;
+    facts.machine.database_is_server = read.database_is_server;
     facts.machine.database_network = read.database_network;
     facts.machine.database_read_only = read.database_read_only;
     return Complaints(facts, Patient::kTracker);
@@ -353,6 +354,11 @@ TEST_F(RealDoctorTest, SeesADatabaseOfANewerHone) {
   file.write("\x00\x00\x23\x28", 4);
   file.close();
   ExpectOne(OfDatabase(path), "database", "written by a newer hone", "use that hone");
+}
+
+TEST_F(RealDoctorTest, SeesAPostgresServerThatIsNotThere) {
+  ExpectOne(OfDatabase(absl::StrCat("postgresql://ada:secret@/farm?host=", folder_.string())),
+            "database", "database postgresql://ada@", "is PostgreSQL running there");
 }
 
 TEST_F(RealDoctorTest, SeesAFileThatIsNoDatabase) {

@@ -48,6 +48,8 @@ TEST(TrackerListTest, TriesAnotherWhereNobodyLeads) {
 TEST(TrackerListTest, TheLeadersAddressTravelsOverGrpc) {
   EXPECT_EQ(LeaderOf(FromGrpc(ToGrpc(NotTheLeader("x:1")))), "x:1");
   EXPECT_EQ(LeaderOf(FromGrpc(ToGrpc(kSilent))), "");
+  EXPECT_TRUE(IsNotTheLeader(FromGrpc(ToGrpc(NotTheLeader("")))));
+  EXPECT_FALSE(IsNotTheLeader(FromGrpc(ToGrpc(absl::FailedPreconditionError("no")))));
   EXPECT_EQ(FromGrpc(ToGrpc(NotTheLeader("x:1"))).code(), absl::StatusCode::kFailedPrecondition);
 }
 

@@ -21,6 +21,7 @@
 #include "rpc/farm_client.h"
 #include "rpc/grpc_status.h"
 #include "rpc/tracker_list.h"
+#include "tests/support/measuring_agent.h"
 #include "tests/support/running_tracker.h"
 #include "tracker/tracker_server.h"
 
@@ -30,112 +31,6 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr absl::Duration kPatience = absl::Seconds(20);
-
-pb::Batch SomeBatch(int candidates) {
-  pb::Batch batch;
-  batch.set_workload("workload/1 w");
-  batch.set_target(Target().ToString());
-  batch.set_numerics("fp32");
-  batch.set_codegen_epoch(3);
-  batch.set_layouts("x nchw8c");
-  for (int i = 0; i < candidates; ++i) {
-    pb::Candidate* candidate = batch.add_candidates();
-    candidate->set_schedule(absl::StrCat("schedule/1\nlayout x nchw8c\ntile m ", i));
-    candidate->mutable_artifact()->set_code(std::string(1 << 20, 'x'));
-  }
-  return batch;
-}
-
-// Measures every batch at once: candidate i takes 100 + i ns. Follows the rules of agent_session.h.
-class FakeAgent {
- public:
-  FakeAgent(std::vector<std::string> trackers, uint64_t boot, bool measures = true,
-            std::optional<pb::ReportRequest> left_behind = std::nullopt)
-      : measures_(measures) {
-    AgentSessionHandlers handlers;
-    handlers.on_orders = [this](pb::AgentOrders orders) { Obey(std::move(orders)); };
-    handlers.on_settled = [this](std::string id, pb::ReportReply reply) { Forget(id, reply); };
-    handlers.on_refused = [this](Status status) { refused_.Notify(); };
-    auto session = AgentSession::Start({.trackers = trackers,
-                                        .agent = "agent",
-                                        .boot = boot,
-                                        .reconnect_backoff_min = absl::Milliseconds(10),
-                                        .reconnect_backoff_max = absl::Milliseconds(100)},
-                                       std::move(handlers));
-    EXPECT_TRUE(session.ok()) << session.status();
-    absl::MutexLock lock(&mutex_);
-    session_ = *std::move(session);
-    if (left_behind) session_->Report(*left_behind);
-    Tell();
-  }
-  ~FakeAgent() {
-    std::unique_ptr<AgentSession> session;
-    {
-      absl::MutexLock lock(&mutex_);
-      session = std::move(session_);
-    }
-  }
-
-  absl::Notification& refused() { return refused_; }
-  bool WaitForHeld(int count) {
-    absl::MutexLock lock(&mutex_);
-    const auto enough = [&] { return static_cast<int>(held_.size()) >= count; };
-    return mutex_.AwaitWithTimeout(absl::Condition(&enough), kPatience);
-  }
-  std::string AnyHeldBatch() {
-    absl::MutexLock lock(&mutex_);
-    return held_.begin()->second;
-  }
-
- private:
-  void Obey(pb::AgentOrders orders) {
-    absl::MutexLock lock(&mutex_);
-    if (session_ == nullptr || orders.devices_size() != 1) return;
-    const pb::DeviceOrders& mine = orders.devices(0);
-    if (mine.epoch() != epoch_) held_.clear();
-    epoch_ = mine.epoch();
-    for (const pb::Grant& grant : mine.grants()) {
-      if (held_.contains(grant.attempt_id()) || !grant.has_batch()) continue;
-      held_[grant.attempt_id()] = grant.batch_id();
-      if (measures_) session_->Report(MakeReport("board", epoch_, grant, Measure(grant.batch())));
-    }
-    Tell();
-  }
-  static pb::BatchResult Measure(const pb::Batch& batch) {
-    pb::BatchResult result;
-    for (int i = 0; i < batch.candidates_size(); ++i) {
-      result.add_measurements()->set_cost_ns(100 + i);
-    }
-    return result;
-  }
-  void Forget(const std::string& id, const pb::ReportReply& reply) {
-    absl::MutexLock lock(&mutex_);
-    EXPECT_EQ(reply.outcome(), pb::RECORDED) << reply.message();
-    held_.erase(id);
-    if (session_ != nullptr) Tell();
-  }
-  void Tell() {
-    pb::AgentState state;
-    pb::DeviceStatus* device = state.add_devices();
-    device->mutable_info()->set_name("board");
-    device->mutable_info()->set_target(Target().ToString());
-    device->mutable_info()->set_state(pb::READY);
-    device->set_epoch(epoch_);
-    for (const auto& [attempt, batch] : held_) {
-      pb::HeldAttempt* held = device->add_held();
-      held->set_attempt_id(attempt);
-      held->set_batch_id(batch);
-    }
-    session_->SetState(std::move(state));
-  }
-
-  const bool measures_;
-  absl::Notification refused_;
-  absl::Mutex mutex_;
-  std::unique_ptr<AgentSession> session_;
-  uint64_t epoch_ = 0;
-  std::map<std::string, std::string> held_;
-};
 
 // A store whose disk may be full.
 class LimitedStore : public MemoryRecordStore {

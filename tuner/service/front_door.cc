@@ -16,22 +16,29 @@
 #include "rpc/grpc_status.h"
 #include "rpc/identity.h"
 #include "rpc/job_client.h"
+#include "rpc/tracker_line.h"
 
 namespace hone {
 namespace {
 
 constexpr std::chrono::milliseconds kShutdownGrace(500);
 constexpr std::chrono::seconds kCallTimeout(30);
+constexpr int kMovesMax = 3;                       // of one call, from tracker to tracker
 constexpr std::chrono::minutes kWatchTimeout(15);  // watchers renew their streams before
 
 // One watcher: what the tracker says is read, and written on before more is read. The reading end
 // is held open until a read or a write fails, so that it never ends while something is written.
 class WatchRelay {
  public:
-  WatchRelay(pb::Tuning::Stub& stub, const pb::WatchJobRequest& request)
-      : request_(request), reader_(*this), writer_(*this) {
+  WatchRelay(std::shared_ptr<TrackerLine> line, const pb::WatchJobRequest& request)
+      : line_(std::move(line)),
+        link_(line_->link()),
+        stub_(link_->channel),
+        request_(request),
+        reader_(*this),
+        writer_(*this) {
     context_.set_deadline(std::chrono::system_clock::now() + kWatchTimeout);
-    stub.async()->WatchJob(&context_, &request_, &reader_);
+    stub_.async()->WatchJob(&context_, &request_, &reader_);
     reader_.AddHold();
     reader_.StartRead(&job_);
     reader_.StartCall();
@@ -51,7 +58,7 @@ class WatchRelay {
       }
     }
     void OnDone(const grpc::Status& status) override {
-      relay_.writer_.Finish(status);
+      relay_.writer_.Finish(ToGrpc(relay_.line_->Heard(*relay_.link_, FromGrpc(status))));
       relay_.Release();
     }
 
@@ -81,6 +88,9 @@ class WatchRelay {
     if (--ends_open_ == 0) delete this;
   }
 
+  const std::shared_ptr<TrackerLine> line_;
+  const std::shared_ptr<const TrackerLine::Link> link_;
+  pb::Tuning::Stub stub_;
   const pb::WatchJobRequest request_;
   grpc::ClientContext context_;
   pb::Job job_;  // on its way
@@ -91,8 +101,7 @@ class WatchRelay {
 
 class Relay : public pb::Tuning::CallbackService {
  public:
-  Relay(const std::shared_ptr<grpc::Channel>& channel, JobClient& jobs)
-      : stub_(pb::Tuning::NewStub(channel)), jobs_(jobs) {}
+  Relay(std::shared_ptr<TrackerLine> line, JobClient& jobs) : line_(std::move(line)), jobs_(jobs) {}
 
   grpc::ServerUnaryReactor* UploadModel(grpc::CallbackServerContext* context,
                                         const pb::ModelPiece* request,
@@ -118,7 +127,7 @@ class Relay : public pb::Tuning::CallbackService {
   }
   grpc::ServerWriteReactor<pb::Job>* WatchJob(grpc::CallbackServerContext* context,
                                               const pb::WatchJobRequest* request) override {
-    return (new WatchRelay(*stub_, *request))->writer();
+    return (new WatchRelay(line_, *request))->writer();
   }
   grpc::ServerUnaryReactor* CancelJob(grpc::CallbackServerContext* context,
                                       const pb::JobRequest* request, pb::Job* reply) override {
@@ -147,18 +156,39 @@ class Relay : public pb::Tuning::CallbackService {
     return reactor;
   }
 
-  // `kept` is kept until the tracker has answered, as gRPC keeps the call's own request.
+  // `kept` is kept until the tracker has answered, as gRPC keeps the call's own request. Where a
+  // tracker does not lead, or is gone, the next one has `moves_left` turns.
   template <typename Request, typename Reply>
   grpc::ServerUnaryReactor* Pass(Method<Request, Reply> method,
                                  grpc::CallbackServerContext* context, const Request* request,
                                  Reply* reply, std::shared_ptr<const Request> kept = nullptr) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    auto onward = std::make_shared<grpc::ClientContext>();
-    onward->set_deadline(std::chrono::system_clock::now() + kCallTimeout);
-    (stub_->async()->*method)(
-        onward.get(), request, reply,
-        [reactor, onward, kept](grpc::Status status) { reactor->Finish(status); });
+    PassTo(line_->link(), method, request, reply, std::move(kept), kMovesMax, reactor);
     return reactor;
+  }
+  template <typename Request, typename Reply>
+  void PassTo(std::shared_ptr<const TrackerLine::Link> link, Method<Request, Reply> method,
+              const Request* request, Reply* reply, std::shared_ptr<const Request> kept,
+              int moves_left, grpc::ServerUnaryReactor* reactor) {
+    struct Onward {
+      explicit Onward(std::shared_ptr<grpc::Channel> channel) : stub(std::move(channel)) {}
+      pb::Tuning::Stub stub;
+      grpc::ClientContext context;
+    };
+    auto onward = std::make_shared<Onward>(link->channel);
+    onward->context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+    (onward->stub.async()->*method)(
+        &onward->context, request, reply,
+        [this, onward, link, method, request, reply, kept, moves_left,
+         reactor](const grpc::Status& answer) {
+          const Status status = line_->HeardOfUncancelled(*link, FromGrpc(answer));
+          const auto next = line_->link();
+          if (!absl::IsUnavailable(status) || next == link || moves_left == 0) {
+            reactor->Finish(ToGrpc(status));
+          } else {
+            PassTo(next, method, request, reply, kept, moves_left - 1, reactor);
+          }
+        });
   }
   // The same with a request that is not the call's.
   template <typename Request, typename Reply>
@@ -180,7 +210,7 @@ class Relay : public pb::Tuning::CallbackService {
         .status();
   }
 
-  const std::unique_ptr<pb::Tuning::Stub> stub_;
+  const std::shared_ptr<TrackerLine> line_;
   JobClient& jobs_;
 };
 
@@ -188,8 +218,8 @@ class Relay : public pb::Tuning::CallbackService {
 
 class FrontDoor::Impl {
  public:
-  Impl(const std::shared_ptr<grpc::Channel>& channel, std::unique_ptr<JobClient> jobs)
-      : jobs_(std::move(jobs)), relay_(channel, *jobs_) {}
+  Impl(std::shared_ptr<TrackerLine> line, std::unique_ptr<JobClient> jobs)
+      : jobs_(std::move(jobs)), relay_(std::move(line), *jobs_) {}
   ~Impl() {
     if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
   }
@@ -219,10 +249,9 @@ FrontDoor::~FrontDoor() = default;
 StatusOr<std::unique_ptr<FrontDoor>> FrontDoor::Open(const std::string& listen,
                                                      const std::string& tracker,
                                                      const std::string& tls_dir) {
-  HONE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
-                        MakeChannel(tracker, tls_dir));
+  HONE_ASSIGN_OR_RETURN(std::shared_ptr<TrackerLine> line, TrackerLine::Open(tracker, tls_dir));
   HONE_ASSIGN_OR_RETURN(std::unique_ptr<JobClient> jobs, JobClient::Connect(tracker, tls_dir));
-  auto impl = std::make_unique<Impl>(channel, std::move(jobs));
+  auto impl = std::make_unique<Impl>(std::move(line), std::move(jobs));
   HONE_RETURN_IF_ERROR(impl->Listen(listen, tls_dir));
   return std::unique_ptr<FrontDoor>(new FrontDoor(std::move(impl)));
 }

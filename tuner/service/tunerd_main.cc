@@ -18,9 +18,9 @@
 #include "base/idle_watch.h"
 #include "base/selector.h"
 #include "base/status.h"
-#include "rpc/address.h"
 #include "rpc/log_sink.h"
 #include "rpc/sibling_program.h"
+#include "rpc/tracker_line.h"
 #include "tuner/service/front_door.h"
 #include "tuner/service/job_process.h"
 #include "tuner/service/job_worker.h"
@@ -56,8 +56,10 @@ std::string HostName() {
 void Declare(CLI::App& app, Options& options) {
   options.daemon.tracker = DefaultTracker();
   options.daemon.name = HostName();
-  app.add_option("--tracker", options.daemon.tracker,
-                 "The tracker whose jobs are done: unix:/path or host:port")
+  app.add_option(
+         "--tracker", options.daemon.tracker,
+         "The tracker whose jobs are done: unix:/path or host:port; several with commas, of "
+         "which one leads")
       ->capture_default_str();
   app.add_option(
       "--tls-dir", options.daemon.tls_dir,
@@ -134,7 +136,7 @@ ExitCode Serve(Options options) {
   sigprocmask(SIG_BLOCK, &signals, nullptr);
 
   const Status address =
-      CheckAddress(options.daemon.tracker, !options.daemon.tls_dir.empty()).status();
+      ParseTrackers(options.daemon.tracker, !options.daemon.tls_dir.empty()).status();
   if (!address.ok()) return Fail(kBadArguments, address);
   options.daemon.boot = static_cast<uint64_t>(SystemClock().UnixMillis());
   std::error_code error;
