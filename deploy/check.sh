@@ -53,7 +53,7 @@ case "${1:-}" in
     run_ctest fast release -LE slow
     ;;
   more)
-    rm -f "$logs"/slow.* "$logs"/sanitized.* "$logs"/fuzz.* "$logs"/fuzzers.* "$logs"/threads.*
+    rm -f "$logs"/slow.* "$logs"/sanitized.* "$logs"/fuzz.* "$logs"/threads.*
     failed=0
     build release
     run_ctest slow release -L slow || failed=1
@@ -66,8 +66,6 @@ case "${1:-}" in
     build dev --target $targets tests-fuzz
     run_ctest sanitized dev -L "^(${labels#|})\$" -LE slow || failed=1
     run_ctest fuzz dev -L fuzz || failed=1
-    build fuzz --target fuzzers
-    run_ctest fuzzers fuzz -L fuzzer || failed=1
     # shellcheck disable=SC2086
     build tsan --target $THREADED
     tests=$(echo "$THREADED" | sed 's/ \+/|/g')
