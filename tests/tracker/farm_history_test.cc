@@ -82,6 +82,15 @@ TEST_F(FarmHistoryTest, CountsByFailureKind) {
   EXPECT_EQ(totals.batch_seconds().sum(), 3);
 }
 
+TEST_F(FarmHistoryTest, SumsUpTheBlobsThatMoved) {
+  history_.BlobsMoved({.named_bytes = 30, .received_bytes = 10});
+  history_.BlobsMoved({.named_bytes = 1, .fetched_bytes = 5});
+  const pb::FarmTotals totals = Snapshot().totals();
+  EXPECT_EQ(totals.blob_bytes_named(), 31);
+  EXPECT_EQ(totals.blob_bytes_received(), 10);
+  EXPECT_EQ(totals.blob_bytes_fetched(), 5);
+}
+
 TEST_F(FarmHistoryTest, StaysBoundedHoweverLongItRuns) {
   for (int i = 0; i < 3 * kCurvesMax; ++i) {
     Finish({Record(100, pb::OK, absl::StrCat("key", i))});

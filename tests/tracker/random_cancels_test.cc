@@ -17,7 +17,6 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "base/clock.h"
 #include "base/target.h"
 #include "db/memory_record_store.h"
 #include "proto/builds.grpc.pb.h"
@@ -25,8 +24,7 @@
 #include "proto/tuning.grpc.pb.h"
 #include "rpc/channel.h"
 #include "rpc/farm_client.h"
-#include "tests/support/tls_folders.h"
-#include "tracker/tracker_server.h"
+#include "tests/support/running_tracker.h"
 
 namespace hone {
 namespace {
@@ -80,23 +78,6 @@ class Canceller {
 
 class RandomCancelsTest : public ::testing::Test {
  protected:
-  RandomCancelsTest() {
-    TrackerOptions options = {.listen = absl::StrCat("unix:", scratch_ / "t")};
-    auto server = TrackerServer::Start(options, store_, clock_);
-    EXPECT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-    ticker_ = std::thread([this] {
-      while (!stopping_) {
-        server_->Tick();
-        std::this_thread::sleep_for(milliseconds(10));
-      }
-    });
-  }
-  ~RandomCancelsTest() override {
-    stopping_ = true;
-    ticker_.join();
-  }
-
   static pb::Batch SomeBatch() {
     pb::Batch batch;
     batch.set_workload("workload/1 w");
@@ -194,19 +175,15 @@ class RandomCancelsTest : public ::testing::Test {
     stream->Finish();
   }
 
-  ScratchFolder scratch_;
   MemoryRecordStore store_;
-  SystemClock clock_;
-  std::unique_ptr<TrackerServer> server_;
+  RunningTracker tracker_{store_};
   Canceller canceller_;
-  std::atomic<bool> stopping_ = false;
-  std::thread ticker_;
   std::atomic<int> calls_ = 0;
   int64_t job_ = 0;
 };
 
 TEST_F(RandomCancelsTest, ATrackerOutlivesAThousandOfThemAndKeepsNothing) {
-  const std::string address = server_->address();
+  const std::string address = tracker_.address();
   // Somebody's job, to be watched. No daemon takes it.
   {
     const auto channel = MakeChannel(address);
