@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -13,11 +14,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/clock.h"
 #include "base/event_log.h"
 #include "base/idle_watch.h"
 #include "base/selector.h"
 #include "base/status.h"
+#include "rpc/address.h"
 #include "rpc/log_sink.h"
 #include "rpc/sibling_program.h"
 #include "rpc/tracker_line.h"
@@ -123,7 +126,10 @@ std::vector<std::string> WorkerArguments(const Options& options) {
 }
 
 void CompleteTls(Options& options) {
-  if (!options.daemon.tls_dir.empty() || IsOnThisMachine(options.daemon.tracker)) return;
+  const std::vector<std::string> trackers = absl::StrSplit(options.daemon.tracker, ',');
+  const bool all_here = std::all_of(trackers.begin(), trackers.end(),
+                                    [](const std::string& one) { return IsOnThisMachine(one); });
+  if (!options.daemon.tls_dir.empty() || all_here) return;
   if (const char* folder = std::getenv("HONE_TLS_DIR")) options.daemon.tls_dir = folder;
 }
 
