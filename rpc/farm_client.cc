@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <random>
 #include <unordered_set>
@@ -146,16 +147,17 @@ class FarmClient::Impl {
   StatusOr<Blobs> Download(const std::vector<std::string>& digests) {
     absl::MutexLock one_at_a_time(&blobs_mutex_);
     Blobs blobs;
-    BlobClient& client = blobs_;
     std::vector<std::string> missing;
-    HONE_RETURN_IF_ERROR(AskLeader(*line_, kCallTimeout, [&](const TrackerLine::Link&) -> Status {
+    const std::function<Status(const TrackerLine::Link&)> download =
+        [&](const TrackerLine::Link&) ABSL_EXCLUSIVE_LOCKS_REQUIRED(blobs_mutex_) -> Status {
       HONE_ASSIGN_OR_RETURN(
-          missing, client.Download(digests, [&](const std::string& digest, std::string bytes) {
+          missing, blobs_.Download(digests, [&](const std::string& digest, std::string bytes) {
             blobs[digest] = std::make_shared<const std::string>(std::move(bytes));
             return absl::OkStatus();
           }));
       return absl::OkStatus();
-    }));
+    };
+    HONE_RETURN_IF_ERROR(AskLeader(*line_, kCallTimeout, download));
     if (missing.empty()) return blobs;
     return absl::NotFoundError(absl::StrCat("tracker ", line_->trackers(), " lacks ",
                                             missing.size(), " of ", digests.size(),
@@ -277,12 +279,13 @@ class FarmClient::Impl {
 
   StatusOr<int64_t> Upload(const Blobs& blobs) {
     absl::MutexLock one_at_a_time(&blobs_mutex_);
-    BlobClient& client = blobs_;
     int64_t lacked = 0;
-    HONE_RETURN_IF_ERROR(AskLeader(*line_, kCallTimeout, [&](const TrackerLine::Link&) -> Status {
-      HONE_ASSIGN_OR_RETURN(lacked, client.Upload(blobs));
+    const std::function<Status(const TrackerLine::Link&)> upload =
+        [&](const TrackerLine::Link&) ABSL_EXCLUSIVE_LOCKS_REQUIRED(blobs_mutex_) -> Status {
+      HONE_ASSIGN_OR_RETURN(lacked, blobs_.Upload(blobs));
       return absl::OkStatus();
-    }));
+    };
+    HONE_RETURN_IF_ERROR(AskLeader(*line_, kCallTimeout, upload));
     absl::MutexLock lock(&mutex_);
     traffic_.uploaded_bytes += lacked;
     return lacked;

@@ -8,6 +8,10 @@
 #include "runtime/error.h"
 #include "runtime/model_format.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct hone_model_image {
   const hone_model_header* header;
   const hone_model_tensor* inputs;
@@ -31,5 +35,9 @@ hone_error_code hone_model_image_read(hone_model_image* image, const void* bytes
 hone_error_code hone_model_image_use(hone_model_image* image, const void* header,
                                      hone_error* error);
 void hone_model_image_close(hone_model_image* image);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* HONE_RUNTIME_MODEL_IMAGE_H_ */
