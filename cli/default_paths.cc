@@ -1,8 +1,6 @@
 #include "cli/default_paths.h"
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/string_view.h"
 #include "rpc/address.h"
 
 namespace hone {
@@ -42,10 +40,7 @@ std::string TlsDirFor(const std::string& tracker, const std::string& asked,
   if (!asked.empty()) return asked;
   if (std::string dir = Value(environment, "HONE_TLS_DIR"); !dir.empty()) return dir;
   // One on this machine speaks plain text unless told otherwise.
-  for (const absl::string_view one : absl::StrSplit(tracker, ',', absl::SkipEmpty())) {
-    if (!IsOnThisMachine(one)) return DefaultTlsDir(environment);
-  }
-  return "";
+  return AreOnThisMachine(tracker) ? "" : DefaultTlsDir(environment);
 }
 
 }  // namespace hone

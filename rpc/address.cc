@@ -2,9 +2,13 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
 namespace hone {
@@ -38,6 +42,11 @@ bool IsUnixSocket(absl::string_view address) { return absl::StartsWith(address, 
 
 bool IsOnThisMachine(absl::string_view address) {
   return IsUnixSocket(address) || IsLoopback(address.substr(0, address.rfind(':')));
+}
+
+bool AreOnThisMachine(absl::string_view addresses) {
+  const std::vector<absl::string_view> all = absl::StrSplit(addresses, ',', absl::SkipEmpty());
+  return std::all_of(all.begin(), all.end(), IsOnThisMachine);
 }
 
 StatusOr<std::string> CheckAddress(absl::string_view address, bool has_tls) {

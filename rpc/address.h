@@ -17,5 +17,7 @@ StatusOr<std::string> CheckAddress(absl::string_view address, bool has_tls = fal
 bool IsUnixSocket(absl::string_view address);
 // Whether the address is reached without leaving this machine, as far as its text says.
 bool IsOnThisMachine(absl::string_view address);
+// The same of all of several, "A,B".
+bool AreOnThisMachine(absl::string_view addresses);
 
 }  // namespace hone

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -14,7 +13,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "base/clock.h"
 #include "base/event_log.h"
 #include "base/idle_watch.h"
@@ -126,10 +124,7 @@ std::vector<std::string> WorkerArguments(const Options& options) {
 }
 
 void CompleteTls(Options& options) {
-  const std::vector<std::string> trackers = absl::StrSplit(options.daemon.tracker, ',');
-  const bool all_here = std::all_of(trackers.begin(), trackers.end(),
-                                    [](const std::string& one) { return IsOnThisMachine(one); });
-  if (!options.daemon.tls_dir.empty() || all_here) return;
+  if (!options.daemon.tls_dir.empty() || AreOnThisMachine(options.daemon.tracker)) return;
   if (const char* folder = std::getenv("HONE_TLS_DIR")) options.daemon.tls_dir = folder;
 }
 
