@@ -121,29 +121,28 @@ uint64_t Search::Random(uint64_t below) { return below == 0 ? 0 : random_() % be
 
 void Search::Take(int candidate, absl::string_view origin, std::vector<Proposal>* proposals) {
   pool_[candidate].proposed = true;
-  built_.insert(pool_[candidate].body);
+  built_[pool_[candidate].body] = true;
   proposals->push_back({candidate, std::string(origin)});
 }
 
 void Search::Number(int candidate) {
   const int next = static_cast<int>(bodies_.size());
   pool_[candidate].body = bodies_.emplace(OpenText(candidate), next).first->second;
+  built_.resize(bodies_.size());
 }
 
 void Search::TakeBest(std::vector<int> candidates, const Outlook& outlook, int count, int most,
                       absl::string_view origin, std::vector<Proposal>* proposals) {
   const auto worth = [&](int c) {
-    const double build = built_.contains(pool_[c].body) ? 0 : options_.build_worth;
-    return std::pair(outlook.score.at(c) + build, c);
+    const double build = built_[pool_[c].body] ? 0 : options_.build_worth;
+    return std::pair(outlook.score[c] + build, c);
   };
-  for (; most > 0 && static_cast<int>(proposals->size()) < count; --most) {
-    candidates.erase(
-        std::remove_if(candidates.begin(), candidates.end(), [&](int c) { return !IsFree(c); }),
-        candidates.end());
-    if (candidates.empty()) return;
-    Take(*std::min_element(candidates.begin(), candidates.end(),
-                           [&](int a, int b) { return worth(a) < worth(b); }),
-         origin, proposals);
+  std::erase_if(candidates, [&](int c) { return !IsFree(c); });
+  for (; most > 0 && !candidates.empty() && static_cast<int>(proposals->size()) < count; --most) {
+    const int best = *std::min_element(candidates.begin(), candidates.end(),
+                                       [&](int a, int b) { return worth(a) < worth(b); });
+    Take(best, origin, proposals);
+    std::erase(candidates, best);  // neighbours of several may name one twice
   }
 }
 
@@ -294,6 +293,7 @@ void Search::ProposeFirst(int count, const CostModel& model, std::vector<Proposa
 // workload is as a whole.
 Search::Outlook Search::LookAhead(const CostModel& model, double curiosity) {
   Outlook outlook;
+  outlook.score.resize(pool_.size());
   std::vector<int> asked;
   std::vector<std::vector<float>> features;
   for (int c = 0; c < static_cast<int>(pool_.size()); ++c) {

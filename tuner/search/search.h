@@ -8,7 +8,6 @@
 #include <map>
 #include <optional>
 #include <random>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -139,8 +138,8 @@ class Search {
   // The model's view of candidates that are free, best score first.
   struct Outlook {
     std::vector<int> free;
-    std::map<int, double> score;
-    double best_chance = 1;  // that one of them gains, of the likeliest
+    std::vector<double> score;  // by candidate; of those that are free
+    double best_chance = 1;     // that one of them gains, of the likeliest
   };
   Outlook LookAhead(const CostModel& model, double curiosity);
   // Index of a legal schedule in the pool, added if need be; -1 when it is not legal.
@@ -179,7 +178,7 @@ class Search {
   std::map<std::pair<int, Assignment>, int> index_;
   std::map<std::string, int> by_text_;
   std::map<std::string, int> bodies_;  // by what is compiled
-  std::set<int> built_;                // bodies that were asked for
+  std::vector<bool> built_;            // by body: whether it was asked for
   std::vector<int> history_;
   std::vector<double> curve_;
   double best_ns_ = 0;
