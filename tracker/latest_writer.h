@@ -1,6 +1,6 @@
 // LatestWriter: the writing half of a stream on which a newer message takes the place of one that
-// was not sent yet. Base of the reactors of the tracker's services; their shells call Offer and
-// Close from any thread. Its mutex is taken after the shells', never before.
+// was not sent yet. Base of the reactors of the tracker's services; their shells offer
+// messages and end the stream from any thread. Its mutex is taken after the shells', never before.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -10,8 +10,6 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "base/status.h"
-#include "rpc/grpc_status.h"
 
 namespace hone {
 
