@@ -31,6 +31,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/numerics.h"
+#include "bench/aim.h"
 #include "bench/kernel_problem.h"
 #include "bench/our_kernel.h"
 #include "bench/peer_library.h"
@@ -99,11 +100,6 @@ double TimeInTurns(std::vector<Contestant>& contestants, const Clock& clock, abs
     }
   }
   return peak_gflops;
-}
-
-void PrintAim(const std::string& name, double measured, double target) {
-  std::printf("aim %s measured %.2f target %.2f %s\n", name.c_str(), measured, target,
-              measured >= target ? "ok" : "short");
 }
 
 struct Tuned {
@@ -378,8 +374,8 @@ class Bench {
   void PrintAims(const std::map<std::string, std::map<std::string, Ratios>>& ratios) const {
     if (options_.threads > 1) {
       if (scaling_.count() == 0) return;
-      PrintAim("two_threads_over_one_geomean", scaling_.Mean(), 1.85);
-      PrintAim("two_threads_over_one_worst", scaling_.worst(), 1.85);
+      PrintAim("two_threads_over_one_geomean", scaling_.Mean(), 1.85, Better::kMore);
+      PrintAim("two_threads_over_one_worst", scaling_.worst(), 1.85, Better::kMore);
       return;
     }
     const auto onednn = [&](const std::vector<std::string>& lists) {
@@ -396,31 +392,32 @@ class Bench {
     if (const Ratios r = onednn({"gemm", "resnet50"}); r.count() > 0) {
       switch (options_.numerics) {
         case Numerics::kStrict:
-          PrintAim("strict_gemm_and_resnet50_geomean", r.Mean(), 1.05);
-          PrintAim("strict_gemm_and_resnet50_worst", r.worst(), 0.95);
-          PrintAim("strict_share_of_peak_in_l2", in_l2_.Mean(), 0.97);
+          PrintAim("strict_gemm_and_resnet50_geomean", r.Mean(), 1.05, Better::kMore);
+          PrintAim("strict_gemm_and_resnet50_worst", r.worst(), 0.95, Better::kMore);
+          PrintAim("strict_share_of_peak_in_l2", in_l2_.Mean(), 0.97, Better::kMore);
           break;
         case Numerics::kFp32:
-          PrintAim("fp32_gemm_and_resnet50_geomean", r.Mean(), 1.5);
+          PrintAim("fp32_gemm_and_resnet50_geomean", r.Mean(), 1.5, Better::kMore);
           if (large_3x3_.count() > 0) {
-            PrintAim("fp32_3x3_at_56_and_28_worst", large_3x3_.worst(), 1.8);
+            PrintAim("fp32_3x3_at_56_and_28_worst", large_3x3_.worst(), 1.8, Better::kMore);
           }
           break;
         default:
           PrintAim(absl::StrCat(NumericsName(options_.numerics), "_gemm_and_resnet50_geomean"),
-                   r.Mean(), 2.2);
+                   r.Mean(), 2.2, Better::kMore);
       }
     }
     if (const Ratios r = onednn({"int8_gemm"}); r.count() > 0) {
-      PrintAim("int8_gemm_geomean", r.Mean(), 1.1);
+      PrintAim("int8_gemm_geomean", r.Mean(), 1.1, Better::kMore);
     }
     if (const Ratios r = onednn({"int8_resnet50"}); r.count() > 0) {
-      PrintAim("int8_convolutions_geomean", r.Mean(), 1.3);
+      PrintAim("int8_convolutions_geomean", r.Mean(), 1.3, Better::kMore);
     }
     if (depthwise_in_l2_.count() > 0) {
-      PrintAim("depthwise_in_l2_geomean", depthwise_in_l2_.Mean(), 1.7);
+      PrintAim("depthwise_in_l2_geomean", depthwise_in_l2_.Mean(), 1.7, Better::kMore);
     }
-    if (const Ratios r = onednn({"bert"}); r.count() > 0) PrintAim("bert_geomean", r.Mean(), 1.5);
+    if (const Ratios r = onednn({"bert"}); r.count() > 0)
+      PrintAim("bert_geomean", r.Mean(), 1.5, Better::kMore);
   }
 
   const Options options_;

@@ -16,6 +16,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/numerics.h"
+#include "bench/aim.h"
 #include "bench/kernel_problem.h"
 #include "compiler/codegen/code_generator.h"
 #include "compiler/compile.h"
@@ -107,8 +108,7 @@ Status Main(int argc, char** argv) {
   }
   all.Print("all");
   const double mean_ms = (all.lower_ms + all.codegen_ms) / std::max(1, all.candidates);
-  std::printf("aim compile_ms_of_first_candidates measured %.1f target %.0f %s\n", mean_ms,
-              kMeanTargetMs, mean_ms <= kMeanTargetMs ? "ok" : "short");
+  PrintAim("compile_ms_of_first_candidates", mean_ms, kMeanTargetMs, Better::kLess);
   return absl::OkStatus();
 }
 

@@ -22,6 +22,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/target.h"
+#include "bench/aim.h"
 #include "bench/farm_parts.h"
 #include "tracker/farm_state.h"
 
@@ -175,9 +176,9 @@ void BenchDecision() {
       "%d batches taken in within %.1f s; %d decisions: p50 %.4f ms, p99 %.4f ms, most %.3f ms\n",
       kBatches, fill_s, kDecisions, PercentileOf(took_ms, 0.5), PercentileOf(took_ms, 0.99),
       PercentileOf(took_ms, 1));
-  PrintAim("farm-decision-p99-ms", PercentileOf(took_ms, 0.99), 1);
-  PrintAim("farm-taken-in-per-s", kBatches / fill_s, 5000, /*at_most=*/false);
-  PrintAim("farm-share-error-percent", 100 * farm.ShareError(), 5);
+  PrintAim("farm-decision-p99-ms", PercentileOf(took_ms, 0.99), 1, Better::kLess);
+  PrintAim("farm-taken-in-per-s", kBatches / fill_s, 5000, Better::kMore);
+  PrintAim("farm-share-error-percent", 100 * farm.ShareError(), 5, Better::kLess);
 }
 
 double PercentileOf(std::vector<double> values, double share) {
@@ -186,13 +187,6 @@ double PercentileOf(std::vector<double> values, double share) {
       values.begin() + static_cast<int64_t>(share * static_cast<double>(values.size() - 1));
   std::nth_element(values.begin(), place, values.end());
   return *place;
-}
-
-void PrintAim(absl::string_view name, double measured, double target, bool at_most) {
-  const bool ok = at_most ? measured <= target : measured >= target;
-  std::cout << absl::StreamFormat("aim %s measured %.4g target %.4g %s", name, measured, target,
-                                  ok ? "ok" : "short")
-            << std::endl;
 }
 
 namespace {

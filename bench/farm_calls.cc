@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "bench/aim.h"
 #include "bench/farm_parts.h"
 #include "db/memory_record_store.h"
 #include "rpc/identity.h"
@@ -49,7 +50,7 @@ void BenchCalls() {
   std::cout << absl::StreamFormat(
       "a call: %.2f us for the check of permissions, %.2f us for its line in the audit trail\n",
       check_us, note_us);
-  PrintAim("farm-call-security-us", check_us + note_us, 50);
+  PrintAim("farm-call-security-us", check_us + note_us, 50, Better::kLess);
 }
 
 }  // namespace hone

@@ -14,6 +14,7 @@
 #include "absl/time/clock.h"
 #include "base/check.h"
 #include "base/target.h"
+#include "bench/aim.h"
 #include "bench/farm_parts.h"
 #include "bench/farm_programs.h"
 #include "db/sqlite_record_store.h"
@@ -219,7 +220,8 @@ void BenchAgents() {
   std::cout << absl::StreamFormat("%d agents: %s\n%d more that never reads: %s\n", kFewAgents,
                                   Shown(all), kDeaf, Shown(deaf))
             << std::flush;
-  PrintAim("farm-grant-p99-beside-a-deaf-agent-ratio", deaf.p99_ms / all.p99_ms, 1.1);
+  PrintAim("farm-grant-p99-beside-a-deaf-agent-ratio", deaf.p99_ms / all.p99_ms, 1.1,
+           Better::kLess);
   BenchFarm farm;
   farm.StartTracker();
   const double empty_mib = farm.TrackerRssMib();
@@ -248,9 +250,9 @@ void BenchAgents() {
       "%.0f MiB with them, %.0f MiB at work; %.2f cores, and we %.2f; all had a lease after %.1f "
       "s\n",
       kAgents, options.channels, Shown(load), empty_mib, idle_mib, rss_mib, cpu, ours, leased_s);
-  PrintAim("farm-10000-agents-rss-mib", rss_mib, 1000);
-  PrintAim("farm-10000-agents-grant-p99-ms", load.p99_ms, 50);
-  PrintAim("farm-10000-agents-cores", cpu, 1);
+  PrintAim("farm-10000-agents-rss-mib", rss_mib, 1000, Better::kLess);
+  PrintAim("farm-10000-agents-grant-p99-ms", load.p99_ms, 50, Better::kLess);
+  PrintAim("farm-10000-agents-cores", cpu, 1, Better::kLess);
   // A storm: the tracker is gone, and all of them come back at once.
   farm.KillTracker();
   farm.StartTracker();
@@ -270,7 +272,8 @@ void BenchAgents() {
     }
     absl::SleepFor(absl::Milliseconds(200));
   }
-  PrintAim("farm-10000-agents-back-after-restart-s", absl::ToDoubleSeconds(absl::Now() - back), 30);
+  PrintAim("farm-10000-agents-back-after-restart-s", absl::ToDoubleSeconds(absl::Now() - back), 30,
+           Better::kLess);
 }
 
 void BenchRestart() {
@@ -291,7 +294,7 @@ void BenchRestart() {
       "%d batches wait, %d records are there; killed, and answering again after its start: median "
       "%.2f s, most %.2f s of %d\n",
       kWaiting, kRecords, PercentileOf(seconds, 0.5), PercentileOf(seconds, 1), kRestarts);
-  PrintAim("farm-restart-s", PercentileOf(seconds, 1), 2);
+  PrintAim("farm-restart-s", PercentileOf(seconds, 1), 2, Better::kLess);
 }
 
 }  // namespace hone

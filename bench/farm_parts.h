@@ -1,10 +1,7 @@
 // The parts of farm_bench. Each prints what it finds, and its aims.
 #pragma once
 
-#include <string>
 #include <vector>
-
-#include "absl/strings/string_view.h"
 
 namespace hone {
 
@@ -21,8 +18,6 @@ void BenchOverhead();
 // What the check of permissions and the audit trail cost a call.
 void BenchCalls();
 
-// "aim NAME measured M target T ok|short", for bench/run.
-void PrintAim(absl::string_view name, double measured, double target, bool at_most = true);
 // The value below which `share` of them are; 0 of none.
 double PercentileOf(std::vector<double> values, double share);
 

@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "base/check.h"
 #include "base/file.h"
+#include "bench/aim.h"
 #include "bench/farm_parts.h"
 #include "bench/farm_programs.h"
 #include "tests/support/delay_proxy.h"
@@ -168,7 +169,7 @@ void BenchDistance() {
       "fewer "
       "batches of %d candidates, which take %.2f s\n",
       kPairs, absl::ToDoubleSeconds(kWindow), PercentileOf(idle, 0.5), kCandidates, near_s);
-  PrintAim("farm-idle-at-50-ms-percent", std::max(0.0, PercentileOf(idle, 0.5)), 5);
+  PrintAim("farm-idle-at-50-ms-percent", std::max(0.0, PercentileOf(idle, 0.5)), 5, Better::kLess);
 }
 
 // A kernel is also run to see whether it is right, and how often to run it: of a short one that
@@ -180,7 +181,7 @@ void BenchOverhead() {
   const auto client = farm.Connect();
   const double overhead_ms = OverheadOf(*client, kShortTurns);
   OverheadOf(*client, kTurns);
-  PrintAim("farm-overhead-a-trial-ms", overhead_ms, 1);
+  PrintAim("farm-overhead-a-trial-ms", overhead_ms, 1, Better::kLess);
 }
 
 }  // namespace hone

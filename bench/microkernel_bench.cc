@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "bench/aim.h"
 #include "compiler/codegen/code_generator.h"
 #include "device_agent/measure/calibration.h"
 #include "tests/codegen/kernel_runner.h"
@@ -121,8 +122,7 @@ class Bench {
       best_percent = std::max(best_percent, percent);
       slowest_ms = std::max(slowest_ms, c.compile_ms);
     }
-    PrintAim("microkernel_l2_percent_of_peak", best_percent, kPeakTargetPercent,
-             best_percent >= kPeakTargetPercent);
+    PrintAim("microkernel_l2_percent_of_peak", best_percent, kPeakTargetPercent, Better::kMore);
   }
 
   // Of a body of 256 multiply-adds, the largest the search makes: time on one core, without what
@@ -135,16 +135,11 @@ class Bench {
       HONE_RETURN_IF_ERROR(GenerateCode(program, target_).status());
       best_ms = std::min(best_ms, ProcessCpuMillis() - begin_ms);
     }
-    PrintAim("compile_ms_256fma", best_ms, kCompileTargetMs, best_ms <= kCompileTargetMs);
+    PrintAim("compile_ms_256fma", best_ms, kCompileTargetMs, Better::kLess);
     return absl::OkStatus();
   }
 
  private:
-  static void PrintAim(const char* name, double measured, double target, bool ok) {
-    std::printf("aim %s measured %.1f target %.0f %s\n", name, measured, target,
-                ok ? "ok" : "short");
-  }
-
   void Visit(Candidate& candidate, const hone_kernel_args& args) {
     const double before = hone_fma_gflops();
     candidate.kernel.run()(&args);

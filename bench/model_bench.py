@@ -13,6 +13,8 @@ import subprocess
 import sys
 import time
 
+from aim import print_aim
+
 TOP = pathlib.Path(__file__).resolve().parent.parent
 BIN = TOP / "build/release/bin"
 WORK = TOP / "build/bench"
@@ -93,7 +95,7 @@ def compare(name, onnx_path, compiled):
         error = float(np.max(np.abs(got - want)) / (np.max(np.abs(want)) + 1e-30))
         if not error < 1e-3:
             print(f"{name}: output {model.outputs[i].name} differs from ONNX Runtime by {error:.2g}")
-            print(f"aim model_{name}_vs_onnxruntime measured 0.00 target {TARGET:.2f} short")
+            print_aim(f"model_{name}_vs_onnxruntime", 0, TARGET)
             return
 
     peer, ours = [], []
@@ -105,8 +107,7 @@ def compare(name, onnx_path, compiled):
           f"{1e3 * statistics.median(peer):.2f} ms; hone min {1e3 * min(ours):.2f} ms median "
           f"{1e3 * statistics.median(ours):.2f} ms; ratio of minima {ratio:.2f}, of medians "
           f"{statistics.median(peer) / statistics.median(ours):.2f}")
-    print(f"aim model_{name}_vs_onnxruntime measured {ratio:.2f} target {TARGET:.2f} "
-          f"{'ok' if ratio >= TARGET else 'short'}")
+    print_aim(f"model_{name}_vs_onnxruntime", ratio, TARGET)
 
 
 def main():

@@ -16,7 +16,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/median.h"
 #include "base/status.h"
+#include "bench/aim.h"
 #include "proto/worker.pb.h"
 #include "rpc/child_process.h"
 #include "rpc/frame.h"
@@ -108,16 +110,6 @@ StatusOr<Taken> RunWorker(const std::string& program, const std::string& level,
   return taken;
 }
 
-double MedianOf(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-void PrintAim(const char* name, double measured, double target) {
-  std::printf("aim %s measured %.3f target %.3f %s\n", name, measured, target,
-              measured <= target ? "ok" : "short");
-}
-
 Status Main(int rounds) {
   const std::string program =
       std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() /
@@ -140,9 +132,11 @@ Status Main(int rounds) {
                 inside.kernel_ns / 1e3);
   }
   std::printf("kernel time inside over outside: %+.3f %% (two workers outside differ by %.3f %%)\n",
-              MedianOf(border), MedianOf(noise));
-  PrintAim("sandbox.added_ms_per_trial", MedianOf(walled_ms) - MedianOf(bare_ms), kAddedMaxMs);
-  PrintAim("sandbox.kernel_time_percent", std::abs(MedianOf(border)), kBorderMaxPercent);
+              Median(border), Median(noise));
+  PrintAim("sandbox.added_ms_per_trial", Median(walled_ms) - Median(bare_ms), kAddedMaxMs,
+           Better::kLess);
+  PrintAim("sandbox.kernel_time_percent", std::abs(Median(border)), kBorderMaxPercent,
+           Better::kLess);
   return absl::OkStatus();
 }
 

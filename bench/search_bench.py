@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 
+from aim import print_aim
+
 TOP = pathlib.Path(__file__).resolve().parent.parent
 BENCH = TOP / "build/release/bench/compare_kernels"
 TVM = TOP / "build/peers/tvm/bin/python"
@@ -63,11 +65,6 @@ def trials_to(costs, best_ns, share):
         if cost_ns * share <= best_ns:
             return trial
     return len(costs) + 1
-
-
-def print_aim(name, measured, target, less_is_better):
-    ok = measured <= target if less_is_better else measured >= target
-    print(f"aim {name} measured {measured:.1f} target {target:.0f} {'ok' if ok else 'short'}")
 
 
 def search(folder):

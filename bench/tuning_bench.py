@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 
+from aim import print_aim
+
 TOP = pathlib.Path(__file__).resolve().parent.parent
 HONE = TOP / "build/release/bin/hone"
 TARGET = 50.0
@@ -40,8 +42,7 @@ def main():
     cpu_ms = 1e3 * (used.ru_utime + used.ru_stime) / max(1, trials)
     print(f"{trials} trials in {elapsed_s} s, the duels of the best included: {rate:.1f} trials/s, "
           f"{cpu_ms:.0f} ms of processor time each")
-    print(f"aim tuning_trials_per_second measured {rate:.1f} target {TARGET:.0f} "
-          f"{'ok' if rate >= TARGET else 'short'}")
+    print_aim("tuning_trials_per_second", rate, TARGET)
 
 
 if __name__ == "__main__":
