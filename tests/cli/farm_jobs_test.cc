@@ -2,16 +2,9 @@
 // they are. Tunes for real.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <set>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -21,10 +14,10 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "cli/exit_code.h"
-#include "rpc/child_process.h"
 #include "rpc/farm_client.h"
 #include "rpc/record_client.h"
 #include "rpc/tuning_client.h"
+#include "tests/support/terminal.h"
 #include "tuner/tuning_session.h"
 
 namespace hone {
@@ -35,45 +28,18 @@ using testing::HasSubstr;
 constexpr absl::Duration kPatience = absl::Seconds(60);
 constexpr absl::Duration kPoll = absl::Milliseconds(20);
 
-struct Outcome {
-  int exit_code = -1;
-  std::string out;
-  std::string err;
-};
-
-class FarmJobsTest : public testing::Test {
+class FarmJobsTest : public testing::Test, protected Terminal {
  protected:
-  FarmJobsTest()
-      : folder_(std::filesystem::temp_directory_path() /
-                absl::StrCat("hone-farm-jobs-", getpid(), "-", counter_++)) {
-    std::filesystem::create_directories(folder_);
-    address_ = absl::StrCat("unix:", (folder_ / "t").string());
+  FarmJobsTest() : address_(absl::StrCat("unix:", Path("t"))) {
+    SetVariable("HONE_TRACKER", address_);
     StartTracker();
     StartAgent();
     user_ = *TuningClient::Connect(address_);
     EXPECT_EQ(Shell("hone zoo tiny").exit_code, 0);
   }
-  ~FarmJobsTest() override {
-    programs_.clear();
-    std::filesystem::remove_all(folder_);
-  }
 
-  void Start(const std::string& name, const std::string& program,
-             std::vector<std::string> arguments) {
-    const std::string log = folder_ / absl::StrCat(name, ".log");
-    FILE* output = std::fopen(log.c_str(), "a");
-    auto process =
-        ChildProcess::Start({.program = absl::StrCat(std::getenv("HONE_BIN_DIR"), "/", program),
-                             .arguments = std::move(arguments),
-                             .socket = false,
-                             .output_fd = fileno(output),
-                             .own_group = true});
-    std::fclose(output);
-    ASSERT_TRUE(process.ok()) << process.status();
-    programs_.insert_or_assign(name, *std::move(process));
-  }
   void StartTracker() {
-    Start("tracker", "hone-tracker", {"--listen", address_, "--db", folder_ / "farm.db"});
+    Start("tracker", "hone-tracker", {"--listen", address_, "--db", Path("farm.db")});
   }
   void StartAgent() {
     Start("agent", "hone-agent", {"--tracker", address_, "--name", "board", "--quiet"});
@@ -86,25 +52,6 @@ class FarmJobsTest : public testing::Test {
   }
   void StartDaemon(const std::string& name) {
     Start(name, "hone-tunerd", {"--tracker", address_, "--name", name});
-  }
-  void Kill(const std::string& name) {
-    programs_.at(name).Signal(SIGKILL);
-    programs_.at(name).Wait();
-  }
-
-  Outcome Shell(const std::string& line) {
-    const std::string command =
-        absl::StrCat("cd '", folder_.string(), "' && PATH='", std::getenv("HONE_BIN_DIR"),
-                     "':$PATH HONE_TRACKER='", address_, "' && export PATH HONE_TRACKER && { ",
-                     line, "; } >out.txt 2>err.txt");
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, Read("out.txt"), Read("err.txt")};
-  }
-  std::string Read(const std::string& name) {
-    std::ifstream in(folder_ / name, std::ios::binary);
-    std::ostringstream text;
-    text << in.rdbuf();
-    return text.str();
   }
   int64_t Submit(const std::string& arguments) {
     const Outcome outcome = Shell("hone submit " + arguments);
@@ -154,13 +101,8 @@ class FarmJobsTest : public testing::Test {
     return trials;
   }
 
-  std::filesystem::path folder_;
-  std::string address_;
-  std::map<std::string, ChildProcess> programs_;
+  const std::string address_;
   std::unique_ptr<TuningClient> user_;
-
- private:
-  static inline int counter_ = 0;
 };
 
 TEST_F(FarmJobsTest, AJobOutlivesItsDaemonAndMeasuresNothingTwice) {
@@ -292,9 +234,9 @@ TEST_F(FarmJobsTest, ARunningJobSaysWhyItsBatchesWait) {
 
 TEST_F(FarmJobsTest, OneKernelCanBeAJob) {
   StartDaemon("only");
-  std::ofstream(folder_ / "kernel.txt")
-      << "workload/1\ninput x f32 [48,48]\nconstant w f32 [48,48]\noutput y f32 [48,48]\n"
-         "stage y f32 [m:48,n:48] sum [k:48] = x[m,k]*w[k,n]\n";
+  Write("kernel.txt",
+        "workload/1\ninput x f32 [48,48]\nconstant w f32 [48,48]\noutput y f32 [48,48]\n"
+        "stage y f32 [m:48,n:48] sum [k:48] = x[m,k]*w[k,n]\n");
   const int64_t id = Submit("--workload \"$(cat kernel.txt)\" --trials 4");
   EXPECT_EQ(Shell(absl::StrCat("hone watch ", id)).exit_code, 0) << Read("err.txt");
 }
@@ -313,7 +255,7 @@ TEST_F(FarmJobsTest, WhatCannotBeDoneIsRefusedAtOnceInOneLine) {
                                "Conv") +
                       2,
                   4, "Kurv");  // op_type, of length 4
-  std::ofstream(folder_ / "kurv.onnx") << unknown;
+  Write("kurv.onnx", unknown);
   refused("hone submit kurv.onnx", "node 'conv1' (Kurv, opset 13)");
   refused("hone submit tiny.onnx --device arch=mips", "no device matches 'arch=mips': board is");
   refused("hone submit tiny.onnx --device 'cores>='", "cores>=");

@@ -3,8 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -19,6 +17,7 @@
 #include "cli/exit_code.h"
 #include "db/sqlite_record_store.h"
 #include "onnx/onnx_pb.h"
+#include "tests/support/terminal.h"
 
 namespace hone {
 namespace {
@@ -26,31 +25,8 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-struct Outcome {
-  int exit_code = -1;
-  std::string out;
-  std::string err;
-};
-
-class ProgramTest : public testing::Test {
+class ProgramTest : public testing::Test, protected Terminal {
  protected:
-  ProgramTest()
-      : folder_(std::filesystem::temp_directory_path() /
-                absl::StrCat("hone-program-test-", getpid(), "-", counter_++)) {
-    std::filesystem::create_directories(folder_);
-  }
-  ~ProgramTest() override { std::filesystem::remove_all(folder_); }
-
-  // Runs a shell line in the test's folder, in which `hone` is the program under test.
-  Outcome Shell(const std::string& line) {
-    const std::string command = absl::StrCat(
-        "cd '", folder_.string(), "' && PATH='", std::getenv("HONE_BIN_DIR"),
-        "':$PATH HONE_DB=records.db HONE_TRACKER= && export PATH HONE_DB HONE_TRACKER && { ", line,
-        "; } >out.txt 2>err.txt");
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, Read("out.txt"), Read("err.txt")};
-  }
-
   // Expects exactly one line "hone: error: ..." that holds `what`, and nothing on stdout.
   void ExpectRefused(const std::string& line, ExitCode code, const std::string& what) {
     Outcome outcome = Shell(line);
@@ -61,17 +37,6 @@ class ProgramTest : public testing::Test {
     EXPECT_EQ(outcome.out, "") << line;
   }
 
-  void Write(const std::string& name, const std::string& bytes) {
-    std::ofstream(folder_ / name, std::ios::binary) << bytes;
-  }
-  std::string Read(const std::string& name) {
-    std::ifstream in(folder_ / name, std::ios::binary);
-    std::ostringstream text;
-    text << in.rdbuf();
-    return text.str();
-  }
-  bool Exists(const std::string& name) { return std::filesystem::exists(folder_ / name); }
-
   // Writes tiny.onnx; returns its bytes.
   std::string TinyModel() {
     const Outcome outcome = Shell("hone zoo tiny");
@@ -81,7 +46,7 @@ class ProgramTest : public testing::Test {
   // Makes an empty database.
   void MakeDatabase(const std::string& name) {
     const auto store =
-        SqliteRecordStore::Open({.path = folder_ / name, .mode = SqliteOpenOptions::Mode::kWrite});
+        SqliteRecordStore::Open({.path = Path(name), .mode = SqliteOpenOptions::Mode::kWrite});
     EXPECT_TRUE(store.ok()) << store.status();
   }
   // An array of zeros in NumPy's format.
@@ -92,11 +57,6 @@ class ProgramTest : public testing::Test {
     return absl::StrCat(absl::string_view("\x93NUMPY\x01\0\x76\0", 10), header, "\n",
                         std::string(size_bytes, '\0'));
   }
-
-  std::filesystem::path folder_;
-
- private:
-  static inline int counter_ = 0;
 };
 
 TEST_F(ProgramTest, RefusesANumericsClassThatThereIsNot) {
@@ -316,7 +276,7 @@ TEST_F(ProgramTest, LeavesADatabaseAloneThatItCannotUse) {
   Write("newer.db", bytes);
   Write("corrupt.db", Read("newer.db").substr(0, 8192));
   Write("junk.db", std::string(8192, 'x'));
-  std::filesystem::create_directory(folder_ / "folder.db");
+  std::filesystem::create_directory(Path("folder.db"));
   for (const std::string& command : commands) {
     ExpectRefused(command + "newer.db", ExitCode::kFile, "written by a newer hone");
     EXPECT_EQ(Read("newer.db"), bytes);
@@ -340,7 +300,7 @@ TEST_F(ProgramTest, SaysBeforeTuningThatAReportCannotBeWritten) {
 TEST_F(ProgramTest, TunesNothingIntoAReadOnlyDatabase) {
   if (Shell("unshare -rm true").exit_code != 0) GTEST_SKIP() << "no mount namespaces here";
   TinyModel();
-  std::filesystem::create_directory(folder_ / "frozen");
+  std::filesystem::create_directory(Path("frozen"));
   MakeDatabase("frozen/records.db");
   const std::string bytes = Read("frozen/records.db");
   const std::string frozen =
@@ -353,7 +313,7 @@ TEST_F(ProgramTest, TunesNothingIntoAReadOnlyDatabase) {
 
 TEST_F(ProgramTest, NamesTheProcessThatHoldsTheDatabase) {
   TinyModel();
-  const auto store = SqliteRecordStore::Open({.path = folder_ / "records.db",
+  const auto store = SqliteRecordStore::Open({.path = Path("records.db"),
                                               .mode = SqliteOpenOptions::Mode::kWrite,
                                               .holder = "process 4711 (hone tune other.onnx)"});
   ASSERT_TRUE(store.ok()) << store.status();

@@ -3,19 +3,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <set>
-#include <sstream>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "cli/exit_code.h"
 #include "db/sqlite_record_store.h"
+#include "tests/support/terminal.h"
 #include "tuner/tuning_session.h"
 
 namespace hone {
@@ -23,30 +19,11 @@ namespace {
 
 using testing::HasSubstr;
 
-class TuneTroubleTest : public testing::Test {
+class TuneTroubleTest : public testing::Test, protected Terminal {
  protected:
-  TuneTroubleTest()
-      : folder_(std::filesystem::temp_directory_path() /
-                absl::StrCat("hone-tune-trouble-", getpid())) {
-    std::filesystem::create_directories(folder_);
-  }
-  ~TuneTroubleTest() override { std::filesystem::remove_all(folder_); }
-
-  int Shell(const std::string& line) {
-    const std::string command = absl::StrCat(
-        "cd '", folder_.string(), "' && PATH='", std::getenv("HONE_BIN_DIR"),
-        "':$PATH HONE_TRACKER= && export PATH HONE_TRACKER && { ", line, "; } >out.txt 2>err.txt");
-    const int status = std::system(command.c_str());
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
-  std::string Read(const std::string& name) {
-    std::ifstream in(folder_ / name, std::ios::binary);
-    std::ostringstream text;
-    text << in.rdbuf();
-    return text.str();
-  }
+  int Shell(const std::string& line) { return Terminal::Shell(line).exit_code; }
   int64_t Records(const std::string& database) {
-    const auto store = SqliteRecordStore::Open({.path = folder_ / database});
+    const auto store = SqliteRecordStore::Open({.path = Path(database)});
     EXPECT_TRUE(store.ok()) << store.status();
     if (!store.ok()) return 0;
     const auto summaries = (*store)->Summarize();
@@ -57,8 +34,6 @@ class TuneTroubleTest : public testing::Test {
     }
     return records;
   }
-
-  std::filesystem::path folder_;
 };
 
 TEST_F(TuneTroubleTest, KeepsWhatWasMeasuredAtCtrlCAndGoesOn) {
@@ -98,7 +73,7 @@ TEST_F(TuneTroubleTest, ProposesNothingTwiceAfterItWasKilled) {
   EXPECT_EQ(Shell("for attempt in $(seq 100); do " + tune + " && exit 0; sleep 0.1; done; exit 1"),
             0)
       << Read("err.txt");
-  const auto store = SqliteRecordStore::Open({.path = folder_ / "r.db"});
+  const auto store = SqliteRecordStore::Open({.path = Path("r.db")});
   ASSERT_TRUE(store.ok()) << store.status();
   const auto records = (*store)->Query({});
   ASSERT_TRUE(records.ok()) << records.status();
@@ -138,7 +113,7 @@ TEST_F(TuneTroubleTest, MeasuresNothingTwice) {
 
 TEST_F(TuneTroubleTest, SaysThatTheDiskIsFullAndKeepsWhatIsStored) {
   if (Shell("unshare -rm true") != 0) GTEST_SKIP() << "no mount namespaces here";
-  std::filesystem::create_directory(folder_ / "disk");
+  std::filesystem::create_directory(Path("disk"));
   const std::string tune = "hone tune tiny.onnx --db disk/r.db ";
   const int code = Shell(
       "hone zoo tiny && unshare -rm sh -c '"

@@ -4,22 +4,19 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "runtime/hone.h"
+#include "tests/support/terminal.h"
 
 namespace hone {
 namespace {
@@ -38,26 +35,13 @@ fs::path SharedModels() {
                            : fs::path(std::getenv("HONE_SOURCE_DIR")) / "../shared/models";
 }
 
-class ModelsTest : public testing::Test {
+class ModelsTest : public testing::Test, protected Terminal {
  protected:
-  ModelsTest()
-      : folder_(fs::temp_directory_path() /
-                absl::StrCat("hone-models-test-", getpid(), "-", counter_++)) {
-    fs::create_directories(folder_);
-  }
-  ~ModelsTest() override { fs::remove_all(folder_); }
-
-  // Runs a shell line in the test's folder, in which `hone` is the program under test, with a
-  // database of its own. Returns what it printed; a failure fails the test.
+  // Runs a line that must not fail; returns what it printed.
   std::string Shell(const std::string& line) {
-    const std::string command = absl::StrCat(
-        "cd '", folder_.string(), "' && PATH='", std::getenv("HONE_BIN_DIR"),
-        "':$PATH HONE_DB=records.db HONE_TRACKER= && export PATH HONE_DB HONE_TRACKER && { ", line,
-        "; } >out.txt 2>&1");
-    const int status = std::system(command.c_str());
-    std::string out = Read(folder_ / "out.txt");
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << line << "\n" << out;
-    return out;
+    const Outcome outcome = Terminal::Shell(line);
+    EXPECT_EQ(outcome.exit_code, 0) << line << "\n" << outcome.out << outcome.err;
+    return outcome.out + outcome.err;
   }
 
   // Compiles `model` to untuned.so with an empty database and to tuned.so after a short tuning.
@@ -77,19 +61,7 @@ class ModelsTest : public testing::Test {
     }
   }
 
-  static std::string Read(const fs::path& path) {
-    std::ifstream in(path, std::ios::binary);
-    std::ostringstream bytes;
-    bytes << in.rdbuf();
-    return bytes.str();
-  }
-
   static constexpr const char* kPackages[] = {"untuned.so", "tuned.so"};
-
-  fs::path folder_;
-
- private:
-  static inline int counter_ = 0;
 };
 
 // Models of ../shared.
@@ -119,7 +91,7 @@ TEST_F(SharedModelsTest, SuperResolutionEnlargesAPicture) {
     EXPECT_THAT(Shell(absl::StrCat("hone run ", package, " --input ", Input("cat.png"),
                                    " --preprocess luma --output out")),
                 HasSubstr("672"));
-    EXPECT_GT(fs::file_size(folder_ / "out" / "output.npy"), 4 * 672 * 672);
+    EXPECT_GT(fs::file_size(Path("out/output.npy")), 4 * 672 * 672);
   }
 }
 
@@ -153,15 +125,15 @@ TEST_F(SharedModelsTest, MnistReadsTenThousandDigits) {
   CheckData(Reference("mnist-8", "t10k_0"));
   Shell(absl::StrCat("gzip -dc ", Input("mnist_t10k-images-idx3-ubyte.gz"), " >images"));
   Shell(absl::StrCat("gzip -dc ", Input("mnist_t10k-labels-idx1-ubyte.gz"), " >labels"));
-  const std::string images = Read(folder_ / "images");
-  const std::string labels = Read(folder_ / "labels");
+  const std::string images = Read("images");
+  const std::string labels = Read("labels");
   ASSERT_EQ(images.size(), 16u + kDigits * kPixels);
   ASSERT_EQ(labels.size(), 8u + kDigits);
   for (const char* package : kPackages) {
     SCOPED_TRACE(package);
     hone_error error = {};
     const std::unique_ptr<hone_model, void (*)(hone_model*)> model(
-        hone_model_load((folder_ / package).c_str(), nullptr, &error), hone_model_free);
+        hone_model_load(Path(package).c_str(), nullptr, &error), hone_model_free);
     ASSERT_NE(model, nullptr) << error.message;
     int right = 0;
     std::vector<float> pixels(kPixels);
