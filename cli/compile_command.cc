@@ -189,11 +189,13 @@ Command MakeCompileCommand() {
           {{"MODEL", "", "the ONNX file", &options->model, true},
            {"-o,--output", "FILE", "what to write; default: the model's name with .so",
             &options->output},
-           {"--db", "FILE", "the database; default: $HONE_DB, or the one in your home folder",
+           {"--db", "FILE",
+            "take the records of this database; default, without a farm: $HONE_DB, or the one in "
+            "your home folder",
             &options->db},
            {"--tracker", "ADDRESS",
-            "take the records of this farm, not of the database: host:port, or unix:/path, "
-            "several with commas",
+            "take the records of this farm: host:port, or unix:/path, several with commas; "
+            "default, without --db: $HONE_TRACKER",
             &options->tracker},
            {"--tls-dir", "DIR",
             "certificates for a tracker on another machine; default: $HONE_TLS_DIR, or where "
@@ -205,7 +207,14 @@ Command MakeCompileCommand() {
            ShapeOption(&options->shapes)},
       .examples = {"hone compile resnet18.onnx -o resnet18.so"},
       .next = "hone run model.so --input FILE, or hone bench model.so.",
-      .run = [options](const Console& console) { return CompileModel(*options, console); },
+      .run =
+          [options](const Console& console) {
+            // Where hone tune puts them.
+            if (options->tracker.empty() && options->db.empty()) {
+              options->tracker = DefaultTracker(std::getenv);
+            }
+            return CompileModel(*options, console);
+          },
   };
 }
 

@@ -72,6 +72,7 @@ TEST_F(JoinedFarmTest, ABoardJoinsWithOneCommandAndWorksForAUserWhoJoinedToo) {
       Shell("hone tune tiny.onnx --kernel matmul --trials 2 --device pi-3 --tracker $HONE_TRACKER");
   EXPECT_EQ(tuned.exit_code, 0) << tuned.err;
   EXPECT_THAT(tuned.out, HasSubstr("matmul"));
+  EXPECT_THAT(Shell("hone compile tiny.onnx -o tiny.so").out, HasSubstr("\n1 of "));
 
   const Outcome again = Shell(absl::StrCat("hone join ", tracker_, " ", token));
   EXPECT_NE(again.exit_code, 0);
