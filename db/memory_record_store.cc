@@ -336,4 +336,27 @@ Status MemoryRecordStore::DropModel(absl::string_view digest) {
   return absl::OkStatus();
 }
 
+// --- Builds
+
+StatusOr<std::vector<pb::BuiltReply>> MemoryRecordStore::LoadBuilds() const {
+  absl::MutexLock lock(&mutex_);
+  return builds_;
+}
+
+Status MemoryRecordStore::SaveBuilds(absl::Span<const pb::BuiltReply> builds) {
+  absl::MutexLock lock(&mutex_);
+  for (const pb::BuiltReply& built : builds) {
+    const auto known = std::find_if(builds_.begin(), builds_.end(), [&](const pb::BuiltReply& one) {
+      return one.key() == built.key();
+    });
+    if (known == builds_.end()) {
+      builds_.push_back(built);
+    } else {
+      *known = built;
+    }
+  }
+  if (builds_.size() > kBuildsMax) builds_.erase(builds_.begin(), builds_.end() - kBuildsMax);
+  return absl::OkStatus();
+}
+
 }  // namespace hone

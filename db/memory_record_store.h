@@ -51,6 +51,9 @@ class MemoryRecordStore : public FarmDatabase {
   StatusOr<std::string> ReadModel(absl::string_view digest, int64_t offset) const override;
   Status DropModel(absl::string_view digest) override;
 
+  StatusOr<std::vector<pb::BuiltReply>> LoadBuilds() const override;
+  Status SaveBuilds(absl::Span<const pb::BuiltReply> builds) override;
+
  private:
   Status AppendLocked(absl::Span<const pb::Record> records) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   JournalOutcome Do(const EpochEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -77,6 +80,7 @@ class MemoryRecordStore : public FarmDatabase {
   uint64_t next_order_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<int64_t, pb::Job> jobs_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::string, std::less<>> models_ ABSL_GUARDED_BY(mutex_);
+  std::vector<pb::BuiltReply> builds_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace hone

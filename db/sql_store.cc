@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "db/sql_builds.h"
 #include "db/sql_jobs.h"
 #include "db/sql_journal.h"
 #include "db/sql_records.h"
@@ -168,6 +169,16 @@ StatusOr<std::string> SqlStore::ReadModel(absl::string_view digest, int64_t offs
 
 Status SqlStore::DropModel(absl::string_view digest) {
   return Change([&](SqlConnection& c) { return sql_jobs::DropModel(c, digest); });
+}
+
+// --- Builds
+
+StatusOr<std::vector<pb::BuiltReply>> SqlStore::LoadBuilds() const {
+  return Read([](SqlConnection& c) { return sql_builds::LoadBuilds(c); });
+}
+
+Status SqlStore::SaveBuilds(absl::Span<const pb::BuiltReply> builds) {
+  return Change([&](SqlConnection& c) { return sql_builds::SaveBuilds(c, builds); });
 }
 
 }  // namespace hone

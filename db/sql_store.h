@@ -1,6 +1,6 @@
 // SqlStore: a FarmDatabase in SQL tables, on one connection that one mutex guards. Its children
 // SqliteRecordStore and PostgresRecordStore open the connection; what is asked of the tables is in
-// sql_records, sql_journal, sql_jobs and sql_security, the same for both.
+// sql_records, sql_journal, sql_jobs, sql_builds and sql_security, the same for both.
 #pragma once
 
 #include <map>
@@ -50,6 +50,9 @@ class SqlStore : public FarmDatabase {
   StatusOr<int64_t> ModelBytes(absl::string_view digest) const override;
   StatusOr<std::string> ReadModel(absl::string_view digest, int64_t offset) const override;
   Status DropModel(absl::string_view digest) override;
+
+  StatusOr<std::vector<pb::BuiltReply>> LoadBuilds() const override;
+  Status SaveBuilds(absl::Span<const pb::BuiltReply> builds) override;
 
  protected:
   // `writable`: else whatever writes is refused.

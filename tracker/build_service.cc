@@ -26,7 +26,8 @@ Status BuildService::CheckOpen() const {
 grpc::ServerUnaryReactor* BuildService::Build(grpc::CallbackServerContext* context,
                                               const pb::BuildsRequest* request,
                                               pb::BuildsReply* reply) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  auto* reactor = new WaitingCall;
+  reactor->EndWith([this, reactor] { GiveUp(reactor); });
   const StatusOr<Identity> peer = PeerOf(*context->auth_context());
   if (!peer.ok()) {
     reactor->Finish(ToGrpc(peer.status()));
@@ -46,7 +47,8 @@ grpc::ServerUnaryReactor* BuildService::Build(grpc::CallbackServerContext* conte
     return reactor;
   }
   Park(std::clamp<int64_t>(request->wait_ms(), 0, kClientWaitMaxMs),
-       {.answer =
+       {.call = reactor,
+        .answer =
             [this, reactor, reply, keys = std::move(keys)](bool last) {
               mutex_.AssertHeld();
               pb::BuildsReply now = DoneOf(keys);
@@ -62,7 +64,8 @@ grpc::ServerUnaryReactor* BuildService::Build(grpc::CallbackServerContext* conte
 grpc::ServerUnaryReactor* BuildService::Work(grpc::CallbackServerContext* context,
                                              const pb::BuilderState* state,
                                              pb::BuilderOrders* orders) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  auto* reactor = new WaitingCall;
+  reactor->EndWith([this, reactor] { GiveUp(reactor); });
   const StatusOr<Identity> peer = PeerOf(*context->auth_context());
   absl::MutexLock lock(&mutex_);
   Status status = CheckOpen();
@@ -80,14 +83,12 @@ grpc::ServerUnaryReactor* BuildService::Work(grpc::CallbackServerContext* contex
     return reactor;
   }
   Park(std::clamp<int64_t>(state->wait_ms(), 0, builder_wait_max_ms_),
-       {.answer =
-            [this, reactor, orders, context, name = state->builder()](bool last) {
+       {.call = reactor,
+        .answer =
+            [this, reactor, orders, name = state->builder()](bool last) {
               mutex_.AssertHeld();
-              // Nobody hears the answer of a call that was given up: its builder calls again.
-              std::vector<pb::BuildGrant> grants;
-              if (!context->IsCancelled()) grants = state_.GrantsOf(name, clock_.MonotonicNanos());
-              last |= context->IsCancelled() || !orders->acknowledged().empty();
-              if (!last && grants.empty()) return false;
+              std::vector<pb::BuildGrant> grants = state_.GrantsOf(name, clock_.MonotonicNanos());
+              if (!last && grants.empty() && orders->acknowledged().empty()) return false;
               for (pb::BuildGrant& grant : grants) *orders->add_grants() = std::move(grant);
               reactor->Finish(grpc::Status::OK);
               return true;
@@ -125,6 +126,15 @@ void BuildService::Park(int64_t wait_ms, Parked parked) {
   AnswerParked();
 }
 
+void BuildService::GiveUp(const grpc::ServerUnaryReactor* call) {
+  absl::MutexLock lock(&mutex_);
+  std::erase_if(parked_, [&](const Parked& parked) {
+    if (parked.call != call) return false;
+    parked.fail(absl::CancelledError("nobody waits any more"));
+    return true;
+  });
+}
+
 void BuildService::AnswerParked() {
   const int64_t now_ns = clock_.MonotonicNanos();
   std::erase_if(parked_,
@@ -132,9 +142,15 @@ void BuildService::AnswerParked() {
 }
 
 void BuildService::Tick() {
-  absl::MutexLock lock(&mutex_);
-  state_.Tick(clock_.MonotonicNanos());
-  AnswerParked();
+  std::vector<pb::BuiltReply> unsaved;
+  {
+    absl::MutexLock lock(&mutex_);
+    state_.Tick(clock_.MonotonicNanos());
+    AnswerParked();
+    unsaved = state_.TakeUnsaved();
+  }
+  // Nobody waits for it, and what could not be written is built again.
+  if (!unsaved.empty()) store_.SaveBuilds(unsaved).IgnoreError();
 }
 
 void BuildService::ShutDown() {
@@ -142,6 +158,11 @@ void BuildService::ShutDown() {
   closed_ = true;
   for (const Parked& parked : parked_) parked.fail(CheckOpen());
   parked_.clear();
+}
+
+int64_t BuildService::waiting() {
+  absl::MutexLock lock(&mutex_);
+  return static_cast<int64_t>(parked_.size());
 }
 
 }  // namespace hone

@@ -140,8 +140,20 @@ void BuildState::TakeReply(const std::string& builder, const pb::BuiltReply& bui
   Lose(built.key(), absl::StrCat(builder, ": ", built.reply().failure().message()));
 }
 
+void BuildState::Restore(std::vector<pb::BuiltReply> builds) {
+  for (pb::BuiltReply& built : builds) {
+    Finish(built.key(), std::move(*built.mutable_reply()));
+  }
+  unsaved_.clear();
+}
+
 void BuildState::Finish(const std::string& key, pb::BuildReply reply) {
   Build& build = builds_[key];
+  if (!IsOfTheMoment(reply)) {
+    pb::BuiltReply& built = unsaved_.emplace_back();
+    built.set_key(key);
+    *built.mutable_reply() = reply;
+  }
   if (!build.builder.empty()) builders_[build.builder].given.erase(key);
   build.builder.clear();
   build.reply = std::move(reply);

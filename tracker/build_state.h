@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -40,6 +41,10 @@ class BuildState {
   Status TakeState(const pb::BuilderState& state, int64_t now_ns);
   // Time passes: at least once a second.
   void Tick(int64_t now_ns);
+  // What an earlier life of the tracker took from builders.
+  void Restore(std::vector<pb::BuiltReply> builds);
+  // What was built since it was last asked, for the next life.
+  std::vector<pb::BuiltReply> TakeUnsaved() { return std::exchange(unsaved_, {}); }
   // An artifact's code is not there any more: its build is not known any more.
   void Forget(const std::string& key);
 
@@ -84,6 +89,7 @@ class BuildState {
   std::string served_;                                     // the user who was served last
   std::map<std::string, Builder> builders_;
   std::list<std::string> done_;  // keys, the one used latest last
+  std::vector<pb::BuiltReply> unsaved_;
 };
 
 }  // namespace hone

@@ -9,29 +9,6 @@
 #include "tracker/finish_call.h"
 
 namespace hone {
-namespace {
-
-// A call that waits, and ends with its caller. gRPC owns its life: OnDone comes last and deletes
-// it.
-class ResultsReactor : public grpc::ServerUnaryReactor {
- public:
-  ResultsReactor(FarmShell& shell, const pb::ResultsRequest& request, pb::ResultsReply* reply)
-      : shell_(shell),
-        client_id_(request.client_id()),
-        wait_(shell.Results(request, Finisher(this, reply))) {}
-
-  // Comes after the service's method has returned, as all reactions do.
-  void OnCancel() override { shell_.EndWait(client_id_, wait_); }
-  void OnDone() override { delete this; }
-
- private:
-  FarmShell& shell_;
-  const std::string client_id_;
-  const uint64_t wait_;
-};
-
-}  // namespace
-
 grpc::ServerUnaryReactor* FarmService::Submit(grpc::CallbackServerContext* context,
                                               const pb::SubmitRequest* request,
                                               pb::SubmitReply* reply) {
@@ -48,7 +25,10 @@ grpc::ServerUnaryReactor* FarmService::Submit(grpc::CallbackServerContext* conte
 grpc::ServerUnaryReactor* FarmService::Results(grpc::CallbackServerContext* context,
                                                const pb::ResultsRequest* request,
                                                pb::ResultsReply* reply) {
-  return new ResultsReactor(shell_, *request, reply);
+  auto* call = new WaitingCall;
+  const uint64_t wait = shell_.Results(*request, Finisher(call, reply));
+  call->EndWith([this, client = request->client_id(), wait] { shell_.EndWait(client, wait); });
+  return call;
 }
 
 grpc::ServerUnaryReactor* FarmService::ListDevices(grpc::CallbackServerContext* context,

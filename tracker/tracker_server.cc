@@ -63,7 +63,7 @@ class TrackerServer::Impl {
   Impl(std::unique_ptr<EventLog> log, std::unique_ptr<BlobStore> blob_store,
        std::unique_ptr<FarmShell> shell, std::unique_ptr<AuditLog> audit,
        std::unique_ptr<JoinDesk> desk, std::unique_ptr<JobShell> jobs, FarmDatabase& database,
-       const BuildLimits& builds, const Clock& clock)
+       const BuildLimits& builds, std::vector<pb::BuiltReply> built, const Clock& clock)
       : log_(std::move(log)),
         blob_store_(std::move(blob_store)),
         shell_(std::move(shell)),
@@ -75,7 +75,7 @@ class TrackerServer::Impl {
         admin_(*shell_, revocations_),
         security_(database, *audit_, desk_.get()),
         blobs_(*blob_store_, *shell_),
-        builds_(builds, *blob_store_, clock),
+        builds_(builds, std::move(built), database, *blob_store_, clock),
         tuning_(*job_shell_),
         jobs_(*job_shell_),
         records_(database) {
@@ -208,9 +208,10 @@ StatusOr<std::unique_ptr<TrackerServer>> TrackerServer::Start(const TrackerOptio
   HONE_ASSIGN_OR_RETURN(std::unique_ptr<JoinDesk> desk, MakeDesk(options, database, *audit, clock));
   HONE_ASSIGN_OR_RETURN(std::unique_ptr<JobShell> jobs,
                         JobShell::Start(options.job_limits, database, *shell, clock, *log));
-  auto impl =
-      std::make_unique<Impl>(std::move(log), std::move(blobs), std::move(shell), std::move(audit),
-                             std::move(desk), std::move(jobs), database, options.builds, clock);
+  HONE_ASSIGN_OR_RETURN(std::vector<pb::BuiltReply> built, database.LoadBuilds());
+  auto impl = std::make_unique<Impl>(std::move(log), std::move(blobs), std::move(shell),
+                                     std::move(audit), std::move(desk), std::move(jobs), database,
+                                     options.builds, std::move(built), clock);
   HONE_RETURN_IF_ERROR(impl->Listen(options.listen, options.tls_dir));
   if (!options.web.empty()) HONE_RETURN_IF_ERROR(impl->ServeWeb(options.web));
   return std::unique_ptr<TrackerServer>(new TrackerServer(std::move(impl)));

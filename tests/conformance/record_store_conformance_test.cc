@@ -27,12 +27,13 @@ struct Opened {
   RecordStore* records = nullptr;  // null: `skipped` says why there is none
   FarmJournal* journal = nullptr;
   JobStore* jobs = nullptr;
+  BuildStore* builds = nullptr;
   std::string skipped;
 };
 
 template <typename Store>
 Opened Open(std::shared_ptr<Store> store) {
-  return {store, store.get(), store.get(), store.get(), ""};
+  return {store, store.get(), store.get(), store.get(), store.get(), ""};
 }
 
 struct Implementation {
@@ -68,7 +69,7 @@ Opened OpenPostgres(const std::filesystem::path& directory) {
   EXPECT_TRUE(store.ok()) << store.status();
   led->store = *std::move(store);
   PostgresRecordStore* const opened = led->store.get();
-  return {std::move(led), opened, opened, opened, ""};
+  return {std::move(led), opened, opened, opened, opened, ""};
 }
 
 pb::Record OkRecord(const std::string& schedule, double cost_ns) {
@@ -162,6 +163,7 @@ class RecordStoreTest : public ::testing::TestWithParam<Implementation> {
   RecordStore& store() { return *opened_.records; }
   FarmJournal& journal() { return *opened_.journal; }
   JobStore& jobs() { return *opened_.jobs; }
+  BuildStore& builds() { return *opened_.builds; }
 
  private:
   std::filesystem::path directory_;
@@ -510,6 +512,34 @@ TEST_P(RecordStoreTest, PutsModelsTogetherFromPieces) {
   ASSERT_TRUE(jobs().DropModel("m").ok());
   EXPECT_EQ(*jobs().ModelBytes("m"), 0);
   EXPECT_EQ(*jobs().ModelBytes("other"), 1);
+}
+
+pb::BuiltReply Built(const std::string& key, const std::string& digest) {
+  pb::BuiltReply built;
+  built.set_key(key);
+  built.mutable_reply()->mutable_artifact()->set_code_digest(digest);
+  return built;
+}
+
+TEST_P(RecordStoreTest, KeepsTheLatestBuildsEachAsSavedLast) {
+  const auto load = [this] {
+    std::vector<std::string> all;
+    const std::vector<pb::BuiltReply> stored = *builds().LoadBuilds();
+    for (const pb::BuiltReply& built : stored) {
+      all.push_back(built.key() + "=" + built.reply().artifact().code_digest());
+    }
+    return all;
+  };
+  EXPECT_THAT(load(), IsEmpty());
+  ASSERT_TRUE(builds().SaveBuilds({Built("b", "1"), Built("a", "2")}).ok());
+  ASSERT_TRUE(builds().SaveBuilds({Built("c", "3"), Built("b", "4")}).ok());
+  EXPECT_THAT(load(), ElementsAre("b=4", "a=2", "c=3"));
+  std::vector<pb::BuiltReply> many;
+  for (int i = 0; i < BuildStore::kBuildsMax - 1; ++i) many.push_back(Built(absl::StrCat(i), ""));
+  ASSERT_TRUE(builds().SaveBuilds(many).ok());
+  const std::vector<std::string> latest = load();
+  ASSERT_EQ(latest.size(), static_cast<size_t>(BuildStore::kBuildsMax));
+  EXPECT_EQ(latest.front(), "c=3");
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, RecordStoreTest,

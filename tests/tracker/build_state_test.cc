@@ -108,6 +108,23 @@ TEST_F(BuildStateTest, BuildsTheSameOnceWhoeverAsks) {
   EXPECT_THAT(Work("rack", 4), IsEmpty());
 }
 
+TEST_F(BuildStateTest, KnowsInItsNextLifeWhatWasBuilt) {
+  Work("rack", 2);
+  ASSERT_TRUE(Ask("ada", {"a", "b", "c"}).ok());
+  Work("rack", 2);
+  Work("rack", 2, {}, {"a"});
+  Work("rack", 2, {}, {"b"}, pb::COMPILE_ERROR);
+  Work("rack", 2, {}, {"c"}, pb::TIMEOUT);
+  std::vector<pb::BuiltReply> unsaved = state_.TakeUnsaved();
+  ASSERT_EQ(unsaved.size(), 2) << "whoever asks for c again has it tried again";
+  EXPECT_THAT(state_.TakeUnsaved(), IsEmpty());
+  BuildState next{BuildLimits()};
+  next.Restore(std::move(unsaved));
+  EXPECT_THAT(next.TakeUnsaved(), IsEmpty());
+  EXPECT_EQ(next.DoneOf({Key("a"), Key("b"), Key("c")}).done_size(), 2);
+  EXPECT_THAT(next.DoneOf({Key("c")}).unknown(), ElementsAre(Key("c")));
+}
+
 TEST_F(BuildStateTest, GivesABuilderTwiceItsCapacity) {
   Work("rack", 2);
   ASSERT_TRUE(Ask("ada", {"a", "b", "c", "d", "e", "f"}).ok());

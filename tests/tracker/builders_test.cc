@@ -161,6 +161,23 @@ TEST_F(BuildersTest, AnswerARepeatedBuildAtOnce) {
   }
 }
 
+TEST_F(BuildersTest, ATrackerThatIsStartedAnewHasNothingBuiltAgain) {
+  ChildProcess builder = StartBuilder("rack");
+  ASSERT_TRUE(WaitForBuilders(1));
+  const pb::BuildReply first = BuildNow("schedule/1\n");
+  ASSERT_TRUE(first.has_artifact()) << first.failure().message();
+  const absl::Time deadline = absl::Now() + kPatience;
+  while (store_.LoadBuilds()->empty() && absl::Now() < deadline) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  tracker_.Stop();
+  tracker_.Start();
+  ASSERT_TRUE(WaitForBuilders(1));
+  builder.Signal(SIGSTOP);
+  const pb::BuildReply again = BuildNow("schedule/1\n");
+  EXPECT_EQ(again.artifact().code(), first.artifact().code()) << "nobody builds now";
+}
+
 TEST_F(BuildersTest, AKilledBuildersWorkGoesToAnother) {
   ChildProcess one = StartBuilder("one");
   ChildProcess other = StartBuilder("other");
