@@ -74,7 +74,10 @@ StatusOr<TuningState> TuneOnFarm(const FarmTuning& farm, FarmClient& client,
                         BuildersOf(farm, client, options, *pool));
   const std::unique_ptr<CostModel> model = MakeXgboostCostModel();
   FarmMeasurer device(client);
-  PausingMeasurer measurer(device, *pool);
+  PatientMeasurer patient(device, [&farm](const Status& why) {
+    return farm.wait_for_room != nullptr && farm.wait_for_room(why);
+  });
+  PausingMeasurer measurer(patient, *pool);
   TuningOptions tuning = options;
   tuning.spare_core = !farm.measures_here || farm.threads < std::thread::hardware_concurrency();
   TuningSession session(

@@ -14,6 +14,7 @@
 #include "compiler/graph/model_plan.h"
 #include "db/record_store.h"
 #include "rpc/farm_client.h"
+#include "tuner/measure/patient_measurer.h"
 #include "tuner/tuning_session.h"
 #include "tuner/tuning_state.h"
 #include "tuner/tuning_task.h"
@@ -24,6 +25,8 @@ struct FarmTuning {
   std::string build_worker;    // path of hone-build-worker
   bool measures_here = false;  // this machine is the device: compilers make way for it
   int64_t threads = 1;         // that a kernel uses
+  // Where nobody watches; null: what the farm has no room for ends the tuning.
+  PatientMeasurer::WaitForRoom wait_for_room;
 };
 
 // "user@host:pid" of this process, kept with every record; `user` as in pb::Batch.

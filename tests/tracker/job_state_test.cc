@@ -204,6 +204,39 @@ TEST(JobStateTest, AJobThatCouldNotBeWrittenDownWasNeverSubmitted) {
   EXPECT_TRUE(tracker.Call<pb::Job>(event)->ok());
 }
 
+TEST(JobStateTest, AFullDiskTakesNoJobFromItsWorkerAndEndsNone) {
+  Tracker tracker;
+  const int64_t id = tracker.Submit(Spec());
+  const pb::Job job = tracker.Claim("d", 1);
+  tracker.slow_disk = true;
+  const Status full = absl::ResourceExhaustedError("the disk is full");
+  // It keeps the job although what it asks for cannot be written down.
+  for (int i = 0; i < 5; ++i) {
+    tracker.now_ns += 20 * kSecond;
+    KeepJobEvent keep;
+    keep.request.set_id(id);
+    keep.request.set_epoch(job.epoch());
+    keep.request.set_farm_client(absl::StrCat("client", i));
+    EXPECT_FALSE(tracker.Call<pb::KeepJobReply>(keep).has_value());
+    tracker.Sync(full);
+    tracker.Pass(0);
+    tracker.Sync(full);
+    EXPECT_EQ(tracker.Job(id).phase(), pb::JOB_RUNNING);
+  }
+  EndJobEvent end;
+  end.request.set_id(id);
+  end.request.set_epoch(job.epoch());
+  end.request.set_phase(pb::JOB_DONE);
+  EXPECT_FALSE(tracker.Call<pb::EndJobReply>(end).has_value());
+  tracker.Sync(full);
+  EXPECT_EQ(tracker.Job(id).phase(), pb::JOB_RUNNING) << "nobody is told of what is not saved";
+  EXPECT_EQ(tracker.Job(id).epoch(), job.epoch());
+  tracker.slow_disk = false;
+  EXPECT_TRUE(tracker.End(job, pb::JOB_DONE).ok());
+  EXPECT_EQ(tracker.Job(id).phase(), pb::JOB_DONE);
+  EXPECT_EQ(tracker.Job(id).crashes(), 0);
+}
+
 TEST(JobStateTest, UrgentJobsGoFirstThenThoseOfUsersWithLessAtWork) {
   Tracker tracker;
   const int64_t first = tracker.Submit(Spec("ada"));

@@ -87,7 +87,9 @@ class JobWork {
         absl::SleepFor(options_.interval);
         continue;
       }
-      HONE_RETURN_IF_ERROR(Tune(granted));
+      const Status tuned = Tune(granted);
+      if (absl::IsResourceExhausted(tuned)) return NoRoomUntilTheEnd(tuned);
+      HONE_RETURN_IF_ERROR(tuned);
       HONE_RETURN_IF_ERROR(keeper_.status());
     }
     return absl::StrJoin(troubles_, "; ");
@@ -211,8 +213,23 @@ class JobWork {
     return history;
   }
 
+  // What was measured before is there.
+  static std::string NoRoomUntilTheEnd(const Status& why) {
+    return absl::StrCat("time is up, and at last the tracker took in nothing: ", why.message());
+  }
+
+  // While the tracker takes in nothing, until `deadline`.
+  bool WaitForRoom(const Status& why, absl::Time deadline) {
+    keeper_.WaitFor(
+        why.ok() ? "" : absl::StrCat("the tracker takes in nothing for now: ", why.message()));
+    if (!keeper_.status().ok() || absl::Now() > deadline) return false;
+    if (!why.ok()) absl::SleepFor(options_.interval);
+    return true;
+  }
+
   Status Tune(const std::vector<size_t>& tasks) {
     ++rounds_;
+    const absl::Time deadline = absl::Now() + TimeLeft();
     HONE_ASSIGN_OR_RETURN(const std::unique_ptr<MemoryRecordStore> history, FetchHistory(tasks));
     TuningOptions tuning;
     tuning.target = target_;
@@ -236,15 +253,18 @@ class JobWork {
     const pb::TuningProgress before = progress_;
     const TuningLimits limits = {
         .trials = spec_.trials(), .minutes = spec_.minutes(), .threads = spec_.threads()};
-    HONE_ASSIGN_OR_RETURN(const TuningState state,
-                          TuneOnFarm(
-                              {.build_worker = options_.build_worker, .threads = spec_.threads()},
-                              farm_, std::move(chosen), tuning, history.get(), clock_,
-                              [&] { return !keeper_.status().ok(); },
-                              [&](const TuningState& now) {
-                                Merge(before, ProgressOf(now, limits), tasks);
-                                keeper_.Show(progress_);
-                              }));
+    HONE_ASSIGN_OR_RETURN(
+        const TuningState state,
+        TuneOnFarm(
+            {.build_worker = options_.build_worker,
+             .threads = spec_.threads(),
+             .wait_for_room = [&](const Status& why) { return WaitForRoom(why, deadline); }},
+            farm_, std::move(chosen), tuning, history.get(), clock_,
+            [&] { return !keeper_.status().ok(); },
+            [&](const TuningState& now) {
+              Merge(before, ProgressOf(now, limits), tasks);
+              keeper_.Show(progress_);
+            }));
     for (const size_t t : tasks) left_.erase(t);
     for (size_t i = 0; i < tasks.size(); ++i) {
       const WorkloadState& workload = state.workloads[i];

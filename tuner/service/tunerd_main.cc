@@ -112,7 +112,10 @@ ExitCode Work(const Options& options) {
                                    .tls_dir = options.daemon.tls_dir,
                                    .build_worker = SiblingProgram("hone-build-worker")},
                                   *job, clock);
-  return status.ok() ? kOk : Fail(absl::IsUnavailable(status) ? kUnreachable : kFailed, status);
+  if (status.ok()) return kOk;
+  // A tracker whose disk is full hears of no end either.
+  const bool unheard = absl::IsUnavailable(status) || absl::IsResourceExhausted(status);
+  return Fail(unheard ? kUnreachable : kFailed, status);
 }
 
 std::vector<std::string> WorkerArguments(const Options& options) {

@@ -80,8 +80,9 @@ bool TuningDaemon::ReportDeath(const Work& work, bool crashed) {
   request.set_crashed(crashed);
   request.set_reason(std::string(work.death.message()));
   const Status status = client_->End(request);
-  // Aborted: it is another's already, or cancelled.
-  return !absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status);
+  // Aborted: it is another's already, or cancelled. ResourceExhausted: the tracker's disk is full.
+  return !absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status) &&
+         !absl::IsResourceExhausted(status);
 }
 
 void TuningDaemon::Take(const pb::Job& job) {
