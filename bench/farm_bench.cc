@@ -21,6 +21,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/quick_mutexes.h"
 #include "base/target.h"
 #include "bench/aim.h"
 #include "bench/farm_parts.h"
@@ -200,6 +201,7 @@ constexpr Part kParts[] = {{"decision", BenchDecision}, {"agents", BenchAgents},
                            {"overhead", BenchOverhead}, {"calls", BenchCalls}};
 
 int Main(int argc, char** argv) {
+  QuickMutexes();
   const std::vector<std::string> wanted(argv + 1, argv + argc);
   for (const std::string& name : wanted) {
     if (std::any_of(std::begin(kParts), std::end(kParts),

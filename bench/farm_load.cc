@@ -2,8 +2,10 @@
 #include <grpcpp/grpcpp.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <string>
 #include <thread>
@@ -29,7 +31,7 @@ namespace {
 constexpr int kAgents = 10'000;
 constexpr int kStreamsAConnection = 50;
 constexpr double kResultsPerS = 200;
-constexpr absl::Duration kMeasured = absl::Seconds(30);
+constexpr absl::Duration kMeasured = absl::Seconds(30), kSettle = absl::Seconds(1);
 constexpr int kFewAgents = 1000;
 constexpr int kDeaf = 1;
 
@@ -55,10 +57,15 @@ class Feeder {
     for (std::thread& thread : threads_) thread.join();
   }
   int64_t fetched() const { return fetched_; }
-  int64_t submitted() const { return submitted_; }
+  // And taken in.
+  int64_t submitted() const { return taken_in_; }
+  bool was_full() const { return was_full_; }
 
  private:
-  static constexpr int kSubmitters = 4;
+  // Each waits until its batch is on the disk; the tracker writes down what came together.
+  static constexpr int kSubmitters = 48;
+  // All of them together look often enough for what comes back.
+  static constexpr absl::Duration kPause = absl::Milliseconds(50);
 
   static void SetDeadline(grpc::ClientContext& context) {
     context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(30)));
@@ -66,7 +73,8 @@ class Feeder {
   void Submit() {
     while (!stopping_) {
       if (submitted_ - fetched_ >= batches_ahead_) {
-        absl::SleepFor(absl::Milliseconds(1));
+        was_full_ = true;
+        absl::SleepFor(kPause);
         continue;
       }
       const int64_t number = ++submitted_;
@@ -82,6 +90,7 @@ class Feeder {
         context.set_wait_for_ready(true);
         if (stub_->Submit(&context, request, &reply).ok()) break;
       }
+      ++taken_in_;
     }
   }
   void Fetch() {
@@ -104,8 +113,8 @@ class Feeder {
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<pb::Farm::Stub> stub_;
   const int batches_ahead_;
-  std::atomic<bool> stopping_ = false;
-  std::atomic<int64_t> submitted_ = 0, fetched_ = 0;
+  std::atomic<bool> stopping_ = false, was_full_ = false;
+  std::atomic<int64_t> submitted_ = 0, taken_in_ = 0, fetched_ = 0;
   std::vector<std::thread> threads_;
 };
 
@@ -119,37 +128,57 @@ void AwaitLeases(const AgentCrowd& crowd, int agents) {
   }
 }
 
-// An agent's batches last so long that all of them together have `kResultsPerS` results.
+// Until the farm has all that the feeder wants it to have: from then on it only makes up for what
+// comes back.
+void AwaitFull(const Feeder& feeder) {
+  const absl::Time began = absl::Now();
+  while (!feeder.was_full()) {
+    HONE_CHECK(absl::Now() < began + absl::Minutes(3))
+        << "only " << feeder.submitted() << " batches were taken in";
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  absl::SleepFor(kSettle);
+}
+
+// An agent's batches last so long that all of them together have `kResultsPerS` results; by chance,
+// so that they have as many at any time, and agents that began together do not end together.
 CrowdOptions CrowdFor(const BenchFarm& farm, int agents) {
   return {.tracker = farm.address(),
           .target = Target().ToString(),
           .agents = agents,
           .channels = (agents + kStreamsAConnection - 1) / kStreamsAConnection,
-          .work = absl::Seconds(agents / kResultsPerS)};
+          .work = absl::Seconds(agents / kResultsPerS),
+          .work_varies = true};
 }
 
 struct Load {
   double p50_ms = 0, p99_ms = 0, most_ms = 0, results_per_s = 0;
+  int64_t waiting_least = 0;  // batches; where it is none, grants waited for the feeder
 };
 
-Load MeasureLoad(AgentCrowd& crowd, absl::Duration time) {
+Load MeasureLoad(AgentCrowd& crowd, const Feeder& feeder, absl::Duration time) {
   crowd.TakeGrantTimes();
   const int64_t before = crowd.counts().settled;
+  int64_t waiting_least = std::numeric_limits<int64_t>::max();
   const absl::Time began = absl::Now();
-  absl::SleepFor(time);
+  while (absl::Now() < began + time) {
+    waiting_least = std::min(waiting_least, feeder.submitted() - crowd.counts().granted);
+    absl::SleepFor(absl::Milliseconds(100));
+  }
   const double seconds = absl::ToDoubleSeconds(absl::Now() - began);
   const std::vector<double> times = crowd.TakeGrantTimes();
   return {.p50_ms = PercentileOf(times, 0.5),
           .p99_ms = PercentileOf(times, 0.99),
           .most_ms = PercentileOf(times, 1),
-          .results_per_s = static_cast<double>(crowd.counts().settled - before) / seconds};
+          .results_per_s = static_cast<double>(crowd.counts().settled - before) / seconds,
+          .waiting_least = waiting_least};
 }
 
 std::string Shown(const Load& load) {
   return absl::StrFormat(
       "%.0f results/s; from a report to the grant for it: p50 %.1f ms, p99 %.1f ms, "
-      "most %.0f ms",
-      load.results_per_s, load.p50_ms, load.p99_ms, load.most_ms);
+      "most %.0f ms; at least %d batches waited",
+      load.results_per_s, load.p50_ms, load.p99_ms, load.most_ms, load.waiting_least);
 }
 
 // Some agents at work, and beside them one that opens its stream, says much, and so would be told
@@ -168,8 +197,8 @@ Load MeasureFew(int deaf) {
                                          .deaf_heartbeat = absl::Milliseconds(5)});
   HONE_CHECK(silent.ok()) << silent.status();
   AwaitLeases(**crowd, kFewAgents);
-  while ((*crowd)->counts().granted < 2 * kFewAgents) absl::SleepFor(absl::Milliseconds(50));
-  return MeasureLoad(**crowd, kMeasured / 2);
+  AwaitFull(feeder);
+  return MeasureLoad(**crowd, feeder, kMeasured / 2);
 }
 
 // What waits, written as a tracker writes it; faster than through one.
@@ -233,13 +262,10 @@ void BenchAgents() {
   const double leased_s = absl::ToDoubleSeconds(absl::Now() - dialled);
   const double idle_mib = farm.TrackerRssMib();
   Feeder feeder(farm.address(), 3 * kAgents);
-  const absl::Time full = absl::Now() + absl::Minutes(3);
-  while ((*crowd)->counts().granted < 2 * kAgents && absl::Now() < full) {
-    absl::SleepFor(absl::Milliseconds(50));
-  }
+  AwaitFull(feeder);
   const double cpu_before_s = farm.TrackerCpuSeconds(), ours_before_s = UseOf(getpid()).cpu_s;
   const absl::Time began = absl::Now();
-  const Load load = MeasureLoad(**crowd, kMeasured);
+  const Load load = MeasureLoad(**crowd, feeder, kMeasured);
   const double cpu =
       (farm.TrackerCpuSeconds() - cpu_before_s) / absl::ToDoubleSeconds(absl::Now() - began);
   const double ours =

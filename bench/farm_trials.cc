@@ -103,20 +103,23 @@ class Tuner {
           done.kernel_ms += m.runs() * m.median_ns() * 1e-6;
           done.run_us = m.median_ns() * 1e-3;
         }
-        sandbox_ =
-            result.environment().contains("sandbox") ? result.environment().at("sandbox") : "?";
+        const auto& facts = result.environment();
+        sandbox_ = facts.contains("sandbox") ? facts.at("sandbox") : "?";
+        repeated_ += facts.contains("gate.retries") && facts.at("gate.retries") != "0";
       }
     }
     done.seconds = absl::ToDoubleSeconds(absl::Now() - began);
     return done;
   }
   const std::string& sandbox() const { return sandbox_; }
+  int64_t repeated() const { return repeated_; }
 
  private:
   static constexpr int kAhead = 6;
   FarmClient& client_;
   const pb::Batch batch_;
   std::string sandbox_;
+  int64_t repeated_ = 0;  // batches, because they were disturbed
 };
 
 // Milliseconds of a trial that are not timed runs of its kernel; the median of some batches.
@@ -134,9 +137,11 @@ double OverheadOf(FarmClient& client, int64_t turns) {
   std::cout << absl::StreamFormat(
       "sandbox L%s, batches of %d, a kernel of %.0f us: a trial takes %.2f ms, and all that is not "
       "a "
-      "timed run of the kernel %.2f ms (median; least %.2f, most %.2f)\n",
+      "timed run of the kernel %.2f ms (median; least %.2f, most %.2f); %d batches of %d were "
+      "disturbed and so measured twice\n",
       tuner.sandbox(), kCandidates, PercentileOf(kernel_us, 0.5), PercentileOf(trial_ms, 0.5),
-      overhead, PercentileOf(overhead_ms, 0), PercentileOf(overhead_ms, 1));
+      overhead, PercentileOf(overhead_ms, 0), PercentileOf(overhead_ms, 1), tuner.repeated(),
+      kOverheadRounds * kOverheadBatches);
   return overhead;
 }
 

@@ -140,10 +140,7 @@ StatusOr<pb::ResultsReply> FarmShell::ResultsNow(
     const std::string& client_id,
     const google::protobuf::RepeatedPtrField<std::string>& outstanding) const {
   pb::ResultsReply reply;
-  int64_t bytes = 0;
-  for (pb::BatchResult& result : state_.ResultsOf(client_id)) {
-    bytes += static_cast<int64_t>(result.ByteSizeLong());
-    if (!reply.results().empty() && bytes > kResultBytesMax) return reply;  // the rest comes later
+  for (pb::BatchResult& result : state_.ResultsOf(client_id, kResultBytesMax)) {
     *reply.add_results() = std::move(result);
   }
   for (const std::string& id : outstanding) {

@@ -979,12 +979,17 @@ std::string FarmState::WhyClientWaits(absl::string_view client_id) const {
   return first == nullptr ? "" : WhyWaiting(first->waiting.id);
 }
 
-std::vector<pb::BatchResult> FarmState::ResultsOf(absl::string_view client_id) const {
+std::vector<pb::BatchResult> FarmState::ResultsOf(absl::string_view client_id,
+                                                  int64_t bytes_max) const {
   std::vector<pb::BatchResult> results;
   const auto client = clients_.find(client_id);
   if (client == clients_.end()) return results;
+  int64_t bytes = 0;
   for (const auto& [order, id] : client->second.finished) {
-    results.push_back(*batches_.find(id)->second.result);
+    const pb::BatchResult& result = *batches_.find(id)->second.result;
+    bytes += static_cast<int64_t>(result.ByteSizeLong());
+    if (!results.empty() && bytes > bytes_max) break;
+    results.push_back(result);
   }
   return results;
 }

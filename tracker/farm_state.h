@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -66,8 +67,10 @@ class FarmState {
   std::string WhyWaiting(absl::string_view batch_id) const;
   // The same of the client's batch that is before its others, when all that it has wait.
   std::string WhyClientWaits(absl::string_view client_id) const;
-  // Finished and not acknowledged, in the order they were submitted.
-  std::vector<pb::BatchResult> ResultsOf(absl::string_view client_id) const;
+  // Finished and not acknowledged, in the order they were submitted: as many as `bytes_max` holds,
+  // but one if there is any.
+  std::vector<pb::BatchResult> ResultsOf(
+      absl::string_view client_id, int64_t bytes_max = std::numeric_limits<int64_t>::max()) const;
   std::vector<pb::DeviceInfo> Devices(int64_t now_ns) const;
   const pb::FarmPolicy& policy() const { return policy_.text(); }
   int64_t queued_batches() const { return queue_.size(); }

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/quick_mutexes.h"
 #include "base/status.h"
 #include "db/postgres_session.h"
 #include "db/sqlite_record_store.h"
@@ -212,6 +213,7 @@ ExitCode MakeCertificates(const Options& options) {
 }
 
 int Main(int argc, char** argv) {
+  QuickMutexes();
   CLI::App app(
       "The tracker of a device farm: leases devices to batches of candidates, and keeps "
       "every measurement.",

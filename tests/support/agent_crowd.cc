@@ -331,7 +331,9 @@ class CrowdAgent {
         std::find_if(held_.begin(), held_.end(), [](const Held& held) { return !held.reported; });
     if (next == held_.end()) return;
     working_ = true;
-    shared_.clockwork.After(shared_.options.work,
+    const double length =
+        shared_.options.work_varies ? std::exponential_distribution<double>()(random_) : 1;
+    shared_.clockwork.After(shared_.options.work * length,
                             [this, attempt = next->attempt_id, shift = shift_, boot = boot_] {
                               absl::MutexLock lock(&mutex_);
                               if (shift != shift_ || boot != boot_ || ending_) return;

@@ -27,6 +27,7 @@ struct CrowdOptions {
   std::vector<std::string> tls_dirs;
   absl::Duration heartbeat = absl::Seconds(5);
   absl::Duration work = absl::ZeroDuration();  // what a batch takes
+  bool work_varies = false;  // that is the mean, of times as if batches ended by chance
   // Agents that open their stream, say what they have, and never read: the first so many.
   int deaf = 0;
   absl::Duration deaf_heartbeat = absl::Seconds(5);  // each state is answered
