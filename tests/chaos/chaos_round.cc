@@ -19,6 +19,7 @@
 #include "tests/chaos/history_log.h"
 #include "tests/chaos/job_user.h"
 #include "tests/chaos/judgement.h"
+#include "tests/chaos/link_cuts.h"
 #include "tests/chaos/soak_samples.h"
 #include "tests/device_agent/agent_batches.h"
 #include "tests/support/agent_crowd.h"
@@ -33,6 +34,9 @@ constexpr absl::Duration kPatience = absl::Seconds(30);
 constexpr absl::Duration kPoll = absl::Milliseconds(5);
 constexpr absl::Duration kWord = absl::Seconds(5);  // of the calm, about what still waits
 constexpr int kSamples = 12;                        // of a soak
+// What a flapping tracker may cost, and a link that was cut.
+constexpr double kInVainMax = 0.01;
+constexpr double kRecoveryMaxS = 15;
 
 // What can happen, and how often beside the others.
 struct Fault {
@@ -72,7 +76,11 @@ class ChaosRound {
   StatusOr<ChaosReport> Run() {
     HONE_RETURN_IF_ERROR(Begin());
     const absl::Time began = absl::Now();
-    Storm(began + options_.time);
+    if (options_.link_schedules > 0) {
+      HONE_RETURN_IF_ERROR(CutLinks());
+    } else {
+      Storm(began + options_.time);
+    }
     report_.storm_s = absl::ToDoubleSeconds(absl::Now() - began);
     Calm();
     JudgeAll();
@@ -104,11 +112,13 @@ class ChaosRound {
           FarmUserOptions{.name = name,
                           .farm = farm_->ClientOf("tuner/" + name),
                           .seed = options_.seed * 100 + static_cast<uint64_t>(i),
+                          .outstanding_max = options_.outstanding_max,
                           .batches_per_s = options_.batches_per_s,
                           .next_batch = [this](std::mt19937& random) { return NextBatch(random); }},
           history_));
     }
-    jobs_ = std::make_unique<JobUser>(farm_->ClientOf("tuner/jobs"), options_.jobs);
+    jobs_ = std::make_unique<JobUser>(farm_->ClientOf("tuner/jobs"), options_.jobs,
+                                      options_.jobs_at_a_time);
     return absl::OkStatus();
   }
 
@@ -186,7 +196,10 @@ class ChaosRound {
         Sample();
         next_sample = absl::Now() + between_samples;
       }
-      if (options_.faults && absl::Now() >= next_fault) {
+      if (options_.flaps && absl::Now() >= next_fault) {
+        next_fault += options_.pause;
+        if (KillTracker()) ++report_.faults["kill tracker"];
+      } else if (options_.faults && absl::Now() >= next_fault) {
         Strike();
         std::exponential_distribution<double> pause(1 / absl::ToDoubleSeconds(options_.pause));
         next_fault = absl::Now() + absl::Seconds(pause(random_));
@@ -194,6 +207,59 @@ class ChaosRound {
       absl::SleepFor(kPoll);
     }
     if (!options_.faults) Sample();
+  }
+
+  // One schedule after another, until each agent that it cut off has measured something anew.
+  Status CutLinks() {
+    if (farm_->network() == nullptr) return absl::OkStatus();  // and said why
+    HONE_ASSIGN_OR_RETURN(const auto client, FarmClient::Connect(farm_->ClientOf("tuner/links")));
+    for (int i = 0; i < options_.link_schedules; ++i) {
+      std::map<int, absl::Time> healed;  // hosts
+      const absl::Time began = absl::Now();
+      for (const LinkCut& cut : RandomLinkCuts(farm_->agents(), options_.fault_max, random_)) {
+        const std::string what = absl::StrCat("cut ", cut.host);
+        At(cut.begin, what, [this, cut] { Sever(cut.host, cut.cut); });
+        At(cut.end, what, [this, cut] { Heal(cut.host); });
+        healed[cut.host] = began + cut.end;
+        ++report_.faults["cut a link"];
+      }
+      while (!later_.empty()) {
+        DoWhatIsDue();
+        farm_->ReapOrphans();
+        StartWhatEnded();
+        absl::SleepFor(kPoll);
+      }
+      HONE_RETURN_IF_ERROR(AwaitWork(*client, healed));
+    }
+    return absl::OkStatus();
+  }
+
+  // Of the agents on these hosts, whose links are there again since then.
+  Status AwaitWork(FarmClient& client, const std::map<int, absl::Time>& healed) {
+    std::map<std::string, int> hosts;  // by batch
+    for (const auto& [host, since] : healed) {
+      pb::Batch batch = TestBatch({"good"});
+      batch.set_workload("workload/1 of real agents");
+      batch.set_target(target_);
+      batch.set_numerics("fp32");
+      batch.set_selector(absl::StrCat("agent", host));
+      HONE_ASSIGN_OR_RETURN(const std::string id, client.Submit(batch));
+      hosts[id] = host;
+    }
+    while (!hosts.empty()) {
+      HONE_ASSIGN_OR_RETURN(const auto results, client.WaitForResults(options_.calm));
+      if (results.empty()) return absl::DeadlineExceededError("agents do not come back");
+      for (const pb::BatchResult& result : results) {
+        const int host = hosts[result.batch_id()];
+        hosts.erase(result.batch_id());
+        const double took_s = absl::ToDoubleSeconds(absl::Now() - healed.at(host));
+        report_.recovered_s.push_back(took_s);
+        if (result.error().empty() && took_s <= kRecoveryMaxS) continue;
+        Violated(absl::StrFormat("agent%d is back %.1f s after its link: %s", host, took_s,
+                                 result.error()));
+      }
+    }
+    return absl::OkStatus();
   }
 
   void Strike() {
@@ -276,15 +342,19 @@ class ChaosRound {
   bool CutLink(int host, absl::Duration length) {
     const std::string what = absl::StrCat("cut ", host);
     if (farm_->network() == nullptr || Pending(what)) return false;
-    const auto cut = static_cast<HostNetwork::Cut>(Chance(3));
-    if (const Status status = farm_->network()->Sever(host, cut); !status.ok()) {
-      Violated(absl::StrCat("a link cannot be cut: ", status.message()));
-    }
-    At(length, what, [this, host] {
-      const Status status = farm_->network()->Heal(host);
-      if (!status.ok()) Violated(absl::StrCat("a link cannot be healed: ", status.message()));
-    });
+    Sever(host, static_cast<HostNetwork::Cut>(Chance(3)));
+    At(length, what, [this, host] { Heal(host); });
     return true;
+  }
+
+  void Sever(int host, HostNetwork::Cut cut) {
+    const Status status = farm_->network()->Sever(host, cut);
+    if (!status.ok()) Violated(absl::StrCat("a link cannot be cut: ", status.message()));
+  }
+
+  void Heal(int host) {
+    const Status status = farm_->network()->Heal(host);
+    if (!status.ok()) Violated(absl::StrCat("a link cannot be healed: ", status.message()));
   }
 
   bool StopAgent(const std::string& name, absl::Duration length) {
@@ -396,7 +466,6 @@ class ChaosRound {
     users_.clear();
     crowd_.reset();
     report_.jobs_done = jobs_->done();
-    report_.jobs_failed = jobs_->disk_full();
     for (const std::string& trouble : jobs_->troubles()) Violated(trouble);
     for (const std::string& complaint : farm_->Stop()) Violated(complaint);
     for (const std::string& survivor : farm_->Survivors()) Violated("left behind: " + survivor);
@@ -443,6 +512,13 @@ class ChaosRound {
     report_.judgement = Judge(evidence);
     for (const std::string& violation : report_.judgement.violations) Violated(violation);
     for (const std::string& growth : samples_.Judge()) Violated(growth);
+    if (!options_.flaps) return;
+    if (report_.refused > 0) Violated(absl::StrCat(report_.refused, " batches were refused"));
+    const double in_vain = static_cast<double>(report_.judgement.in_vain) /
+                           static_cast<double>(std::max<int64_t>(1, report_.judgement.outcomes));
+    if (in_vain > kInVainMax) {
+      Violated(absl::StrFormat("%.2f %% of what was measured was measured in vain", 100 * in_vain));
+    }
   }
 
   const ChaosOptions options_;
@@ -472,9 +548,8 @@ std::string ChaosReport::ToString() const {
                         "%d batches submitted, %d cancelled, %d refused, %d results fetched\n",
                         submitted, cancelled, refused, fetched);
   absl::StrAppendFormat(&text,
-                        "%d jobs tuned, %d failed for a full disk; %d programs ended by themselves "
-                        "and were started again\n",
-                        jobs_done, jobs_failed, restarted);
+                        "%d jobs tuned; %d programs ended by themselves and were started again\n",
+                        jobs_done, restarted);
   absl::StrAppendFormat(&text,
                         "%d outcomes and %d records in the database; %d attempts measured in vain, "
                         "%d reports too late\n",
@@ -485,6 +560,13 @@ std::string ChaosReport::ToString() const {
                           "the 99th percentile, %.2f s at most\n",
                           Percentile(back_s, 0.5), back_s.size(), Percentile(back_s, 0.99),
                           Percentile(back_s, 1));
+  }
+  if (!recovered_s.empty()) {
+    absl::StrAppendFormat(&text,
+                          "agents were at work again %.1f s after their links were there again "
+                          "(median of %d), %.1f s at the 99th percentile, %.1f s at most\n",
+                          Percentile(recovered_s, 0.5), recovered_s.size(),
+                          Percentile(recovered_s, 0.99), Percentile(recovered_s, 1));
   }
   absl::StrAppendFormat(&text, "%d violations\n", violations.size());
   for (const std::string& violation : violations) absl::StrAppend(&text, "  ", violation, "\n");

@@ -27,9 +27,17 @@ struct ChaosOptions {
   int users = 3;
   int crowd = 8;              // made-up agents, which keep many leases and results on their way
   double batches_per_s = 30;  // of each user
-  int jobs = 2;               // tuning jobs, one after another
+  int outstanding_max = 8;    // batches of a user
+  int jobs = 2;               // tuning jobs
+  int jobs_at_a_time = 1;     // handed in together, and then the next ones
   bool faults = true;         // false: a soak, in which nothing happens
   std::string only;           // the one kind of fault that happens; "" for all
+  // The tracker is killed every `pause`, and nothing else happens: then nothing may be refused, and
+  // 1 % be measured in vain.
+  bool flaps = false;
+  // So many schedules of cut links, one after another, and nothing else happens: after each one all
+  // agents have to be at work again soon.
+  int link_schedules = 0;
   ChaosFarmOptions farm;
 };
 
@@ -39,11 +47,12 @@ struct ChaosReport {
   std::vector<std::string> skipped;
   std::vector<std::string> violations;
   int64_t submitted = 0, refused = 0, cancelled = 0, fetched = 0;
-  int64_t jobs_done = 0, jobs_failed = 0;  // failed: the disk was full
+  int64_t jobs_done = 0;
   int restarted =
       0;  // programs that ended by themselves, as when the worker that they try out is killed
   Judgement judgement;         // its violations are among the above
   std::vector<double> back_s;  // after each kill of the tracker, from its start to its first answer
+  std::vector<double> recovered_s;  // of each agent, from the end of its cut to a new result
   double storm_s = 0;
 
   std::string ToString() const;

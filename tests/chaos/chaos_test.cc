@@ -27,5 +27,29 @@ TEST(ChaosTest, LosesNothingAndDoublesNothing) {
   for (const std::string& reason : report->skipped) std::cout << "SKIP " << reason << "\n";
 }
 
+TEST(ChaosTest, AgentsWorkAgainSoonAfterTheirLinksAreThereAgain) {
+  ChaosOptions options = {.batches_per_s = 5, .jobs = 0, .link_schedules = 4};
+  const auto report = RunChaos(options, std::cout);
+  ASSERT_TRUE(report.ok()) << report.status();
+  std::cout << report->ToString();
+  EXPECT_THAT(report->violations, IsEmpty());
+  for (const std::string& reason : report->skipped) std::cout << "SKIP " << reason << "\n";
+}
+
+TEST(ChaosTest, ATrackerThatComesAndGoesRefusesNothing) {
+  ChaosOptions options = {.kills = 1000,
+                          .time = absl::Seconds(20),
+                          .pause = absl::Seconds(3),
+                          .outstanding_max = 50,
+                          .jobs = 4,
+                          .jobs_at_a_time = 4,
+                          .flaps = true};
+  const auto report = RunChaos(options, std::cout);
+  ASSERT_TRUE(report.ok()) << report.status();
+  std::cout << report->ToString();
+  EXPECT_THAT(report->violations, IsEmpty());
+  EXPECT_GT(report->kills, 3);
+}
+
 }  // namespace
 }  // namespace hone

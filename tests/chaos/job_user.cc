@@ -2,11 +2,9 @@
 
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
-#include "rpc/tuning_client.h"
 
 namespace hone {
 namespace {
@@ -30,16 +28,13 @@ pb::JobSpec SpecOf(int number) {
   return spec;
 }
 
-// The tracker's, which a job says it ended for.
-bool IsFullDisk(const std::string& reason) {
-  return absl::StrContains(reason, "disk is full") ||
-         absl::StrContains(reason, "No space left on device");
-}
-
 }  // namespace
 
-JobUser::JobUser(FarmClientOptions farm, int jobs_max)
-    : farm_(std::move(farm)), jobs_max_(jobs_max), thread_([this] { Run(); }) {}
+JobUser::JobUser(FarmClientOptions farm, int jobs_max, int at_a_time)
+    : farm_(std::move(farm)),
+      jobs_max_(jobs_max),
+      at_a_time_(at_a_time),
+      thread_([this] { Run(); }) {}
 
 JobUser::~JobUser() { GiveUp(); }
 
@@ -49,38 +44,42 @@ void JobUser::GiveUp() {
 }
 
 void JobUser::Run() {
-  for (int i = 0; i < jobs_max_ && !finishing_ && !giving_up_; ++i) TuneOne(i);
+  const auto client = TuningClient::Connect(farm_.tracker, farm_.tls_dir);
+  if (!client.ok()) troubles_.emplace_back(client.status().message());
+  for (int i = 0; client.ok() && i < jobs_max_ && !finishing_ && !giving_up_;) {
+    std::vector<int64_t> ids;
+    for (int j = 0; j < at_a_time_ && i < jobs_max_; ++j, ++i) {
+      if (const auto id = Submit(**client, i)) ids.push_back(*id);
+    }
+    for (const int64_t id : ids) Await(**client, id);
+  }
   ended_ = true;
 }
 
-void JobUser::TuneOne(int number) {
-  const auto client = TuningClient::Connect(farm_.tracker, farm_.tls_dir);
+std::optional<int64_t> JobUser::Submit(TuningClient& client, int number) {
   StatusOr<pb::Job> job = absl::UnavailableError("nobody was asked");
-  if (!client.ok()) job = client.status();
-  while (client.ok() && !giving_up_) {
-    job = (*client)->Submit(SpecOf(number), "");
-    if (job.ok()) break;
+  while (!giving_up_) {
+    job = client.Submit(SpecOf(number), "");
+    if (job.ok()) return job->id();
     absl::SleepFor(kPause);
   }
-  if (!job.ok()) {
-    troubles_.push_back(absl::StrCat("no job is taken in: ", job.status().message()));
-    return;
-  }
-  const int64_t id = job->id();
+  troubles_.push_back(absl::StrCat("a job is not taken in: ", job.status().message()));
+  return std::nullopt;
+}
+
+void JobUser::Await(TuningClient& client, int64_t id) {
+  StatusOr<pb::Job> job = absl::UnavailableError("nobody was asked");
   do {
-    job = (*client)->Watch(
-        id, kPatience, [this] { return giving_up_.load(); }, [](const pb::Job&) {});
+    job = client.Watch(id, kPatience, [this] { return giving_up_.load(); }, [](const pb::Job&) {});
   } while (!job.ok() && !giving_up_);
   if (job.ok() && job->phase() == pb::JOB_DONE) {
     ++done_;
-  } else if (job.ok() && job->phase() == pb::JOB_FAILED && IsFullDisk(job->reason())) {
-    ++disk_full_;
-  } else {
-    troubles_.push_back(
-        absl::StrCat("job ", id, ": ",
-                     job.ok() ? absl::StrCat(pb::JobPhase_Name(job->phase()), ", ", job->reason())
-                              : std::string(job.status().message())));
+    return;
   }
+  troubles_.push_back(
+      absl::StrCat("job ", id, ": ",
+                   job.ok() ? absl::StrCat(pb::JobPhase_Name(job->phase()), ", ", job->reason())
+                            : std::string(job.status().message())));
 }
 
 }  // namespace hone
