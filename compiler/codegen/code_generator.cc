@@ -43,10 +43,7 @@ bool Reads(const Stmt& s, const std::string& buffer) {
         reads |= part.kind() == StmtKind::kPrefetch && part->name == buffer;
         reads |= part.kind() == StmtKind::kTile && part->source == buffer;
       },
-      [&](const Expr& whole) {
-        Visit(whole,
-              [&](const Expr& e) { reads |= e.kind() == ExprKind::kLoad && e->name == buffer; });
-      });
+      [&](const Expr& whole) { reads = reads || LoadsFrom(whole, buffer); });
   return reads;
 }
 

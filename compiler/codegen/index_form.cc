@@ -98,4 +98,10 @@ IndexForm MakeIndexForm(const Expr& e) {
   return Atom(e);
 }
 
+OffsetIndex SplitOffset(const Expr& whole) {
+  const bool is_offset =
+      whole.kind() == ExprKind::kBinary && whole->binary == BinaryOp::kAdd && whole.arg(1).IsInt();
+  return is_offset ? OffsetIndex{whole.arg(0), whole.arg(1)->int_value} : OffsetIndex{whole};
+}
+
 }  // namespace hone

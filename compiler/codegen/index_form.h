@@ -26,4 +26,11 @@ struct IndexForm {
 // `e` is a scalar i64.
 IndexForm MakeIndexForm(const Expr& e);
 
+// An index as another and what is added to it: points of a micro-kernel differ in that alone.
+struct OffsetIndex {
+  const Expr& index;  // a part of the whole, or the whole
+  int64_t offset = 0;
+};
+OffsetIndex SplitOffset(const Expr& whole);
+
 }  // namespace hone

@@ -520,9 +520,10 @@ llvm::Value* ExprEmitter::BasePointer(const MemoryBuffer& buffer, const std::str
 
 ExprEmitter::Address ExprEmitter::AddressOf(const MemoryBuffer& buffer, const std::string& name,
                                             const Expr& index, int64_t lane, llvm::Value* guard) {
-  const IndexForm form = MakeIndexForm(index);
+  const OffsetIndex split = SplitOffset(index);
+  const IndexForm& form = FormOf(split.index);
   Address address;
-  address.offset = form.constant + lane;
+  address.offset = form.constant + split.offset + lane;
   address.key = name;
   // The lowest bit set in any multiple is the largest power of two that divides them all.
   const int64_t bytes = DTypeBytes(buffer.dtype);
@@ -534,6 +535,12 @@ ExprEmitter::Address ExprEmitter::AddressOf(const MemoryBuffer& buffer, const st
   address.align = llvm::Align(multiples & (~multiples + 1));
   address.base = BasePointer(buffer, name, form, guard);
   return address;
+}
+
+const IndexForm& ExprEmitter::FormOf(const Expr& index) {
+  const auto [known, is_new] = forms_.try_emplace(index.get(), index, IndexForm());
+  if (is_new) known->second.second = MakeIndexForm(index);
+  return known->second.second;
 }
 
 std::optional<ExprEmitter::Place> ExprEmitter::PlaceOf(absl::string_view buffer_name,

@@ -133,6 +133,7 @@ class ExprEmitter {
   // Of element `lane` after `index`. `guard` is for loads in the index.
   Address AddressOf(const MemoryBuffer& buffer, const std::string& name, const Expr& index,
                     int64_t lane, llvm::Value* guard);
+  const IndexForm& FormOf(const Expr& index);
   llvm::Value* BasePointer(const MemoryBuffer& buffer, const std::string& name,
                            const IndexForm& form, llvm::Value* guard);
   llvm::Value* PointerTo(const MemoryBuffer& buffer, const Address& address);
@@ -148,6 +149,8 @@ class ExprEmitter {
   std::map<std::string, Binding> values_;
   std::map<std::string, MemoryBuffer> buffers_;
   std::map<std::pair<const ExprNode*, llvm::Value*>, llvm::Value*> statement_memo_;
+  // Of indices, which this keeps alive.
+  std::map<const ExprNode*, std::pair<Expr, IndexForm>> forms_;
   // By address and lanes.
   std::map<std::string, EarlierLoad> block_loads_;
   llvm::BasicBlock* block_loads_of_ = nullptr;

@@ -216,12 +216,25 @@ size_t MultiplyAddBlock::Emit(llvm::IRBuilder<>& builder, ExprEmitter& exprs,
   const size_t outputs = units_.size() + static_cast<size_t>(temporary_count);
   std::vector<llvm::Value*> bases;
   std::vector<std::string> places(steps_.size());  // operands in memory
+  std::map<std::pair<absl::string_view, const ExprNode*>, ExprEmitter::Place> known;
+  const auto place_of = [&](const Step& step) -> std::optional<ExprEmitter::Place> {
+    const OffsetIndex split = SplitOffset(step.index);
+    auto found = known.find({step.buffer, split.index.get()});
+    if (found == known.end()) {
+      const std::optional<ExprEmitter::Place> place = exprs.PlaceOf(step.buffer, split.index);
+      if (!place) return std::nullopt;
+      found = known.insert({{step.buffer, split.index.get()}, *place}).first;
+    }
+    ExprEmitter::Place place = found->second;
+    place.bytes += split.offset * DTypeBytes(exprs.MemoryDType(step.buffer));
+    return place;
+  };
   for (size_t i = 0; i < steps_.size(); ++i) {
     const Step& step = steps_[i];
     if (step.kind == Kind::kMultiplyAdd || (step.kind != Kind::kPrefetch && step.uses == 0)) {
       continue;
     }
-    const std::optional<ExprEmitter::Place> place = exprs.PlaceOf(step.buffer, step.index);
+    const std::optional<ExprEmitter::Place> place = place_of(step);
     if (!place || place->bytes < std::numeric_limits<int32_t>::min() ||
         place->bytes > std::numeric_limits<int32_t>::max()) {
       return 0;

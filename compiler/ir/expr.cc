@@ -86,6 +86,15 @@ Expr FoldNeutral(BinaryOp op, const Expr& a, const Expr& b) {
   }
 }
 
+// Moved, where braces would copy.
+template <typename... Exprs>
+std::vector<Expr> Args(Exprs... args) {
+  std::vector<Expr> list;
+  list.reserve(sizeof...(args));
+  (list.push_back(std::move(args)), ...);
+  return list;
+}
+
 // Rewriting shares the table.
 Expr LookupIn(Expr index, std::shared_ptr<const std::vector<int64_t>> table) {
   HONE_CHECK(index.type() == Type{}) << "a lookup takes one index";
@@ -95,7 +104,7 @@ Expr LookupIn(Expr index, std::shared_ptr<const std::vector<int64_t>> table) {
     return Int((*table)[static_cast<size_t>(index->int_value)]);
   }
   ExprNode node{.kind = ExprKind::kLookup};
-  node.args = {std::move(index)};
+  node.args = Args(std::move(index));
   node.table = std::move(table);
   return Expr(std::move(node));
 }
@@ -129,7 +138,7 @@ Expr Var(absl::string_view name, Type type) {
 Expr Unary(UnaryOp op, Expr a) {
   ExprNode node{.kind = ExprKind::kUnary, .type = a.type()};
   node.unary = op;
-  node.args = {std::move(a)};
+  node.args = Args(std::move(a));
   return Expr(std::move(node));
 }
 
@@ -144,14 +153,14 @@ Expr Binary(BinaryOp op, Expr a, Expr b) {
   ExprNode node{.kind = ExprKind::kBinary, .type = a.type()};
   if (IsCompare(op)) node.type.dtype = DType::kBool;
   node.binary = op;
-  node.args = {std::move(a), std::move(b)};
+  node.args = Args(std::move(a), std::move(b));
   return Expr(std::move(node));
 }
 
 Expr Fma(Expr a, Expr b, Expr c) {
   HONE_CHECK(a.type() == b.type() && a.type() == c.type()) << "operands of fma differ in type";
   ExprNode node{.kind = ExprKind::kFma, .type = a.type()};
-  node.args = {std::move(a), std::move(b), std::move(c)};
+  node.args = Args(std::move(a), std::move(b), std::move(c));
   return Expr(std::move(node));
 }
 
@@ -161,7 +170,7 @@ Expr Select(Expr condition, Expr then_value, Expr else_value) {
       condition.kind() == ExprKind::kBroadcast ? condition.arg(0) : condition;
   if (same.IsInt()) return same.IsInt(0) ? else_value : then_value;
   ExprNode node{.kind = ExprKind::kSelect, .type = then_value.type()};
-  node.args = {std::move(condition), std::move(then_value), std::move(else_value)};
+  node.args = Args(std::move(condition), std::move(then_value), std::move(else_value));
   return Expr(std::move(node));
 }
 
@@ -173,7 +182,7 @@ Expr Cast(Expr a, DType dtype) {
     return Float(static_cast<double>(a->int_value), {dtype, 1});
   }
   ExprNode node{.kind = ExprKind::kCast, .type = {dtype, a.type().lanes}};
-  node.args = {std::move(a)};
+  node.args = Args(std::move(a));
   return Expr(std::move(node));
 }
 
@@ -181,7 +190,7 @@ Expr Bitcast(Expr a, DType dtype) {
   if (a.type().dtype == dtype) return a;
   HONE_CHECK(DTypeBytes(dtype) == DTypeBytes(a.type().dtype)) << "bitcast between unlike sizes";
   ExprNode node{.kind = ExprKind::kBitcast, .type = {dtype, a.type().lanes}};
-  node.args = {std::move(a)};
+  node.args = Args(std::move(a));
   return Expr(std::move(node));
 }
 
@@ -200,7 +209,7 @@ Expr Load(absl::string_view buffer, DType dtype, std::vector<Expr> indices, Expr
 Expr Ramp(Expr base, Expr stride, int lanes) {
   if (lanes == 1) return base;
   ExprNode node{.kind = ExprKind::kRamp, .type = {base.type().dtype, lanes}};
-  node.args = {std::move(base), std::move(stride)};
+  node.args = Args(std::move(base), std::move(stride));
   return Expr(std::move(node));
 }
 
@@ -208,7 +217,7 @@ Expr Broadcast(Expr a, int lanes) {
   if (lanes == a.type().lanes) return a;
   HONE_CHECK(a.type().lanes == 1) << "broadcast of a vector";
   ExprNode node{.kind = ExprKind::kBroadcast, .type = {a.type().dtype, lanes}};
-  node.args = {std::move(a)};
+  node.args = Args(std::move(a));
   return Expr(std::move(node));
 }
 
@@ -217,7 +226,7 @@ Expr Repeat(Expr a, int lanes) {
   if (a.type().lanes == 1) return Broadcast(std::move(a), lanes);
   HONE_CHECK(lanes % a.type().lanes == 0) << a.type().lanes << " lanes do not repeat to " << lanes;
   ExprNode node{.kind = ExprKind::kRepeat, .type = {a.type().dtype, lanes}};
-  node.args = {std::move(a)};
+  node.args = Args(std::move(a));
   return Expr(std::move(node));
 }
 
@@ -229,7 +238,7 @@ Expr Dot(const TensorIntrinsic& intrinsic, Expr sums, Expr left, Expr right) {
       << "the operands of " << intrinsic.name << " are of other types";
   ExprNode node{.kind = ExprKind::kDot, .type = sums.type()};
   node.name = intrinsic.name;
-  node.args = {std::move(sums), std::move(left), std::move(right)};
+  node.args = Args(std::move(sums), std::move(left), std::move(right));
   return Expr(std::move(node));
 }
 
@@ -315,10 +324,16 @@ void Visit(const Expr& e, const std::function<void(const Expr&)>& visit) {
 }
 
 Expr Rewrite(const Expr& e, const std::function<Expr(const Expr&)>& rewrite) {
-  std::vector<Expr> args;
-  args.reserve(e.args().size());
-  for (const Expr& arg : e.args()) args.push_back(Rewrite(arg, rewrite));
-  Expr rebuilt = WithArgs(e, std::move(args));
+  std::vector<Expr> args;  // from the first on that changes
+  for (size_t i = 0; i < e.args().size(); ++i) {
+    Expr arg = Rewrite(e.args()[i], rewrite);
+    if (args.empty()) {
+      if (arg.get() == e.args()[i].get()) continue;
+      args = e.args();
+    }
+    args[i] = std::move(arg);
+  }
+  Expr rebuilt = args.empty() ? e : WithArgs(e, std::move(args));
   Expr replaced = rewrite(rebuilt);
   return replaced ? replaced : rebuilt;
 }
@@ -356,6 +371,14 @@ bool UsesVar(const Expr& e, absl::string_view name) {
   if (e.IsVar(name)) return true;
   for (const Expr& arg : e.args()) {
     if (UsesVar(arg, name)) return true;
+  }
+  return false;
+}
+
+bool LoadsFrom(const Expr& e, absl::string_view buffer) {
+  if (e.kind() == ExprKind::kLoad && e->name == buffer) return true;
+  for (const Expr& arg : e.args()) {
+    if (LoadsFrom(arg, buffer)) return true;
   }
   return false;
 }

@@ -185,6 +185,8 @@ Expr Rewrite(const Expr& e, const std::function<Expr(const Expr&)>& rewrite);
 Expr Substitute(const Expr& e, const std::map<std::string, Expr>& values);
 bool Equal(const Expr& a, const Expr& b);
 bool UsesVar(const Expr& e, absl::string_view name);
+// Whether anything in it is loaded from the buffer or stage.
+bool LoadsFrom(const Expr& e, absl::string_view buffer);
 
 // The indices of a load, without `otherwise`.
 std::vector<Expr> Indices(const Expr& load);

@@ -1,5 +1,6 @@
 #include "compiler/ir/stmt.h"
 
+#include <optional>
 #include <utility>
 
 #include "base/check.h"
@@ -151,25 +152,28 @@ Stmt Rewrite(const Stmt& s, const std::function<Stmt(const Stmt&)>& on_stmt,
     Stmt replaced = on_stmt ? on_stmt(s) : Stmt();
     return replaced ? replaced : s;
   }
-  StmtNode node = *s;
-  bool changed = false;
-  auto rewrite_expr = [&](Expr& e) {
+  std::optional<StmtNode> changed;
+  const auto edited = [&]() -> StmtNode& { return changed ? *changed : changed.emplace(*s); };
+  const auto rewrite_expr = [&](const Expr& e, auto place) {
     if (!on_expr || !e) return;
     Expr rewritten = on_expr(e);
-    changed |= rewritten.get() != e.get();
-    e = std::move(rewritten);
+    if (rewritten.get() != e.get()) place(edited()) = std::move(rewritten);
   };
-  rewrite_expr(node.extent);
-  for (Expr& index : node.indices) rewrite_expr(index);
-  rewrite_expr(node.value);
-  for (Expr& extent : node.buffer.shape) rewrite_expr(extent);
-  for (Stmt& child : node.body) {
-    Stmt rewritten = Rewrite(child, on_stmt, on_expr);
-    changed |= &*rewritten != &*child;
-    child = std::move(rewritten);
+  rewrite_expr(s->extent, [](StmtNode& node) -> Expr& { return node.extent; });
+  for (size_t i = 0; i < s->indices.size(); ++i) {
+    rewrite_expr(s->indices[i], [i](StmtNode& node) -> Expr& { return node.indices[i]; });
+  }
+  rewrite_expr(s->value, [](StmtNode& node) -> Expr& { return node.value; });
+  for (size_t i = 0; i < s->buffer.shape.size(); ++i) {
+    rewrite_expr(s->buffer.shape[i], [i](StmtNode& node) -> Expr& { return node.buffer.shape[i]; });
+  }
+  for (size_t i = 0; i < s->body.size(); ++i) {
+    Stmt rewritten = Rewrite(s->body[i], on_stmt, on_expr);
+    if (&*rewritten != &*s->body[i]) edited().body[i] = std::move(rewritten);
   }
   Stmt rebuilt = s;
   if (changed) {
+    StmtNode& node = *changed;
     if (node.kind == StmtKind::kBlock) {
       rebuilt = Block(std::move(node.body));
     } else if (node.kind == StmtKind::kIf) {

@@ -18,6 +18,8 @@ constexpr int kRows = 4;           // of the register block
 constexpr int kColumns = 4;        // of the register block, two vectors of two doubles
 constexpr int64_t kRowBlock = 32;  // rows gathered at once, so that a right panel is reused from L2
 
+constexpr int64_t kTermsAtOnce = 256;  // of a sum, read before they are added
+
 typedef double Pair __attribute__((vector_size(16)));
 
 // e = constant + sum of terms, or false.
@@ -202,12 +204,20 @@ class PointReader {
     }
   }
 
-  double operator()(int64_t k) const {
-    for (const auto& [d, index] : to_check_) {
-      const int64_t at = index + reduce_.index[d][k];
-      if (at < 0 || at >= load_.shape[d]) return load_.otherwise;
+  // Those of the terms [first, first + count).
+  void Read(int64_t first, int64_t count, double* out) const {
+    const int64_t* flat = &reduce_.flat[first];
+    if (to_check_.empty()) {
+      for (int64_t k = 0; k < count; ++k) out[k] = values_[flat_ + flat[k]];
+      return;
     }
-    return values_[flat_ + reduce_.flat[k]];
+    for (int64_t k = 0; k < count; ++k) {
+      const bool inside = std::all_of(to_check_.begin(), to_check_.end(), [&](const auto& check) {
+        const int64_t at = check.second + reduce_.index[check.first][first + k];
+        return at >= 0 && at < load_.shape[check.first];
+      });
+      out[k] = inside ? values_[flat_ + flat[k]] : load_.otherwise;
+    }
   }
 
  private:
@@ -219,6 +229,25 @@ class PointReader {
   std::vector<std::pair<size_t, int64_t>> to_check_;  // buffer dims, and the point's index there
   int64_t flat_ = 0;
 };
+
+// sum + left[0] * right[0] + ..., one after the other, each operation rounded.
+double AddProducts(double sum, const double* left, const double* right, int64_t count,
+                   DType rounding) {
+  if (rounding == DType::kF64) {
+    for (int64_t k = 0; k < count; ++k) sum += left[k] * right[k];
+    return sum;
+  }
+  if (rounding == DType::kF32) {
+    // A double has so many bits that rounding a sum of floats to it first changes nothing.
+    float narrow = static_cast<float>(sum);
+    for (int64_t k = 0; k < count; ++k) narrow += static_cast<float>(left[k] * right[k]);
+    return narrow;
+  }
+  for (int64_t k = 0; k < count; ++k) {
+    sum = RoundToDType(sum + RoundToDType(left[k] * right[k], rounding), rounding);
+  }
+  return sum;
+}
 
 struct Box {
   std::vector<std::string> names;
@@ -356,8 +385,13 @@ void ComputeContractionAt(const Contraction& contraction, const std::vector<doub
     read_left.MoveTo(rows, i);
     read_right.MoveTo(rows, i);
     double sum = 0;
-    for (int64_t k = 0; k < terms; ++k) {
-      sum = RoundToDType(sum + RoundToDType(read_left(k) * read_right(k), rounding), rounding);
+    for (int64_t first = 0; first < terms; first += kTermsAtOnce) {
+      const int64_t count = std::min(kTermsAtOnce, terms - first);
+      double left_terms[kTermsAtOnce];
+      double right_terms[kTermsAtOnce];
+      read_left.Read(first, count, left_terms);
+      read_right.Read(first, count, right_terms);
+      sum = AddProducts(sum, left_terms, right_terms, count, rounding);
     }
     out[i] = sum;
   }

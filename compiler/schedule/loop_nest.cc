@@ -74,10 +74,7 @@ std::vector<std::string> LoopNest::ConsumersOf(absl::string_view name) const {
   std::vector<std::string> consumers;
   for (const StageNest& nest : stages) {
     if (nest.stage.name == name) continue;
-    bool reads = false;
-    Visit(nest.stage.body,
-          [&](const Expr& e) { reads |= e.kind() == ExprKind::kLoad && e->name == name; });
-    if (reads) consumers.push_back(nest.stage.name);
+    if (LoadsFrom(nest.stage.body, name)) consumers.push_back(nest.stage.name);
   }
   return consumers;
 }

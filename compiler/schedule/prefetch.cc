@@ -29,10 +29,7 @@ Status Apply(const PrefetchStep& step, LoopNest& nest) {
     return absl::InvalidArgumentError(
         absl::StrCat("stage '", step.stage, "' has no block yet; 'microkernel' comes first"));
   }
-  bool reads = false;
-  Visit(stage->stage.body,
-        [&](const Expr& e) { reads |= e.kind() == ExprKind::kLoad && e->name == step.buffer; });
-  if (!reads) {
+  if (!LoadsFrom(stage->stage.body, step.buffer)) {
     return absl::InvalidArgumentError(
         absl::StrCat("stage '", step.stage, "' does not read '", step.buffer, "'"));
   }

@@ -28,7 +28,7 @@ std::optional<Scan> ScanOf(const Stage& stage, const Expr& load) {
 }  // namespace
 
 std::optional<Scan> FindScan(const Stage& stage) {
-  if (stage.combiner != Combiner::kNone) return std::nullopt;
+  if (stage.combiner != Combiner::kNone || !LoadsFrom(stage.body, stage.name)) return std::nullopt;
   std::optional<Scan> scan;
   bool alike = true;
   Visit(stage.body, [&](const Expr& e) {

@@ -1,6 +1,9 @@
 #include "compiler/schedule/schedule.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 
 namespace hone {
 namespace {
@@ -37,6 +40,8 @@ constexpr Verb kVerbs[] = {
     {"winograd", ParseWinograd},
 };
 
+constexpr char kHeading[] = "schedule/1\n";
+
 StatusOr<Step> ParseStep(TextReader& reader) {
   const TextReader before = reader;  // errors name the place of the verb
   HONE_ASSIGN_OR_RETURN(std::string word, reader.Word("a step, such as 'tile y w 6'"));
@@ -72,7 +77,7 @@ Status Apply(const Step& step, LoopNest& nest) {
 }
 
 std::string Schedule::ToString() const {
-  std::string text = "schedule/1\n";
+  std::string text = kHeading;
   for (const Step& step : steps) absl::StrAppend(&text, hone::ToString(step), "\n");
   return text;
 }
@@ -140,6 +145,38 @@ Status CheckAlgorithms(const Schedule& schedule, Numerics numerics) {
                      " allows ", NumericsDescription(numerics), " only"));
   }
   return absl::OkStatus();
+}
+
+StatusOr<Schedule> ScheduleReader::Read(absl::string_view lines, std::string* text) {
+  Schedule schedule;
+  std::string all = kHeading;
+  absl::string_view rest = lines;
+  bool known = absl::ConsumePrefix(&rest, kHeading);
+  while (known && !rest.empty()) {
+    const size_t length = std::min(rest.find('\n'), rest.size());
+    const Line* line = LineOf(std::string(rest.substr(0, length)));
+    rest.remove_prefix(std::min(length + 1, rest.size()));
+    known = line != nullptr;
+    if (!known) break;
+    schedule.steps.push_back(line->step);
+    all += line->text;
+  }
+  if (!known) {  // errors name the place in the whole
+    HONE_ASSIGN_OR_RETURN(schedule, Schedule::Parse(lines));
+    all = schedule.ToString();
+  }
+  if (text != nullptr) *text = std::move(all);
+  return schedule;
+}
+
+const ScheduleReader::Line* ScheduleReader::LineOf(const std::string& text) {
+  const auto known = known_.find(text);
+  if (known != known_.end()) return &known->second;
+  TextReader reader(text, "schedule");
+  if (reader.AtEnd()) return nullptr;
+  const StatusOr<Step> step = ParseStep(reader);
+  if (!step.ok() || !reader.EndLine().ok()) return nullptr;
+  return &known_.emplace(text, Line{*step, absl::StrCat(ToString(*step), "\n")}).first->second;
 }
 
 StatusOr<LoopNest> ScheduleSeries::Apply(const Schedule& schedule) {

@@ -34,6 +34,7 @@
 #pragma once
 
 #include <string>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -68,6 +69,24 @@ StatusOr<LoopNest> ApplySchedule(const Schedule& schedule, const Workload& workl
 // the first step that it does not. (How exact a kernel of a coarser class is, its measured error
 // says: any algorithm may be good enough.)
 Status CheckAlgorithms(const Schedule& schedule, Numerics numerics);
+
+// Reads one schedule after the other. A line is parsed when it is seen for the first time:
+// candidates of one sketch share most of theirs.
+class ScheduleReader {
+ public:
+  // As Schedule::Parse. `text` gets what Schedule::ToString gives, unless it is null.
+  StatusOr<Schedule> Read(absl::string_view lines, std::string* text);
+
+ private:
+  struct Line {
+    Step step;
+    std::string text;
+  };
+  // Null where the line alone is no step.
+  const Line* LineOf(const std::string& text);
+
+  std::unordered_map<std::string, Line> known_;
+};
 
 // Applies one schedule after the other to a workload. Steps that a schedule begins with like the
 // one before it are not applied again: candidates of one sketch share their first lines.

@@ -384,6 +384,26 @@ int64_t Points(const std::vector<TileStretch>& stretches) {
   return points;
 }
 
+TEST(ScheduleReaderTest, ReadsAsTheParserDoesWhateverItHasReadBefore) {
+  ScheduleReader reader;
+  for (const char* lines :
+       {"schedule/1\ntile y o 16 by 8\ntile y w 6\nreorder y o.0 h w.0 w.1 o.1\n",
+        "schedule/1\ntile y  o 16 by 8 # as before\ntile y w 4\n\nunroll y w.1", "schedule/1\n",
+        " # not as it is printed\nschedule/1\ntile y w 6\n"}) {
+    const StatusOr<Schedule> parsed = Schedule::Parse(lines);
+    ASSERT_TRUE(parsed.ok()) << parsed.status();
+    std::string text;
+    const StatusOr<Schedule> read = reader.Read(lines, &text);
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(*read, *parsed);
+    EXPECT_EQ(text, parsed->ToString());
+  }
+  for (const char* lines :
+       {"schedule/1\ntile y o 16 by 8\ntile y w six\n", "schedule/2\n", "schedule/1\nfold y\n"}) {
+    EXPECT_EQ(reader.Read(lines, nullptr).status(), Schedule::Parse(lines).status());
+  }
+}
+
 TEST(TileStretchesTest, CoverEveryExtentOnceWithoutThinTails) {
   for (int64_t extent = 0; extent < 60; ++extent) {
     for (int64_t size = 1; size < 20; ++size) {

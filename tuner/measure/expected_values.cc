@@ -104,17 +104,12 @@ double TermsOfAPoint(const Workload& workload) {
   for (auto stage = workload.stages.rbegin(); stage != workload.stages.rend(); ++stage) {
     const auto of_stage = needed.find(stage->name);
     if (of_stage == needed.end()) continue;
-    Extents extents;
-    double of_this = 1;
-    for (size_t d = 0; d < stage->dims.size(); ++d) {
-      extents[stage->dims[d].name] = of_stage->second[d];
-      of_this *= of_stage->second[d];
-    }
+    std::vector<double> extents = of_stage->second;
     for (const Dim& dim : stage->reduce) {
-      const auto extent = static_cast<double>(ExtentValue(dim.extent, workload.params));
-      extents[dim.name] = extent;
-      of_this *= extent;
+      extents.push_back(static_cast<double>(ExtentValue(dim.extent, workload.params)));
     }
+    double of_this = 1;
+    for (double extent : extents) of_this *= extent;
     terms += of_this;
     for (const Access& access : AccessesOf(stage->body)) {
       if (workload.FindStage(access.tensor) == nullptr) continue;
@@ -123,7 +118,8 @@ double TermsOfAPoint(const Workload& workload) {
           needed.try_emplace(access.tensor, std::vector<double>(shape.size(), 1)).first->second;
       for (size_t i = 0; i < shape.size(); ++i) {
         const auto whole = static_cast<double>(ExtentValue(shape[i], workload.params));
-        region[i] = std::max(region[i], std::min(whole, SpanOf(access.indices[i], extents)));
+        const double span = IndexSpan(access.indices[i], *stage).Over(extents);
+        region[i] = std::max(region[i], std::min(whole, span));
       }
     }
   }

@@ -49,11 +49,11 @@ PointCost BodyCost(const Expr& e) {
   return cost;
 }
 
-std::vector<LoadGroup> GroupLoads(const Expr& body) {
+std::vector<LoadGroup> GroupLoads(const Stage& stage) {
   std::vector<LoadGroup> groups;
   std::map<std::string, size_t> alike;  // by tensor and indices without their constants
   std::vector<std::vector<std::set<double>>> constants;  // by index
-  for (Access& access : AccessesOf(body)) {
+  for (Access& access : AccessesOf(stage.body)) {
     std::string key = access.tensor;
     std::vector<double> offsets;
     for (const Expr& index : access.indices) {
@@ -68,8 +68,7 @@ std::vector<LoadGroup> GroupLoads(const Expr& body) {
     if (is_new) {
       constants.emplace_back();
       for (double offset : offsets) constants.back().push_back({offset});
-      groups.push_back({std::move(access), 1, std::vector<double>(offsets.size(), 0),
-                        std::vector<double>(offsets.size(), 1)});
+      groups.emplace_back(std::move(access), stage);
       continue;
     }
     LoadGroup& group = groups[at->second];
@@ -85,8 +84,45 @@ std::vector<LoadGroup> GroupLoads(const Expr& body) {
   return groups;
 }
 
+Access ResultOf(const Stage& stage) {
+  Access result{stage.name, stage.dtype, {}, false};
+  for (const Dim& dim : stage.dims) result.indices.push_back(Var(dim.name));
+  return result;
+}
+
+bool HaveSameNames(const std::vector<Dim>& a, const std::vector<Dim>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Dim& x, const Dim& y) { return x.name == y.name; });
+}
+
 }  // namespace
 
-BodyFacts AnalyzeBody(const Expr& body) { return {body, BodyCost(body), GroupLoads(body)}; }
+LoadGroup::LoadGroup(Access one, const Stage& stage)
+    : access(std::move(one)), spread(access.indices.size(), 0), places(access.indices.size(), 1) {
+  for (const Expr& index : access.indices) spans.emplace_back(index, stage);
+  for (const std::vector<Dim>* dims : {&stage.dims, &stage.reduce}) {
+    for (const Dim& dim : *dims) uses.push_back(access.Uses(dim.name));
+  }
+}
+
+void LoadGroup::Fix(size_t d, const Stage& stage) {
+  Access fixed = access;
+  fixed.indices[d] = Int(0);
+  fixed.padded = false;
+  LoadGroup group(std::move(fixed), stage);
+  group.loads = loads;
+  group.spread = spread;
+  group.spread[d] = 0;
+  group.places = places;
+  *this = std::move(group);
+}
+
+BodyFacts::BodyFacts(const Stage& of)
+    : stage(of), cost(BodyCost(of.body)), loads(GroupLoads(of)), result(ResultOf(of), of) {}
+
+bool BodyFacts::AreOf(const Stage& other) const {
+  return stage.name == other.name && stage.body.get() == other.body.get() &&
+         HaveSameNames(stage.dims, other.dims) && HaveSameNames(stage.reduce, other.reduce);
+}
 
 }  // namespace hone

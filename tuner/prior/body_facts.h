@@ -3,6 +3,7 @@
 // sketch share their bodies; nothing here knows schedules or machines.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "tuner/space/access.h"
@@ -21,16 +22,26 @@ struct PointCost {
 struct LoadGroup {
   Access access;
   double loads = 1;
-  std::vector<double> spread;  // by index
-  std::vector<double> places;  // by index; different constants
+  std::vector<double> spread;    // by index
+  std::vector<double> places;    // by index; different constants
+  std::vector<IndexSpan> spans;  // by index
+  std::vector<bool> uses;        // by dim of the stage, then by those it reduces
+
+  // Takes the loads to be of this one element.
+  LoadGroup(Access one, const Stage& stage);
+  // Index `d` stands still, and is always inside.
+  void Fix(size_t d, const Stage& stage);
 };
 
 struct BodyFacts {
-  Expr body;  // keeps the node alive
+  Stage stage;  // as it was
   PointCost cost;
   std::vector<LoadGroup> loads;
-};
+  LoadGroup result;  // what the stage writes, point by point
 
-BodyFacts AnalyzeBody(const Expr& body);
+  explicit BodyFacts(const Stage& of);
+  // Whether they are those of this stage, too.
+  bool AreOf(const Stage& other) const;
+};
 
 }  // namespace hone

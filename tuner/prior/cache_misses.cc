@@ -10,7 +10,9 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <set>
+#include <map>
+#include <string>
+#include <utility>
 
 #include "tuner/prior/footprint.h"
 #include "tuner/prior/register_tile.h"
@@ -27,129 +29,142 @@ constexpr double kUsableShare = 0.75;  // of a cache, before conflicts bite
 void CacheMisses::Describe(const StageNest& stage, const LoopPath& path, StageFacts* facts) {
   std::vector<const TensorUse*> uses;
   for (const TensorUse& use : bounds_.ReadsOf(stage)) {
-    if (!InRegisters(nest_, use.access.tensor)) uses.push_back(&use);
+    if (!InRegisters(use)) uses.push_back(&use);
   }
-  const TensorUse written = bounds_.WriteBy(stage);
-  if (!InRegisters(nest_, stage.stage.name)) uses.push_back(&written);
+  const TensorUse& written = bounds_.WriteBy(stage);
+  if (!InRegisters(written)) uses.push_back(&written);
   const size_t depths = path.trips.size() + 1;
+  const double near[] = {static_cast<double>(target_.l1_bytes),
+                         static_cast<double>(target_.l2_bytes)};
+  // What a use touches from a depth inwards, and what of each near cache that takes up.
+  struct Touched {
+    double bytes = 0;
+    double crowd[2] = {0, 0};
+  };
+  std::vector<std::vector<Touched>> touched(uses.size(), std::vector<Touched>(depths));
   // Where each tensor is made anew: loops outside of that use the same memory again.
-  std::vector<size_t> place;
-  for (const TensorUse* use : uses) place.push_back(bounds_.PlaceOf(use->access.tensor, path));
-  std::vector<std::vector<double>> footprint(depths);  // [depth][use]
-  const std::vector<double> near = {static_cast<double>(target_.l1_bytes),
-                                    static_cast<double>(target_.l2_bytes)};
-  std::vector<std::vector<double>> crowd(depths);  // [depth]: of each use, of each cache
-  for (size_t depth = 0; depth < depths; ++depth) {
-    const Extents& reach = bounds_.ReachAt(stage, path, depth);
-    for (const TensorUse* use : uses) {
-      const Runs runs = RunsOf(*use, BoxOf(*use, reach));
-      footprint[depth].push_back(BytesOf(runs));
-      for (double capacity : near) crowd[depth].push_back(OccupiedBytes(runs, capacity));
-    }
-  }
+  std::vector<size_t> place(uses.size());
   for (size_t u = 0; u < uses.size(); ++u) {
-    for (size_t depth = 0; depth < place[u]; ++depth) {
-      footprint[depth][u] = footprint[place[u]][u];
-      for (size_t level = 0; level < near.size(); ++level) {
-        const size_t at = u * near.size() + level;
-        crowd[depth][at] = crowd[place[u]][at];
+    const TensorUse& use = *uses[u];
+    place[u] = bounds_.PlaceOf(use, path);
+    Extents before;
+    for (size_t depth = place[u]; depth < depths; ++depth) {
+      Extents box = BoxOf(use, bounds_.ReachAt(stage, path, depth));
+      if (depth > place[u] && box == before) {  // the loop outside is one of other tensors
+        touched[u][depth] = touched[u][depth - 1];
+        continue;
       }
+      const Runs runs = RunsOf(use, box);
+      touched[u][depth] = {BytesOf(runs),
+                           {OccupiedBytes(runs, near[0]), OccupiedBytes(runs, near[1])}};
+      before = std::move(box);
     }
+    std::fill_n(touched[u].begin(), place[u], touched[u][place[u]]);
   }
   std::vector<double> before(depths, 1);  // iterations of the loops outside each depth
   for (size_t depth = 1; depth < depths; ++depth) {
     before[depth] = before[depth - 1] * path.trips[depth - 1];
   }
-  // The outermost depth from which on all fits. `level`: of the near caches, or beyond them.
-  const auto fits_from = [&](double capacity, size_t level) {
+  // The outermost depth from which on all fits.
+  const auto fits_from = [&](double capacity, auto bytes_of) {
     size_t depth = 0;
     while (depth + 1 < depths) {
       double total = 0;
-      for (size_t u = 0; u < uses.size(); ++u) {
-        total += level < near.size() ? crowd[depth][u * near.size() + level] : footprint[depth][u];
-      }
+      for (size_t u = 0; u < uses.size(); ++u) total += bytes_of(touched[u][depth]);
       if (total <= kUsableShare * capacity) break;
       ++depth;
     }
     return depth;
   };
-  const size_t l1_depth = fits_from(near[0], 0);
-  const size_t l2_depth = fits_from(near[1], 1);
-  const size_t l3_depth = fits_from(static_cast<double>(target_.l3_bytes), near.size());
+  const size_t l1_depth = fits_from(near[0], [](const Touched& all) { return all.crowd[0]; });
+  const size_t l2_depth = fits_from(near[1], [](const Touched& all) { return all.crowd[1]; });
+  const size_t l3_depth = fits_from(static_cast<double>(target_.l3_bytes),
+                                    [](const Touched& all) { return all.bytes; });
   const auto misses = [&](size_t depth, size_t use) {
-    if (depth <= place[use]) return footprint[place[use]][use];  // it never leaves the cache
+    if (depth <= place[use]) return touched[use][place[use]].bytes;  // it never leaves the cache
     const size_t outer = depth == 0 ? 0 : depth - 1;
-    return footprint[outer][use] * before[outer];
+    return touched[use][outer].bytes * before[outer];
   };
   const std::string vector_dim = DimOf(stage, VectorLoopOf(stage));
   const size_t inner = std::min(
       path.trips.size(),
       path.own + (stage.microkernel.empty() ? (stage.order.empty() ? 0 : stage.order.size() - 1)
                                             : stage.LoopIndex(stage.microkernel)));
+  const std::vector<std::pair<size_t, size_t>> meetings = MeetingsOf(stage, path);
   for (size_t u = 0; u < uses.size(); ++u) {
     const TensorUse& use = *uses[u];
+    const Access& access = use.load->access;
     TensorFacts tensor;
-    tensor.tensor = use.access.tensor;
+    tensor.tensor = access.tensor;
     tensor.written = use.written;
-    tensor.padded = use.access.padded;
-    const Buffer* buffer = nest_.FindBuffer(tensor.tensor);
-    const StageNest* producer = nest_.FindStage(tensor.tensor);
-    tensor.constant = (buffer != nullptr && buffer->role == BufferRole::kConstant) ||
-                      (producer != nullptr && bounds_.IsPrepared(*producer));
+    tensor.padded = access.padded;
+    tensor.constant = (use.buffer != nullptr && use.buffer->role == BufferRole::kConstant) ||
+                      (use.producer != nullptr && bounds_.IsPrepared(*use.producer));
     tensor.gathered = !vector_dim.empty() && stage.intrinsics.empty() &&
-                      VectorReadOf(nest_, use.access, vector_dim,
-                                   static_cast<int64_t>(facts->lanes)) == VectorRead::kGather;
-    tensor.bytes = footprint[0][u];
+                      VectorReadOf(nest_, access, vector_dim, static_cast<int64_t>(facts->lanes)) ==
+                          VectorRead::kGather;
+    tensor.bytes = touched[u][0].bytes;
     tensor.l1_miss_bytes = misses(l1_depth, u);
     tensor.l2_miss_bytes = misses(l2_depth, u);
     tensor.l3_miss_bytes = target_.l3_bytes > 0 ? misses(l3_depth, u) : tensor.l2_miss_bytes;
-    tensor.reuse = footprint[0][u] > 0 ? tensor.l1_miss_bytes / footprint[0][u] : 1;
-    tensor.inner_bytes = footprint[inner][u];
-    if (tensor.constant && producer != nullptr) {
+    tensor.reuse = tensor.bytes > 0 ? tensor.l1_miss_bytes / tensor.bytes : 1;
+    tensor.inner_bytes = touched[u][inner].bytes;
+    if (tensor.constant && use.producer != nullptr) {
       tensor.streams = RunsOf(use, BoxOf(use, bounds_.ReachAt(stage, path, inner))).count;
     }
     facts->tensors.push_back(std::move(tensor));
-    for (const auto& [loop, depth] : MeetingLoops(stage, path)) {
-      together_[loop].push_back({stage.stage.name, use.access.tensor, footprint[depth][u]});
+    for (const auto& [meeting, depth] : meetings) {
+      meetings_[meeting].touched.push_back(
+          {&stage.stage.name, &use.tensor(), touched[u][depth].bytes});
     }
   }
 }
 
-std::vector<std::pair<CacheMisses::Loop, size_t>> CacheMisses::MeetingLoops(
-    const StageNest& stage, const LoopPath& path) const {
-  std::vector<std::pair<Loop, size_t>> loops;
-  if (stage.placement == Placement::kAt) {
-    loops.push_back({{stage.host, stage.host_loop}, path.own});
+std::vector<std::pair<size_t, size_t>> CacheMisses::MeetingsOf(const StageNest& stage,
+                                                               const LoopPath& path) {
+  std::vector<std::pair<size_t, size_t>> meetings;
+  if (const StageNest* host = bounds_.HostOf(stage)) {
+    meetings.emplace_back(MeetingAt(*host, stage.host_loop), path.own);
   }
-  std::set<std::string> own;
   for (const StageNest& inside : nest_.stages) {
-    if (inside.placement != Placement::kAt || inside.host != stage.stage.name) continue;
-    if (!own.insert(inside.host_loop).second) continue;
-    loops.push_back({{stage.stage.name, inside.host_loop}, path.own + bounds_.HostDepth(inside)});
+    if (bounds_.HostOf(inside) != &stage) continue;
+    const std::pair own(MeetingAt(stage, inside.host_loop), path.own + bounds_.HostDepth(inside));
+    if (std::find(meetings.begin(), meetings.end(), own) == meetings.end()) {
+      meetings.push_back(own);
+    }
   }
-  return loops;
+  return meetings;
+}
+
+size_t CacheMisses::MeetingAt(const StageNest& host, const std::string& loop) {
+  for (size_t m = 0; m < meetings_.size(); ++m) {
+    if (meetings_[m].host == &host && *meetings_[m].loop == loop) return m;
+  }
+  meetings_.push_back({&host, &loop, {}});
+  return meetings_.size() - 1;
 }
 
 void CacheMisses::ShareWhatIsNear(NestFacts* facts) const {
-  for (const auto& [loop, touched] : together_) {
-    std::map<std::string, double> bytes;  // by tensor
-    std::map<std::string, std::string> first;
-    for (const Touch& touch : touched) {
-      double& most = bytes[touch.tensor];
-      most = std::max(most, touch.bytes);
-      first.emplace(touch.tensor, touch.stage);
+  for (const Meeting& meeting : meetings_) {
+    // By tensor: the most that a stage touches of it, and the first that does.
+    std::map<absl::string_view, Touch> most;
+    for (const Touch& touch : meeting.touched) {
+      Touch& known = most.emplace(*touch.tensor, touch).first->second;
+      known.bytes = std::max(known.bytes, touch.bytes);
     }
     double total = 0;
-    for (const auto& [tensor, size] : bytes) total += size;
+    for (const auto& [tensor, touch] : most) total += touch.bytes;
     const auto fits = [&](int64_t cache) {
       return cache > 0 && total <= kUsableShare * static_cast<double>(cache);
     };
     for (StageFacts& stage : facts->stages) {
-      const bool here = std::any_of(touched.begin(), touched.end(),
-                                    [&](const Touch& touch) { return touch.stage == stage.stage; });
+      const bool here =
+          std::any_of(meeting.touched.begin(), meeting.touched.end(),
+                      [&](const Touch& touch) { return *touch.stage == stage.stage; });
+      if (!here) continue;
       for (TensorFacts& tensor : stage.tensors) {
-        const auto by = first.find(tensor.tensor);
-        if (!here || tensor.written || by == first.end() || by->second == stage.stage) continue;
+        const auto first = most.find(tensor.tensor);
+        if (tensor.written || first == most.end() || *first->second.stage == stage.stage) continue;
         const StageNest* producer = nest_.FindStage(tensor.tensor);
         if (producer != nullptr && producer->placement == Placement::kAt) continue;
         if (fits(target_.l1_bytes)) tensor.l1_miss_bytes = 0;

@@ -3,7 +3,6 @@
 // built with it; it turns nothing into time.
 #pragma once
 
-#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,24 +30,28 @@ class CacheMisses {
   void ShareWhatIsNear(NestFacts* facts) const;
 
  private:
-  // A loop in which several stages are computed: its stage and its name.
-  using Loop = std::pair<std::string, std::string>;
-
   // What one iteration of a loop touches of a tensor.
   struct Touch {
-    std::string stage;
-    std::string tensor;
+    const std::string* stage;
+    const std::string* tensor;
     double bytes = 0;
   };
+  // A loop in which several stages are computed, and what they touch, in the order of the stages.
+  struct Meeting {
+    const StageNest* host;
+    const std::string* loop;
+    std::vector<Touch> touched;
+  };
 
-  // The loops that the stage takes part in, with how deep on its path their bodies begin.
-  std::vector<std::pair<Loop, size_t>> MeetingLoops(const StageNest& stage,
-                                                    const LoopPath& path) const;
+  // The loops that the stage takes part in, by their place in meetings_, with how deep on its path
+  // their bodies begin.
+  std::vector<std::pair<size_t, size_t>> MeetingsOf(const StageNest& stage, const LoopPath& path);
+  size_t MeetingAt(const StageNest& host, const std::string& loop);
 
   const NestBounds& bounds_;
   const LoopNest& nest_;
   const Target& target_;
-  std::map<Loop, std::vector<Touch>> together_;  // in the order of the stages
+  std::vector<Meeting> meetings_;
 };
 
 }  // namespace hone

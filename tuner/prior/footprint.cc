@@ -4,9 +4,8 @@
 #include <cmath>
 #include <cstdint>
 #include <numeric>
-#include <utility>
 
-#include "tuner/space/rule.h"
+#include "base/check.h"
 
 namespace hone {
 namespace {
@@ -14,51 +13,61 @@ namespace {
 constexpr double kLine = 64;  // bytes of a cache line
 constexpr double kWays = 8;   // of a cache: lines that may share a place
 
-TensorUse MakeUse(const LoopNest& nest, Access access) {
-  TensorUse use{.access = std::move(access)};
-  for (const Expr& extent : nest.ShapeOf(use.access.tensor)) {
-    use.shape.push_back(static_cast<double>(ExtentValue(extent, nest.params)));
-  }
-  use.spread.resize(use.access.indices.size(), 0);
-  use.places.resize(use.access.indices.size(), 1);
-  use.layout = LayoutOf(nest, use.access.tensor);
-  use.element_bytes = static_cast<double>(DTypeBytes(nest.DTypeOf(use.access.tensor)));
-  return use;
-}
-
 }  // namespace
 
-TensorUse ReadOf(const LoopNest& nest, const LoadGroup& group) {
-  TensorUse use = MakeUse(nest, group.access);
-  use.loads = group.loads;
-  use.spread = group.spread;
-  use.places = group.places;
+TensorUse UseOf(const LoopNest& nest, const LoadGroup& load) {
+  TensorUse use{.load = &load};
+  use.buffer = nest.FindBuffer(use.tensor());
+  use.producer = nest.FindStage(use.tensor());
+  const auto add = [&](const Expr& extent) {
+    use.shape.push_back(static_cast<double>(ExtentValue(extent, nest.params)));
+  };
+  HONE_CHECK(use.buffer != nullptr || use.producer != nullptr)
+      << "no buffer or stage " << use.tensor();
+  if (use.buffer != nullptr) {
+    for (const Expr& extent : use.buffer->shape) add(extent);
+  } else {
+    for (const Dim& dim : use.producer->stage.dims) add(dim.extent);
+  }
+  const auto layout = nest.layouts.find(use.tensor());
+  if (layout != nest.layouts.end()) use.layout = &layout->second;
+  const DType dtype = use.buffer != nullptr ? use.buffer->dtype : use.producer->stage.dtype;
+  use.element_bytes = static_cast<double>(DTypeBytes(dtype));
   return use;
 }
 
-TensorUse WriteOf(const LoopNest& nest, const StageNest& stage) {
-  Access result{stage.stage.name, stage.stage.dtype, {}, false};
-  for (const Dim& dim : stage.stage.dims) result.indices.push_back(Var(dim.name));
-  TensorUse use = MakeUse(nest, std::move(result));
-  use.written = true;
-  return use;
-}
-
-std::vector<double> BoxOf(const TensorUse& use, const Extents& reach) {
-  std::vector<double> box;
+Extents BoxOf(const TensorUse& use, absl::Span<const double> reach) {
+  const LoadGroup& load = *use.load;
+  Extents box;
   for (size_t d = 0; d < use.shape.size(); ++d) {
-    const double span = SpanOf(use.access.indices[d], reach);
+    const double span = load.spans[d].Over(reach);
     box.push_back(
-        std::min({use.shape[d], span + use.spread[d], std::max(1.0, span) * use.places[d]}));
+        std::min({use.shape[d], span + load.spread[d], std::max(1.0, span) * load.places[d]}));
   }
   return box;
 }
 
-Runs RunsOf(const TensorUse& use, const std::vector<double>& box) {
+Runs RunsOf(const TensorUse& use, absl::Span<const double> box) {
   Runs runs{.bytes = use.element_bytes};
   double inside = use.element_bytes;  // bytes of all parts so far, whole
   bool side_by_side = true;
-  for (auto part = use.layout.dims.rbegin(); part != use.layout.dims.rend(); ++part) {
+  // Outwards, one part of the memory after the other.
+  const auto add = [&](double whole, double used) {
+    used = std::max(1.0, std::min(used, whole));
+    if (side_by_side) {
+      runs.bytes *= used;
+      side_by_side = used >= whole;
+    } else {
+      if (used > 1 && runs.stride == 0) runs.stride = inside;
+      runs.count *= used;
+    }
+    inside *= whole;
+  };
+  if (use.layout == nullptr) {
+    for (size_t d = use.shape.size(); d-- > 0;) add(use.shape[d], box[d]);
+    return runs;
+  }
+  for (auto part = use.layout->dims.rbegin(); part != use.layout->dims.rend(); ++part) {
     double whole = use.shape[part->dim];
     double used = std::min(box[part->dim], whole);
     if (part->divisor > 1) {
@@ -69,15 +78,7 @@ Runs RunsOf(const TensorUse& use, const std::vector<double>& box) {
       whole = std::min(whole, static_cast<double>(part->modulus));
       used = std::min(used, static_cast<double>(part->modulus));
     }
-    used = std::max(1.0, std::min(used, whole));
-    if (side_by_side) {
-      runs.bytes *= used;
-      side_by_side = used >= whole;
-    } else {
-      if (used > 1 && runs.stride == 0) runs.stride = inside;
-      runs.count *= used;
-    }
-    inside *= whole;
+    add(whole, used);
   }
   return runs;
 }

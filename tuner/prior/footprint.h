@@ -3,35 +3,39 @@
 // has to hold. It knows neither loops nor caches beyond a capacity in bytes.
 #pragma once
 
-#include <vector>
+#include <string>
 
+#include "absl/container/inlined_vector.h"
+#include "absl/types/span.h"
 #include "compiler/ir/layout.h"
 #include "compiler/schedule/loop_nest.h"
 #include "tuner/prior/body_facts.h"
-#include "tuner/space/access.h"
 
 namespace hone {
 
-// An access with what its tensor looks like.
+// One number a dim, or a few more.
+using Extents = absl::InlinedVector<double, 8>;
+
+// Loads, or the result, of a stage with what their tensor looks like.
 struct TensorUse {
-  Access access;
+  const LoadGroup* load = nullptr;
   bool written = false;
-  double loads = 1;
-  std::vector<double> spread;  // by index
-  std::vector<double> places;  // by index
-  std::vector<double> shape;   // logical; parameters at their maximum
-  Layout layout;
+  const Buffer* buffer = nullptr;       // the tensor at the kernel's boundary, if it is there
+  const StageNest* producer = nullptr;  // the stage that computes it, if one does
+  Extents shape;                        // logical; parameters at their maximum
+  const Layout* layout = nullptr;       // null: as the shape says
   double element_bytes = 4;
+
+  const std::string& tensor() const { return load->access.tensor; }
 };
 
-TensorUse ReadOf(const LoopNest& nest, const LoadGroup& group);
+// Both must outlive the use.
+TensorUse UseOf(const LoopNest& nest, const LoadGroup& load);
 
-// The stage's own result, point by point.
-TensorUse WriteOf(const LoopNest& nest, const StageNest& stage);
-
-// Logical extents of what the use touches, by dimension of the tensor, while each dim of the stage
-// runs over its extent in `reach`. Places that lie farther apart than that count without the gaps.
-std::vector<double> BoxOf(const TensorUse& use, const Extents& reach);
+// Logical extents of what the use touches, by dimension of the tensor, while each dim of the stage,
+// then each that it reduces, runs over its extent in `reach`. Places that lie farther apart than
+// that count without the gaps.
+Extents BoxOf(const TensorUse& use, absl::Span<const double> reach);
 
 // What a box of logical extents takes up in the tensor's layout.
 struct Runs {
@@ -39,7 +43,7 @@ struct Runs {
   double bytes = 0;   // of each; they lie side by side
   double stride = 0;  // bytes from one to the next
 };
-Runs RunsOf(const TensorUse& use, const std::vector<double>& box);
+Runs RunsOf(const TensorUse& use, absl::Span<const double> box);
 
 // Bytes of the runs, of whole cache lines.
 double BytesOf(const Runs& runs);

@@ -4,62 +4,81 @@
 #include <limits>
 
 namespace hone {
-
-NestBounds::NestBounds(const LoopNest& nest, std::map<std::string, std::vector<TensorUse>> reads)
-    : nest_(nest), reads_(std::move(reads)) {
+NestBounds::NestBounds(const LoopNest& nest, const std::vector<const BodyFacts*>& bodies)
+    : nest_(nest), places_(nest.stages.size()) {
+  size_t loops = 0;
+  for (size_t s = 0; s < places_.size(); ++s) {
+    const StageNest& stage = nest.stages[s];
+    Place& place = places_[s];
+    if (stage.placement == Placement::kAt) {
+      place.host = nest.FindStage(stage.host);
+      if (place.host != nullptr) place.host_depth = place.host->LoopIndex(stage.host_loop) + 1;
+    }
+    place.loops_before = loops;
+    loops += stage.order.size() + 2;  // depths from none to one more than all
+    for (const std::vector<Dim>* dims : {&stage.stage.dims, &stage.stage.reduce}) {
+      for (const Dim& dim : *dims) {
+        place.full.push_back(static_cast<double>(ExtentValue(dim.extent, nest.params)));
+      }
+    }
+    for (const LoadGroup& load : bodies[s]->loads) place.reads.push_back(UseOf(nest, load));
+    place.written = UseOf(nest, bodies[s]->result);
+    place.written.written = true;
+  }
   FindScans();
   for (const StageNest& stage : nest.stages) {
     for (const TensorUse& use : ReadsOf(stage)) {
-      if (use.access.tensor == stage.stage.name) continue;
-      readers_[use.access.tensor].emplace_back(&stage, &use);
+      if (use.producer == nullptr || use.producer == &stage) continue;
+      places_[IndexOf(*use.producer)].readers.emplace_back(&stage, &use);
     }
   }
+  for (Place& place : places_) place.reach_inside.resize(loops);
   // Hosts stand after what is computed in them, so walk backwards.
-  for (size_t s = nest.stages.size(); s-- > 0;) {
-    const StageNest& stage = nest.stages[s];
-    loops_[stage.stage.name] = StageLoops(stage, RegionOf(stage));
+  for (size_t s = places_.size(); s-- > 0;) {
+    places_[s].loops = StageLoops(nest.stages[s], RegionOf(nest.stages[s]));
   }
 }
 
 void NestBounds::FindScans() {
+  bool any = false;
   for (const StageNest& stage : nest_.stages) {
     for (const TensorUse& use : ReadsOf(stage)) {
-      if (use.access.tensor != stage.stage.name) continue;
+      if (use.producer != &stage) continue;
       for (size_t d = 0; d < stage.stage.dims.size(); ++d) {
-        if (!use.access.indices[d].IsVar(stage.stage.dims[d].name)) scans_[stage.stage.name] = d;
+        if (use.load->access.indices[d].IsVar(stage.stage.dims[d].name)) continue;
+        places_[IndexOf(stage)].scan = d;
+        any = true;
       }
     }
   }
-  if (scans_.empty()) return;
-  for (auto& [stage, uses] : reads_) {
-    for (TensorUse& use : uses) Fold(&use);
+  if (!any) return;
+  for (const StageNest& stage : nest_.stages) {
+    Place& place = places_[IndexOf(stage)];
+    for (TensorUse& use : place.reads) Fold(stage, &use);
+    Fold(stage, &place.written);
   }
 }
 
-void NestBounds::Fold(TensorUse* use) const {
-  const auto scan = scans_.find(use->access.tensor);
-  if (scan == scans_.end()) return;
-  use->access.indices[scan->second] = Int(0);
-  use->access.padded = false;
-  use->spread[scan->second] = 0;
-  use->shape[scan->second] = 1;
-}
-
-TensorUse NestBounds::WriteBy(const StageNest& stage) const {
-  TensorUse use = WriteOf(nest_, stage);
-  Fold(&use);
-  return use;
+void NestBounds::Fold(const StageNest& stage, TensorUse* use) {
+  if (use->producer == nullptr) return;
+  const std::optional<size_t> scan = At(*use->producer).scan;
+  if (!scan) return;
+  folded_.push_back(*use->load);
+  folded_.back().Fix(*scan, stage.stage);
+  use->load = &folded_.back();
+  use->shape[*scan] = 1;
 }
 
 bool NestBounds::IsPrepared(const StageNest& stage) const {
   if (stage.placement != Placement::kAt) return stage.placement == Placement::kPrepare;
-  const StageNest* host = nest_.FindStage(stage.host);
+  const StageNest* host = HostOf(stage);
   return host != nullptr && IsPrepared(*host);
 }
 
-size_t NestBounds::HostDepth(const StageNest& stage) const {
-  const StageNest* host = nest_.FindStage(stage.host);
-  return host->LoopIndex(stage.host_loop) + 1;
+bool NestBounds::IsInside(const StageNest& stage, const StageNest& host) const {
+  const StageNest* around = &stage;
+  while (around != nullptr && around != &host) around = HostOf(*around);
+  return around != nullptr;
 }
 
 LoopPath NestBounds::PathOf(const StageNest& stage) const {
@@ -76,98 +95,79 @@ const Extents& NestBounds::ReachAt(const StageNest& stage, const LoopPath& path,
   return ReachInside(stage, *path.owner[depth], path.position[depth]);
 }
 
-size_t NestBounds::PlaceOf(absl::string_view tensor, const LoopPath& path) const {
-  const StageNest* producer = nest_.FindStage(tensor);
-  if (producer == nullptr || producer->placement != Placement::kAt) return 0;
-  const StageNest* host = nest_.FindStage(producer->host);
+size_t NestBounds::PlaceOf(const TensorUse& use, const LoopPath& path) const {
+  if (use.producer == nullptr) return 0;
+  const StageNest* host = HostOf(*use.producer);
   for (size_t i = 0; host != nullptr && i < path.owner.size(); ++i) {
-    if (path.owner[i] == host && path.position[i] + 1 == HostDepth(*producer)) return i + 1;
+    if (path.owner[i] == host && path.position[i] + 1 == HostDepth(*use.producer)) return i + 1;
   }
   return 0;
 }
 
-Extents NestBounds::FullExtents(const StageNest& stage) const {
-  Extents extents;
-  for (const std::vector<Dim>* dims : {&stage.stage.dims, &stage.stage.reduce}) {
-    for (const Dim& dim : *dims) {
-      extents[dim.name] = static_cast<double>(ExtentValue(dim.extent, nest_.params));
-    }
-  }
-  return extents;
-}
-
 Extents NestBounds::RegionOf(const StageNest& stage) const {
-  Extents region = FullExtents(stage);
-  if (stage.placement != Placement::kAt) return region;
-  const StageNest* host = nest_.FindStage(stage.host);
-  if (host == nullptr) return region;
-  return Narrow(stage, *host, HostDepth(stage), region);
+  const StageNest* host = HostOf(stage);
+  return host == nullptr ? At(stage).full : Narrow(stage, *host, HostDepth(stage));
 }
 
-Extents NestBounds::Narrow(const StageNest& stage, const StageNest& host, size_t depth,
-                           const Extents& full) const {
-  std::vector<double> need(stage.stage.dims.size(), 0);
-  const auto readers = readers_.find(stage.stage.name);
-  if (readers == readers_.end()) return full;
-  for (const auto& [reader, use] : readers->second) {
-    const bool inside = nest_.IsInside(*reader, host.stage.name);
+Extents NestBounds::Narrow(const StageNest& stage, const StageNest& host, size_t depth) const {
+  const Place& place = At(stage);
+  Extents region = place.full;
+  if (place.readers.empty()) return region;
+  Extents need(stage.stage.dims.size(), 0);
+  for (const auto& [reader, use] : place.readers) {
+    const bool inside = IsInside(*reader, host);
     const Extents& reach = inside ? ReachInside(*reader, host, depth) : ReachBeside(*reader, host);
-    for (size_t d = 0; d < use->access.indices.size() && d < need.size(); ++d) {
-      need[d] = std::max(need[d], SpanOf(use->access.indices[d], reach) + use->spread[d]);
+    for (size_t d = 0; d < use->load->spans.size() && d < need.size(); ++d) {
+      need[d] = std::max(need[d], use->load->spans[d].Over(reach) + use->load->spread[d]);
     }
   }
-  Extents region = full;
   for (size_t d = 0; d < need.size(); ++d) {
-    double& extent = region[stage.stage.dims[d].name];
-    if (need[d] > 0) extent = std::min(extent, std::max(1.0, need[d]));
+    if (need[d] > 0) region[d] = std::min(region[d], std::max(1.0, need[d]));
   }
-  const auto scan = scans_.find(stage.stage.name);
-  if (scan != scans_.end()) {
-    const std::string& steps = stage.stage.dims[scan->second].name;
-    region[steps] = std::min(full.ValueOr(steps, 1), StepsInside(stage, host, depth));
+  if (place.scan) {
+    region[*place.scan] = std::min(place.full[*place.scan], StepsInside(stage, host, depth));
   }
   return region;
 }
 
 double NestBounds::StepsInside(const StageNest& stage, const StageNest& host, size_t depth) const {
   const double all = std::numeric_limits<double>::infinity();
-  if (stage.placement != Placement::kAt) return all;
-  const StageNest* leader = nest_.FindStage(stage.host);
-  const auto scan = leader == nullptr ? scans_.end() : scans_.find(leader->stage.name);
-  if (scan == scans_.end() || leader->stage.dims[scan->second].name != stage.host_loop) return all;
-  return ReachInside(*leader, host, depth).ValueOr(stage.host_loop, 1);
+  const StageNest* leader = HostOf(stage);
+  if (leader == nullptr) return all;
+  const std::optional<size_t> scan = At(*leader).scan;
+  if (!scan || leader->stage.dims[*scan].name != stage.host_loop) return all;
+  return ReachInside(*leader, host, depth)[*scan];
 }
 
 const Extents& NestBounds::ReachBeside(const StageNest& reader, const StageNest& host) const {
   // Where the host is at the root, the reader is asked for as if in its own outermost loop.
-  const bool placed = host.placement == Placement::kAt;
-  const StageNest& around = placed ? *nest_.FindStage(host.host) : reader;
-  return ReachInside(reader, around, placed ? HostDepth(host) : 0);
+  const StageNest* around = HostOf(host);
+  return around == nullptr ? ReachInside(reader, reader, 0)
+                           : ReachInside(reader, *around, HostDepth(host));
 }
 
 const Extents& NestBounds::ReachInside(const StageNest& stage, const StageNest& host,
                                        size_t depth) const {
   // Asked again and again, by every stage that this one reads.
-  const std::tuple key(&stage, &host, depth);
-  const auto known = reach_inside_.find(key);
-  if (known != reach_inside_.end()) return known->second;
-  Extents reach = FindReachInside(stage, host, depth);
-  return reach_inside_.emplace(key, std::move(reach)).first->second;
+  const size_t at = At(host).loops_before + depth;
+  const std::vector<const Extents*>& known = At(stage).reach_inside;
+  if (known[at] == nullptr) {
+    reaches_.push_back(FindReachInside(stage, host, depth));
+    At(stage).reach_inside[at] = &reaches_.back();
+  }
+  return *known[at];
 }
 
 Extents NestBounds::FindReachInside(const StageNest& stage, const StageNest& host,
                                     size_t depth) const {
-  if (stage.stage.name == host.stage.name) return LoopsOf(host).Reach(depth);
+  if (&stage == &host) return LoopsOf(host).Reach(depth);
   // Inside the loop of `host` that it is computed in, however deep, the stage runs whole.
   const StageNest* outermost = &stage;
-  while (outermost->placement == Placement::kAt && outermost->host != host.stage.name) {
-    outermost = nest_.FindStage(outermost->host);
-    if (outermost == nullptr) return FullExtents(stage);
-  }
-  if (outermost->placement != Placement::kAt) return FullExtents(stage);
+  while (outermost != nullptr && HostOf(*outermost) != &host) outermost = HostOf(*outermost);
+  if (outermost == nullptr) return At(stage).full;
   const size_t place = HostDepth(*outermost);
   if (depth > place) return ReachInside(stage, host, place);
-  return Narrow(stage, host, depth, FullExtents(stage));
+  return Narrow(stage, host, depth);
 }
 
 void NestBounds::AppendLoops(const StageNest& stage, size_t count, LoopPath* path) const {
@@ -185,8 +185,7 @@ void NestBounds::AppendLoops(const StageNest& stage, size_t count, LoopPath* pat
 }
 
 void NestBounds::AppendHosts(const StageNest& stage, LoopPath* path) const {
-  if (stage.placement != Placement::kAt) return;
-  const StageNest* host = nest_.FindStage(stage.host);
+  const StageNest* host = HostOf(stage);
   if (host == nullptr) return;
   AppendHosts(*host, path);
   AppendLoops(*host, HostDepth(stage), path);

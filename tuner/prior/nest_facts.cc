@@ -82,27 +82,26 @@ StageFacts AnalyzeStage(const NestBounds& bounds, const PointCost& cost, const T
 
 }  // namespace
 
-const BodyFacts& NestAnalyzer::FactsOf(const Expr& body) {
-  std::shared_ptr<const BodyFacts>& facts = bodies_[body.get()];
-  if (facts == nullptr) facts = std::make_shared<const BodyFacts>(AnalyzeBody(body));
-  return *facts;
+std::shared_ptr<const BodyFacts> NestAnalyzer::FactsOf(const Stage& stage) {
+  std::shared_ptr<const BodyFacts>& facts = bodies_[{stage.body.get(), stage.name}];
+  if (facts == nullptr || !facts->AreOf(stage)) facts = std::make_shared<const BodyFacts>(stage);
+  return facts;
 }
 
 NestFacts NestAnalyzer::Analyze(const LoopNest& nest) {
-  std::map<std::string, std::vector<TensorUse>> reads;  // by stage
+  std::vector<std::shared_ptr<const BodyFacts>> kept;
+  std::vector<const BodyFacts*> bodies;
   for (const StageNest& stage : nest.stages) {
-    std::vector<TensorUse>& uses = reads[stage.stage.name];
-    for (const LoadGroup& group : FactsOf(stage.stage.body).loads) {
-      uses.push_back(ReadOf(nest, group));
-    }
+    kept.push_back(FactsOf(stage.stage));
+    bodies.push_back(kept.back().get());
   }
-  const NestBounds bounds(nest, std::move(reads));
+  const NestBounds bounds(nest, bodies);
   CacheMisses misses(bounds, target_);
   NestFacts facts;
-  for (const StageNest& stage : nest.stages) {
+  for (size_t s = 0; s < nest.stages.size(); ++s) {
+    const StageNest& stage = nest.stages[s];
     if (stage.placement == Placement::kInline || bounds.IsPrepared(stage)) continue;
-    const PointCost& cost = FactsOf(stage.stage.body).cost;
-    facts.stages.push_back(AnalyzeStage(bounds, cost, target_, stage, &misses));
+    facts.stages.push_back(AnalyzeStage(bounds, bodies[s]->cost, target_, stage, &misses));
   }
   misses.ShareWhatIsNear(&facts);
   return facts;

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/target.h"
@@ -66,10 +67,11 @@ class NestAnalyzer {
   NestFacts Analyze(const LoopNest& nest);
 
  private:
-  const BodyFacts& FactsOf(const Expr& body);
+  std::shared_ptr<const BodyFacts> FactsOf(const Stage& stage);
 
   const Target& target_;
-  std::map<const ExprNode*, std::shared_ptr<const BodyFacts>> bodies_;  // each keeps its node alive
+  // By body and by the name of the stage. Each keeps its node alive.
+  std::map<std::pair<const ExprNode*, std::string>, std::shared_ptr<const BodyFacts>> bodies_;
 };
 
 NestFacts AnalyzeNest(const LoopNest& nest, const Target& target);

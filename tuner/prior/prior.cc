@@ -88,11 +88,12 @@ class Estimator {
   // Adds the point's candidate, if it is new and legal.
   void Estimate(const Point& point) {
     if (!seen_.insert(point).second) return;
-    const StatusOr<Schedule> schedule = sketches_[point.first].Instantiate(point.second);
+    EstimatedCandidate candidate{.sketch = point.first, .assignment = point.second};
+    const StatusOr<Schedule> schedule =
+        reader_.Read(sketches_[point.first].Fill(point.second), &candidate.schedule);
     if (!schedule.ok()) return;
     const StatusOr<LoopNest> nest = series_.Apply(*schedule);
     if (!nest.ok()) return;
-    EstimatedCandidate candidate{.sketch = point.first, .assignment = point.second};
     DescribeCandidate(*schedule, *nest, analyzer_, target_, profile_, &candidate);
     candidates_.push_back(std::move(candidate));
   }
@@ -135,6 +136,7 @@ class Estimator {
   const std::vector<Sketch>& sketches_;
   const Target& target_;
   const MachineProfile& profile_;
+  ScheduleReader reader_;
   ScheduleSeries series_;
   NestAnalyzer analyzer_;
   std::vector<EstimatedCandidate> candidates_;
@@ -186,7 +188,6 @@ PriorCost EstimateCost(const NestFacts& facts, const Target& target,
 void DescribeCandidate(const Schedule& schedule, const LoopNest& nest, NestAnalyzer& analyzer,
                        const Target& target, const MachineProfile& profile,
                        EstimatedCandidate* candidate) {
-  candidate->schedule = schedule.ToString();
   if (std::optional<OpenSchedule> open = LeaveBlocksOpen(schedule, nest)) {
     candidate->open_schedule = open->schedule.ToString();
     candidate->params = std::move(open->params);

@@ -42,7 +42,8 @@ struct EstimatedCandidate {
   PriorCost cost;
 };
 
-// Fills in all that follows from the schedule and the nest that it makes of its workload.
+// Fills in all but the text that follows from the schedule and the nest that it makes of its
+// workload.
 void DescribeCandidate(const Schedule& schedule, const LoopNest& nest, NestAnalyzer& analyzer,
                        const Target& target, const MachineProfile& profile,
                        EstimatedCandidate* candidate);

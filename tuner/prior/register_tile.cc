@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "compiler/ir/tensor_intrinsic.h"
@@ -20,6 +21,18 @@ double GroupOf(const StageNest& stage) {
   double group = 1;
   for (const auto& [loop, name] : stage.intrinsics) group *= FindTensorIntrinsic(name)->group;
   return group;
+}
+
+// Where the dim stands among the stage's, then those that it reduces; nothing for "".
+std::optional<size_t> PlaceOfDim(const StageNest& stage, absl::string_view name) {
+  size_t place = 0;
+  for (const std::vector<Dim>* dims : {&stage.stage.dims, &stage.stage.reduce}) {
+    for (const Dim& dim : *dims) {
+      if (dim.name == name) return place;
+      ++place;
+    }
+  }
+  return std::nullopt;
 }
 
 // Lanes hold partial results, in registers as a micro-kernel's are: some vectors of them, and
@@ -85,25 +98,25 @@ class TileDescriber {
     // Reads of one block: along each block loop that indexes the tensor; a vector at a time along
     // the vector loop, or every lane by itself.
     const std::string vector_dim = DimOf(stage, vector_loop);
+    const std::optional<size_t> vector_place = PlaceOfDim(stage, vector_dim);
     const Extents block = loops.Reach(begin);
+    Extents scalar_block = block;
+    if (vector_place) scalar_block[*vector_place] = 1;
     double all = 0;
-    for (const TensorUse& use : bounds_.ReadsOf(stage)) all += use.loads;
+    for (const TensorUse& use : bounds_.ReadsOf(stage)) all += use.load->loads;
     const double taken = std::min(all, cost_.loads);
     for (const TensorUse& use : bounds_.ReadsOf(stage)) {
-      const Access& access = use.access;
-      if (InRegisters(nest_, access.tensor)) continue;
-      double loads = use.loads * taken / all;
+      const LoadGroup& load = *use.load;
+      if (InRegisters(use)) continue;
+      double loads = load.loads * taken / all;
       double distinct = 1;
-      for (const auto& [dim, extent] : block) {
-        if (dim == vector_dim) continue;
-        if (access.Uses(dim)) loads *= extent;
+      for (size_t d = 0; d < block.size(); ++d) {
+        if (load.uses[d] && vector_place != d) loads *= block[d];
       }
-      Extents scalar_block = block;
-      if (!vector_dim.empty()) scalar_block[vector_dim] = 1;
       for (double span : BoxOf(use, scalar_block)) distinct *= span;
       loads = std::min(loads, std::max(taken / all, distinct));
-      if (!vector_dim.empty() && access.Uses(vector_dim)) {
-        const VectorRead read = VectorReadOf(nest_, access, vector_dim,
+      if (vector_place && load.uses[*vector_place]) {
+        const VectorRead read = VectorReadOf(nest_, load.access, vector_dim,
                                              static_cast<int64_t>(std::max(1.0, facts->lanes)));
         // Groups of neighbouring lanes lie side by side.
         const bool apart = read == VectorRead::kGather && group == 1;
@@ -111,7 +124,7 @@ class TileDescriber {
       }
       loads /= group;
       // Padding is a choice at every read, except in blocks, which leave padded points out.
-      facts->block_loads += loads * (access.padded && !facts->microkernel ? 3 : 1);
+      facts->block_loads += loads * (load.access.padded && !facts->microkernel ? 3 : 1);
     }
   }
 
@@ -143,8 +156,8 @@ class TileDescriber {
     facts->block_operations = products * kOperationsOfTile * facts->vectors;
     // Each part of an operand is loaded once, a row of the tile at a time.
     for (const TensorUse& use : bounds_.ReadsOf(stage)) {
-      facts->block_loads += use.loads * intrinsic->tile.rows *
-                            (use.access.Uses(row) ? row_tiles : column_tiles) / products *
+      facts->block_loads += use.load->loads * intrinsic->tile.rows *
+                            (use.load->access.Uses(row) ? row_tiles : column_tiles) / products *
                             std::sqrt(products);
     }
   }
@@ -202,9 +215,9 @@ class TileDescriber {
 
 }  // namespace
 
-bool InRegisters(const LoopNest& nest, absl::string_view tensor) {
-  const StageNest* producer = nest.FindStage(tensor);
-  return producer != nullptr && !producer->microkernel.empty() && producer->tile_intrinsic.empty();
+bool InRegisters(const TensorUse& use) {
+  return use.producer != nullptr && !use.producer->microkernel.empty() &&
+         use.producer->tile_intrinsic.empty();
 }
 
 void DescribeRegisterTile(const NestBounds& bounds, const PointCost& cost, const Target& target,

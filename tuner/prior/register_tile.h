@@ -3,7 +3,6 @@
 // the reads come from is not its concern.
 #pragma once
 
-#include "absl/strings/string_view.h"
 #include "base/target.h"
 #include "compiler/schedule/loop_nest.h"
 #include "tuner/prior/body_facts.h"
@@ -13,7 +12,7 @@
 namespace hone {
 
 // Whether the tensor's values stay in registers between the stage that makes it and its host.
-bool InRegisters(const LoopNest& nest, absl::string_view tensor);
+bool InRegisters(const TensorUse& use);
 
 // Fills in `facts`, whose `reduces` is known, from `operations` to `tail_use`: what one point
 // computes, and the block, `microkernel` and `tiles` included. `cost`: of the stage's body;

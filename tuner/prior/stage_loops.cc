@@ -5,6 +5,15 @@
 #include <utility>
 
 namespace hone {
+namespace {
+
+// Whether the loop is one of the two that the axis was cut into.
+bool IsPartOf(const std::string& loop, const std::string& axis) {
+  return loop.size() == axis.size() + 2 && (loop.back() == '0' || loop.back() == '1') &&
+         loop[axis.size()] == '.' && loop.compare(0, axis.size(), axis) == 0;
+}
+
+}  // namespace
 
 std::string VectorLoopOf(const StageNest& stage) {
   std::string vector_loop;
@@ -18,7 +27,7 @@ std::string DimOf(const StageNest& stage, std::string loop) {
   for (bool found = true; found;) {
     found = false;
     for (const TileSplit& tile : stage.tiles) {
-      if (loop == tile.axis + ".0" || loop == tile.axis + ".1") {
+      if (IsPartOf(loop, tile.axis)) {
         loop = tile.axis;
         found = true;
         break;
@@ -33,8 +42,13 @@ std::string DimOf(const StageNest& stage, std::string loop) {
   return "";
 }
 
-StageLoops::StageLoops(const StageNest& stage, const Extents& region) : stage_(&stage) {
-  for (const auto& [name, extent] : region) Add(name, extent);
+StageLoops::StageLoops(const StageNest& stage, absl::Span<const double> region) : stage_(&stage) {
+  for (const std::vector<Dim>* dims : {&stage.stage.dims, &stage.stage.reduce}) {
+    for (const Dim& dim : *dims) {
+      const double extent = region[axes_.size()];
+      axes_.push_back({dim.name, extent});
+    }
+  }
   for (const TileSplit& tile : stage.tiles) AddTile(tile);
   for (const Fusion& fusion : stage.fusions) {
     const int outer = Find(fusion.outer);
@@ -59,11 +73,9 @@ double StageLoops::Extent(absl::string_view axis) const {
 
 Extents StageLoops::Reach(size_t from) const {
   Extents reach;
-  for (const std::vector<Dim>* dims : {&stage_->stage.dims, &stage_->stage.reduce}) {
-    for (const Dim& dim : *dims) {
-      const int axis = Find(dim.name);
-      reach[dim.name] = axis < 0 ? 1 : Covered(axis, static_cast<int>(from));
-    }
+  const size_t dims = stage_->stage.dims.size() + stage_->stage.reduce.size();
+  for (size_t d = 0; d < dims; ++d) {
+    reach.push_back(Covered(static_cast<int>(d), static_cast<int>(from)));
   }
   return reach;
 }

@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "compiler/schedule/loop_nest.h"
-#include "tuner/space/access.h"
+#include "tuner/prior/footprint.h"
 
 namespace hone {
 
@@ -22,13 +23,14 @@ std::string DimOf(const StageNest& stage, std::string loop);
 class StageLoops {
  public:
   StageLoops() = default;
-  // `region`: the extent of each dim. The stage must outlive its loops.
-  StageLoops(const StageNest& stage, const Extents& region);
+  // `region`: the extent of each dim, then of each that the stage reduces. The stage must outlive
+  // its loops.
+  StageLoops(const StageNest& stage, absl::Span<const double> region);
 
   // Average trip count of a loop; 1 for one that there is not.
   double Extent(absl::string_view axis) const;
 
-  // Extents of all dims for the loops from position `from` of the order on.
+  // Extents of all dims, as the region's, for the loops from position `from` of the order on.
   Extents Reach(size_t from) const;
 
  private:
@@ -50,7 +52,7 @@ class StageLoops {
   double Covered(int index, int from) const;
 
   const StageNest* stage_ = nullptr;
-  std::vector<Axis> axes_;
+  std::vector<Axis> axes_;  // the dims first
 };
 
 }  // namespace hone

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "absl/container/inlined_vector.h"
+
 namespace hone {
 
 bool Access::Uses(absl::string_view dim) const {
@@ -64,70 +66,94 @@ std::optional<int64_t> CoefficientOf(const Expr& index, absl::string_view dim) {
   }
 }
 
-namespace {
+IndexSpan::IndexSpan(const Expr& index, const Stage& stage) { Append(index, stage); }
 
-// Largest minus smallest value.
-double RangeOf(const Expr& e, const Extents& extents) {
+void IndexSpan::Append(const Expr& e, const Stage& stage) {
+  const auto push = [this](Kind kind, double number, size_t dim = 0) {
+    operations_.push_back({kind, dim, number});
+  };
   constexpr double kUnknown = std::numeric_limits<double>::infinity();
-  switch (e.kind()) {
-    case ExprKind::kInt:
-      return 0;
-    case ExprKind::kVar:
-      return std::max(0.0, extents.ValueOr(e->name, 1) - 1);
-    case ExprKind::kCast:
-      return RangeOf(e.arg(0), extents);
-    case ExprKind::kBinary:
-      break;
-    default:
-      return kUnknown;
+  if (e.IsInt()) return push(Kind::kKnown, 0);
+  if (e.kind() == ExprKind::kCast) return Append(e.arg(0), stage);
+  if (e.kind() == ExprKind::kVar) {
+    size_t place = 0;
+    for (const std::vector<Dim>* dims : {&stage.dims, &stage.reduce}) {
+      for (const Dim& dim : *dims) {
+        if (dim.name == e->name) return push(Kind::kDim, 0, place);
+        ++place;
+      }
+    }
+    return push(Kind::kKnown, 0);
   }
-  const double left = RangeOf(e.arg(0), extents);
-  const double right = RangeOf(e.arg(1), extents);
-  const Expr& divisor = e.arg(1);
+  if (e.kind() != ExprKind::kBinary) return push(Kind::kKnown, kUnknown);
+  const Expr& left = e.arg(0);
+  const Expr& right = e.arg(1);
+  const double by = right.IsInt() ? static_cast<double>(right->int_value) : 0;
   switch (e->binary) {
     case BinaryOp::kAdd:
     case BinaryOp::kSub:
-      return left + right;
-    case BinaryOp::kMul:
-      if (divisor.IsInt()) return left * std::abs(static_cast<double>(divisor->int_value));
-      if (e.arg(0).IsInt()) return right * std::abs(static_cast<double>(e.arg(0)->int_value));
-      return kUnknown;
-    case BinaryOp::kFloorDiv:
-      if (divisor.IsInt() && divisor->int_value > 0) {
-        // What runs over whole tiles begins with one.
-        const double by = static_cast<double>(divisor->int_value);
-        const double tiles = (left + 1) / by;
-        return tiles == std::floor(tiles) ? tiles - 1 : left / by;
-      }
-      return kUnknown;
-    case BinaryOp::kFloorMod:
-      if (divisor.IsInt()) return std::min(left, static_cast<double>(divisor->int_value - 1));
-      return kUnknown;
     case BinaryOp::kMin:
-    case BinaryOp::kMax:
-      return std::max(left, right);
+    case BinaryOp::kMax: {
+      Append(left, stage);
+      Append(right, stage);
+      const bool sum = e->binary == BinaryOp::kAdd || e->binary == BinaryOp::kSub;
+      return push(sum ? Kind::kAdd : Kind::kMax, 0);
+    }
+    case BinaryOp::kMul:
+      if (!right.IsInt() && !left.IsInt()) return push(Kind::kKnown, kUnknown);
+      Append(right.IsInt() ? left : right, stage);
+      return push(Kind::kScale,
+                  std::abs(right.IsInt() ? by : static_cast<double>(left->int_value)));
+    case BinaryOp::kFloorDiv:
+      if (by <= 0) return push(Kind::kKnown, kUnknown);
+      Append(left, stage);
+      return push(Kind::kFloorDiv, by);
+    case BinaryOp::kFloorMod:
+      if (!right.IsInt()) return push(Kind::kKnown, kUnknown);
+      Append(left, stage);
+      return push(Kind::kFloorMod, by);
     default:
-      return kUnknown;
+      return push(Kind::kKnown, kUnknown);
   }
 }
 
-}  // namespace
-
-double& Extents::operator[](absl::string_view name) {
-  for (auto& [known, extent] : extents_) {
-    if (known == name) return extent;
+double IndexSpan::Over(absl::Span<const double> extents) const {
+  absl::InlinedVector<double, 8> ranges;  // that no operation took yet
+  for (const Operation& operation : operations_) {
+    const double number = operation.number;
+    if (operation.kind == Kind::kKnown) {
+      ranges.push_back(number);
+      continue;
+    }
+    if (operation.kind == Kind::kDim) {
+      ranges.push_back(std::max(0.0, extents[operation.dim] - 1));
+      continue;
+    }
+    const double last = ranges.back();
+    if (operation.kind == Kind::kAdd || operation.kind == Kind::kMax) ranges.pop_back();
+    double& range = ranges.back();
+    switch (operation.kind) {
+      case Kind::kAdd:
+        range += last;
+        break;
+      case Kind::kMax:
+        range = std::max(range, last);
+        break;
+      case Kind::kScale:
+        range *= number;
+        break;
+      case Kind::kFloorDiv: {
+        // What runs over whole tiles begins with one.
+        const double tiles = (range + 1) / number;
+        range = tiles == std::floor(tiles) ? tiles - 1 : range / number;
+        break;
+      }
+      default:
+        range = std::min(range, number - 1);
+    }
   }
-  return extents_.emplace_back(std::string(name), 0).second;
+  return ranges.back() + 1;
 }
-
-const double* Extents::Find(absl::string_view name) const {
-  for (const auto& [known, extent] : extents_) {
-    if (known == name) return &extent;
-  }
-  return nullptr;
-}
-
-double SpanOf(const Expr& index, const Extents& extents) { return RangeOf(index, extents) + 1; }
 
 int64_t ExtentValue(const Expr& extent, const std::vector<Param>& params) {
   if (extent.IsInt()) return extent->int_value;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "compiler/ir/workload.h"
 
 namespace hone {
@@ -32,29 +33,30 @@ std::vector<Access> AccessesOf(const Expr& body);
 // How much an index changes by per step of `dim`; nothing when that is no constant.
 std::optional<int64_t> CoefficientOf(const Expr& index, absl::string_view dim);
 
-// Names with an extent each, fractions where they are averages over uneven tiles. Of the handful of
-// dims and loops that a stage has, so a search through all is the fastest.
-class Extents {
+// How many different values an index of a stage takes at most, while each of the stage's dims runs
+// over an extent. It is asked again and again of the same index, so it knows each dim by its place.
+class IndexSpan {
  public:
-  // 0 when it was not there.
-  double& operator[](absl::string_view name);
-  const double* Find(absl::string_view name) const;  // null: not there
-  double ValueOr(absl::string_view name, double otherwise) const {
-    const double* extent = Find(name);
-    return extent == nullptr ? otherwise : *extent;
-  }
+  IndexSpan(const Expr& index, const Stage& stage);
 
-  auto begin() const { return extents_.begin(); }
-  auto end() const { return extents_.end(); }
+  // `extents`: of the stage's dims, then of those that it reduces; fractions are averages over
+  // uneven tiles. Other variables stand still. Infinite when the index depends on data.
+  double Over(absl::Span<const double> extents) const;
 
  private:
-  std::vector<std::pair<std::string, double>> extents_;
-};
+  // Each gives a range, the largest value less the smallest: of a dim, of the one or two operations
+  // that stand before it, or one that is known.
+  enum class Kind : uint8_t { kKnown, kDim, kAdd, kMax, kScale, kFloorDiv, kFloorMod };
+  struct Operation {
+    Kind kind = Kind::kKnown;
+    size_t dim = 0;
+    double number = 0;
+  };
 
-// How many different values an index takes at most when each dim runs over its extent; a name
-// without an extent stands still. Fractions are averages over uneven tiles. Infinite when the index
-// depends on data.
-double SpanOf(const Expr& index, const Extents& extents);
+  void Append(const Expr& e, const Stage& stage);
+
+  std::vector<Operation> operations_;
+};
 
 // An extent's value: parameters stand at their maximum.
 int64_t ExtentValue(const Expr& extent, const std::vector<Param>& params);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
@@ -21,7 +22,7 @@ constexpr int64_t kMaxValues = 256;
 bool IsNamePart(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
 
 // Few enough to be searched one after the other.
-using HoleValues = std::vector<std::pair<const std::string*, int64_t>>;
+using HoleValues = absl::InlinedVector<std::pair<const std::string*, int64_t>, 16>;
 
 // The value of an integer expression; comparisons give 0 or 1. Nothing when it uses an operator
 // that requirements do not have. Asked of every point of a space, so it makes no expressions, as
