@@ -380,7 +380,7 @@ void FarmState::TakeDeviceStatus(const std::string& agent_name, const Agent& age
   const bool same_lease = status.epoch() == device.epoch && status.epoch() != 0;
   // The agent has not heard of its new lease yet: it is told again.
   const bool unheard = !device.agent.empty() && status.epoch() < device.epoch;
-  if (same_lease || unheard) {
+  if ((same_lease && !device.epoch_failed) || unheard) {
     const bool resumed = device.agent.empty();
     LeaseTo(device, agent_name, agent.boot);
     TakeHeld(name, device, status, resumed);
@@ -467,6 +467,7 @@ void FarmState::OnWritten(const EpochEntry& entry, WrittenEvent& event) {
   Device& device = devices_[entry.device];
   device.epoch_asked = 0;
   touched_devices_.insert(entry.device);
+  device.epoch_failed = !event.outcome.status.ok();
   // Also if it failed: who knows what is on the disk. Nobody was told of it, and nobody will be.
   device.epoch = entry.epoch;
   if (!event.outcome.status.ok()) device.agent.clear();  // the agent's next state asks again

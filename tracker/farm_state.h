@@ -104,8 +104,9 @@ class FarmState {
   };
   // A device known by name. Leased while `agent` is set: to that agent, in that life of it.
   struct Device {
-    uint64_t epoch = 0;        // of its latest lease, or of one that may be on the disk
-    uint64_t epoch_asked = 0;  // being written down, to be of a lease of `agent`; 0 when none is
+    uint64_t epoch = 0;         // of its latest lease, or of one that may be on the disk
+    uint64_t epoch_asked = 0;   // being written down, to be of a lease of `agent`; 0 when none is
+    bool epoch_failed = false;  // to be written: nobody can hold a lease of `epoch`
     std::string agent;
     uint64_t boot = 0;
     int64_t expires_ns = 0;

@@ -547,6 +547,15 @@ TEST_F(FarmStateTest, ACancelThatCannotBeWrittenDownIsTriedAgain) {
   EXPECT_THAT(Results(), ElementsAre("a: cancelled"));
 }
 
+TEST_F(FarmStateTest, NobodyHoldsAnEpochThatCouldNotBeWrittenDown) {
+  journal_status_ = absl::ResourceExhaustedError("the disk is full");
+  Hello();
+  journal_status_ = absl::OkStatus();
+  Hello(1);  // it says so, and was never told
+  EXPECT_EQ(EpochTold(), 2);
+  EXPECT_THAT(journal_, ElementsAre("board:1", "board:2"));
+}
+
 TEST_F(FarmStateTest, AnEpochOnItsWayToTheDiskGoesToWhoeverAsksLast) {
   Submit("a");
   hold_writes_ = true;
