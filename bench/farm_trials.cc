@@ -2,20 +2,18 @@
 #include <algorithm>
 #include <cstdlib>
 #include <deque>
-#include <fstream>
 #include <iostream>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "base/check.h"
-#include "base/file.h"
 #include "bench/aim.h"
 #include "bench/farm_parts.h"
 #include "bench/farm_programs.h"
+#include "bench/paced_kernel.h"
 #include "tests/support/delay_proxy.h"
 
 namespace hone {
@@ -31,37 +29,15 @@ constexpr int64_t kShortTurns = 6000;  // more than 10 us, so that a sample is o
 constexpr int kOverheadRounds = 7;
 constexpr int kOverheadBatches = 8;  // of a round
 
-// Of the kernel of sandbox_bench, which computes from registers only.
-pb::Candidate PacedCandidate(const std::string& code, int64_t turns) {
-  pb::Candidate candidate;
-  candidate.set_schedule(absl::StrFormat("schedule/1 %d", turns));
-  candidate.mutable_artifact()->set_code(code);
-  pb::Manifest& manifest = *candidate.mutable_artifact()->mutable_manifest();
-  const auto add = [&](const char* name, pb::BufferRole role) {
-    pb::BufferInfo& buffer = *manifest.add_buffers();
-    buffer.set_name(name);
-    buffer.set_dtype("f32");
-    buffer.set_role(role);
-    buffer.add_shape()->set_value(1);
-  };
-  add("x", pb::BUFFER_ROLE_INPUT);
-  add("y", pb::BUFFER_ROLE_OUTPUT);
-  pb::ParamInfo& param = *manifest.add_params();
-  param.set_name("turns");
-  param.set_max(turns);
-  return candidate;
-}
-
 // For the one device of the farm.
 pb::Batch PacedBatch(FarmClient& client, int64_t turns) {
-  static const std::string code = ReadFile(HONE_SANDBOX_KERNEL).value();
   pb::Batch batch;
   batch.set_workload("workload/1 paced");
   batch.set_target(client.ListDevices().value().devices.at(0).target());
   batch.set_numerics("fp32");
   batch.set_selector("real");
-  for (int i = 0; i < kCandidates; ++i) *batch.add_candidates() = PacedCandidate(code, turns);
-  *batch.mutable_reference() = PacedCandidate(code, turns);
+  for (int i = 0; i < kCandidates; ++i) *batch.add_candidates() = PacedCandidate(turns);
+  *batch.mutable_reference() = PacedCandidate(turns);
   batch.mutable_tolerance()->set_rtol(1e-5);
   batch.mutable_tolerance()->set_atol(1e-6);
   batch.set_timeout_ms(1000);

@@ -10,8 +10,6 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +17,7 @@
 #include "base/median.h"
 #include "base/status.h"
 #include "bench/aim.h"
+#include "bench/paced_kernel.h"
 #include "proto/worker.pb.h"
 #include "rpc/child_process.h"
 #include "rpc/frame.h"
@@ -36,33 +35,13 @@ constexpr int64_t kSteadyTurns = 100000;
 constexpr double kAddedMaxMs = 1;
 constexpr double kBorderMaxPercent = 0.5;
 
-pb::Candidate CandidateOf(const std::string& code, int64_t turns) {
-  pb::Candidate candidate;
-  candidate.set_schedule("bench");
-  candidate.mutable_artifact()->set_code(code);
-  pb::Manifest& manifest = *candidate.mutable_artifact()->mutable_manifest();
-  const auto add = [&](const char* name, pb::BufferRole role) {
-    pb::BufferInfo& buffer = *manifest.add_buffers();
-    buffer.set_name(name);
-    buffer.set_dtype("f32");
-    buffer.set_role(role);
-    buffer.add_shape()->set_value(1);
-  };
-  add("x", pb::BUFFER_ROLE_INPUT);
-  add("y", pb::BUFFER_ROLE_OUTPUT);
-  pb::ParamInfo& param = *manifest.add_params();
-  param.set_name("turns");
-  param.set_max(turns);
-  return candidate;
-}
-
-pb::MeasureRequest RequestOf(const std::string& code, int64_t turns, int count, bool final) {
+pb::MeasureRequest RequestOf(int64_t turns, int count, bool final) {
   pb::MeasureRequest request;
   pb::Batch& batch = *request.mutable_batch();
   batch.set_target(
       "target/1 x86_64 cpu=x86-64 features= l1=32768 l2=524288 l3=0 cores=2 threads=1");
-  for (int i = 0; i < count; ++i) *batch.add_candidates() = CandidateOf(code, turns);
-  *batch.mutable_reference() = CandidateOf(code, turns);
+  for (int i = 0; i < count; ++i) *batch.add_candidates() = PacedCandidate(turns);
+  *batch.mutable_reference() = PacedCandidate(turns);
   batch.mutable_tolerance()->set_rtol(1e-5);
   batch.mutable_tolerance()->set_atol(1e-6);
   batch.set_timeout_ms(1000);
@@ -90,13 +69,12 @@ StatusOr<double> Measure(ChildProcess& worker, const pb::MeasureRequest& request
   }
 }
 
-StatusOr<Taken> RunWorker(const std::string& program, const std::string& level,
-                          const std::string& code) {
+StatusOr<Taken> RunWorker(const std::string& program, const std::string& level) {
   ChildProcess::Options options;
   options.program = program;
   options.arguments = {"--sandbox=" + level};
   HONE_ASSIGN_OR_RETURN(ChildProcess worker, ChildProcess::Start(options));
-  const pb::MeasureRequest batch = RequestOf(code, kShortTurns, kCandidates, false);
+  const pb::MeasureRequest batch = RequestOf(kShortTurns, kCandidates, false);
   HONE_RETURN_IF_ERROR(Measure(worker, batch).status());
   Taken taken;
   for (int i = 0; i < kBatches; ++i) {
@@ -106,7 +84,7 @@ StatusOr<Taken> RunWorker(const std::string& program, const std::string& level,
         duration<double, std::milli>(steady_clock::now() - start).count() / kCandidates;
     taken.ms_per_trial = i == 0 ? ms : std::min(taken.ms_per_trial, ms);
   }
-  HONE_ASSIGN_OR_RETURN(taken.kernel_ns, Measure(worker, RequestOf(code, kSteadyTurns, 2, true)));
+  HONE_ASSIGN_OR_RETURN(taken.kernel_ns, Measure(worker, RequestOf(kSteadyTurns, 2, true)));
   return taken;
 }
 
@@ -114,15 +92,12 @@ Status Main(int rounds) {
   const std::string program =
       std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() /
       "bin/hone-worker";
-  std::ifstream file(HONE_SANDBOX_KERNEL, std::ios::binary);
-  std::ostringstream code;
-  code << file.rdbuf();
   std::vector<double> bare_ms, walled_ms, border, noise;
   for (int i = 0; i < rounds; ++i) {
     // Without walls before and after, so that a drift of the clock favours nobody.
-    HONE_ASSIGN_OR_RETURN(const Taken before, RunWorker(program, "L0", code.str()));
-    HONE_ASSIGN_OR_RETURN(const Taken inside, RunWorker(program, "L3", code.str()));
-    HONE_ASSIGN_OR_RETURN(const Taken after, RunWorker(program, "L0", code.str()));
+    HONE_ASSIGN_OR_RETURN(const Taken before, RunWorker(program, "L0"));
+    HONE_ASSIGN_OR_RETURN(const Taken inside, RunWorker(program, "L3"));
+    HONE_ASSIGN_OR_RETURN(const Taken after, RunWorker(program, "L0"));
     bare_ms.push_back((before.ms_per_trial + after.ms_per_trial) / 2);
     walled_ms.push_back(inside.ms_per_trial);
     border.push_back(100 * (inside.kernel_ns / std::min(before.kernel_ns, after.kernel_ns) - 1));
