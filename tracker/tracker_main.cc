@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/quick_mutexes.h"
 #include "base/status.h"
+#include "base/stop_signals.h"
 #include "db/postgres_session.h"
 #include "db/sqlite_record_store.h"
 #include "rpc/address.h"
@@ -23,7 +24,7 @@
 namespace hone {
 namespace {
 
-constexpr timespec kTick = {.tv_sec = 0, .tv_nsec = 100'000'000};
+constexpr int64_t kTickMs = 100;
 
 struct Options {
   TrackerOptions tracker = {.listen = "127.0.0.1:7710"};
@@ -119,16 +120,15 @@ ExitCode Fail(ExitCode code, const Status& status) {
 
 // Until a signal ends it, the parent is gone, or `tick` fails.
 template <typename Tick>
-ExitCode TickOn(const Options& options, const sigset_t& signals, const Tick& tick) {
-  while (sigtimedwait(&signals, nullptr, &kTick) < 0) {
-    if (options.parent_pid != 0 && getppid() != options.parent_pid) break;
+ExitCode TickOn(const StopSignals& stop, const Tick& tick) {
+  while (!stop.Wait(kTickMs)) {
     if (const Status status = tick(); !status.ok()) return Fail(kBadDatabase, status);
   }
   return kOk;
 }
 
 // On a database of its own.
-ExitCode ServeAlone(const Options& options, const sigset_t& signals) {
+ExitCode ServeAlone(const Options& options, const StopSignals& stop) {
   const auto store = SqliteRecordStore::Open(options.database);
   if (!store.ok()) return Fail(kBadDatabase, store.status());
   TrackerOptions tracker = options.tracker;
@@ -140,7 +140,7 @@ ExitCode ServeAlone(const Options& options, const sigset_t& signals) {
             << options.database.path;
   if (!options.tracker.web.empty()) std::cout << ", web page at " << (*server)->web_address();
   std::cout << std::endl;
-  return TickOn(options, signals, [&] {
+  return TickOn(stop, [&] {
     (*server)->Tick();
     return absl::OkStatus();
   });
@@ -158,7 +158,7 @@ std::string ReachedAt(const Options& options) {
 }
 
 // On a database that it shares with others.
-ExitCode ServeElected(const Options& options, const sigset_t& signals) {
+ExitCode ServeElected(const Options& options, const StopSignals& stop) {
   ElectedTrackerOptions elected = {
       .tracker = options.tracker,
       .database = options.database.path,
@@ -178,16 +178,11 @@ ExitCode ServeElected(const Options& options, const sigset_t& signals) {
   std::cout << "hone-tracker ready at " << (*tracker)->address() << ", database "
             << ShownPostgresUrl(options.database.path)
             << ((*tracker)->leads() ? ", leading" : ", standing by") << std::endl;
-  return TickOn(options, signals, [&] { return (*tracker)->Tick(); });
+  return TickOn(stop, [&] { return (*tracker)->Tick(); });
 }
 
 ExitCode Serve(Options options) {
-  // Blocked here and so in every thread to come: only sigtimedwait takes them.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  const StopSignals stop(options.parent_pid);
   signal(SIGPIPE, SIG_IGN);
 
   options.tracker.log = MakeLogSink(options.quiet ? LogLevel::kWarning : LogLevel::kInfo);
@@ -196,8 +191,8 @@ ExitCode Serve(Options options) {
   // Before a database is made for nothing.
   const auto address = CheckAddress(options.tracker.listen, !options.tracker.tls_dir.empty());
   if (!address.ok()) return Fail(kCannotListen, address.status());
-  return IsPostgresUrl(options.database.path) ? ServeElected(options, signals)
-                                              : ServeAlone(options, signals);
+  return IsPostgresUrl(options.database.path) ? ServeElected(options, stop)
+                                              : ServeAlone(options, stop);
 }
 
 ExitCode MakeCertificates(const Options& options) {

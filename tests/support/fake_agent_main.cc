@@ -1,16 +1,16 @@
 // Stands in for hone-agent where only its being there matters: registers one device, named by
 // --device, and measures nothing. With --fail it ends at once, complaining.
-#include <signal.h>
-
 #include <ctime>
 #include <iostream>
 #include <string>
 #include <vector>
 
+#include "base/stop_signals.h"
 #include "base/target.h"
 #include "rpc/agent_session.h"
 
 int main(int argc, char** argv) {
+  const hone::StopSignals stop(/*parent_pid=*/0);
   const std::vector<std::string> words(argv + 1, argv + argc);
   std::string tracker, device = "here";
   for (size_t i = 0; i < words.size(); ++i) {
@@ -33,10 +33,7 @@ int main(int argc, char** argv) {
   info->set_target(hone::Target().ToString());
   info->set_state(hone::pb::READY);
   (*session)->SetState(state);
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
-  sigwaitinfo(&signals, nullptr);
+  while (!stop.Wait(1000)) {
+  }
   return 0;
 }

@@ -18,6 +18,7 @@
 #include "base/idle_watch.h"
 #include "base/selector.h"
 #include "base/status.h"
+#include "base/stop_signals.h"
 #include "rpc/address.h"
 #include "rpc/log_sink.h"
 #include "rpc/sibling_program.h"
@@ -30,7 +31,7 @@
 namespace hone {
 namespace {
 
-constexpr timespec kTick = {.tv_sec = 0, .tv_nsec = 500'000'000};
+constexpr int64_t kTickMs = 500;
 
 struct Options {
   TuningDaemonOptions daemon;
@@ -132,13 +133,7 @@ void CompleteTls(Options& options) {
 }
 
 ExitCode Serve(Options options) {
-  // Blocked here and so in every thread to come: only sigtimedwait takes them.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
-
+  const StopSignals stop(options.parent_pid);
   const Status address =
       ParseTrackers(options.daemon.tracker, !options.daemon.tls_dir.empty()).status();
   if (!address.ok()) return Fail(kBadArguments, address);
@@ -165,8 +160,7 @@ ExitCode Serve(Options options) {
   log.Write(Event::kDaemonStarted,
             {{"daemon", options.daemon.name}, {"address", door == nullptr ? "" : door->address()}});
   IdleWatch watch(int64_t{options.until_idle_s} * 1'000'000'000, clock.MonotonicNanos());
-  while (sigtimedwait(&signals, nullptr, &kTick) < 0) {
-    if (options.parent_pid != 0 && getppid() != options.parent_pid) break;
+  while (!stop.Wait(kTickMs)) {
     const Status status = (*daemon)->Tick();
     if (!status.ok()) return Fail(kFailed, status);
     const bool idle =
