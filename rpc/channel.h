@@ -2,6 +2,7 @@
 // channel and every server of hone is made here.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -19,6 +20,8 @@ namespace hone {
 
 // What a server takes in one message: code travels in chunks (blobs.proto).
 inline constexpr int kRequestBytesMax = 1 << 20;
+// Of a model, in one message up or down.
+inline constexpr size_t kModelPieceBytes = kRequestBytesMax / 2;
 // What a client takes: the list of 10,000 devices has a few MiB.
 inline constexpr int kReplyBytesMax = 16 << 20;
 inline constexpr int kKeepaliveTimeMs = 20'000;

@@ -28,8 +28,6 @@ constexpr absl::Duration kConnectTimeout = absl::Seconds(5);
 constexpr absl::Duration kCallTimeout = absl::Seconds(30);
 constexpr absl::Duration kGiveUpAfter = absl::Seconds(60);
 constexpr absl::Duration kAskStopped = absl::Milliseconds(100);
-constexpr size_t kPieceBytes = 512 << 10;
-static_assert(kPieceBytes < kRequestBytesMax);
 // So long one stream may last; then it is renewed. A connection that dies is noticed sooner.
 constexpr absl::Duration kWatchFor = absl::Minutes(10);
 // A model may be dropped between its upload and its job, when the last other job of it ends.
@@ -123,7 +121,7 @@ class TuningClient::Impl {
                           CallPersistently(&pb::Tuning::Stub::UploadModel, piece));
     while (reply.received() < piece.size()) {
       const int64_t offset = reply.received();
-      const absl::string_view data = model.substr(offset, kPieceBytes);
+      const absl::string_view data = model.substr(offset, kModelPieceBytes);
       piece.set_offset(offset);
       piece.set_data(data.data(), data.size());
       HONE_ASSIGN_OR_RETURN(reply, CallPersistently(&pb::Tuning::Stub::UploadModel, piece));

@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "rpc/channel.h"
 #include "rpc/device_choice.h"
 #include "tracker/wire_rules.h"
 
@@ -17,7 +18,6 @@ namespace {
 constexpr int64_t kTickNanos = 1'000'000'000;
 constexpr int64_t kModelBytesMax = int64_t{4} << 30;
 constexpr size_t kDigestDigits = 64;
-constexpr size_t kPieceBytes = 512 << 10;  // of a model, in one reply
 // Revisions rise also when the tracker is started anew: more than so many a millisecond never come.
 constexpr uint64_t kRevisionsPerMilli = 1000;
 
@@ -267,7 +267,7 @@ StatusOr<pb::ModelPiece> JobShell::DownloadModel(const pb::DownloadModelRequest&
   }
   piece.set_size(size);
   HONE_ASSIGN_OR_RETURN(std::string data, store_.ReadModel(request.digest(), request.offset()));
-  if (data.size() > kPieceBytes) data.resize(kPieceBytes);
+  if (data.size() > kModelPieceBytes) data.resize(kModelPieceBytes);
   piece.set_data(std::move(data));
   return piece;
 }
