@@ -27,6 +27,7 @@
 #include "db/memory_record_store.h"
 #include "rpc/build_client.h"
 #include "rpc/farm_client.h"
+#include "tests/support/build_worker_version.h"
 #include "tests/support/slurm_cluster.h"
 #include "tests/support/tls_folders.h"
 #include "tracker/tracker_server.h"
@@ -37,20 +38,6 @@ namespace {
 constexpr absl::Duration kPatience = absl::Seconds(60);
 constexpr char kTarget[] =
     "target/1 x86_64 cpu=x86-64 features= l1=32768 l2=524288 l3=0 cores=1 threads=1";
-
-// What `--version` of the build worker says.
-pb::CompilerVersion Version() {
-  const std::string program = absl::StrCat(getenv("HONE_BIN_DIR"), "/hone-build-worker --version");
-  FILE* output = popen(program.c_str(), "r");
-  char tool[64] = {};
-  int epoch = 0;
-  EXPECT_EQ(fscanf(output, "%63s %d", tool, &epoch), 2);
-  EXPECT_EQ(pclose(output), 0);
-  pb::CompilerVersion version;
-  version.set_tool_version(tool);
-  version.set_codegen_epoch(epoch);
-  return version;
-}
 
 class SlurmTest : public ::testing::Test {
  protected:
@@ -73,7 +60,7 @@ class SlurmTest : public ::testing::Test {
       }
     });
     client_ =
-        *BuildClient::Connect({.tracker = address_, .user = "ada", .version = Version()},
+        *BuildClient::Connect({.tracker = address_, .user = "ada", .version = BuildWorkerVersion()},
                               [this](pb::BuildRequest request, BuildClient::Done done) {
                                 absl::MutexLock lock(&mutex_);
                                 handed_back_.emplace_back(std::move(request), std::move(done));

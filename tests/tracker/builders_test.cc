@@ -17,6 +17,8 @@
 #include "rpc/build_client.h"
 #include "rpc/build_key.h"
 #include "rpc/child_process.h"
+#include "tests/support/build_worker_version.h"
+#include "tests/support/local_programs.h"
 #include "tests/support/running_tracker.h"
 
 namespace hone {
@@ -34,10 +36,6 @@ constexpr char kArm64[] =
 constexpr char kArm32[] =
     "target/1 armv7l cpu=cortex-a7 features=neon,vfp4 l1=32768 l2=524288 l3=0 cores=4 threads=1";
 
-std::string Program(const std::string& name) {
-  return absl::StrCat(getenv("HONE_BIN_DIR"), "/", name);
-}
-
 class BuildersTest : public ::testing::Test {
  protected:
   static TrackerOptions WithImpatience() {
@@ -49,7 +47,7 @@ class BuildersTest : public ::testing::Test {
   ChildProcess StartBuilder(const std::string& name, const std::string& worker = "",
                             const std::vector<std::string>& more = {}) {
     ChildProcess::Options options;
-    options.program = Program("hone-agent");
+    options.program = ProgramPath("hone-agent");
     options.arguments = {
         "--tracker", address_,       "--name",  name,           "--build",
         "1",         "--build-only", "--quiet", "--parent-pid", absl::StrCat(getpid())};
@@ -62,20 +60,10 @@ class BuildersTest : public ::testing::Test {
     return ChildProcess::Start(options).value();
   }
   // What `--version` of the build worker says.
-  static pb::CompilerVersion Version() {
-    FILE* output = popen((Program("hone-build-worker") + " --version").c_str(), "r");
-    char tool[64] = {};
-    int epoch = 0;
-    EXPECT_EQ(fscanf(output, "%63s %d", tool, &epoch), 2);
-    EXPECT_EQ(pclose(output), 0);
-    pb::CompilerVersion version;
-    version.set_tool_version(tool);
-    version.set_codegen_epoch(epoch);
-    return version;
-  }
   BuildClient& Client() {
     if (client_ != nullptr) return *client_;
-    BuildClientOptions options = {.tracker = address_, .user = "ada", .version = Version()};
+    BuildClientOptions options = {
+        .tracker = address_, .user = "ada", .version = BuildWorkerVersion()};
     client_ = *BuildClient::Connect(
         options, [this](const pb::BuildRequest& request, const BuildClient::Done& done) {
           ++built_here_;
