@@ -37,6 +37,23 @@ inline pb::Batch SomeBatch(int candidates, int64_t code_bytes = 1 << 20) {
   return batch;
 }
 
+// What an agent says whose one device is ready. `held`: by attempt, the batch.
+inline pb::AgentState StateOfOneDevice(const std::string& name, uint64_t epoch,
+                                       const std::map<std::string, std::string>& held) {
+  pb::AgentState state;
+  pb::DeviceStatus* device = state.add_devices();
+  device->mutable_info()->set_name(name);
+  device->mutable_info()->set_target(Target().ToString());
+  device->mutable_info()->set_state(pb::READY);
+  device->set_epoch(epoch);
+  for (const auto& [attempt, batch] : held) {
+    pb::HeldAttempt* one = device->add_held();
+    one->set_attempt_id(attempt);
+    one->set_batch_id(batch);
+  }
+  return state;
+}
+
 // Measures every batch at once: candidate i takes 100 + i ns. Follows the rules of agent_session.h.
 class FakeAgent {
  public:
@@ -113,20 +130,7 @@ class FakeAgent {
     held_.erase(id);
     if (session_ != nullptr) Tell();
   }
-  void Tell() {
-    pb::AgentState state;
-    pb::DeviceStatus* device = state.add_devices();
-    device->mutable_info()->set_name(name_);
-    device->mutable_info()->set_target(Target().ToString());
-    device->mutable_info()->set_state(pb::READY);
-    device->set_epoch(epoch_);
-    for (const auto& [attempt, batch] : held_) {
-      pb::HeldAttempt* held = device->add_held();
-      held->set_attempt_id(attempt);
-      held->set_batch_id(batch);
-    }
-    session_->SetState(std::move(state));
-  }
+  void Tell() { session_->SetState(StateOfOneDevice(name_, epoch_, held_)); }
 
   const bool measures_;
   const std::string name_;

@@ -19,6 +19,7 @@
 #include "rpc/blob_client.h"
 #include "rpc/channel.h"
 #include "rpc/farm_client.h"
+#include "tests/support/measuring_agent.h"
 #include "tests/support/running_tracker.h"
 
 namespace hone {
@@ -233,18 +234,7 @@ class FetchingAgent {
   }
   void Tell() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (session_ == nullptr) return;
-    pb::AgentState state;
-    pb::DeviceStatus* device = state.add_devices();
-    device->mutable_info()->set_name("board");
-    device->mutable_info()->set_target(Target().ToString());
-    device->mutable_info()->set_state(pb::READY);
-    device->set_epoch(epoch_);
-    for (const auto& [attempt, batch] : held_) {
-      pb::HeldAttempt* held = device->add_held();
-      held->set_attempt_id(attempt);
-      held->set_batch_id(batch);
-    }
-    session_->SetState(std::move(state));
+    session_->SetState(StateOfOneDevice("board", epoch_, held_));
   }
 
   absl::Mutex mutex_;
