@@ -18,24 +18,14 @@
 #include "absl/strings/str_cat.h"
 #include "db/postgres_leadership.h"
 #include "db/schema.h"
-#include "tests/support/postgres_cluster.h"
+#include "tests/support/postgres_test.h"
+#include "tests/support/some_record.h"
 
 namespace hone {
 namespace {
 
 using std::chrono::milliseconds;
 using ::testing::HasSubstr;
-
-pb::Record SomeRecord(const std::string& schedule) {
-  pb::Record record;
-  record.set_workload("workload/1 w");
-  record.set_workload_key("key");
-  record.set_target("target/1 t");
-  record.set_numerics("fp32");
-  record.set_schedule(schedule);
-  record.mutable_measurement()->set_cost_ns(10);
-  return record;
-}
 
 // Stands between a store and its server, and cuts connections at a word that is said.
 class Line {
@@ -122,15 +112,8 @@ class Line {
   std::thread thread_;
 };
 
-class PostgresRecordStoreTest : public ::testing::Test {
+class PostgresRecordStoreTest : public PostgresTest {
  protected:
-  void SetUp() override {
-    const auto cluster = PostgresCluster::OfThisProgram();
-    if (!cluster.ok()) GTEST_SKIP() << cluster.status().message();
-    cluster_ = *cluster;
-    url_ = cluster_->NewDatabase();
-  }
-
   std::unique_ptr<PostgresLeadership> Lead(const std::string& address,
                                            milliseconds silence_max = milliseconds(5'000)) {
     auto leadership =
@@ -159,8 +142,6 @@ class PostgresRecordStoreTest : public ::testing::Test {
         "WHERE datname = current_database() AND pid != pg_backend_pid()");
   }
 
-  PostgresCluster* cluster_ = nullptr;
-  std::string url_;
   std::unique_ptr<PostgresLeadership> leadership_;
 };
 

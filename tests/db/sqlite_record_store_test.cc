@@ -12,23 +12,13 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "tests/support/some_record.h"
 
 namespace hone {
 namespace {
 
 using ::testing::HasSubstr;
 using Mode = SqliteOpenOptions::Mode;
-
-pb::Record SomeRecord(const std::string& schedule) {
-  pb::Record record;
-  record.set_workload("workload/1 w");
-  record.set_workload_key("key");
-  record.set_target("target/1 t");
-  record.set_numerics("fp32");
-  record.set_schedule(schedule);
-  record.mutable_measurement()->set_cost_ns(10);
-  return record;
-}
 
 class SqliteRecordStoreTest : public ::testing::Test {
  protected:

@@ -25,7 +25,7 @@
 #include "rpc/tracker_list.h"
 #include "rpc/tuning_client.h"
 #include "tests/support/measuring_agent.h"
-#include "tests/support/postgres_cluster.h"
+#include "tests/support/postgres_test.h"
 #include "tests/support/tls_folders.h"
 #include "tests/tracker/invariants.h"
 #include "tuner/service/tuning_daemon.h"
@@ -40,13 +40,11 @@ constexpr int kCandidates = 1;  // as Invariants has it
 // Of which a stopped leader is replaced.
 constexpr int kSilenceMs = 2'000;
 
-class LeadershipTest : public ::testing::Test {
+class LeadershipTest : public PostgresTest {
  protected:
   void SetUp() override {
-    const auto cluster = PostgresCluster::OfThisProgram();
-    if (!cluster.ok()) GTEST_SKIP() << cluster.status().message();
-    cluster_ = *cluster;
-    url_ = cluster_->NewDatabase();
+    PostgresTest::SetUp();
+    if (IsSkipped()) return;
     for (const char* name : {"a", "b"}) {
       addresses_.push_back(absl::StrCat("unix:", scratch_ / name));
       trackers_.push_back(std::nullopt);
@@ -182,8 +180,6 @@ class LeadershipTest : public ::testing::Test {
   }
 
   ScratchFolder scratch_;
-  PostgresCluster* cluster_ = nullptr;
-  std::string url_;
   std::vector<std::string> addresses_;
   std::string all_;
   std::vector<std::optional<ChildProcess>> trackers_;
