@@ -78,4 +78,7 @@ if(HONE_BUILD_TESTS)
   hone_precompiled(hone_precompiled_tests POSITION_INDEPENDENT OFF
     HEADERS ${HONE_STANDARD_HEADERS} ${HONE_MESSAGE_HEADERS} ${HONE_TEST_HEADERS}
     DEPS GTest::gmock)
+  hone_precompiled(hone_precompiled_service_tests POSITION_INDEPENDENT OFF
+    HEADERS ${HONE_STANDARD_HEADERS} ${HONE_MESSAGE_HEADERS} ${HONE_SERVICE_HEADERS} ${HONE_TEST_HEADERS}
+    DEPS GTest::gmock gRPC::grpc++)
 endif()
