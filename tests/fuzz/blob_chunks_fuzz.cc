@@ -50,8 +50,8 @@ pb::BlobChunk NextChunk(FuzzedDataProvider& input, const std::vector<std::string
 }
 
 void Run(FuzzedDataProvider& input) {
-  const std::vector<std::string> blobs = {"", "a", std::string(300, 'b'), std::string(4096, 'c'),
-                                          std::string(4097, 'd')};
+  static const std::vector<std::string> blobs = {"", "a", std::string(300, 'b'),
+                                                 std::string(4096, 'c'), std::string(4097, 'd')};
   BlobAssembler assembler(kLimits);
   while (input.remaining_bytes() > 0) {
     const pb::BlobChunk chunk = NextChunk(input, blobs);

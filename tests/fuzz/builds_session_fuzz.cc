@@ -23,6 +23,7 @@ namespace {
 constexpr int kEventsMax = 200;
 constexpr int64_t kSecond = 1'000'000'000;
 constexpr size_t kKnownMax = 8;
+constexpr int kBuilds = 12;
 
 class Builds {
  public:
@@ -42,7 +43,7 @@ class Builds {
           break;
         case 5:
           if (Pick(3) == 0) {
-            const std::string key = Key(Pick(12));
+            const std::string& key = Key(Pick(kBuilds));
             state_.Forget(key);
             done_.erase(key);
           }
@@ -67,7 +68,15 @@ class Builds {
     request.set_workload(absl::StrCat("w", number));
     return request;
   }
-  static std::string Key(int number) { return BuildKey(Request(number), Version(1)); }
+  // Made once: they are digests, and all of them are asked about after every event.
+  static const std::string& Key(int number) {
+    static const std::vector<std::string> keys = [] {
+      std::vector<std::string> all;
+      for (int i = 0; i < kBuilds; ++i) all.push_back(BuildKey(Request(i), Version(1)));
+      return all;
+    }();
+    return keys[static_cast<size_t>(number)];
+  }
 
   void Ask() {
     pb::BuildsRequest request;
@@ -76,8 +85,8 @@ class Builds {
     } else {
       request.set_user(absl::StrCat("u", Pick(3)));
       *request.mutable_version() = Version(1 + (Pick(8) == 0));
-      for (int count = Pick(5); count > 0; --count) *request.add_builds() = Request(Pick(12));
-      for (int count = Pick(3); count > 0; --count) request.add_waiting(Key(Pick(12)));
+      for (int count = Pick(5); count > 0; --count) *request.add_builds() = Request(Pick(kBuilds));
+      for (int count = Pick(3); count > 0; --count) request.add_waiting(Key(Pick(kBuilds)));
     }
     (void)state_.Ask(request, now_ns_);
     // What is asked for anew may be tried anew.
@@ -95,7 +104,7 @@ class Builds {
       state.set_boot(static_cast<uint64_t>(1 + Pick(3)));
       state.set_capacity(Pick(4));
       *state.mutable_version() = Version(1 + (Pick(8) == 0));
-      for (int count = Pick(4); count > 0; --count) state.add_held(Key(Pick(12)));
+      for (int count = Pick(4); count > 0; --count) state.add_held(Key(Pick(kBuilds)));
       for (int count = Pick(3); count > 0; --count) AddFinished(state);
     }
     if (!CheckBuilderState(state).ok() || !state_.TakeState(state, now_ns_).ok()) return;
@@ -109,7 +118,7 @@ class Builds {
 
   void AddFinished(pb::BuilderState& state) {
     pb::BuiltReply& built = *state.add_finished();
-    built.set_key(Key(Pick(12)));
+    built.set_key(Key(Pick(kBuilds)));
     switch (Pick(4)) {
       case 0:
         built.mutable_reply()->mutable_failure()->set_failure(
@@ -122,8 +131,8 @@ class Builds {
   }
 
   void Look() {
-    for (int number = 0; number < 12; ++number) {
-      const std::string key = Key(number);
+    for (int number = 0; number < kBuilds; ++number) {
+      const std::string& key = Key(number);
       const pb::BuildsReply reply = state_.DoneOf({key});
       HONE_CHECK(reply.done_size() + reply.unknown_size() <= 1);
       if (reply.done().empty()) {
