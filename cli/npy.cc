@@ -1,5 +1,6 @@
 #include "cli/npy.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -24,6 +25,7 @@ struct TypeName {
   DType dtype;
 };
 
+constexpr int64_t kElementsMax = int64_t{1} << 40;
 constexpr TypeName kTypes[] = {
     {"|b1", DType::kBool}, {"|i1", DType::kI8},  {"|u1", DType::kU8},  {"<i2", DType::kI16},
     {"<u2", DType::kU16},  {"<i4", DType::kI32}, {"<u4", DType::kU32}, {"<i8", DType::kI64},
@@ -49,11 +51,9 @@ std::optional<std::vector<int64_t>> ParseShape(absl::string_view text) {
     const absl::string_view digits = absl::StripAsciiWhitespace(extent);
     if (digits.empty()) continue;
     int64_t value = 0;
-    if (!absl::SimpleAtoi(digits, &value) || value < 0 || value > (int64_t{1} << 40)) {
-      return std::nullopt;
-    }
+    if (!absl::SimpleAtoi(digits, &value) || value < 0 || value > kElementsMax) return std::nullopt;
+    if (value > 0 && count > kElementsMax / value) return std::nullopt;
     count *= value;
-    if (count > (int64_t{1} << 40)) return std::nullopt;
     shape.push_back(value);
   }
   return shape;
@@ -75,7 +75,11 @@ StatusOr<Tensor> ParseNpy(absl::string_view bytes, absl::string_view what) {
   size_t header_bytes = byte(8) | byte(9) << 8;
   if (version > 1) header_bytes |= byte(10) << 16 | byte(11) << 24;
   if (header_bytes > bytes.size() - header_at) return error("truncated .npy header");
-  const absl::string_view header = bytes.substr(header_at, header_bytes);
+  const absl::string_view header =
+      absl::StripTrailingAsciiWhitespace(bytes.substr(header_at, header_bytes));
+  if (!std::all_of(header.begin(), header.end(), absl::ascii_isprint)) {
+    return error("the .npy header is no text");
+  }
 
   const absl::string_view descr = ValueOf(header, "descr", ',');
   const TypeName* type = nullptr;

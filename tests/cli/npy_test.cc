@@ -51,6 +51,9 @@ TEST(Npy, SaysWhatIsWrong) {
   EXPECT_THAT(replaced("False", "True,"), HasSubstr("ascontiguousarray"));
   EXPECT_THAT(replaced("<f4", ">f4"), HasSubstr("'>f4' is not one hone reads"));
   EXPECT_THAT(replaced("(2, 3)", "(2; 3)"), HasSubstr("no readable shape"));
+  EXPECT_THAT(replaced("<f4", "<\n4"), HasSubstr("the .npy header is no text"));
+  // Of which the product is 0 in 64 bits.
+  EXPECT_THAT(replaced("(2, 3)", "(1099511627776, 1099511627776)"), HasSubstr("no readable shape"));
 }
 
 }  // namespace
