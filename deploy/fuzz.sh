@@ -14,9 +14,11 @@ shift
 folder=build/fuzz/fuzzers
 [ "$#" -gt 0 ] || set -- $(cd "$folder" && ls *.options | sed 's/\.options$//')
 failed=0
-# Names of allocations need no more callers than these; what was freed is watched for a while.
-export ASAN_OPTIONS=malloc_context_size=5:quarantine_size_mb=32
+# What an allocation is called by is noted when one found input is tried again.
+export ASAN_OPTIONS=malloc_context_size=1:quarantine_size_mb=32
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+# Fuzzers of files write one an input: in memory, where that is to be had.
+[ ! -d /dev/shm ] || export TMPDIR=/dev/shm
 for name in "$@"; do
   options="$(cat "$folder/$name.options") ${FUZZ_OPTIONS:-}"
   mkdir -p "$folder/$name.new" "tests/fuzz/corpus/$name"

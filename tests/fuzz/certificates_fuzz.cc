@@ -55,7 +55,7 @@ struct Document {
 Document NextDocument(FuzzedDataProvider& input, const Farm& farm) {
   static const Pem pems[] = {TakeApart(farm.authority), TakeApart(farm.member),
                              TakeApart(farm.request), TakeApart(farm.member_key)};
-  const size_t which = input.ConsumeIntegralInRange<size_t>(0, 7);
+  const size_t which = input.ConsumeIntegralInRange<size_t>(0, 15);
   if (which == 4) return {input.ConsumeRandomLengthString(2048), true};
   Pem pem = pems[which % 4];
   if (which > 4) {

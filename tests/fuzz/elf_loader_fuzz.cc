@@ -1,5 +1,5 @@
-// libFuzzer on the kernel loader: any bytes load or are refused, without a wild access.
-//   build/fuzz/tests/elf_loader_fuzz -max_total_time=60 CORPUS, seeded with any kernel's .so
+// The loader of kernels: any bytes load or are refused, without a wild access. The corpus has a
+// real kernel to begin with.
 #include <cstddef>
 #include <cstdint>
 
