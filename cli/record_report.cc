@@ -1,6 +1,7 @@
 #include "cli/record_report.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "cli/quantity.h"
 #include "cli/table.h"
 #include "compiler/ir/workload.h"
+#include "db/reproducibility.h"
 
 namespace hone {
 namespace {
@@ -87,6 +89,18 @@ void AppendBestSchedule(const pb::Record& best, std::string* out) {
   }
 }
 
+// "reproducibility 72 of 100: measured 3 times on 2 devices, medians within 1.4 %, ..."
+void AppendScore(const Reproducibility& reproducibility, std::string* out) {
+  absl::StrAppendFormat(out, "reproducibility %d of 100: measured %d %s on %d %s",
+                        reproducibility.score, reproducibility.sessions,
+                        reproducibility.sessions == 1 ? "time" : "times", reproducibility.devices,
+                        reproducibility.devices == 1 ? "device" : "devices");
+  if (reproducibility.sessions > 1) {
+    absl::StrAppend(out, ", medians within ", FormatShare(reproducibility.spread));
+  }
+  absl::StrAppend(out, ", ", FormatShare(reproducibility.quiet_share), " of it in quiet\n");
+}
+
 // What is wrong, or how the times were taken if not as usual.
 std::string MessageOf(const pb::Measurement& measurement) {
   if (measurement.failure() != pb::OK) return measurement.message();
@@ -112,9 +126,8 @@ std::string IntervalOf(const pb::Measurement& measurement) {
 
 }  // namespace
 
-StatusOr<std::string> RecordOverview(const RecordStore& store, std::optional<Numerics> numerics,
-                                     int width) {
-  HONE_ASSIGN_OR_RETURN(std::vector<RecordSummary> summaries, SummariesOf(store, numerics));
+StatusOr<std::string> RecordOverview(const RecordStore& store, const ReportOptions& options) {
+  HONE_ASSIGN_OR_RETURN(std::vector<RecordSummary> summaries, SummariesOf(store, options.numerics));
   Table table({{"kernel"},
                {"target"},
                {"class"},
@@ -123,12 +136,21 @@ StatusOr<std::string> RecordOverview(const RecordStore& store, std::optional<Num
                {"best", Align::kRight},
                {"GFLOP/s", Align::kRight},
                {"of peak", Align::kRight},
+               {"score", Align::kRight},
                {"latest"},
                {"key"}});
+  int64_t kernels = 0;
   int64_t records = 0;
   for (const RecordSummary& summary : summaries) {
-    records += summary.records;
     HONE_ASSIGN_OR_RETURN(std::optional<pb::Record> best, store.Best(summary.key));
+    int score = 0;
+    if (best) {
+      HONE_ASSIGN_OR_RETURN(const std::vector<pb::Record> history, store.History(summary.key));
+      score = ReproducibilityOf(*best, history, options.now_unix_ms).score;
+    }
+    if (score < options.min_score) continue;
+    ++kernels;
+    records += summary.records;
     const double flops = Flops(summary.workload);
     const double cost_ns = best ? best->measurement().cost_ns() : 0;
     table.AddRow(
@@ -137,17 +159,18 @@ StatusOr<std::string> RecordOverview(const RecordStore& store, std::optional<Num
          FormatGflops(cost_ns > 0 ? flops / cost_ns : 0),
          best ? FormatShare(PeakShare(flops, best->measurement(), Threads(summary.key.target)))
               : "-",
-         FormatUnixMillis(summary.latest_unix_ms), summary.key.workload_key.substr(0, kShortKey)});
+         best ? absl::StrCat(score) : "-", FormatUnixMillis(summary.latest_unix_ms),
+         summary.key.workload_key.substr(0, kShortKey)});
   }
   if (summaries.empty()) return std::string("no records yet. Next: hone tune MODEL.onnx\n");
-  return absl::StrCat(table.Render(width), "\n", summaries.size(),
-                      summaries.size() == 1 ? " kernel, " : " kernels, ", records,
+  return absl::StrCat(table.Render(options.width), "\n", kernels,
+                      kernels == 1 ? " kernel, " : " kernels, ", records,
                       " measurements. Next: hone records --kernel KEY, or hone compile\n");
 }
 
 StatusOr<std::string> RecordDetails(const RecordStore& store, absl::string_view key_prefix,
-                                    std::optional<Numerics> numerics, int64_t limit, int width) {
-  HONE_ASSIGN_OR_RETURN(std::vector<RecordSummary> summaries, SummariesOf(store, numerics));
+                                    int64_t limit, const ReportOptions& options) {
+  HONE_ASSIGN_OR_RETURN(std::vector<RecordSummary> summaries, SummariesOf(store, options.numerics));
   std::set<std::string> keys;
   for (const RecordSummary& summary : summaries) {
     if (absl::StartsWith(summary.key.workload_key, key_prefix)) {
@@ -168,8 +191,11 @@ StatusOr<std::string> RecordDetails(const RecordStore& store, absl::string_view 
     if (summary.key.workload_key != *keys.begin()) continue;
     if (out.empty()) absl::StrAppend(&out, summary.workload, "\n");
     HONE_ASSIGN_OR_RETURN(std::optional<pb::Record> best, store.Best(summary.key));
-    if (best.has_value()) AppendBestSchedule(*best, &out);
     HONE_ASSIGN_OR_RETURN(std::vector<pb::Record> records, store.History(summary.key));
+    if (best.has_value()) {
+      AppendBestSchedule(*best, &out);
+      AppendScore(ReproducibilityOf(*best, records, options.now_unix_ms), &out);
+    }
     history.insert(history.end(), records.begin(), records.end());
   }
   std::stable_sort(history.begin(), history.end(), Better);
@@ -193,11 +219,46 @@ StatusOr<std::string> RecordDetails(const RecordStore& store, absl::string_view 
                   measurement.device(), FormatUnixMillis(measurement.unix_ms()),
                   MessageOf(measurement)});
   }
-  absl::StrAppend(&out, "\n", table.Render(width));
+  absl::StrAppend(&out, "\n", table.Render(options.width));
   if (shown < static_cast<int64_t>(history.size())) {
     absl::StrAppend(&out, "and ", history.size() - shown, " more; --limit shows them\n");
   }
   return out;
+}
+
+StatusOr<std::string> ImportedReport(const RecordStore& store, const ImportStore& imports,
+                                     int width) {
+  HONE_ASSIGN_OR_RETURN(const std::vector<ImportedCost> costs, imports.SummarizeImported());
+  if (costs.empty()) {
+    return std::string("nothing imported yet. Next: hone records import LOG.json\n");
+  }
+  HONE_ASSIGN_OR_RETURN(const std::vector<RecordSummary> summaries, store.Summarize());
+  std::map<std::string, double> own_ns;
+  for (const RecordSummary& summary : summaries) {
+    if (!summary.best_cost_ns) continue;
+    double& best =
+        own_ns.try_emplace(summary.key.workload_key, *summary.best_cost_ns).first->second;
+    best = std::min(best, *summary.best_cost_ns);
+  }
+  Table table({{"kernel"},
+               {"theirs", Align::kRight},
+               {"by"},
+               {"on"},
+               {"costs", Align::kRight},
+               {"hone's", Align::kRight},
+               {"when"},
+               {"key"}});
+  int64_t count = 0;
+  for (const ImportedCost& cost : costs) {
+    count += cost.costs;
+    const auto own = own_ns.find(cost.workload_key);
+    table.AddRow({KernelCaption(cost.workload), FormatNanos(cost.cost_ns), cost.format, cost.target,
+                  absl::StrCat(cost.costs), own == own_ns.end() ? "-" : FormatNanos(own->second),
+                  cost.unix_ms > 0 ? FormatUnixMillis(cost.unix_ms) : "-",
+                  cost.workload_key.substr(0, kShortKey)});
+  }
+  return absl::StrCat(table.Render(width), "\n", count,
+                      " costs, measured by others on other machines: shown, and never used\n");
 }
 
 }  // namespace hone

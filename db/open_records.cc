@@ -8,14 +8,13 @@
 
 namespace hone {
 
-StatusOr<std::unique_ptr<RecordStore>> OpenRecords(const std::string& name) {
+StatusOr<std::unique_ptr<SqlStore>> OpenRecords(const std::string& name) {
   if (IsPostgresUrl(name)) {
-    HONE_ASSIGN_OR_RETURN(std::unique_ptr<RecordStore> store,
+    HONE_ASSIGN_OR_RETURN(std::unique_ptr<SqlStore> store,
                           PostgresRecordStore::Open({.url = name}));
     return store;
   }
-  HONE_ASSIGN_OR_RETURN(std::unique_ptr<RecordStore> store,
-                        SqliteRecordStore::Open({.path = name}));
+  HONE_ASSIGN_OR_RETURN(std::unique_ptr<SqlStore> store, SqliteRecordStore::Open({.path = name}));
   return store;
 }
 

@@ -6,12 +6,12 @@
 #include <string>
 
 #include "base/status.h"
-#include "db/record_store.h"
+#include "db/sql_store.h"
 
 namespace hone {
 
 // A file, or "postgresql://USER@HOST/NAME". Errors as SqliteRecordStore::Open and
 // PostgresRecordStore::Open.
-StatusOr<std::unique_ptr<RecordStore>> OpenRecords(const std::string& name);
+StatusOr<std::unique_ptr<SqlStore>> OpenRecords(const std::string& name);
 
 }  // namespace hone

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "db/sql_builds.h"
+#include "db/sql_imports.h"
 #include "db/sql_jobs.h"
 #include "db/sql_journal.h"
 #include "db/sql_records.h"
@@ -179,6 +180,31 @@ StatusOr<std::vector<pb::BuiltReply>> SqlStore::LoadBuilds() const {
 
 Status SqlStore::SaveBuilds(absl::Span<const pb::BuiltReply> builds) {
   return Change([&](SqlConnection& c) { return sql_builds::SaveBuilds(c, builds); });
+}
+
+// --- Imports
+
+Status SqlStore::AddImported(absl::Span<const ImportedCost> costs, const ImportProgress& progress) {
+  return Change([&](SqlConnection& c) { return sql_imports::AddImported(c, costs, progress); });
+}
+
+StatusOr<std::optional<ImportProgress>> SqlStore::FindImport(absl::string_view source) const {
+  return Read([&](SqlConnection& c) { return sql_imports::FindImport(c, source); });
+}
+
+StatusOr<std::vector<ImportedCost>> SqlStore::SummarizeImported() const {
+  return Read([](SqlConnection& c) { return sql_imports::SummarizeImported(c); });
+}
+
+StatusOr<std::optional<TakenPackage>> SqlStore::FindPackage(absl::string_view public_key,
+                                                            absl::string_view name) const {
+  return Read([&](SqlConnection& c) { return sql_imports::FindPackage(c, public_key, name); });
+}
+
+Status SqlStore::SavePackage(absl::string_view public_key, absl::string_view name,
+                             const TakenPackage& package) {
+  return Change(
+      [&](SqlConnection& c) { return sql_imports::SavePackage(c, public_key, name, package); });
 }
 
 }  // namespace hone

@@ -1,6 +1,6 @@
 // SqlStore: a FarmDatabase in SQL tables, on one connection that one mutex guards. Its children
 // SqliteRecordStore and PostgresRecordStore open the connection; what is asked of the tables is in
-// sql_records, sql_journal, sql_jobs, sql_builds and sql_security, the same for both.
+// sql_records, sql_journal, sql_jobs, sql_builds, sql_security and sql_imports, the same for both.
 #pragma once
 
 #include <map>
@@ -11,11 +11,12 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "db/farm_database.h"
+#include "db/import_store.h"
 #include "db/sql_connection.h"
 
 namespace hone {
 
-class SqlStore : public FarmDatabase {
+class SqlStore : public FarmDatabase, public ImportStore {
  public:
   Status Append(absl::Span<const pb::Record> records) override;
   StatusOr<std::optional<pb::Record>> Best(
@@ -53,6 +54,14 @@ class SqlStore : public FarmDatabase {
 
   StatusOr<std::vector<pb::BuiltReply>> LoadBuilds() const override;
   Status SaveBuilds(absl::Span<const pb::BuiltReply> builds) override;
+
+  Status AddImported(absl::Span<const ImportedCost> costs, const ImportProgress& progress) override;
+  StatusOr<std::optional<ImportProgress>> FindImport(absl::string_view source) const override;
+  StatusOr<std::vector<ImportedCost>> SummarizeImported() const override;
+  StatusOr<std::optional<TakenPackage>> FindPackage(absl::string_view public_key,
+                                                    absl::string_view name) const override;
+  Status SavePackage(absl::string_view public_key, absl::string_view name,
+                     const TakenPackage& package) override;
 
  protected:
   // `writable`: else whatever writes is refused.

@@ -48,23 +48,31 @@ class RecordReportTest : public testing::Test {
 };
 
 TEST_F(RecordReportTest, ShowsTheBestOfEachKernel) {
-  EXPECT_EQ(*RecordOverview(store_, std::nullopt, 0),
+  EXPECT_EQ(*RecordOverview(store_, {}),
             "kernel                  target             class  trials  failed     best  GFLOP/s"
-            "  of peak  latest            key\n"
+            "  of peak  score  latest            key\n"
             "-----------------------------------------------------------------------------------"
-            "------------------------------------\n"
+            "-------------------------------------------\n"
             "64x32 * 32x16 -> 64x16  znver3, 2 threads  fp32        3       1  1.02 us     64.0"
-            "   32.0 %  2026-11-20 14:03  cafe0123\n"
+            "   32.0 %     23  2026-11-20 14:03  cafe0123\n"
             "\n"
             "1 kernel, 3 measurements. Next: hone records --kernel KEY, or hone compile\n");
 }
 
+TEST_F(RecordReportTest, LeavesOutWhatScoresLess) {
+  EXPECT_THAT(*RecordOverview(store_, {.min_score = 23}), HasSubstr("1 kernel, 3 measurements"));
+  EXPECT_THAT(*RecordOverview(store_, {.min_score = 24}), HasSubstr("0 kernels, 0 measurements"));
+  EXPECT_THAT(*RecordDetails(store_, "cafe", 9, {}),
+              HasSubstr("reproducibility 23 of 100: measured 1 time on 1 device, 0.0 % of it in "
+                        "quiet\n"));
+}
+
 TEST_F(RecordReportTest, ShowsOneKernelBestFirstFailuresLast) {
-  std::string report = *RecordDetails(store_, "cafe", std::nullopt, 2, 0);
+  std::string report = *RecordDetails(store_, "cafe", 2, {});
   EXPECT_THAT(report, HasSubstr("\n  tile m 8\n"));
   EXPECT_LT(report.find("ok      1.02 us"), report.find("ok      4.10 us"));
   EXPECT_THAT(report, HasSubstr("and 1 more"));
-  EXPECT_THAT(*RecordDetails(store_, "cafe", std::nullopt, 9, 0), HasSubstr("CRASH"));
+  EXPECT_THAT(*RecordDetails(store_, "cafe", 9, {}), HasSubstr("CRASH"));
 }
 
 TEST_F(RecordReportTest, ShowsTheErrorBesideTheClassAndOneClassWhereThatIsAskedFor) {
@@ -73,12 +81,13 @@ TEST_F(RecordReportTest, ShowsTheErrorBesideTheClassAndOneClassWhereThatIsAskedF
   record.mutable_measurement()->set_rms_error(3e-6);
   record.mutable_measurement()->set_error_ratio(12.34);
   EXPECT_TRUE(store_.Append({record}).ok());
-  const std::string all = *RecordDetails(store_, "cafe", std::nullopt, 9, 0);
+  const std::string all = *RecordDetails(store_, "cafe", 9, {});
   EXPECT_THAT(all, HasSubstr("best on znver3, 2 threads (fast, error 12.34x): "));
   EXPECT_THAT(all, HasSubstr("best on znver3, 2 threads (fp32): "));
-  const std::string fast = *RecordDetails(store_, "cafe", Numerics::kFast, 9, 0);
+  const std::string fast = *RecordDetails(store_, "cafe", 9, {.numerics = Numerics::kFast});
   EXPECT_THAT(fast, testing::Not(HasSubstr("fp32")));
-  EXPECT_THAT(*RecordOverview(store_, Numerics::kFast, 0), HasSubstr("1 kernel, 1 measurements"));
+  EXPECT_THAT(*RecordOverview(store_, {.numerics = Numerics::kFast}),
+              HasSubstr("1 kernel, 1 measurements"));
 }
 
 TEST_F(RecordReportTest, SaysWhatWasNotAsUsual) {
@@ -86,7 +95,7 @@ TEST_F(RecordReportTest, SaysWhatWasNotAsUsual) {
   record.mutable_measurement()->set_not_quiet(true);
   record.mutable_measurement()->set_cold_constants(true);
   EXPECT_TRUE(store_.Append({record}).ok());
-  EXPECT_THAT(*RecordDetails(store_, "cafe", std::nullopt, 9, 0),
+  EXPECT_THAT(*RecordDetails(store_, "cafe", 9, {}),
               HasSubstr("constants from memory, beside other work"));
 }
 
@@ -95,25 +104,24 @@ TEST_F(RecordReportTest, ShowsWhereTheMedianLies) {
   record.mutable_measurement()->set_low_ns(12500);
   record.mutable_measurement()->set_high_ns(13500);
   EXPECT_TRUE(store_.Append({record}).ok());
-  EXPECT_THAT(*RecordDetails(store_, "cafe", std::nullopt, 9, 0), HasSubstr("12.5 us to 13.5 us"));
+  EXPECT_THAT(*RecordDetails(store_, "cafe", 9, {}), HasSubstr("12.5 us to 13.5 us"));
 }
 
 TEST_F(RecordReportTest, SaysWhyARecordDoesNotCount) {
   pb::Record record = MatmulRecord(512, pb::OK);
   record.mutable_measurement()->set_taint("throttled");
   EXPECT_TRUE(store_.Append({record}).ok());
-  EXPECT_THAT(*RecordDetails(store_, "cafe", std::nullopt, 9, 0),
-              HasSubstr("does not count: throttled"));
+  EXPECT_THAT(*RecordDetails(store_, "cafe", 9, {}), HasSubstr("does not count: throttled"));
 }
 
 TEST_F(RecordReportTest, SaysWhereKeysAreListed) {
-  Status status = RecordDetails(store_, "beef", std::nullopt, 2, 0).status();
+  Status status = RecordDetails(store_, "beef", 2, {}).status();
   EXPECT_TRUE(absl::IsNotFound(status));
   EXPECT_THAT(std::string(status.message()), HasSubstr("hone records lists them"));
 }
 
 TEST(RecordOverviewTest, PointsTheWayWhenThereIsNothing) {
-  EXPECT_EQ(*RecordOverview(MemoryRecordStore(), std::nullopt, 80),
+  EXPECT_EQ(*RecordOverview(MemoryRecordStore(), {.width = 80}),
             "no records yet. Next: hone tune MODEL.onnx\n");
 }
 
