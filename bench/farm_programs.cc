@@ -93,6 +93,7 @@ pb::Batch MadeUpBatch(absl::string_view user, absl::string_view selector, int64_
   batch.set_workload("workload/1 made up");
   batch.set_target(Target().ToString());
   batch.set_numerics("fp32");
+  batch.set_tool_version("bench");
   batch.set_user(std::string(user));
   batch.set_selector(std::string(selector));
   batch.add_candidates()->set_schedule(absl::StrCat("schedule/1 ", number));

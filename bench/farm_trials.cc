@@ -35,6 +35,7 @@ pb::Batch PacedBatch(FarmClient& client, int64_t turns) {
   batch.set_workload("workload/1 paced");
   batch.set_target(client.ListDevices().value().devices.at(0).target());
   batch.set_numerics("fp32");
+  batch.set_tool_version("bench");
   batch.set_selector("real");
   for (int i = 0; i < kCandidates; ++i) *batch.add_candidates() = PacedCandidate(turns);
   *batch.mutable_reference() = PacedCandidate(turns);

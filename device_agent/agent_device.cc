@@ -443,7 +443,7 @@ void AgentDevice::Report(const pb::Grant& grant, pb::BatchResult result) {
 void AgentDevice::AddEnvironment(pb::BatchResult& result) const {
   auto& environment = *result.mutable_environment();
   for (const char* fact :
-       {"quality", "virtual", "kernel", "microcode", "sandbox", "sandbox_walls"}) {
+       {"agent_version", "quality", "virtual", "kernel", "microcode", "sandbox", "sandbox_walls"}) {
     const auto found = options_.info.facts().find(fact);
     if (found != options_.info.facts().end()) environment[fact] = found->second;
   }

@@ -27,6 +27,7 @@
 #include "rpc/backoff.h"
 #include "rpc/channel.h"
 #include "rpc/grpc_status.h"
+#include "rpc/protocol.h"
 #include "rpc/tracker_list.h"
 
 namespace hone {
@@ -264,6 +265,7 @@ class AgentSession::Impl {
         state_is_new_ = false;
         state = *state_;
         state.set_sequence(++sequence_);
+        *state.mutable_protocol() = ThisProtocol();
         if (state.devices().empty()) sequence_without_devices_ = sequence_;
         stream = stream_;
         writing_ = true;

@@ -19,6 +19,7 @@
 #include "rpc/backoff.h"
 #include "rpc/batch_blobs.h"
 #include "rpc/blob_client.h"
+#include "rpc/protocol.h"
 #include "rpc/tracker_call.h"
 
 namespace hone {
@@ -86,6 +87,7 @@ class FarmClient::Impl {
 
   StatusOr<std::string> Submit(const pb::Batch& batch, const Blobs& blobs) {
     auto request = std::make_shared<pb::SubmitRequest>();
+    *request->mutable_protocol() = ThisProtocol();
     request->set_client_id(client_id_);
     *request->mutable_batch() = batch;
     Submission submission;

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/digest.h"
 #include "proto/tuning.grpc.pb.h"
+#include "rpc/protocol.h"
 #include "rpc/tracker_call.h"
 
 namespace hone {
@@ -41,7 +42,9 @@ StatusOr<std::unique_ptr<JobClient>> JobClient::Connect(const std::string& track
 }
 
 StatusOr<pb::ClaimJobReply> JobClient::Claim(const pb::ClaimJobRequest& request) {
-  return impl_->Call(&pb::Jobs::Stub::ClaimJob, request);
+  pb::ClaimJobRequest said = request;
+  *said.mutable_protocol() = ThisProtocol();
+  return impl_->Call(&pb::Jobs::Stub::ClaimJob, said);
 }
 
 StatusOr<pb::KeepJobReply> JobClient::Keep(const pb::KeepJobRequest& request) {

@@ -19,6 +19,7 @@
 #include "rpc/backoff.h"
 #include "rpc/channel.h"
 #include "rpc/grpc_status.h"
+#include "rpc/protocol.h"
 #include "rpc/tracker_call.h"
 
 namespace hone {
@@ -51,6 +52,7 @@ class TuningClient::Impl {
   StatusOr<pb::Job> Submit(pb::JobSpec spec, absl::string_view model) {
     pb::SubmitJobRequest request;
     request.set_request_id(NewRequestId());
+    *request.mutable_protocol() = ThisProtocol();
     if (!model.empty()) {
       spec.set_model_digest(Digest(model));
       spec.set_model_bytes(static_cast<int64_t>(model.size()));

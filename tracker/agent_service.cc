@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "rpc/grpc_status.h"
 #include "rpc/identity.h"
+#include "rpc/protocol.h"
 #include "tracker/finish_call.h"
 #include "tracker/latest_writer.h"
 #include "tracker/wire_rules.h"
@@ -39,6 +40,9 @@ class StreamReactor : public LatestWriter<grpc::ServerBidiReactor<pb::AgentState
     // A stream lasts for weeks; what was right when it was opened may not be any more.
     Status status = revocations_.Check(peer_);
     if (status.ok()) status = CheckSpeaksFor(peer_.identity, incoming_.agent());
+    if (status.ok()) {
+      status = CheckProtocol(incoming_.protocol(), absl::StrCat("agent ", incoming_.agent()));
+    }
     if (status.ok()) status = CheckAgentState(incoming_);
     if (status.ok()) status = CheckSameAgent();
     for (const pb::DeviceStatus& device : incoming_.devices()) {
@@ -108,7 +112,13 @@ grpc::ServerUnaryReactor* AgentService::Report(grpc::CallbackServerContext* cont
     reactor->Finish(ToGrpc(status));
     return reactor;
   }
-  shell_.Report(*request, Finisher(reactor, reply));
+  pb::ReportRequest report = *request;
+  // The batch ends with it: to measure it again would bring the same.
+  if (const Status known = CheckProvenance(report.result());
+      !known.ok() && report.result().error().empty() && !report.result().has_model()) {
+    report.mutable_result()->set_error(std::string(known.message()));
+  }
+  shell_.Report(report, Finisher(reactor, reply));
   return reactor;
 }
 

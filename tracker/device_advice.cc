@@ -42,7 +42,7 @@ constexpr Advice kAdvice[] = {
 }  // namespace
 
 std::string StateWord(pb::DeviceState state) {
-  if (state == pb::DEVICE_STATE_UNSPECIFIED) return "unknown";
+  if (state == pb::DEVICE_STATE_UNSPECIFIED || !pb::DeviceState_IsValid(state)) return "unknown";
   return absl::AsciiStrToLower(pb::DeviceState_Name(state));
 }
 

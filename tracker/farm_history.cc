@@ -35,6 +35,8 @@ void Count(double value, pb::Histogram* histogram) {
 }
 
 std::string KindWord(pb::FailureKind kind) {
+  // A newer agent may have kinds that have no name here.
+  if (!pb::FailureKind_IsValid(kind)) return "unknown";
   return absl::AsciiStrToLower(pb::FailureKind_Name(kind));
 }
 

@@ -6,7 +6,9 @@
 
 #include "rpc/grpc_status.h"
 #include "rpc/identity.h"
+#include "rpc/protocol.h"
 #include "tracker/finish_call.h"
+#include "tracker/wire_rules.h"
 
 namespace hone {
 grpc::ServerUnaryReactor* FarmService::Submit(grpc::CallbackServerContext* context,
@@ -14,8 +16,13 @@ grpc::ServerUnaryReactor* FarmService::Submit(grpc::CallbackServerContext* conte
                                               pb::SubmitReply* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   const StatusOr<Identity> peer = PeerOf(*context->auth_context());
-  if (!peer.ok()) {
-    reactor->Finish(ToGrpc(peer.status()));
+  Status status = peer.status();
+  if (status.ok()) {
+    status = CheckProtocol(request->protocol(), "this client");
+  }
+  if (status.ok()) status = CheckProvenance(request->batch());
+  if (!status.ok()) {
+    reactor->Finish(ToGrpc(status));
     return reactor;
   }
   shell_.Submit(*request, UserOf(*peer, request->batch().user()), Finisher(reactor, reply));
@@ -44,7 +51,7 @@ grpc::ServerUnaryReactor* FarmService::Snapshot(grpc::CallbackServerContext* con
                                                 const pb::SnapshotRequest* request,
                                                 pb::FarmSnapshot* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  *reply = shell_.Snapshot(*request);
+  *reply = look_(*request);
   reactor->Finish(grpc::Status::OK);
   return reactor;
 }

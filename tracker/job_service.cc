@@ -1,7 +1,9 @@
 #include "tracker/job_service.h"
 
+#include "absl/strings/str_cat.h"
 #include "rpc/grpc_status.h"
 #include "rpc/identity.h"
+#include "rpc/protocol.h"
 #include "tracker/finish_call.h"
 
 namespace hone {
@@ -11,9 +13,12 @@ grpc::ServerUnaryReactor* JobService::ClaimJob(grpc::CallbackServerContext* cont
                                                pb::ClaimJobReply* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   const StatusOr<Identity> peer = PeerOf(*context->auth_context());
-  const Status speaks = peer.ok() ? CheckSpeaksFor(*peer, request->daemon()) : peer.status();
-  if (!speaks.ok()) {
-    reactor->Finish(ToGrpc(speaks));
+  Status status = peer.ok() ? CheckSpeaksFor(*peer, request->daemon()) : peer.status();
+  if (status.ok()) {
+    status = CheckProtocol(request->protocol(), absl::StrCat("daemon ", request->daemon()));
+  }
+  if (!status.ok()) {
+    reactor->Finish(ToGrpc(status));
     return reactor;
   }
   FinishCall(reactor, reply, shell_.ClaimJob(*request));

@@ -4,6 +4,7 @@
 
 #include "rpc/grpc_status.h"
 #include "rpc/identity.h"
+#include "rpc/protocol.h"
 #include "tracker/finish_call.h"
 #include "tracker/latest_writer.h"
 
@@ -50,8 +51,10 @@ grpc::ServerUnaryReactor* TuningService::SubmitJob(grpc::CallbackServerContext* 
                                                    pb::Job* reply) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   const StatusOr<Identity> peer = PeerOf(*context->auth_context());
-  if (!peer.ok()) {
-    reactor->Finish(ToGrpc(peer.status()));
+  Status status = peer.status();
+  if (status.ok()) status = CheckProtocol(request->protocol(), "this client");
+  if (!status.ok()) {
+    reactor->Finish(ToGrpc(status));
     return reactor;
   }
   pb::SubmitJobRequest submitted = *request;

@@ -75,6 +75,24 @@ Status CheckReport(const pb::ReportRequest& report) {
   return CheckEpoch(report.device(), report.epoch());
 }
 
+Status CheckProvenance(const pb::Batch& batch) {
+  if (!batch.tool_version().empty() || batch.has_model()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "a batch without tool_version cannot be taken in: its records would not say which tuner they "
+      "come from");
+}
+
+Status CheckProvenance(const pb::BatchResult& result) {
+  for (const char* fact : {"agent_version", "sandbox", "gate.retries"}) {
+    if (result.environment().contains(fact)) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("a result without ", fact,
+                     " cannot be kept: its records would not say how "
+                     "they were measured; upgrade the device's agent"));
+  }
+  return absl::OkStatus();
+}
+
 Status CheckBuilderState(const pb::BuilderState& state) {
   HONE_RETURN_IF_ERROR(CheckName("the builder", state.builder()));
   HONE_RETURN_IF_ERROR(CheckBoot(state.builder(), state.boot()));

@@ -15,6 +15,10 @@ namespace hone {
 Status CheckAgentState(const pb::AgentState& state);
 // InvalidArgument if it does not say whose and of which attempt it is, or claims such an epoch.
 Status CheckReport(const pb::ReportRequest& report);
+// InvalidArgument for what no record could be made of that says where it comes from: a batch of
+// candidates without its tuner's version; a result without the agent's version, sandbox and gate.
+Status CheckProvenance(const pb::Batch& batch);
+Status CheckProvenance(const pb::BatchResult& result);
 // InvalidArgument if it has no name or boot, or builds fewer than none or more than any machine can
 // at a time.
 Status CheckBuilderState(const pb::BuilderState& state);

@@ -170,6 +170,7 @@ class ChaosRound {
       batch.set_workload("workload/1 of the crowd");
       batch.set_target(target_);
       batch.set_numerics("fp32");
+      batch.set_tool_version("test");
       batch.set_selector("made-up");
       batch.add_candidates()->set_schedule(absl::StrCat("schedule/1 ", random()));
       return batch;
@@ -179,6 +180,7 @@ class ChaosRound {
     batch.set_workload("workload/1 of real agents");
     batch.set_target(target_);
     batch.set_numerics("fp32");
+    batch.set_tool_version("test");
     batch.set_selector("real");
     return batch;
   }

@@ -54,6 +54,7 @@ class LostAgentsTest : public testing::Test {
     batch.set_workload("workload/1 of a lost agent");
     batch.set_target(target);
     batch.set_numerics("fp32");
+    batch.set_tool_version("test");
     batch.set_selector("real");
     for (int i = 0; i < kTrials; ++i) *batch.add_candidates() = TestCandidate("paced");
     return batch;

@@ -92,6 +92,7 @@ class AgentTest : public testing::Test {
     batch.set_workload("workload/1 made up for a test");
     batch.set_selector("board");
     batch.set_numerics("fp32");
+    batch.set_tool_version("test");
     return batch;
   }
   // What came of one batch; empty when nothing did in 30 seconds.

@@ -20,6 +20,7 @@
 #include "proto/farm.grpc.pb.h"
 #include "rpc/agent_session.h"
 #include "rpc/channel.h"
+#include "tests/support/provenance.h"
 
 namespace hone {
 namespace {
@@ -350,6 +351,7 @@ class CrowdAgent {
   }
   pb::ReportRequest Measured(const pb::Grant& grant) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     pb::BatchResult result;
+    AddProvenance(&result);
     for (int i = 0; i < grant.batch().candidates_size(); ++i) {
       pb::Measurement& measurement = *result.add_measurements();
       // Below whatever a real kernel takes.

@@ -18,6 +18,7 @@
 #include "base/target.h"
 #include "proto/farm.pb.h"
 #include "rpc/agent_session.h"
+#include "tests/support/provenance.h"
 
 namespace hone {
 
@@ -27,6 +28,7 @@ inline pb::Batch SomeBatch(int candidates, int64_t code_bytes = 1 << 20) {
   batch.set_workload("workload/1 w");
   batch.set_target(Target().ToString());
   batch.set_numerics("fp32");
+  batch.set_tool_version("test");
   batch.set_codegen_epoch(3);
   batch.set_layouts("x nchw8c");
   for (int i = 0; i < candidates; ++i) {
@@ -119,6 +121,7 @@ class FakeAgent {
   }
   static pb::BatchResult Measure(const pb::Batch& batch) {
     pb::BatchResult result;
+    AddProvenance(&result);
     for (int i = 0; i < batch.candidates_size(); ++i) {
       result.add_measurements()->set_cost_ns(100 + i);
     }

@@ -20,6 +20,7 @@
 #include "rpc/channel.h"
 #include "rpc/farm_client.h"
 #include "tests/support/measuring_agent.h"
+#include "tests/support/provenance.h"
 #include "tests/support/running_tracker.h"
 
 namespace hone {
@@ -146,6 +147,7 @@ pb::Batch SomeBatch(std::initializer_list<std::string> codes) {
   batch.set_workload("workload/1 w");
   batch.set_target(Target().ToString());
   batch.set_numerics("fp32");
+  batch.set_tool_version("test");
   for (const std::string& code : codes) {
     pb::Candidate* candidate = batch.add_candidates();
     candidate->set_schedule(absl::StrCat("schedule/1\ntile m ", batch.candidates_size()));
@@ -224,6 +226,7 @@ class FetchingAgent {
         continue;
       }
       pb::BatchResult result;
+      AddProvenance(&result);
       for (const pb::Candidate& candidate : entry->second.batch().candidates()) {
         result.add_measurements()->set_cost_ns(
             static_cast<double>(sizes.at(candidate.artifact().code_digest())));

@@ -22,6 +22,7 @@
 #include "rpc/grpc_status.h"
 #include "rpc/tracker_list.h"
 #include "tests/support/measuring_agent.h"
+#include "tests/support/provenance.h"
 #include "tests/support/running_tracker.h"
 #include "tracker/tracker_server.h"
 
@@ -178,6 +179,7 @@ TEST_F(FarmOverGrpcTest, RecordsWhatAnEarlierLifeOfTheAgentMeasured) {
   grant.set_attempt_id(absl::StrCat(batch_id, "@board:1"));
   *grant.mutable_batch() = SomeBatch(1);
   pb::BatchResult result;
+  AddProvenance(&result);
   result.add_measurements()->set_cost_ns(7);
   FakeAgent second({address_}, 2, /*measures=*/false, MakeReport("board", 1, grant, result));
   ASSERT_EQ(All(*client).size(), 1);

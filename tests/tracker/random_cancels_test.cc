@@ -83,6 +83,7 @@ class RandomCancelsTest : public ::testing::Test {
     batch.set_workload("workload/1 w");
     batch.set_target(Target().ToString());
     batch.set_numerics("fp32");
+    batch.set_tool_version("test");
     batch.add_candidates()->set_schedule("schedule/1");
     return batch;
   }

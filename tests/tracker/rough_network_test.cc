@@ -248,6 +248,7 @@ TEST_P(RoughNetworkTest, WorksThroughAProxyThatDropsTheConnectionAfterEveryCall)
   batch.set_workload("workload/1 w");
   batch.set_target(Target().ToString());
   batch.set_numerics("fp32");
+  batch.set_tool_version("test");
   batch.add_candidates()->set_schedule("schedule/1");
 
   // Its agent, over the same proxy, is the farm's only device: whoever it seems to come from.
