@@ -135,14 +135,6 @@ StatusOr<std::string> ReadTlsFile(const std::string& path) {
   return Status(text.status().code(), absl::StrCat(text.status().message(), kWayOut));
 }
 
-// Who is at the end of a chain that is not served: a server must be a tracker or a daemon.
-Status CheckServes(const TlsFolder& folder, const Identity& identity) {
-  if (identity.role == Role::kTracker || identity.role == Role::kDaemon) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      folder.Certificate(), " is of ", identity.ToString(),
-      ", and only a tracker or a daemon may serve; make one with `hone-tracker init-tls FOLDER`"));
-}
-
 }  // namespace
 
 StatusOr<Identity> CheckTlsFolder(const TlsFolder& folder, int64_t unix_ms) {
@@ -166,6 +158,13 @@ StatusOr<Identity> CheckTlsFolder(const TlsFolder& folder, int64_t unix_ms) {
   const auto identity = IdentityOfUris(facts->front().uris);
   if (!identity.ok()) return explain(folder.Certificate(), identity.status());
   return identity;
+}
+
+Status CheckServes(const TlsFolder& folder, const Identity& identity) {
+  if (identity.role == Role::kTracker || identity.role == Role::kDaemon) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      folder.Certificate(), " is of ", identity.ToString(),
+      ", and only a tracker or a daemon may serve; make one with `hone-tracker init-tls FOLDER`"));
 }
 
 StatusOr<Peer> PeerOfCall(const grpc::AuthContext& context) {

@@ -40,6 +40,9 @@ struct TlsFolder {
 // (NotFound), expired, of another authority, of another key (FailedPrecondition).
 StatusOr<Identity> CheckTlsFolder(const TlsFolder& folder, int64_t unix_ms);
 
+// FailedPrecondition unless the folder's identity is one that may serve: a tracker or a daemon.
+Status CheckServes(const TlsFolder& folder, const Identity& identity);
+
 // What a member's folder holds.
 struct TlsFiles {
   std::string authorities_pem;

@@ -107,6 +107,16 @@ grpc::ServerUnaryReactor* BuildService::ListBuilders(grpc::CallbackServerContext
   return reactor;
 }
 
+void BuildService::AddTo(const pb::SnapshotRequest& request, pb::FarmSnapshot* snapshot) {
+  absl::MutexLock lock(&mutex_);
+  pb::ListBuildersReply list = state_.List(clock_.MonotonicNanos());
+  snapshot->set_queued_builds(list.queued_builds());
+  for (pb::BuilderInfo& builder : *list.mutable_builders()) {
+    if (snapshot->builders_size() >= request.builders_max()) break;
+    *snapshot->add_builders() = std::move(builder);
+  }
+}
+
 pb::BuildsReply BuildService::DoneOf(const std::vector<std::string>& keys) {
   pb::BuildsReply reply = state_.DoneOf(keys);
   std::vector<std::string> lost;

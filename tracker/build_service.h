@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "db/build_store.h"
 #include "proto/builds.grpc.pb.h"
+#include "proto/snapshot.pb.h"
 #include "tracker/build_state.h"
 
 namespace hone {
@@ -43,6 +44,9 @@ class BuildService : public pb::Builds::CallbackService {
   grpc::ServerUnaryReactor* ListBuilders(grpc::CallbackServerContext* context,
                                          const pb::ListBuildersRequest* request,
                                          pb::ListBuildersReply* reply) override;
+
+  // Builders and how many builds wait.
+  void AddTo(const pb::SnapshotRequest& request, pb::FarmSnapshot* snapshot);
 
   // Ten times a second.
   void Tick();

@@ -42,7 +42,7 @@ class ElectedTracker {
 
   bool leads() const { return server_ != nullptr; }
   const std::string& address() const { return options_.tracker.listen; }
-  std::string web_address() const { return leads() ? server_->web_address() : ""; }
+  std::string web_url() const { return leads() ? server_->web_url() : ""; }
 
  private:
   ElectedTracker(const ElectedTrackerOptions& options, const Clock& clock);

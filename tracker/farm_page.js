@@ -107,8 +107,10 @@ const showNumbers = (snapshot) => {
   const kinds = totals.measurements || {};
   const measured = Object.values(kinds).reduce((sum, n) => sum + number(n), 0);
   const working = number(counts.ready) + number(counts.busy);
+  const jobs = snapshot.jobsByPhase || {};
   const tiles = [
     ["devices", `${working.toLocaleString("en")} of ${all.toLocaleString("en")}`, "take work"],
+    ["jobs", number(jobs.running).toLocaleString("en"), `tuned now, ${number(jobs.queued).toLocaleString("en")} wait`],
     ["running", number(snapshot.runningBatches).toLocaleString("en"), "batches on devices"],
     ["waiting", number(snapshot.queuedBatches).toLocaleString("en"), "batches in the queue"],
     ["measured", measured.toLocaleString("en"), measured ? `${percent(number(kinds.ok) / measured)} ran and were right` : "candidates"],
@@ -242,7 +244,8 @@ const showUsers = (snapshot) => {
 
 const kKinds = { ok: "ran, and right", compile_error: "did not compile", crash: "crashed", timeout: "took too long",
   incorrect: "wrong numbers", out_of_memory: "out of memory", not_quiet: "device not quiet",
-  device_lost: "device lost", cancelled: "cancelled", infra: "our own machinery" };
+  device_lost: "device lost", cancelled: "cancelled", infra: "our own machinery",
+  forbidden: "tried what is forbidden", forged: "not what it claims" };
 
 const showKinds = (snapshot) => {
   const kinds = Object.entries((snapshot.totals || {}).measurements || {}).map(([kind, n]) => [kind, number(n)]);
@@ -257,6 +260,103 @@ const showKinds = (snapshot) => {
     });
   byId("kinds").hidden = kinds.length === 0;
   byId("no-kinds").hidden = kinds.length > 0;
+};
+
+// --- Jobs
+
+const kPhases = { JOB_QUEUED: "queued", JOB_RUNNING: "running", JOB_DONE: "done", JOB_FAILED: "failed", JOB_CANCELLED: "cancelled" };
+
+// Time of the measured kernels over the time of tuning; both ends are said in words beside it.
+const jobChart = (entry) => {
+  const width = 132, height = 38;
+  const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+  const points = entry.points || [];
+  const most = Math.max(...points.map((point) => number(point.savedNs)), 0);
+  const end = Math.max(points.length ? number(points[points.length - 1].elapsedS) : 0, 1e-9);
+  if (most <= 0) return svg;
+  const x = (s) => (2 + (width - 8) * Math.min(1, s / end)).toFixed(1);
+  const y = (saved) => (4 + (height - 8) * Math.max(0, saved) / most).toFixed(1);
+  let path = `M${x(0)} ${y(0)}`;
+  for (const point of points) path += `H${x(number(point.elapsedS))}V${y(number(point.savedNs))}`;
+  const last = points[points.length - 1];
+  svg.append(
+    draw("path", { class: "under", d: `${path}V${height - 1}H${x(0)}Z` }),
+    draw("path", { class: "steps", d: path }),
+    draw("circle", { class: "last", cx: x(number(last.elapsedS)), cy: y(number(last.savedNs)), r: 3.5 }));
+  return svg;
+};
+
+const jobRow = () => make("tr", {}, make("th", { scope: "row" }), cell("", "state"), barCell("how far"),
+  make("td", { className: "gained" }, make("span"), make("div")), cell("why"));
+
+const showJob = (row, entry) => {
+  const job = entry.job || {};
+  const spec = job.spec || {};
+  const progress = job.progress || {};
+  const [name, state, far, gained, why] = row.children;
+  setLines(name, `${number(job.id)} \u00b7 ${spec.model || "a kernel"}`, { text: [spec.user && `for ${spec.user}`, spec.numerics,
+    spec.device && `on ${spec.device}`].filter((x) => x).join(" \u00b7 ") });
+  const phase = kPhases[job.phase] || "unknown";
+  if (state.phase !== phase) {
+    state.phase = phase;
+    state.replaceChildren(make("span", { className: `pill ${phase}`, textContent: phase }));
+  }
+  const kernels = number(entry.kernels), done = number(entry.kernelsDone);
+  const elapsed = number(progress.elapsedS), limit = number(progress.elapsedMaxS) || 60 * number(spec.minutes);
+  const share = phase === "done" ? 1 : Math.max(kernels ? done / kernels : 0, limit ? Math.min(1, elapsed / limit) : 0);
+  setBar(far, kernels ? `${done} of ${plural(kernels, "kernel")}` : "\u2013", share, phase === "failed" ? "bar failed" : phase === "done" ? "bar ok" : "bar");
+  const trials = [progress.trials ? plural(number(progress.trials), "trial") : "", number(entry.failures) ? `${number(entry.failures)} failed` : "",
+    elapsed ? `${duration(1000 * elapsed)}${limit ? ` of ${duration(1000 * limit)}` : ""}` : ""].filter((x) => x).join(", ");
+  if (far.children.length === 2) far.append(make("small"));
+  setText(far.lastChild, trials);
+  const before = number(entry.defaultNs), now = number(entry.bestNs);
+  setLines(gained.firstChild, now ? `${(before / now).toFixed(2)}\u00d7` : "\u2013",
+    { text: now ? `${nanos(before)} \u2192 ${nanos(now)}${number(entry.kernelsMeasured) < kernels ? ` in ${number(entry.kernelsMeasured)} kernels` : ""}` : "" });
+  const drawn = JSON.stringify(entry.points || []);
+  if (gained.drawn !== drawn) {
+    gained.drawn = drawn;
+    gained.lastChild.replaceChildren(jobChart(entry));
+  }
+  setLines(why, job.reason || (phase === "running" ? "it is tuned" : ""), { text: job.daemon ? `by ${job.daemon}${job.attempts > 1 ? `, attempt ${job.attempts}` : ""}` : "" });
+};
+
+const showJobs = (snapshot) => {
+  const jobs = snapshot.jobs || [];
+  keep(byId("job-rows"), jobs, (entry) => String((entry.job || {}).id), jobRow, showJob);
+  byId("jobs").hidden = jobs.length === 0;
+  byId("no-jobs").hidden = jobs.length > 0;
+  const counts = snapshot.jobsByPhase || {};
+  setText(byId("jobs-note"), Object.values(kPhases).filter((phase) => number(counts[phase])).map((phase) => `${number(counts[phase]).toLocaleString("en")} ${phase}`).join(", "));
+};
+
+const showBuilders = (snapshot) => {
+  const builders = snapshot.builders || [];
+  keep(byId("builder-rows"), builders, (builder) => builder.name || "",
+    () => make("tr", {}, make("th", { scope: "row" }), barCell("compiles"), cell("version"), cell("heard of", "n")),
+    (row, builder) => {
+      const building = number(builder.building), capacity = number(builder.capacity);
+      setText(row.children[0], builder.name || "?");
+      setBar(row.children[1], `${building} of ${capacity} at a time`, capacity ? Math.min(1, building / capacity) : 0);
+      const version = builder.version || {};
+      setText(row.children[2], `${version.toolVersion || "?"}, code ${number(version.codegenEpoch)}`);
+      const heardMs = snapshotMs - number(builder.silentMs);
+      showTime(row.children[3], () => `${duration(nowMs() - heardMs)} ago`);
+    });
+  byId("builders").hidden = builders.length === 0;
+  byId("no-builders").hidden = builders.length > 0;
+  setText(byId("builders-note"), builders.length ? `${plural(number(snapshot.queuedBuilds), "build")} wait` : "");
+  const daemons = snapshot.daemons || [];
+  keep(byId("daemon-rows"), daemons, (daemon) => daemon.name || "",
+    () => make("tr", {}, make("th", { scope: "row" }), barCell("jobs"), cell("heard of", "n")),
+    (row, daemon) => {
+      setText(row.children[0], daemon.name || "?");
+      const jobs = number(daemon.jobs), most = number(daemon.jobsMax);
+      setBar(row.children[1], `${jobs} of ${most} at a time`, most ? Math.min(1, jobs / most) : 0);
+      const heardMs = snapshotMs - number(daemon.silenceMs);
+      showTime(row.children[2], () => `${duration(nowMs() - heardMs)} ago`);
+    });
+  byId("daemons").hidden = daemons.length === 0;
+  byId("no-daemons").hidden = daemons.length > 0;
 };
 
 // --- Curves: the best time so far (log) over the candidates measured
@@ -348,7 +448,9 @@ const show = (snapshot) => {
   setText(byId("conflicts"), conflicts.length ? `Two agents have one name: ${conflicts.join(", ")}. Give one of them another (hone-agent --name).` : "");
   showNumbers(snapshot);
   showDevices(snapshot);
+  showJobs(snapshot);
   showCurves(snapshot);
+  showBuilders(snapshot);
   showQueue(snapshot);
   showUsers(snapshot);
   showKinds(snapshot);

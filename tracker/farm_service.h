@@ -2,6 +2,9 @@
 // FarmShell; what stands here is gRPC only.
 #pragma once
 
+#include <functional>
+#include <utility>
+
 #include "proto/farm.grpc.pb.h"
 #include "tracker/farm_shell.h"
 
@@ -9,8 +12,9 @@ namespace hone {
 
 class FarmService : public pb::Farm::CallbackService {
  public:
-  // The shell must outlive the server.
-  explicit FarmService(FarmShell& shell) : shell_(shell) {}
+  using Look = std::function<pb::FarmSnapshot(const pb::SnapshotRequest&)>;
+  // The shell must outlive the server. `look`: at all of the farm.
+  FarmService(FarmShell& shell, Look look) : shell_(shell), look_(std::move(look)) {}
 
   grpc::ServerUnaryReactor* Submit(grpc::CallbackServerContext* context,
                                    const pb::SubmitRequest* request,
@@ -32,6 +36,7 @@ class FarmService : public pb::Farm::CallbackService {
 
  private:
   FarmShell& shell_;
+  const Look look_;
 };
 
 }  // namespace hone

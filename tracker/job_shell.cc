@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <tuple>
 #include <utility>
 #include <variant>
 
@@ -110,15 +111,42 @@ pb::ListJobsReply JobShell::ListJobs() {
     pb::Job& listed = *reply.add_jobs();
     listed = *job;
     listed.clear_kernels();
-    std::string why = state_.WhyQueued(job->id(), now_ns);
-    if (why.empty()) why = state_.WhySilent(job->id(), now_ns);
-    if (job->phase() == pb::JOB_RUNNING && why.empty() && job->reason().empty()) {
-      why = farm_.WhyClientWaits(job->farm_client());
-    }
-    if (!why.empty()) listed.set_reason(why);
+    listed.set_reason(ReasonOf(*job, now_ns));
   }
   for (pb::DaemonInfo& daemon : state_.Daemons(now_ns)) *reply.add_daemons() = std::move(daemon);
   return reply;
+}
+
+std::string JobShell::ReasonOf(const pb::Job& job, int64_t now_ns) const {
+  std::string why = state_.WhyQueued(job.id(), now_ns);
+  if (why.empty()) why = state_.WhySilent(job.id(), now_ns);
+  if (job.phase() == pb::JOB_RUNNING && why.empty() && job.reason().empty()) {
+    why = farm_.WhyClientWaits(job.farm_client());
+  }
+  return why.empty() ? job.reason() : why;
+}
+
+void JobShell::AddTo(const pb::SnapshotRequest& request, pb::FarmSnapshot* snapshot) {
+  absl::MutexLock lock(&mutex_);
+  const int64_t now_ns = clock_.MonotonicNanos();
+  std::vector<const pb::Job*> jobs = state_.Jobs();
+  for (const pb::Job* job : jobs) {
+    ++(*snapshot->mutable_jobs_by_phase())[PhaseWord(job->phase())];
+  }
+  const auto order = [](const pb::Job* job) {
+    return std::make_tuple(IsEnded(*job), job->phase() != pb::JOB_RUNNING,
+                           IsEnded(*job) ? -job->ended_unix_ms() : job->id());
+  };
+  const size_t count = std::min<size_t>(jobs.size(), std::max(0, request.jobs_max()));
+  std::partial_sort(jobs.begin(), jobs.begin() + static_cast<int64_t>(count), jobs.end(),
+                    [&](const pb::Job* a, const pb::Job* b) { return order(a) < order(b); });
+  for (size_t i = 0; i < count; ++i) {
+    pb::JobEntry& entry = *snapshot->add_jobs();
+    entry = history_.EntryOf(*jobs[i]);
+    entry.mutable_job()->set_reason(ReasonOf(*jobs[i], now_ns));
+  }
+  for (pb::DaemonInfo& daemon : state_.Daemons(now_ns))
+    *snapshot->add_daemons() = std::move(daemon);
 }
 
 void JobShell::WatchJob(const pb::WatchJobRequest& request, JobWatcher* watcher) {
@@ -319,6 +347,7 @@ std::optional<JobEvent> JobShell::Do(const JobChanged& effect) {
   const pb::Job* job = state_.Find(effect.id);
   if (job == nullptr) return std::nullopt;
   Log(*job);
+  history_.Saw(*job);
   for (auto& [watcher, watch] : watchers_) {
     if (watch.id == effect.id) Show(*job, watcher, &watch);
   }

@@ -19,6 +19,7 @@
 #include "rpc/identity.h"
 #include "tracker/farm_shell.h"
 #include "tracker/job_events.h"
+#include "tracker/job_history.h"
 #include "tracker/job_state.h"
 
 namespace hone {
@@ -52,6 +53,8 @@ class JobShell {
   // `user`: whose jobs the caller may cancel; "": everybody's.
   StatusOr<pb::Job> CancelJob(const pb::JobRequest& request, const std::string& user = "");
   StatusOr<pb::WhyJobReply> WhyJob(const pb::JobRequest& request);
+  // Jobs, their counts by phase, and daemons.
+  void AddTo(const pb::SnapshotRequest& request, pb::FarmSnapshot* snapshot);
 
   // --- Jobs
   StatusOr<pb::ClaimJobReply> ClaimJob(const pb::ClaimJobRequest& request);
@@ -89,6 +92,8 @@ class JobShell {
   void Log(const pb::Job& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Show(const pb::Job& job, JobWatcher* watcher, Watch* watch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Why the job waits, or how it ended, where there is something to say.
+  std::string ReasonOf(const pb::Job& job, int64_t now_ns) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   Status CheckOpen() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Whether the caller is the daemon that has the job.
   Status CheckCaller(int64_t id, const Identity& peer) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
@@ -100,6 +105,7 @@ class JobShell {
 
   absl::Mutex mutex_;  // taken before the farm's
   JobState state_ ABSL_GUARDED_BY(mutex_);
+  JobHistory history_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t next_tick_ns_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t next_call_ ABSL_GUARDED_BY(mutex_) = 1;

@@ -11,6 +11,7 @@
 #include "absl/strings/str_replace.h"
 #include "proto/measurement.pb.h"
 #include "tracker/device_advice.h"
+#include "tracker/job_history.h"
 
 namespace hone {
 namespace {
@@ -56,6 +57,24 @@ Samples DevicesByState(const pb::FarmSnapshot& snapshot) {
         count == snapshot.devices_by_state().end() ? 0 : static_cast<double>(count->second)));
   }
   return samples;
+}
+
+Samples JobsByPhase(const pb::FarmSnapshot& snapshot) {
+  Samples samples;
+  for (int phase = pb::JOB_QUEUED; phase <= pb::JobPhase_MAX; ++phase) {
+    const std::string word = PhaseWord(static_cast<pb::JobPhase>(phase));
+    const auto count = snapshot.jobs_by_phase().find(word);
+    samples.push_back(
+        Sample("phase", word,
+               count == snapshot.jobs_by_phase().end() ? 0 : static_cast<double>(count->second)));
+  }
+  return samples;
+}
+
+double BuilderSlots(const pb::FarmSnapshot& snapshot) {
+  double slots = 0;
+  for (const pb::BuilderInfo& builder : snapshot.builders()) slots += builder.capacity();
+  return slots;
 }
 
 Samples Measurements(const pb::FarmSnapshot& snapshot) {
@@ -117,6 +136,16 @@ const Metric kMetrics[] = {
      [](const Snapshot& s) { return One(static_cast<double>(s.queued_batches())); }},
     {{"hone_batches_running", "gauge", "Batches granted to devices"},
      [](const Snapshot& s) { return One(static_cast<double>(s.running_batches())); }},
+    {{"hone_jobs", "gauge", "Tuning jobs by phase, ended ones as long as they are known"},
+     JobsByPhase},
+    {{"hone_daemons", "gauge", "Tuning daemons that are heard of"},
+     [](const Snapshot& s) { return One(s.daemons_size()); }},
+    {{"hone_builders", "gauge", "Builders that are heard of"},
+     [](const Snapshot& s) { return One(s.builders_size()); }},
+    {{"hone_builder_slots", "gauge", "Builds that they do at a time"},
+     [](const Snapshot& s) { return One(BuilderSlots(s)); }},
+    {{"hone_builds_queued", "gauge", "Builds that wait for a builder"},
+     [](const Snapshot& s) { return One(static_cast<double>(s.queued_builds())); }},
     {{"hone_queue_oldest_seconds", "gauge", "How long the oldest of the next batches waits"},
      [](const Snapshot& s) { return One(OldestSeconds(s)); }},
     {{"hone_batches_submitted_total", "counter", "Batches taken in"},

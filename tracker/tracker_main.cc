@@ -52,6 +52,10 @@ void Declare(CLI::App& app, Options& options) {
   app.add_option("--join-port", options.tracker.join_port,
                  "Where those with a token join, while there are tokens (default: the next port)")
       ->check(CLI::Range(0, 65535));
+  app.add_option("--member-calls", options.tracker.member_calls_max,
+                 "With --tls-dir: calls that one member may have under way at a time")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1'000'000));
   app.add_option("--db", options.database.path,
                  "The database of records: a file, made if missing, or "
                  "postgresql://USER@HOST/NAME, which several trackers share: one leads")
@@ -74,8 +78,10 @@ void Declare(CLI::App& app, Options& options) {
                  "End when this process is no longer the parent");
   app.add_option("--purpose", options.database.holder,
                  "What the tracker runs for, told to others who want the same database");
-  app.add_option("--web", options.tracker.web,
-                 "Also serve a web page, metrics and health here: 127.0.0.1:9188 or unix:/path");
+  app.add_option(
+      "--web", options.tracker.web,
+      "Also serve a web page, metrics and health here: 127.0.0.1:9188 or unix:/path; with "
+      "--tls-dir also 0.0.0.0:9188, to members of the farm");
   app.add_option("--log", options.log, "How events are logged to stderr, one a line: text or json")
       ->capture_default_str()
       ->check(CLI::IsMember({"text", "json"}));
@@ -138,7 +144,7 @@ ExitCode ServeAlone(const Options& options, const StopSignals& stop) {
   if (!server.ok()) return Fail(kCannotListen, server.status());
   std::cout << "hone-tracker ready at " << (*server)->address() << ", database "
             << options.database.path;
-  if (!options.tracker.web.empty()) std::cout << ", web page at " << (*server)->web_address();
+  if (!options.tracker.web.empty()) std::cout << ", web page at " << (*server)->web_url();
   std::cout << std::endl;
   return TickOn(stop, [&] {
     (*server)->Tick();

@@ -12,6 +12,7 @@
 
 #include "absl/strings/numbers.h"
 #include "rpc/address.h"
+#include "rpc/call_counts.h"
 #include "rpc/channel.h"
 #include "tracker/admin_service.h"
 #include "tracker/agent_service.h"
@@ -63,19 +64,20 @@ class TrackerServer::Impl {
   Impl(std::unique_ptr<EventLog> log, std::unique_ptr<BlobStore> blob_store,
        std::unique_ptr<FarmShell> shell, std::unique_ptr<AuditLog> audit,
        std::unique_ptr<JoinDesk> desk, std::unique_ptr<JobShell> jobs, FarmDatabase& database,
-       const BuildLimits& builds, std::vector<pb::BuiltReply> built, const Clock& clock)
+       const TrackerOptions& options, std::vector<pb::BuiltReply> built, const Clock& clock)
       : log_(std::move(log)),
         blob_store_(std::move(blob_store)),
         shell_(std::move(shell)),
         audit_(std::move(audit)),
         desk_(std::move(desk)),
         job_shell_(std::move(jobs)),
-        farm_(*shell_),
+        call_counts_(options.member_calls_max),
+        farm_(*shell_, [this](const pb::SnapshotRequest& request) { return Look(request); }),
         agents_(*shell_, revocations_),
         admin_(*shell_, revocations_),
         security_(database, *audit_, desk_.get()),
         blobs_(*blob_store_, *shell_),
-        builds_(builds, std::move(built), database, *blob_store_, clock),
+        builds_(options.builds, std::move(built), database, *blob_store_, clock),
         tuning_(*job_shell_),
         jobs_(*job_shell_),
         records_(database) {
@@ -98,12 +100,10 @@ class TrackerServer::Impl {
     HONE_RETURN_IF_ERROR(ClearSocket(checked));
     grpc::ServerBuilder builder;
     int port = 0;
-    CallChecks checks;
-    checks.admit = [this](const Peer& peer, absl::string_view method) {
-      return revocations_.Check(peer);
-    };
-    checks.refused = [this](const Identity& peer, absl::string_view method, const Status& why) {
-      audit_->Note({.identity = peer.ToString(), .method = method, .outcome = why.code()});
+    CallChecks checks = Checks();
+    checks.admit = [this, admit = checks.admit](const Peer& peer, absl::string_view method) {
+      HONE_RETURN_IF_ERROR(call_counts_.Check(peer.identity));
+      return admit(peer, method);
     };
     HONE_RETURN_IF_ERROR(ConfigureServer(
         {.address = checked, .tls_dir = tls_dir, .checks = std::move(checks)}, builder, &port));
@@ -122,6 +122,7 @@ class TrackerServer::Impl {
     builder.RegisterService(&records_);
     std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
         interceptors;
+    interceptors.push_back(MakeCallCounters(call_counts_));
     interceptors.push_back(MakeAuditInterceptors(*audit_));
     builder.experimental().SetInterceptorCreators(std::move(interceptors));
     HONE_ASSIGN_OR_RETURN(server_, StartServer(checked, builder, port, &address_));
@@ -131,12 +132,13 @@ class TrackerServer::Impl {
     return absl::OkStatus();
   }
 
-  Status ServeWeb(const std::string& listen) {
+  Status ServeWeb(const std::string& listen, const std::string& tls_dir) {
     const WebSource source = {
-        .snapshot = [this](const pb::SnapshotRequest& r) { return shell_->Snapshot(r); },
+        .snapshot = [this](const pb::SnapshotRequest& request) { return Look(request); },
         .health = [this] { return shell_->Health(); },
     };
-    HONE_ASSIGN_OR_RETURN(web_, WebServer::Start(listen, source));
+    HONE_ASSIGN_OR_RETURN(
+        web_, WebServer::Start(listen, source, {}, {.tls_dir = tls_dir, .checks = Checks()}));
     log_->Write(Event::kWebListening, {{"address", web_->address()}});
     return absl::OkStatus();
   }
@@ -156,10 +158,30 @@ class TrackerServer::Impl {
     trouble_ = status;
   }
 
-  std::string web_address() const { return web_ == nullptr ? "" : web_->address(); }
+  std::string web_url() const { return web_ == nullptr ? "" : web_->url(); }
   const std::string& address() const { return address_; }
 
  private:
+  // Of calls, and of looks at the page.
+  CallChecks Checks() {
+    CallChecks checks;
+    checks.admit = [this](const Peer& peer, absl::string_view method) {
+      return revocations_.Check(peer);
+    };
+    checks.refused = [this](const Identity& peer, absl::string_view method, const Status& why) {
+      audit_->Note({.identity = peer.ToString(), .method = method, .outcome = why.code()});
+    };
+    return checks;
+  }
+
+  // All that there is to see of the farm now.
+  pb::FarmSnapshot Look(const pb::SnapshotRequest& request) {
+    pb::FarmSnapshot snapshot = shell_->Snapshot(request);
+    job_shell_->AddTo(request, &snapshot);
+    builds_.AddTo(request, &snapshot);
+    return snapshot;
+  }
+
   // Only what changes: each word goes to everybody who watches.
   void TellHealth() {
     const bool serving = shell_->Health().ok();
@@ -177,6 +199,7 @@ class TrackerServer::Impl {
   const std::unique_ptr<JoinDesk> desk_;  // null if nobody can join
   const std::unique_ptr<JobShell> job_shell_;
   Revocations revocations_;
+  CallCounts call_counts_;
   FarmService farm_;
   AgentService agents_;
   AdminService admin_;
@@ -211,15 +234,17 @@ StatusOr<std::unique_ptr<TrackerServer>> TrackerServer::Start(const TrackerOptio
   HONE_ASSIGN_OR_RETURN(std::vector<pb::BuiltReply> built, database.LoadBuilds());
   auto impl = std::make_unique<Impl>(std::move(log), std::move(blobs), std::move(shell),
                                      std::move(audit), std::move(desk), std::move(jobs), database,
-                                     options.builds, std::move(built), clock);
+                                     options, std::move(built), clock);
   HONE_RETURN_IF_ERROR(impl->Listen(options.listen, options.tls_dir));
-  if (!options.web.empty()) HONE_RETURN_IF_ERROR(impl->ServeWeb(options.web));
+  if (!options.web.empty()) {
+    HONE_RETURN_IF_ERROR(impl->ServeWeb(options.web, options.tls_dir));
+  }
   return std::unique_ptr<TrackerServer>(new TrackerServer(std::move(impl)));
 }
 
 const std::string& TrackerServer::address() const { return impl_->address(); }
 
-std::string TrackerServer::web_address() const { return impl_->web_address(); }
+std::string TrackerServer::web_url() const { return impl_->web_url(); }
 
 void TrackerServer::Tick() { impl_->Tick(); }
 

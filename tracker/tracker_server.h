@@ -24,6 +24,8 @@ struct TrackerOptions {
   // Where those who join are taken in, while there are tokens: 0 for the port after that of
   // `listen` (a free one if that is 0).
   int join_port = 0;
+  // Under way at a time, of one identity (rpc/call_counts.h).
+  int member_calls_max = 1'000;
   FarmLimits limits;
   EventLog::Sink log;  // null: nothing is logged
   LogFormat log_format = LogFormat::kText;
@@ -43,7 +45,8 @@ class TrackerServer {
 
   // What to connect to: `listen`, with the port that was taken.
   const std::string& address() const;
-  std::string web_address() const;
+  // Of the page (WebServer::url); "" if there is none.
+  std::string web_url() const;
   // Ten times a second.
   void Tick();
 

@@ -10,6 +10,8 @@
 namespace hone {
 namespace {
 
+absl::string_view PathOf(absl::string_view target) { return target.substr(0, target.find('?')); }
+
 // A page of another site whose name leads to this machine must not read the farm.
 bool IsLocalHost(absl::string_view host) {
   absl::string_view name = host;
@@ -25,6 +27,7 @@ pb::SnapshotRequest MetricsRequest() {
   pb::SnapshotRequest request;
   request.set_queue_max(1'000);
   request.set_users_max(kMetricUsersMax);
+  request.set_builders_max(1'000);
   return request;
 }
 
@@ -54,6 +57,8 @@ pb::SnapshotRequest PageRequest() {
   request.set_queue_max(50);
   request.set_users_max(50);
   request.set_curves_max(24);
+  request.set_jobs_max(20);
+  request.set_builders_max(100);
   return request;
 }
 
@@ -63,13 +68,19 @@ std::string SnapshotJson(const pb::FarmSnapshot& snapshot) {
   return status.ok() ? json : "{}";
 }
 
+absl::string_view MethodBehind(absl::string_view target) {
+  const absl::string_view path = PathOf(target);
+  return path == "/healthz" || path == "/readyz" ? "/grpc.health.v1.Health/Check"
+                                                 : "/hone.pb.Farm/Snapshot";
+}
+
 WebAnswer AnswerTo(const WebQuestion& question, const WebSource& source) {
   const bool head = question.method == "HEAD";
   if (!head && question.method != "GET") return {.status = 405, .body = "only GET and HEAD\n"};
   if (question.tcp && !IsLocalHost(question.host)) {
     return {.status = 421, .body = "ask for localhost: this page is for this machine only\n"};
   }
-  const absl::string_view path = question.target.substr(0, question.target.find('?'));
+  const absl::string_view path = PathOf(question.target);
   if (path == "/events" && !head) return {.is_stream = true};
   return PageAt(path, source);
 }

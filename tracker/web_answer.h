@@ -21,7 +21,7 @@ struct WebQuestion {
   absl::string_view method;  // "GET"
   absl::string_view target;  // "/metrics?x"
   absl::string_view host;    // that it names
-  bool tcp = false;          // came over TCP, so perhaps from a browser with other pages open
+  bool tcp = false;  // in plain text over TCP, so perhaps from a browser with other pages open
 };
 
 struct WebAnswer {
@@ -30,6 +30,9 @@ struct WebAnswer {
   std::string body;
   bool is_stream = false;  // updates without end, instead of the body
 };
+
+// The method whose permission (rpc/permissions.h) it takes to see what is at `target`.
+absl::string_view MethodBehind(absl::string_view target);
 
 WebAnswer AnswerTo(const WebQuestion& question, const WebSource& source);
 

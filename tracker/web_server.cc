@@ -7,11 +7,13 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <map>
 #include <optional>
 #include <set>
 #include <thread>
@@ -23,10 +25,13 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "absl/time/clock.h"
 #include "base/digest.h"
+#include "rpc/permissions.h"
 #include "tracker/farm_page.h"
 #include "tracker/listening_socket.h"
 #include "tracker/web_answer.h"
+#include "tracker/web_tls.h"
 
 namespace hone {
 namespace {
@@ -37,6 +42,7 @@ namespace http = beast::http;
 using boost::system::error_code;
 using Protocol = asio::generic::stream_protocol;
 using Stream = beast::basic_stream<Protocol>;
+using TlsStream = asio::ssl::stream<Stream&>;
 using Clock = std::chrono::steady_clock;
 
 // --- Addresses
@@ -44,15 +50,16 @@ using Clock = std::chrono::steady_clock;
 struct ListenAddress {
   std::string unix_path;  // or
   asio::ip::tcp::endpoint tcp;
+  bool tls = false;
 };
 
 Status BadAddress(absl::string_view listen, absl::string_view why) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      "the web page cannot be served at ", listen, ": ", why,
-      "; give 127.0.0.1:PORT or unix:/path, and carry it further by a tunnel: ssh -L"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("the web page cannot be served at ", listen, ": ", why,
+                   "; give 127.0.0.1:PORT or unix:/path, or certificates with --tls-dir"));
 }
 
-StatusOr<ListenAddress> ParseListen(absl::string_view listen) {
+StatusOr<ListenAddress> ParseListen(absl::string_view listen, bool has_tls) {
   absl::string_view path = listen;
   if (absl::ConsumePrefix(&path, "unix:")) {
     if (path.empty() || path.size() > 107) {
@@ -74,8 +81,9 @@ StatusOr<ListenAddress> ParseListen(absl::string_view listen) {
   error_code error;
   const asio::ip::address address = asio::ip::make_address(host, error);
   if (error) return BadAddress(listen, "its host is no address");
-  if (!address.is_loopback()) return BadAddress(listen, "it has no login, and others can reach it");
-  return ListenAddress{.tcp = {address, static_cast<uint16_t>(port)}};
+  const bool tls = !address.is_loopback();
+  if (tls && !has_tls) return BadAddress(listen, "others can reach it there");
+  return ListenAddress{.tcp = {address, static_cast<uint16_t>(port)}, .tls = tls};
 }
 
 // --- Answers
@@ -100,6 +108,8 @@ std::string Essence(pb::FarmSnapshot snapshot) {
     device.mutable_info()->clear_last_seen_unix_ms();
   }
   for (pb::QueueEntry& entry : *snapshot.mutable_queue()) entry.clear_waiting_ms();
+  for (pb::DaemonInfo& daemon : *snapshot.mutable_daemons()) daemon.clear_silence_ms();
+  for (pb::BuilderInfo& builder : *snapshot.mutable_builders()) builder.clear_silent_ms();
   return SnapshotJson(snapshot);
 }
 
@@ -113,9 +123,12 @@ class WebSession;
 struct WebState {
   WebSource source;
   WebLimits limits;
-  bool tcp = false;
+  CallChecks checks;
+  std::unique_ptr<WebTls> tls;  // null: plain text
+  bool plain_tcp = false;
   std::string policy;
   std::set<std::shared_ptr<WebSession>> sessions;
+  std::map<std::string, int> sessions_of;     // an identity, over TLS
   std::shared_ptr<const std::string> update;  // the latest; null when nobody asked for one yet
 };
 
@@ -127,14 +140,30 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
 
   void Start() {
     deadline_ = Clock::now() + state_.limits.request_timeout;
-    Read();
+    if (state_.tls == nullptr) return Read();
+    context_ = state_.tls->context();
+    tls_.emplace(stream_, *context_);
+    stream_.expires_at(deadline_);
+    tls_->async_handshake(TlsStream::server, [self = shared_from_this()](error_code error) {
+      if (error) return self->Close();
+      self->Meet();
+    });
   }
 
   void Close() {
     error_code ignored;
     stream_.socket().shutdown(Protocol::socket::shutdown_both, ignored);
     stream_.close();
-    state_.sessions.erase(shared_from_this());
+    if (state_.sessions.erase(shared_from_this()) == 0 || !peer_) return;
+    const auto count = state_.sessions_of.find(peer_->identity.ToString());
+    if (--count->second == 0) state_.sessions_of.erase(count);
+  }
+
+  // Whether the other side may still see what it sees: certificates expire, and are revoked.
+  bool StillAllowed() {
+    return tls_ == std::nullopt ||
+           (state_.tls->CheckStillGood(*peer_, absl::ToUnixMillis(absl::Now())).ok() &&
+            Admit("/events").ok());
   }
 
   bool listens() const { return listens_; }
@@ -147,23 +176,59 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
     }
     writing_ = state_.update;
     stream_.expires_after(state_.limits.write_timeout);
-    asio::async_write(stream_, asio::buffer(*writing_),
-                      [self = shared_from_this()](error_code error, size_t) {
-                        self->writing_ = nullptr;
-                        if (error) return self->Close();
-                        if (std::exchange(self->behind_, false)) self->Push();
-                      });
+    const auto done = [self = shared_from_this()](error_code error, size_t) {
+      self->writing_ = nullptr;
+      if (error) return self->Close();
+      if (std::exchange(self->behind_, false)) self->Push();
+    };
+    On([&](auto& stream) { asio::async_write(stream, asio::buffer(*writing_), done); });
   }
 
  private:
+  // Acts on the stream that HTTP goes over.
+  template <typename Act>
+  void On(const Act& act) {
+    if (tls_) return act(*tls_);
+    act(stream_);
+  }
+
+  // Learns who is there.
+  void Meet() {
+    const StatusOr<Peer> peer = WebTls::PeerOf(tls_->native_handle());
+    if (!peer.ok()) return Close();
+    peer_ = *peer;
+    ++state_.sessions_of[peer_->identity.ToString()];
+    Read();
+  }
+
+  Status Admit(absl::string_view target) {
+    const absl::string_view method = MethodBehind(target);
+    const std::string identity = peer_->identity.ToString();
+    HONE_RETURN_IF_ERROR(CheckPermission(peer_->identity, method));
+    if (state_.checks.admit) HONE_RETURN_IF_ERROR(state_.checks.admit(*peer_, method));
+    const int limit = state_.limits.connections_per_identity_max;
+    if (state_.sessions_of[identity] <= limit) return absl::OkStatus();
+    return absl::ResourceExhaustedError(
+        absl::StrCat(identity, " has ", limit, " connections to the page, which is the limit"));
+  }
+
+  void Refuse(absl::string_view target, const Status& why) {
+    if (state_.checks.refused) {
+      state_.checks.refused(peer_->identity, MethodBehind(target), why);
+    }
+    Send({.status = absl::IsResourceExhausted(why) ? 429 : 403,
+          .body = absl::StrCat(why.message(), "\n")});
+  }
+
   void Read() {
     parser_.emplace();
     parser_->header_limit(state_.limits.header_bytes_max);
     parser_->body_limit(0);
     stream_.expires_at(deadline_);
-    http::async_read(
-        stream_, buffer_, *parser_,
-        [self = shared_from_this()](error_code error, size_t) { self->OnRequest(error); });
+    const auto done = [self = shared_from_this()](error_code error, size_t) {
+      self->OnRequest(error);
+    };
+    On([&](auto& stream) { http::async_read(stream, buffer_, *parser_, done); });
   }
 
   void OnRequest(error_code error) {
@@ -174,7 +239,7 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
       return Send({.status = 413, .body = "no body is taken\n"});
     }
     if (error == http::error::end_of_stream || error == beast::error::timeout ||
-        error == asio::error::operation_aborted ||
+        error == asio::error::operation_aborted || (error && tls_) ||
         (error && error.category() == asio::error::get_system_category())) {
       return Close();
     }
@@ -186,10 +251,14 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
       return absl::string_view(text.data(), text.size());
     };
     head_ = request.method() == http::verb::head;
+    if (peer_) {
+      const Status allowed = Admit(view(request.target()));
+      if (!allowed.ok()) return Refuse(view(request.target()), allowed);
+    }
     WebAnswer answer = AnswerTo({.method = view(request.method_string()),
                                  .target = view(request.target()),
                                  .host = view(request[http::field::host]),
-                                 .tcp = state_.tcp},
+                                 .tcp = state_.plain_tcp},
                                 state_.source);
     if (answer.is_stream) return Listen();
     Send(std::move(answer));
@@ -217,19 +286,25 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
       if (error) return self->Close();
       self->Linger();
     };
-    if (head_) {
-      http::async_write_header(stream_, *serializer_, done);
-    } else {
-      http::async_write(stream_, *serializer_, done);
-    }
+    On([&](auto& stream) {
+      if (head_) {
+        http::async_write_header(stream, *serializer_, done);
+      } else {
+        http::async_write(stream, *serializer_, done);
+      }
+    });
   }
 
   // Closing with unread bytes would reset the connection, and the answer be lost: what still comes
   // is read for a moment.
   void Linger() {
+    stream_.expires_after(std::min(state_.limits.request_timeout, std::chrono::milliseconds(500)));
+    if (tls_) {
+      tls_->async_shutdown([self = shared_from_this()](error_code) { self->Close(); });
+      return;
+    }
     error_code ignored;
     stream_.socket().shutdown(Protocol::socket::shutdown_send, ignored);
-    stream_.expires_after(std::min(state_.limits.request_timeout, std::chrono::milliseconds(500)));
     Drain();
   }
 
@@ -247,21 +322,21 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
     response_->set(http::field::content_type, "text/event-stream");
     serializer_.emplace(*response_);
     stream_.expires_after(state_.limits.write_timeout);
-    http::async_write_header(stream_, *serializer_,
-                             [self = shared_from_this()](error_code error, size_t) {
-                               if (error) return self->Close();
-                               self->listens_ = true;
-                               // Whatever is read now is the reader's end.
-                               self->stream_.expires_never();
-                               self->Watch();
-                               self->state_.update = UpdateOf(self->state_.source);
-                               self->Push();
-                             });
+    const auto done = [self = shared_from_this()](error_code error, size_t) {
+      if (error) return self->Close();
+      self->listens_ = true;
+      // Whatever is read now is the reader's end.
+      self->stream_.expires_never();
+      self->Watch();
+      self->state_.update = UpdateOf(self->state_.source);
+      self->Push();
+    };
+    On([&](auto& stream) { http::async_write_header(stream, *serializer_, done); });
   }
 
   void Watch() {
-    stream_.async_read_some(asio::buffer(scrap_),
-                            [self = shared_from_this()](error_code, size_t) { self->Close(); });
+    const auto done = [self = shared_from_this()](error_code, size_t) { self->Close(); };
+    On([&](auto& stream) { stream.async_read_some(asio::buffer(scrap_), done); });
   }
 
  public:
@@ -272,6 +347,9 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
 
  private:
   Stream stream_;
+  std::shared_ptr<asio::ssl::context> context_;
+  std::optional<TlsStream> tls_;  // over stream_
+  std::optional<Peer> peer_;      // once it is known, over TLS
   WebState& state_;
   beast::flat_buffer buffer_;
   Clock::time_point deadline_;
@@ -289,10 +367,12 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
 
 class WebServer::Impl {
  public:
-  Impl(WebSource source, const WebLimits& limits)
+  Impl(WebSource source, const WebLimits& limits, const WebSecurity& security)
       : context_(1), acceptor_(context_), timer_(context_) {
     state_.source = std::move(source);
     state_.limits = limits;
+    state_.checks = security.checks;
+    tls_dir_ = security.tls_dir;
     state_.policy = ContentPolicy();
   }
 
@@ -309,15 +389,19 @@ class WebServer::Impl {
   }
 
   Status Listen(const std::string& listen) {
-    HONE_ASSIGN_OR_RETURN(const ListenAddress where, ParseListen(listen));
+    HONE_ASSIGN_OR_RETURN(const ListenAddress where, ParseListen(listen, !tls_dir_.empty()));
     HONE_RETURN_IF_ERROR(ClearSocket(listen));
-    state_.tcp = where.unix_path.empty();
+    if (where.tls) {
+      HONE_ASSIGN_OR_RETURN(state_.tls, WebTls::Open(TlsFolder(tls_dir_)));
+    }
+    const bool tcp = where.unix_path.empty();
+    state_.plain_tcp = tcp && !where.tls;
     const Protocol::endpoint endpoint =
-        state_.tcp ? Protocol::endpoint(where.tcp)
-                   : Protocol::endpoint(asio::local::stream_protocol::endpoint(where.unix_path));
+        tcp ? Protocol::endpoint(where.tcp)
+            : Protocol::endpoint(asio::local::stream_protocol::endpoint(where.unix_path));
     error_code error;
     acceptor_.open(endpoint.protocol(), error);
-    if (!error && state_.tcp) acceptor_.set_option(asio::socket_base::reuse_address(true), error);
+    if (!error && tcp) acceptor_.set_option(asio::socket_base::reuse_address(true), error);
     if (!error) acceptor_.bind(endpoint, error);
     if (!error) acceptor_.listen(state_.limits.connections_max, error);
     if (error) {
@@ -325,7 +409,7 @@ class WebServer::Impl {
                                                  error.message(), "; choose another with --web"));
     }
     address_ = listen;
-    if (state_.tcp) {
+    if (tcp) {
       const Protocol::endpoint bound = acceptor_.local_endpoint(error);
       sockaddr_storage raw = {};
       std::memcpy(&raw, bound.data(), std::min(sizeof(raw), bound.size()));
@@ -341,6 +425,10 @@ class WebServer::Impl {
   }
 
   const std::string& address() const { return address_; }
+  std::string url() const {
+    if (state_.plain_tcp) return absl::StrCat("http://", address_, "/");
+    return state_.tls == nullptr ? address_ : absl::StrCat("https://", address_, "/");
+  }
 
  private:
   using Acceptor = asio::basic_socket_acceptor<Protocol>;
@@ -371,6 +459,7 @@ class WebServer::Impl {
     timer_.expires_after(state_.limits.update_interval);
     timer_.async_wait([this](error_code error) {
       if (error || stopped_) return;
+      if (state_.tls != nullptr) state_.tls->Refresh();
       PushNews();
       Update();
     });
@@ -381,6 +470,11 @@ class WebServer::Impl {
     for (const auto& session : state_.sessions) {
       if (session->listens()) readers.push_back(session);
     }
+    std::erase_if(readers, [](const std::shared_ptr<WebSession>& reader) {
+      if (reader->StillAllowed()) return false;
+      reader->Close();
+      return true;
+    });
     if (readers.empty()) return;
     const pb::FarmSnapshot snapshot = state_.source.snapshot(PageRequest());
     std::string essence = Essence(snapshot);
@@ -396,6 +490,7 @@ class WebServer::Impl {
   Acceptor acceptor_;
   asio::steady_timer timer_;
   WebState state_;
+  std::string tls_dir_;
   std::string address_;
   bool stopped_ = false;
   std::string essence_;
@@ -407,12 +502,14 @@ WebServer::WebServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 WebServer::~WebServer() = default;
 
 StatusOr<std::unique_ptr<WebServer>> WebServer::Start(const std::string& listen, WebSource source,
-                                                      const WebLimits& limits) {
-  auto impl = std::make_unique<Impl>(std::move(source), limits);
+                                                      const WebLimits& limits,
+                                                      const WebSecurity& security) {
+  auto impl = std::make_unique<Impl>(std::move(source), limits, security);
   HONE_RETURN_IF_ERROR(impl->Listen(listen));
   return std::unique_ptr<WebServer>(new WebServer(std::move(impl)));
 }
 
 const std::string& WebServer::address() const { return impl_->address(); }
+std::string WebServer::url() const { return impl_->url(); }
 
 }  // namespace hone

@@ -1,5 +1,6 @@
 #include "tests/support/demo_farm.h"
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 #include <string>
@@ -7,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tracker/device_advice.h"
+#include "tracker/job_history.h"
 
 namespace hone {
 namespace {
@@ -91,6 +93,59 @@ constexpr Curve kCurves[] = {
     {"1x512x7x7 * 512x512x3x3 * 512 -> 1x512x7x7", "cortex-a72", "edsger", "pi-2", 88e6, 31e6, 72,
      false},
 };
+
+struct Tuned {
+  int64_t id;
+  const char* model;
+  const char* user;
+  pb::JobPhase phase;
+  const char* reason;
+  const char* daemon;
+  int kernels, done;
+  double default_ns, best_ns;
+  double elapsed_s, minutes;
+};
+
+constexpr Tuned kJobs[] = {
+    {41, "resnet50.onnx", "ada", pb::JOB_RUNNING, "", "tunerd-1", 20, 7, 41e6, 17.6e6, 1130, 60},
+    {43, "bert-base.onnx", "grace", pb::JOB_RUNNING,
+     "its batches wait: quota: 2 devices work for grace already, of 2 allowed", "tunerd-2", 12, 3,
+     96e6, 71e6, 340, 120},
+    {44, "mobilenet-v2.onnx", "edsger", pb::JOB_QUEUED,
+     "2 jobs go before it, and 2 daemons are full", "", 0, 0, 0, 0, 0, 30},
+    {40, "squeezenet.onnx", "ada", pb::JOB_DONE, "", "tunerd-1", 18, 18, 9.1e6, 2.9e6, 1620, 0},
+    {39, "unet.onnx", "grace", pb::JOB_FAILED, "its worker died 3 times: out of memory", "tunerd-2",
+     31, 4, 210e6, 180e6, 95, 45},
+};
+
+void Fill(const Tuned& tuned, int seconds, pb::JobEntry* entry) {
+  pb::Job& job = *entry->mutable_job();
+  job.set_id(tuned.id);
+  job.set_phase(tuned.phase);
+  job.set_reason(tuned.reason);
+  job.set_daemon(tuned.daemon);
+  job.set_attempts(tuned.phase == pb::JOB_FAILED ? 3 : 1);
+  job.mutable_spec()->set_model(tuned.model);
+  job.mutable_spec()->set_user(tuned.user);
+  job.mutable_spec()->set_numerics("fp32");
+  job.mutable_spec()->set_minutes(tuned.minutes);
+  const bool moves = tuned.phase == pb::JOB_RUNNING;
+  const double elapsed_s = tuned.elapsed_s + (moves ? seconds : 0);
+  job.mutable_progress()->set_elapsed_s(elapsed_s);
+  job.mutable_progress()->set_trials(static_cast<int64_t>(elapsed_s * 1.7));
+  entry->set_kernels(tuned.kernels);
+  entry->set_kernels_done(tuned.done);
+  entry->set_kernels_measured(tuned.done + (moves ? 2 : 0));
+  entry->set_failures(static_cast<int64_t>(elapsed_s * 0.04));
+  entry->set_default_ns(tuned.default_ns);
+  entry->set_best_ns(tuned.best_ns);
+  for (int i = 1; i <= 24 && tuned.done > 0; ++i) {
+    pb::JobPoint& point = *entry->add_points();
+    point.set_elapsed_s(elapsed_s * i / 24);
+    point.set_saved_ns((tuned.default_ns - tuned.best_ns) *
+                       std::min(1.0, 1.06 * (1 - std::exp(-i / 8.5))));
+  }
+}
 
 // What a search finds looks like this: much at first, little later.
 void Fill(const Curve& curve, uint32_t seed, int seconds, pb::TuningCurve* message) {
@@ -195,6 +250,25 @@ pb::FarmSnapshot DemoFarm(int seconds) {
   kinds["incorrect"] = 12;
   kinds["not_quiet"] = 260 + seconds;
   kinds["infra"] = 2;
+  for (const Tuned& tuned : kJobs) {
+    Fill(tuned, seconds, snapshot.add_jobs());
+    ++(*snapshot.mutable_jobs_by_phase())[PhaseWord(tuned.phase)];
+  }
+  for (const int number : {1, 2}) {
+    pb::DaemonInfo& daemon = *snapshot.add_daemons();
+    daemon.set_name(absl::StrCat("tunerd-", number));
+    daemon.set_jobs(1);
+    daemon.set_jobs_max(1);
+    daemon.set_silence_ms(400);
+    pb::BuilderInfo& builder = *snapshot.add_builders();
+    builder.set_name(absl::StrCat("rack-", number));
+    builder.set_capacity(32);
+    builder.set_building(number == 1 ? 32 : 9);
+    builder.mutable_version()->set_tool_version("0.1.0");
+    builder.mutable_version()->set_codegen_epoch(3);
+    builder.set_silent_ms(1200);
+  }
+  snapshot.set_queued_builds(14);
   uint32_t seed = 1;
   for (const Curve& curve : kCurves) Fill(curve, seed++, seconds, snapshot.add_curves());
   return snapshot;

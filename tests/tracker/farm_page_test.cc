@@ -175,16 +175,32 @@ class FarmPageTest : public ::testing::Test {
   fs::path folder_;
 };
 
-TEST_F(FarmPageTest, ShowsDevicesQueueUsersKindsAndCurves) {
+TEST_F(FarmPageTest, ShowsAllThatThereIsOfAFarm) {
   Show([] { return DemoFarm(0); });
   const std::string page = browser_->PageWith(">live<");
-  for (const char* text :
-       {"pi-3", "temperature: 82.1 C", "let it cool", "quarantined", "epoch 38",     // devices
-        "<code>hone farm undrain jetson-2</code>",                                   // advice
-        "412", "arch=aarch64,board=jetson", "quota: 2 devices",                      // queue
-        "52 %", "edsger",                                                            // users
-        "did not compile", "97 %",                                                   // kinds
-        "1x64x56x56 * 64x64x3x3 * 64 -&gt; 1x64x56x56", "<path class=\"steps\""}) {  // curves
+  for (const char* text : {"pi-3",
+                           "temperature: 82.1 C",
+                           "let it cool",
+                           "quarantined",
+                           "epoch 38",                                 // devices
+                           "<code>hone farm undrain jetson-2</code>",  // advice
+                           "412",
+                           "arch=aarch64,board=jetson",
+                           "quota: 2 devices",  // queue
+                           "52 %",
+                           "edsger",  // users
+                           "resnet50.onnx",
+                           "2.33\u00d7",
+                           "7 of 20 kernels",
+                           "out of memory",  // jobs
+                           "rack-1",
+                           "9 of 32 at a time",
+                           "14 builds wait",
+                           "tunerd-2",  // builders
+                           "did not compile",
+                           "97 %",  // kinds
+                           "1x64x56x56 * 64x64x3x3 * 64 -&gt; 1x64x56x56",
+                           "<path class=\"steps\""}) {  // curves
     EXPECT_THAT(page, HasSubstr(text));
   }
   EXPECT_THAT(browser_->errors(), IsEmpty());
@@ -240,6 +256,11 @@ TEST_F(FarmPageTest, WritesHostileNamesAsText) {
     snapshot.mutable_queue(0)->set_selector(hostile);
     snapshot.mutable_users(0)->set_user(hostile);
     snapshot.mutable_curves(0)->set_workload(hostile);
+    snapshot.mutable_jobs(0)->mutable_job()->mutable_spec()->set_model(hostile);
+    snapshot.mutable_jobs(1)->mutable_job()->set_reason(hostile);
+    snapshot.mutable_builders(0)->set_name(hostile);
+    snapshot.mutable_builders(1)->mutable_version()->set_tool_version(hostile);
+    snapshot.mutable_daemons(0)->set_name(hostile);
     (*snapshot.mutable_totals()->mutable_measurements())[hostile] = 7;
     return snapshot;
   });

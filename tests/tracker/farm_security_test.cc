@@ -41,6 +41,7 @@ pb::Batch BatchOf(const std::string& user) {
   batch.set_workload("workload/1 w");
   batch.set_target(Target().ToString());
   batch.set_numerics("fp32");
+  batch.set_tool_version("test");
   batch.set_user(user);
   batch.add_candidates()->set_schedule("schedule/1");
   return batch;
@@ -182,6 +183,47 @@ TEST_F(FarmSecurityTest, CountsWorkForWhoeverTheCertificateNames) {
   EXPECT_TRUE((*daemon)->Submit(BatchOf("bob")).ok());
   EXPECT_EQ((*daemon)->Submit(BatchOf("eve")).status().code(),
             absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(FarmSecurityTest, LetsNoMemberHaveMoreCallsThanItsLimit) {
+  // Of its own: this one allows three.
+  MemoryRecordStore store;
+  auto server = TrackerServer::Start(
+      {.listen = "127.0.0.1:0", .tls_dir = scratch_ / "tls", .member_calls_max = 3}, store, clock_);
+  ASSERT_TRUE(server.ok()) << server.status();
+  const auto channel = MakeChannel((*server)->address(), Member("agent/rack"));
+  ASSERT_TRUE(channel.ok()) << channel.status();
+  const auto stub = pb::Agents::NewStub(*channel);
+  using Stream = grpc::ClientReaderWriter<pb::AgentState, pb::AgentOrders>;
+  struct Call {
+    grpc::ClientContext context;
+    std::unique_ptr<Stream> stream;
+    // Whether the tracker answers.
+    bool Begin(pb::Agents::Stub& stub, int number) {
+      context.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
+      stream = stub.Session(&context);
+      pb::AgentState state;
+      state.set_agent(absl::StrCat("rack/", number));
+      state.set_boot(1);
+      state.set_sequence(1);
+      pb::AgentOrders orders;
+      return stream->Write(state) && stream->Read(&orders);
+    }
+  };
+  std::vector<std::unique_ptr<Call>> calls;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(calls.emplace_back(std::make_unique<Call>())->Begin(*stub, i)) << i;
+  }
+  Call fourth;
+  EXPECT_FALSE(fourth.Begin(*stub, 3));
+  const Status refused = FromGrpc(fourth.stream->Finish());
+  EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("agent/rack has 3 calls under way"));
+  // Others are none the worse for it.
+  EXPECT_TRUE(
+      FarmClient::Connect({.tracker = (*server)->address(), .tls_dir = Member("tuner/ada")}).ok());
+  for (const auto& call : calls) call->context.TryCancel();
+  for (const auto& call : calls) call->stream->Finish();
 }
 
 // Asks for a job in the name of `user`.

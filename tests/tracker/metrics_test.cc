@@ -61,6 +61,8 @@ TEST(MetricsTest, SaysEachSampleInPrometheusForm) {
   EXPECT_THAT(text, HasSubstr("hone_devices{state=\"busy\"} 5\n"));
   EXPECT_THAT(text, HasSubstr("hone_measurements_total{result=\"crash\"} 31\n"));
   EXPECT_THAT(text, HasSubstr("hone_user_batches_waiting{user=\"ada\"} 412\n"));
+  EXPECT_THAT(text, HasSubstr("hone_jobs{phase=\"running\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("hone_builder_slots 64\n"));
   EXPECT_THAT(text, HasSubstr("# TYPE hone_batch_seconds histogram\n"));
 }
 

@@ -92,7 +92,7 @@ TEST_F(TrackerHealthTest, ServesItsPageOnThisMachineOnly) {
   EXPECT_TRUE(absl::IsInvalidArgument(open.status())) << open.status();
   const auto local = TrackerServer::Start({.listen = socket, .web = "127.0.0.1:0"}, store_, clock_);
   ASSERT_TRUE(local.ok()) << local.status();
-  EXPECT_THAT((*local)->web_address(), testing::StartsWith("127.0.0.1:"));
+  EXPECT_THAT((*local)->web_url(), testing::StartsWith("http://127.0.0.1:"));
 }
 
 TEST_F(TrackerHealthTest, ListsItsServicesToToolsOnThisMachine) {
