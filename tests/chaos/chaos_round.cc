@@ -244,6 +244,7 @@ class ChaosRound {
       batch.set_workload("workload/1 of real agents");
       batch.set_target(target_);
       batch.set_numerics("fp32");
+      batch.set_tool_version("test");
       batch.set_selector(absl::StrCat("agent", host));
       HONE_ASSIGN_OR_RETURN(const std::string id, client.Submit(batch));
       hosts[id] = host;
