@@ -305,7 +305,7 @@ const showJob = (row, entry) => {
   const elapsed = number(progress.elapsedS), limit = number(progress.elapsedMaxS) || 60 * number(spec.minutes);
   const share = phase === "done" ? 1 : Math.max(kernels ? done / kernels : 0, limit ? Math.min(1, elapsed / limit) : 0);
   setBar(far, kernels ? `${done} of ${plural(kernels, "kernel")}` : "\u2013", share, phase === "failed" ? "bar failed" : phase === "done" ? "bar ok" : "bar");
-  const trials = [progress.trials ? plural(number(progress.trials), "trial") : "", number(entry.failures) ? `${number(entry.failures)} failed` : "",
+  const trials = [number(progress.trials) ? plural(number(progress.trials), "trial") : "", number(entry.failures) ? `${number(entry.failures)} failed` : "",
     elapsed ? `${duration(1000 * elapsed)}${limit ? ` of ${duration(1000 * limit)}` : ""}` : ""].filter((x) => x).join(", ");
   if (far.children.length === 2) far.append(make("small"));
   setText(far.lastChild, trials);
