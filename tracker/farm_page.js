@@ -216,9 +216,10 @@ const barCell = (label) => {
   return element;
 };
 const setBar = (element, text, share, className = "bar") => {
-  setText(element.firstChild, text);
-  setClass(element.lastChild, className);
-  element.lastChild.firstChild.style.width = `${(100 * share).toFixed(2)}%`;
+  const [words, bar] = element.children;
+  setText(words, text);
+  setClass(bar, className);
+  bar.firstChild.style.width = `${(100 * share).toFixed(2)}%`;
 };
 const ofLimit = (value, limit) => (number(limit) ? `${number(value)} of ${number(limit)}` : String(number(value)));
 
