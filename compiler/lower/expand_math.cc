@@ -39,6 +39,12 @@ bool HasMath(const Expr& e) {
   return false;
 }
 
+bool HasMath(const Stmt& s) {
+  return (s->value && HasMath(s->value)) ||
+         std::any_of(s->body.begin(), s->body.end(),
+                     [](const Stmt& child) { return HasMath(child); });
+}
+
 bool ReadsMemory(const Expr& e) {
   if (e.kind() == ExprKind::kLoad) return true;
   for (const Expr& arg : e.args()) {
@@ -156,20 +162,18 @@ class Expander {
       out.push_back(Block(SideBySide(children)));
       return;
     }
+    if (!HasMath(s)) {
+      out.push_back(s);
+      return;
+    }
     StmtNode node = *s;
-    bool changed = false;
     if (node.value && HasMath(node.value)) {
       lets_.clear();
       node.value = Lower(node.value, {});
       out.insert(out.end(), lets_.begin(), lets_.end());
-      changed = true;
     }
-    for (Stmt& child : node.body) {
-      const Stmt expanded = Expand(child);
-      changed |= !Equal(expanded, child);
-      child = expanded;
-    }
-    out.push_back(changed ? Stmt(std::move(node)) : s);
+    for (Stmt& child : node.body) child = Expand(child);
+    out.push_back(Stmt(std::move(node)));
   }
 
   // `guard`, if there is one, says where memory may be read for this expression.
@@ -483,6 +487,6 @@ bool IsMathFunction(const Expr& e) {
   }
 }
 
-Stmt ExpandMath(const Stmt& s) { return Expander(s).Expand(s); }
+Stmt ExpandMath(const Stmt& s) { return HasMath(s) ? Expander(s).Expand(s) : s; }
 
 }  // namespace hone
