@@ -28,6 +28,11 @@ constexpr absl::Duration kGlance = absl::Milliseconds(5);
 // How much of the model's spread counts in favour of a candidate, but in the last batch. On
 // recorded spaces anything from 0 to 1 serves as well.
 constexpr double kCuriosity = 0.5;
+// Flights of one workload at a time: each proposes without what the others will show.
+constexpr int kFlightsOfOneMost = 3;
+// Flights that are a workload's first: these are deriving and compiling more than measuring, later
+// ones the other way round. With some of both, no core waits for another.
+constexpr int kFirstFlightsMost = 2;
 
 }  // namespace
 
@@ -225,7 +230,8 @@ class TuningSession::Impl {
     for (const WorkloadState& state : state_.workloads) {
       searching += state.phase < WorkloadState::Phase::kFinal ? 1 : 0;
     }
-    const int flights_each = std::max(1, options_.batches_ahead / std::max(1, searching));
+    const int flights_each =
+        std::max(1, std::min(options_.batches_ahead, kFlightsOfOneMost) / std::max(1, searching));
     std::vector<BudgetView> views;
     for (int w = 0; w < static_cast<int>(opened_); ++w) {
       const Work& work = works_[w];
@@ -257,7 +263,8 @@ class TuningSession::Impl {
     while (board_.size() < options_.batches_ahead) {
       const std::optional<int> next = NextWorkload(Views());
       // What was never tried comes first, in order.
-      if (opened_ < works_.size() && !(next && Planned(*next) == 0)) {
+      const bool opens = opened_ < works_.size() && !(next && Planned(*next) == 0);
+      if (opens && !(next && FirstFlights() >= kFirstFlightsMost)) {
         if (prepared_ == opened_) {
           HONE_RETURN_IF_ERROR(PrepareAhead(kGlance));
           if (prepared_ == opened_) return false;
@@ -277,6 +284,15 @@ class TuningSession::Impl {
 
   // Trials of a workload, those under way included.
   int Planned(int w) const { return works_[w].search().trials() + board_.CandidatesOf(w); }
+
+  // How many of the flights are of workloads of which nothing is known yet.
+  int FirstFlights() const {
+    int flights = 0;
+    for (size_t w = 0; w < opened_; ++w) {
+      if (works_[w].search().trials() == 0) flights += board_.FlightsOf(static_cast<int>(w));
+    }
+    return flights;
+  }
 
   // Learning costs as much as measuring a few candidates, so it waits for enough news.
   Status Learn() {

@@ -44,7 +44,7 @@ struct TuningOptions {
   int64_t time_max_ms = 0;  // for the whole session; 0: no limit
   uint64_t seed = 1;
   bool spare_core = true;  // this machine has one to think with while the device measures
-  int batches_ahead = 3;   // being built or measured at any time
+  int batches_ahead = 5;   // being built or measured at any time
   int finalists = 3;
   int64_t model_constant_bytes = 0;  // that the whole model reads in one run
   std::string device;                // selector, as in Batch
