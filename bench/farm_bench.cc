@@ -203,6 +203,10 @@ constexpr Part kParts[] = {{"decision", BenchDecision}, {"agents", BenchAgents},
 int Main(int argc, char** argv) {
   QuickMutexes();
   const std::vector<std::string> wanted(argv + 1, argv + argc);
+  if (wanted.size() == 2 && wanted[0] == kBesideAgents) {
+    BesideAgents(wanted[1]);
+    return 0;
+  }
   for (const std::string& name : wanted) {
     if (std::any_of(std::begin(kParts), std::end(kParts),
                     [&](const Part& part) { return name == part.name; })) {

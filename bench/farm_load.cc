@@ -22,6 +22,7 @@
 #include "db/sqlite_record_store.h"
 #include "proto/farm.grpc.pb.h"
 #include "rpc/channel.h"
+#include "rpc/child_process.h"
 #include "tests/support/agent_crowd.h"
 #include "tests/support/process_tree.h"
 
@@ -34,6 +35,9 @@ constexpr double kResultsPerS = 200;
 constexpr absl::Duration kMeasured = absl::Seconds(30), kSettle = absl::Seconds(1);
 constexpr int kFewAgents = 1000;
 constexpr int kDeaf = 1;
+// Agents in a process of their own, which so share nothing with the crowd but the tracker.
+constexpr int kBeside = 20;
+constexpr absl::Duration kBesideWork = absl::Milliseconds(500);
 
 constexpr int kWaiting = 100'000;
 constexpr int kWaitingGroup = 2'000;  // written down at a time
@@ -265,7 +269,13 @@ void BenchAgents() {
   AwaitFull(feeder);
   const double cpu_before_s = farm.TrackerCpuSeconds(), ours_before_s = UseOf(getpid()).cpu_s;
   const absl::Time began = absl::Now();
+  auto beside = ChildProcess::Start({.program = "/proc/self/exe",
+                                     .arguments = {kBesideAgents, farm.address()},
+                                     .socket = false,
+                                     .output_fd = STDOUT_FILENO});
+  HONE_CHECK(beside.ok()) << beside.status();
   const Load load = MeasureLoad(**crowd, feeder, kMeasured);
+  beside->Wait();
   const double cpu =
       (farm.TrackerCpuSeconds() - cpu_before_s) / absl::ToDoubleSeconds(absl::Now() - began);
   const double ours =
@@ -299,6 +309,29 @@ void BenchAgents() {
     absl::SleepFor(absl::Milliseconds(200));
   }
   PrintAim("farm-10000-agents-back-after-restart-s", absl::ToDoubleSeconds(absl::Now() - back), 30,
+           Better::kLess);
+}
+
+void BesideAgents(const std::string& tracker) {
+  const auto crowd = AgentCrowd::Start({.tracker = tracker,
+                                        .name = "beside",
+                                        .target = Target().ToString(),
+                                        .agents = kBeside,
+                                        .channels = kBeside,
+                                        .work = kBesideWork,
+                                        .work_varies = true});
+  HONE_CHECK(crowd.ok()) << crowd.status();
+  AwaitLeases(**crowd, kBeside);
+  absl::SleepFor(kSettle);
+  (*crowd)->TakeGrantTimes();
+  absl::SleepFor(kMeasured * 0.8);
+  const std::vector<double> times = (*crowd)->TakeGrantTimes();
+  std::cout << absl::StreamFormat(
+      "%d agents in a process of their own beside them, on %d connections: p50 %.1f ms, p99 %.1f "
+      "ms, most %.0f ms of %d grants\n",
+      kBeside, kBeside, PercentileOf(times, 0.5), PercentileOf(times, 0.99), PercentileOf(times, 1),
+      times.size());
+  PrintAim("farm-10000-agents-grant-p99-beside-them-ms", PercentileOf(times, 0.99), 50,
            Better::kLess);
 }
 

@@ -1,6 +1,7 @@
 // The parts of farm_bench. Each prints what it finds, and its aims.
 #pragma once
 
+#include <string>
 #include <vector>
 
 namespace hone {
@@ -9,6 +10,9 @@ namespace hone {
 void BenchDecision();
 // 10,000 agents on streams of their own, over loopback; and some that never read.
 void BenchAgents();
+// Of BenchAgents, in a process of its own: a few agents more, and what they see of the tracker.
+inline constexpr char kBesideAgents[] = "--beside";
+void BesideAgents(const std::string& tracker);
 // The tracker is killed with much in its queue.
 void BenchRestart();
 // Agents 50 ms away: do they stand idle?

@@ -79,6 +79,8 @@ class Tuner {
           HONE_CHECK(m.failure() == pb::OK) << m.message();
           done.kernel_ms += m.runs() * m.median_ns() * 1e-6;
           done.run_us = m.median_ns() * 1e-3;
+          unquiet_ += m.not_quiet();
+          if (m.not_quiet()) why_unquiet_ = m.disturbance();
         }
         const auto& facts = result.environment();
         sandbox_ = facts.contains("sandbox") ? facts.at("sandbox") : "?";
@@ -90,6 +92,9 @@ class Tuner {
   }
   const std::string& sandbox() const { return sandbox_; }
   int64_t repeated() const { return repeated_; }
+  // Trials none of whose visits was quiet, which costs each of them another one, and why the last.
+  int64_t unquiet() const { return unquiet_; }
+  const std::string& why_unquiet() const { return why_unquiet_; }
 
  private:
   static constexpr int kAhead = 6;
@@ -97,6 +102,8 @@ class Tuner {
   const pb::Batch batch_;
   std::string sandbox_;
   int64_t repeated_ = 0;  // batches, because they were disturbed
+  int64_t unquiet_ = 0;
+  std::string why_unquiet_;
 };
 
 // Milliseconds of a trial that are not timed runs of its kernel; the median of some batches.
@@ -115,10 +122,11 @@ double OverheadOf(FarmClient& client, int64_t turns) {
       "sandbox L%s, batches of %d, a kernel of %.0f us: a trial takes %.2f ms, and all that is not "
       "a "
       "timed run of the kernel %.2f ms (median; least %.2f, most %.2f); %d batches of %d were "
-      "disturbed and so measured twice\n",
+      "disturbed and so measured twice, and %d trials were never quiet%s%s\n",
       tuner.sandbox(), kCandidates, PercentileOf(kernel_us, 0.5), PercentileOf(trial_ms, 0.5),
       overhead, PercentileOf(overhead_ms, 0), PercentileOf(overhead_ms, 1), tuner.repeated(),
-      kOverheadRounds * kOverheadBatches);
+      kOverheadRounds * kOverheadBatches, tuner.unquiet(), tuner.unquiet() > 0 ? ": " : "",
+      tuner.why_unquiet());
   return overhead;
 }
 
