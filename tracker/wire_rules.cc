@@ -47,6 +47,11 @@ Status CheckCount(absl::string_view name, int count) {
 Status CheckAgentState(const pb::AgentState& state) {
   HONE_RETURN_IF_ERROR(CheckName("the agent", state.agent()));
   HONE_RETURN_IF_ERROR(CheckBoot(state.agent(), state.boot()));
+  // A state counts if its number is above the session's last one, which is 0 at first.
+  if (state.sequence() == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("agent ", state.agent(), " does not number its states from 1 on"));
+  }
   if (state.devices_size() > kDevicesMax) {
     return absl::InvalidArgumentError(absl::StrCat("agent ", state.agent(), " has ",
                                                    state.devices_size(), " devices; ", kDevicesMax,

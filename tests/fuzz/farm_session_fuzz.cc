@@ -153,14 +153,26 @@ class Farm {
     if (session == sessions_.end()) return;
     for (const pb::DeviceOrders& device : send.orders.devices()) {
       if (device.epoch() == 0) continue;
+      const std::string life = absl::StrCat(session->second.agent, ":", session->second.boot);
+      told_.try_emplace({device.device(), device.epoch()}, life);
       See({.act = Act::kLease,
            .kind = Kind::kOk,
-           .process = absl::StrCat(session->second.agent, ":", session->second.boot),
+           .process = life,
            .device = device.device(),
            .epoch = device.epoch(),
            .value = device.ttl_ms() * 1'000'000});
     }
     session->second.orders = std::move(send.orders);
+  }
+
+  // Who may speak for a device may say anything of it, but not that it has another's lease: a
+  // tracker that was started anew has nobody's word but theirs.
+  bool ClaimsOfOthers(const pb::AgentState& state) const {
+    const std::string life = absl::StrCat(state.agent(), ":", state.boot());
+    return std::any_of(state.devices().begin(), state.devices().end(), [&](const auto& device) {
+      const auto told = told_.find({device.info().name(), device.epoch()});
+      return told != told_.end() && told->second != life;
+    });
   }
 
   // As the service does: the first state of a stream says whose it is.
@@ -172,6 +184,7 @@ class Farm {
       session.boot = state.boot();
     }
     if (session.agent != state.agent() || session.boot != state.boot()) return;
+    if (ClaimsOfOthers(state)) return;
     SeeState(session, state);
     session.state = state;
     Feed(AgentStateEvent{number, std::move(state)});
@@ -426,7 +439,9 @@ class Farm {
   uint64_t last_session_ = 0;
   std::deque<WriteJournal> to_write_;
   std::map<uint64_t, Session> sessions_;
-  std::map<std::string, uint64_t> boots_;    // of agents, the latest
+  std::map<std::string, uint64_t> boots_;  // of agents, the latest
+  // By device and epoch: the life of an agent that was told of it.
+  std::map<std::pair<std::string, uint64_t>, std::string> told_;
   std::map<uint64_t, std::string> reports_;  // by call: the batch
   std::map<uint64_t, std::string> cancels_;
   std::map<uint64_t, int> clients_;

@@ -7,6 +7,7 @@
 #include <deque>
 
 #include "absl/strings/str_cat.h"
+#include "tracker/wire_rules.h"
 
 namespace hone {
 namespace {
@@ -545,6 +546,13 @@ TEST_F(FarmStateTest, ACancelThatCannotBeWrittenDownIsTriedAgain) {
   journal_status_ = absl::OkStatus();
   Wait(1);
   EXPECT_THAT(Results(), ElementsAre("a: cancelled"));
+}
+
+// It would not count, and its stream would be told of the leases of an earlier life.
+TEST_F(FarmStateTest, AStateWithoutANumberIsNotLetThrough) {
+  EXPECT_TRUE(CheckAgentState(StateOf("agent", 1, 1, "board", 0)).ok());
+  EXPECT_EQ(CheckAgentState(StateOf("agent", 1, 0, "board", 0)).code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(FarmStateTest, NobodyHoldsAnEpochThatCouldNotBeWrittenDown) {
