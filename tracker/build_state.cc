@@ -216,7 +216,19 @@ std::vector<pb::BuildGrant> BuildState::GrantsOf(const std::string& name, int64_
   const auto known = builders_.find(name);
   if (known == builders_.end()) return {};  // it went, or is silent
   Builder& builder = known->second;
-  while (static_cast<int>(builder.given.size()) < limits_.ahead * builder.capacity) {
+  const auto most = static_cast<size_t>(limits_.ahead) * static_cast<size_t>(builder.capacity);
+  // It kept at more, and no longer does: others may have that.
+  for (auto key = builder.given.begin();
+       key != builder.given.end() && builder.given.size() > most;) {
+    if (builder.held.contains(*key)) {
+      ++key;
+      continue;
+    }
+    builds_[*key].builder.clear();
+    Queue(*key, /*first=*/true);
+    key = builder.given.erase(key);
+  }
+  while (builder.given.size() < most) {
     const std::optional<std::string> key = TakeFor(builder, now_ns);
     if (!key) break;
     builds_[*key].builder = name;

@@ -132,6 +132,15 @@ TEST_F(BuildStateTest, GivesABuilderTwiceItsCapacity) {
   EXPECT_THAT(Work("rack", 2, {"b", "c", "d"}, {"a"}), ElementsAre("e"));
 }
 
+TEST_F(BuildStateTest, ABuilderThatDropsWhatItKeptAtIsGivenNoMoreThanOthers) {
+  Work("rack", 1);
+  ASSERT_TRUE(Ask("ada", {"a", "b", "c", "d"}).ok());
+  EXPECT_EQ(Work("rack", 1).size(), 2);
+  EXPECT_EQ(Work("rack", 1, {"a", "b", "c", "d"}).size(), 0);
+  EXPECT_EQ(Work("rack", 1).size(), 2);
+  EXPECT_EQ(Work("desk", 1).size(), 2);
+}
+
 TEST_F(BuildStateTest, UsersTakeTurns) {
   Work("rack", 1);
   ASSERT_TRUE(Ask("ada", {"a1", "a2", "a3", "a4"}).ok());
