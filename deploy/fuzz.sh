@@ -5,7 +5,7 @@
 # its log is build/fuzz/fuzzers/NAME.log. The last line of each says how many executions, how much of
 # the code was reached, and what it took. An input that breaks something is left as
 # build/fuzz/fuzzers/NAME.found-*, and the exit code is 1. SIGUSR1 ends a fuzzer well before its RUNS.
-#   MERGE=1: afterwards puts the smallest inputs that reach as much into the corpus.
+#   MERGE=1: afterwards puts a few small inputs that reach as much of the code into the corpus.
 #   FUZZ_OPTIONS: more of libFuzzer's, as -timeout=3600 where others may stop the processes.
 set -eu
 cd "$(dirname "$0")/.."
@@ -46,12 +46,9 @@ for name in "$@"; do
   echo "$name: $result, ${done:-0} executions, ${reached:-0} edges, slowest ${slowest:-?} s," \
     "${memory:-?} MiB, $took s of processor time"
   if [ "${MERGE:-0}" = 1 ] && [ "$result" = ok ]; then
-    rm -rf "$folder/$name.merged"
-    mkdir "$folder/$name.merged"
     # shellcheck disable=SC2086
-    "$folder/$name" $options -merge=1 "$folder/$name.merged" \
+    "$folder/$name" $options -use_counters=0 -set_cover_merge=1 \
       "tests/fuzz/corpus/$name" "$folder/$name.new" >>"$folder/$name.log" 2>&1
-    cp "$folder/$name.merged"/* "tests/fuzz/corpus/$name/"
   fi
 done
 exit "$failed"
