@@ -19,6 +19,9 @@ export ASAN_OPTIONS=malloc_context_size=1:quarantine_size_mb=32
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 # Fuzzers of files write one an input: in memory, where that is to be had.
 [ ! -d /dev/shm ] || export TMPDIR=/dev/shm
+TMPDIR=$(mktemp -d)
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
 for name in "$@"; do
   options="$(cat "$folder/$name.options") ${FUZZ_OPTIONS:-}"
   mkdir -p "$folder/$name.new" "tests/fuzz/corpus/$name"
