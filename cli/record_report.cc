@@ -96,9 +96,9 @@ void AppendScore(const Reproducibility& reproducibility, std::string* out) {
                         reproducibility.sessions == 1 ? "time" : "times", reproducibility.devices,
                         reproducibility.devices == 1 ? "device" : "devices");
   if (reproducibility.sessions > 1) {
-    absl::StrAppend(out, ", medians within ", FormatShare(reproducibility.spread));
+    absl::StrAppendFormat(out, ", medians within %.1f %%", 100 * reproducibility.spread);
   }
-  absl::StrAppend(out, ", ", FormatShare(reproducibility.quiet_share), " of it in quiet\n");
+  absl::StrAppendFormat(out, ", %.1f %% of it in quiet\n", 100 * reproducibility.quiet_share);
 }
 
 // What is wrong, or how the times were taken if not as usual.
