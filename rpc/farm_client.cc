@@ -42,6 +42,8 @@ std::string NewClientId() {
 constexpr int64_t kInlineBytesMax = 448 << 10;
 // Digests remembered.
 constexpr size_t kUploadedMax = 100'000;
+// Times that a tracker which lacks a batch's code is given all of it.
+constexpr int kUploadTries = 3;
 
 int64_t Bytes(const std::string& code) { return static_cast<int64_t>(code.size()); }
 
@@ -265,11 +267,11 @@ class FarmClient::Impl {
     if (!large.empty()) HONE_RETURN_IF_ERROR(Upload(large).status());
     pb::SubmitReply reply;
     Status status = Call(&pb::Farm::Stub::Submit, request, &reply, kCallTimeout);
-    if (absl::IsFailedPrecondition(status)) {
-      // Perhaps the tracker lost what it had.
-      HONE_ASSIGN_OR_RETURN(const int64_t lacked, Upload(submission.code));
-      if (lacked > 0)
-        status = Call(&pb::Farm::Stub::Submit, *submission.request, &reply, kCallTimeout);
+    // Perhaps the tracker lost what it had, or another leads by now; while that is being settled,
+    // one may take the code and the other the batch.
+    for (int i = 0; absl::IsFailedPrecondition(status) && i < kUploadTries; ++i) {
+      HONE_RETURN_IF_ERROR(Upload(submission.code).status());
+      status = Call(&pb::Farm::Stub::Submit, *submission.request, &reply, kCallTimeout);
     }
     if (!status.ok()) return status;
     absl::MutexLock lock(&mutex_);
