@@ -163,7 +163,7 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
   bool StillAllowed() {
     return tls_ == std::nullopt ||
            (state_.tls->CheckStillGood(*peer_, absl::ToUnixMillis(absl::Now())).ok() &&
-            Admit("/events").ok());
+            MayAsk("/events").ok());
   }
 
   bool listens() const { return listens_; }
@@ -201,11 +201,16 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
     Read();
   }
 
-  Status Admit(absl::string_view target) {
+  Status MayAsk(absl::string_view target) {
     const absl::string_view method = MethodBehind(target);
-    const std::string identity = peer_->identity.ToString();
     HONE_RETURN_IF_ERROR(CheckPermission(peer_->identity, method));
-    if (state_.checks.admit) HONE_RETURN_IF_ERROR(state_.checks.admit(*peer_, method));
+    return state_.checks.admit ? state_.checks.admit(*peer_, method) : absl::OkStatus();
+  }
+
+  // One more connection is what is too many, not those that were there before it.
+  Status Admit(absl::string_view target) {
+    HONE_RETURN_IF_ERROR(MayAsk(target));
+    const std::string identity = peer_->identity.ToString();
     const int limit = state_.limits.connections_per_identity_max;
     if (state_.sessions_of[identity] <= limit) return absl::OkStatus();
     return absl::ResourceExhaustedError(

@@ -178,6 +178,11 @@ TEST_F(WebSecurityTest, LetsNoMemberHaveAllConnections) {
   }
   EXPECT_THAT(Get("/", bob), testing::AllOf(HasSubstr("429"), HasSubstr("reader/bob has 2")));
   EXPECT_THAT(Get("/", Member("reader/ada")), HasSubstr("200 OK"));
+  // Those who were there stay.
+  seconds_ = 5;
+  for (SecureConnection* connection : {&first, &second}) {
+    EXPECT_THAT(connection->Read("\"ok\":\"41408\""), HasSubstr("\"ok\":\"41408\""));
+  }
 }
 
 TEST_F(WebSecurityTest, TakesNewCertificatesWithoutARestart) {
