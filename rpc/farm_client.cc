@@ -264,13 +264,13 @@ class FarmClient::Impl {
         }
       }
     }
-    if (!large.empty()) HONE_RETURN_IF_ERROR(Upload(large).status());
+    if (!large.empty()) HONE_RETURN_IF_ERROR(Upload(large));
     pb::SubmitReply reply;
     Status status = Call(&pb::Farm::Stub::Submit, request, &reply, kCallTimeout);
     // Perhaps the tracker lost what it had, or another leads by now; while that is being settled,
     // one may take the code and the other the batch.
     for (int i = 0; absl::IsFailedPrecondition(status) && i < kUploadTries; ++i) {
-      HONE_RETURN_IF_ERROR(Upload(submission.code).status());
+      HONE_RETURN_IF_ERROR(Upload(submission.code));
       status = Call(&pb::Farm::Stub::Submit, *submission.request, &reply, kCallTimeout);
     }
     if (!status.ok()) return status;
@@ -281,7 +281,7 @@ class FarmClient::Impl {
     return status;
   }
 
-  StatusOr<int64_t> Upload(const Blobs& blobs) {
+  Status Upload(const Blobs& blobs) {
     absl::MutexLock one_at_a_time(&blobs_mutex_);
     int64_t lacked = 0;
     const std::function<Status(const TrackerLine::Link&)> upload =
@@ -292,7 +292,7 @@ class FarmClient::Impl {
     HONE_RETURN_IF_ERROR(AskLeader(*line_, kCallTimeout, upload));
     absl::MutexLock lock(&mutex_);
     traffic_.uploaded_bytes += lacked;
-    return lacked;
+    return absl::OkStatus();
   }
 
   // An error once the tracker was out of reach for too long.
