@@ -112,12 +112,16 @@ grpc::ServerUnaryReactor* AgentService::Report(grpc::CallbackServerContext* cont
     reactor->Finish(ToGrpc(status));
     return reactor;
   }
-  pb::ReportRequest report = *request;
-  // The batch ends with it: to measure it again would bring the same.
-  if (const Status known = CheckProvenance(report.result());
-      !known.ok() && report.result().error().empty() && !report.result().has_model()) {
-    report.mutable_result()->set_error(std::string(known.message()));
+  const pb::BatchResult& result = request->result();
+  const Status known =
+      result.error().empty() && !result.has_model() ? CheckProvenance(result) : absl::OkStatus();
+  if (known.ok()) {
+    shell_.Report(*request, Finisher(reactor, reply));
+    return reactor;
   }
+  // The batch ends with it: to measure it again would bring the same.
+  pb::ReportRequest report = *request;
+  report.mutable_result()->set_error(std::string(known.message()));
   shell_.Report(report, Finisher(reactor, reply));
   return reactor;
 }
