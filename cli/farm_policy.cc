@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/unix_time.h"
 #include "cli/quantity.h"
 #include "cli/table.h"
 #include "rpc/identity.h"

@@ -3,6 +3,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/unix_time.h"
 #include "cli/quantity.h"
 #include "cli/table.h"
 

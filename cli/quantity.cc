@@ -1,7 +1,6 @@
 #include "cli/quantity.h"
 
 #include <cmath>
-#include <ctime>
 
 #include "absl/strings/str_format.h"
 
@@ -57,15 +56,6 @@ std::string FormatShare(double share) {
 
 std::string FormatRatio(double ratio) {
   return ratio > 0 && !std::isinf(ratio) ? absl::StrFormat("%.2fx", ratio) : "-";
-}
-
-std::string FormatUnixMillis(int64_t unix_ms) {
-  const std::time_t seconds = static_cast<std::time_t>(unix_ms / 1000);
-  std::tm date{};
-  gmtime_r(&seconds, &date);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M", &date);
-  return text;
 }
 
 }  // namespace hone

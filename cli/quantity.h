@@ -19,7 +19,5 @@ std::string FormatGflops(double gflops);
 std::string FormatShare(double share);
 // 2.446 -> "2.45x"; "-" when not positive.
 std::string FormatRatio(double ratio);
-// "2026-11-20 14:03" in UTC.
-std::string FormatUnixMillis(int64_t unix_ms);
 
 }  // namespace hone

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "base/target.h"
+#include "base/unix_time.h"
 #include "cli/kernel_caption.h"
 #include "cli/quantity.h"
 #include "cli/table.h"

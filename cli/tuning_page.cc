@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "base/unix_time.h"
 #include "cli/chart.h"
 #include "cli/markup.h"
 #include "cli/quantity.h"

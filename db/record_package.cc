@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
 #include "base/digest.h"
 #include "base/signature.h"
+#include "base/unix_time.h"
 
 namespace hone {
 namespace {
@@ -28,10 +28,6 @@ Status CheckTerms(const PackageTerms& terms) {
     return absl::InvalidArgumentError("a package expires after it is made: --days");
   }
   return absl::OkStatus();
-}
-
-std::string Day(int64_t unix_ms) {
-  return absl::FormatTime("%Y-%m-%d %H:%M UTC", absl::FromUnixMillis(unix_ms), absl::UTCTimeZone());
 }
 
 Status CheckVersion(const pb::RecordManifest& manifest, const TakenPackage& offered,
@@ -96,9 +92,10 @@ StatusOr<OpenedPackage> OpenPackage(absl::string_view bytes, const std::string& 
     return absl::InvalidArgumentError("the package's manifest cannot be read; a newer hone can");
   }
   if (unix_ms >= manifest.expires_unix_ms()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "package ", manifest.name(), " of version ", manifest.version(), " expired on ",
-        Day(manifest.expires_unix_ms()), ": get the latest, or check this machine's clock"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("package ", manifest.name(), " of version ", manifest.version(),
+                     " expired on ", FormatUnixMillis(manifest.expires_unix_ms()),
+                     " UTC: get the latest, or check this machine's clock"));
   }
   opened.taken = {.version = manifest.version(), .digest = Digest(package.manifest())};
   HONE_ASSIGN_OR_RETURN(const std::optional<TakenPackage> taken,

@@ -18,6 +18,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "base/digest.h"
+#include "base/unix_time.h"
 
 namespace hone {
 namespace {
@@ -222,10 +223,6 @@ CertificateFacts FactsOf(X509* certificate) {
           .fingerprint = FingerprintOf(certificate)};
 }
 
-std::string Day(int64_t unix_ms) {
-  return absl::FormatTime("%Y-%m-%d %H:%M UTC", absl::FromUnixMillis(unix_ms), absl::UTCTimeZone());
-}
-
 }  // namespace
 
 // --- Keys, authorities, requests
@@ -357,12 +354,12 @@ Status CheckCertificate(const std::string& certificate_pem, const std::string& a
   if (good == 1) return absl::OkStatus();
   switch (error) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
-      return absl::FailedPreconditionError(
-          absl::StrCat("the certificate expired on ", Day(facts.until_unix_ms)));
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the certificate expired on ", FormatUnixMillis(facts.until_unix_ms), " UTC"));
     case X509_V_ERR_CERT_NOT_YET_VALID:
-      return absl::FailedPreconditionError(absl::StrCat("the certificate is valid from ",
-                                                        Day(facts.from_unix_ms),
-                                                        " only; is this machine's clock right?"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("the certificate is valid from ", FormatUnixMillis(facts.from_unix_ms),
+                       " UTC only; is this machine's clock right?"));
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/unix_time.h"
 #include "cli/quantity.h"
 
 namespace hone {
