@@ -38,13 +38,20 @@ int FreePort() {
   return bound ? ntohs(address.sin_port) : 0;
 }
 
-bool SomebodyListens(int port) {
+int ConnectTo(int port) {
   const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const sockaddr_in address = Loopback(port);
-  const bool connected =
-      connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  if (connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
+    return descriptor;
+  }
   close(descriptor);
-  return connected;
+  return -1;
+}
+
+bool SomebodyListens(int port) {
+  const int descriptor = ConnectTo(port);
+  if (descriptor >= 0) close(descriptor);
+  return descriptor >= 0;
 }
 
 }  // namespace hone

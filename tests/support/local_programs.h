@@ -10,6 +10,8 @@ std::string ProgramPath(const std::string& name);
 
 // A port of TCP that is free now; 0 if there is none.
 int FreePort();
+// A connection to this port of 127.0.0.1, for the caller to close; -1 if nobody takes it.
+int ConnectTo(int port);
 // Whether somebody takes connections at this port of 127.0.0.1.
 bool SomebodyListens(int port);
 

@@ -1,10 +1,8 @@
 // The tracker's web server over real sockets: what it serves, and what it withstands.
 #include "tracker/web_server.h"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -19,6 +17,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "tests/support/demo_farm.h"
+#include "tests/support/local_programs.h"
 
 namespace hone {
 namespace {
@@ -34,12 +33,8 @@ class Connection {
   explicit Connection(const std::string& address) {
     int port = 0;
     EXPECT_TRUE(absl::SimpleAtoi(address.substr(address.rfind(':') + 1), &port));
-    sockaddr_in where = {};
-    where.sin_family = AF_INET;
-    where.sin_port = htons(static_cast<uint16_t>(port));
-    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    EXPECT_EQ(connect(fd_, reinterpret_cast<sockaddr*>(&where), sizeof(where)), 0);
+    fd_ = ConnectTo(port);
+    EXPECT_GE(fd_, 0);
   }
   ~Connection() { close(fd_); }
 
