@@ -2,8 +2,9 @@
 // compiled, and the best of each are timed in turns, in this process, with one thread. Says where
 // one way to compute something begins to pay, and what the prior thinks of it.
 //
-//   compare_sketches [--numerics C] [--candidates N] [--sketch NAME]... [LIST ...]
+//   compare_sketches [--numerics C] [--candidates N] [--sketch NAME]... [--each] [LIST ...]
 //
+// --each shows every candidate: what the prior thought of it, and what it took.
 // A NAME chooses all sketches whose names contain it; without one, all are compared.
 #include <algorithm>
 #include <cstdio>
@@ -22,6 +23,7 @@
 #include "bench/our_kernel.h"
 #include "compiler/compile.h"
 #include "device_agent/machine_probe.h"
+#include "device_agent/measure/core_speed.h"
 #include "runtime/thread_pool.h"
 #include "tuner/prior/prior.h"
 #include "tuner/space/derive.h"
@@ -36,6 +38,7 @@ constexpr double kVisitNs = 2e7;
 struct Options {
   Numerics numerics = Numerics::kFp32;
   int candidates = 12;
+  bool each = false;
   std::vector<std::string> sketches;
   std::vector<std::string> lists;
 };
@@ -71,6 +74,8 @@ StatusOr<Options> ParseOptions(int argc, char** argv) {
       if (!absl::SimpleAtoi(argv[++i], &options.candidates)) {
         return absl::InvalidArgumentError(absl::StrCat("--candidates: no number '", argv[i], "'"));
       }
+    } else if (word == "--each") {
+      options.each = true;
     } else if (word == "--sketch" && has_value) {
       options.sketches.emplace_back(argv[++i]);
     } else {
@@ -89,10 +94,11 @@ bool IsChosen(const Options& options, absl::string_view name) {
 
 // The best of one sketch by first visits; its kernel stays loaded. Empty when none could be built.
 StatusOr<Timed> BestOf(const Sketch& sketch, const Workload& workload, const Target& target,
-                       const Options& options, const hone_host& host, const Clock& clock) {
+                       const Options& options, const pb::CoreSpeed& speed, const hone_host& host,
+                       const Clock& clock) {
   Timed best;
-  const std::vector<EstimatedCandidate> candidates =
-      EstimateCandidates(workload, {sketch}, target, MachineProfile::For(target), kCandidatesMax);
+  const std::vector<EstimatedCandidate> candidates = EstimateCandidates(
+      workload, {sketch}, target, MachineProfile::For(target, speed), kCandidatesMax);
   for (size_t c = 0; c < candidates.size() && c < static_cast<size_t>(options.candidates); ++c) {
     Timed timed{.schedule = candidates[c].schedule, .predicted_ns = candidates[c].cost.total_ns};
     HONE_ASSIGN_OR_RETURN(const Schedule schedule, Schedule::Parse(timed.schedule, "candidate"));
@@ -104,21 +110,35 @@ StatusOr<Timed> BestOf(const Sketch& sketch, const Workload& workload, const Tar
     }
     HONE_ASSIGN_OR_RETURN(timed.kernel, OurKernel::Make(*artifact, host));
     for (int visit = 0; visit < kFirstVisits; ++visit) Visit(timed, clock);
+    if (options.each) {
+      const PriorCost& cost = candidates[c].cost;
+      std::printf(
+          "  predicted %.3f ms (%.3f compute, %.3f L2, %.3f L3, %.3f memory, %.3f between), "
+          "took %.3f ms, %s:",
+          cost.total_ns / 1e6, cost.compute_ns / 1e6, cost.l2_ns / 1e6, cost.l3_ns / 1e6,
+          cost.memory_ns / 1e6, cost.overhead_ns / 1e6, timed.best_ns / 1e6, sketch.name().c_str());
+      for (size_t h = 0; h < sketch.holes().size(); ++h) {
+        const Hole& hole = sketch.holes()[h];
+        std::printf(" %s=%s", hole.name.c_str(), hole.values[candidates[c].assignment[h]].c_str());
+      }
+      std::printf("\n");
+    }
     if (timed.best_ns < best.best_ns) best = std::move(timed);
   }
   return best;
 }
 
 Status Compare(const KernelProblem& problem, const Target& target, const Options& options,
-               const hone_host& host, const Clock& clock) {
+               const pb::CoreSpeed& speed, const hone_host& host, const Clock& clock) {
   const Workload workload = WorkloadOf(problem);
-  HONE_ASSIGN_OR_RETURN(const std::vector<Sketch> sketches,
-                        DeriveSketches(workload, LayoutsOf(problem, workload, target.FloatLanes()),
-                                       target, options.numerics));
+  HONE_ASSIGN_OR_RETURN(
+      const std::vector<Sketch> sketches,
+      DeriveSketches(workload, LayoutsOf(problem, workload, target), target, options.numerics));
   std::vector<std::pair<std::string, Timed>> contestants;
   for (const Sketch& sketch : sketches) {
     if (!IsChosen(options, sketch.name())) continue;
-    HONE_ASSIGN_OR_RETURN(Timed best, BestOf(sketch, workload, target, options, host, clock));
+    HONE_ASSIGN_OR_RETURN(Timed best,
+                          BestOf(sketch, workload, target, options, speed, host, clock));
     if (best.kernel != nullptr) contestants.emplace_back(sketch.name(), std::move(best));
   }
   for (int visit = 0; visit < kFinalVisits; ++visit) {
@@ -146,16 +166,20 @@ Status Main(int argc, char** argv) {
                    "/bench/kernels/");
   Target target = ProbeThisMachine().target;
   target.threads = 1;
+  const pb::CoreSpeed speed = MeasureCoreSpeed(target);
   hone_error error;
   const std::unique_ptr<hone_pool, void (*)(hone_pool*)> pool(hone_pool_create(1, &error),
                                                               hone_pool_destroy);
   if (pool == nullptr) return absl::InternalError(error.message);
+  // Where there are no tiles, loading the kernels that need them says so.
+  hone_pool_use_tiles(pool.get(), nullptr);
   const SystemClock clock;
   for (const std::string& list : options.lists) {
     HONE_ASSIGN_OR_RETURN(const std::vector<KernelProblem> problems,
                           ReadProblems(absl::StrCat(folder, list, ".txt")));
     for (const KernelProblem& problem : problems) {
-      HONE_RETURN_IF_ERROR(Compare(problem, target, options, *hone_pool_host(pool.get()), clock));
+      HONE_RETURN_IF_ERROR(
+          Compare(problem, target, options, speed, *hone_pool_host(pool.get()), clock));
     }
   }
   return absl::OkStatus();

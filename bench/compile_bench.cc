@@ -78,8 +78,7 @@ Status Main(int argc, char** argv) {
       const Workload workload = WorkloadOf(problem);
       HONE_ASSIGN_OR_RETURN(
           const std::vector<Sketch> sketches,
-          DeriveSketches(workload, LayoutsOf(problem, workload, target.FloatLanes()), target,
-                         numerics));
+          DeriveSketches(workload, LayoutsOf(problem, workload, target), target, numerics));
       const std::vector<EstimatedCandidate> candidates = EstimateCandidates(
           workload, sketches, target, MachineProfile::For(target), kCandidatesMax);
       Cost cost;

@@ -15,9 +15,14 @@ SERIES = [
     ("strict", 1, ["gemm", "resnet50"]),
     ("fp32", 1, ["gemm", "resnet50", "mobilenet_depthwise", "mobilenet_pointwise", "bert"]),
     ("fast", 1, ["gemm", "resnet50"]),
+    ("bf16", 1, ["bf16_gemm", "bf16_resnet50"]),
     ("int8", 1, ["int8_gemm", "int8_resnet50"]),
     ("fp32", 2, ["gemm", "resnet50", "bert"]),
 ]
+
+
+def has_matrix_unit():
+    return "amx_bf16" in pathlib.Path("/proc/cpuinfo").read_text(encoding="ascii").split()
 
 
 def main():
@@ -29,13 +34,15 @@ def main():
         if threads > os.cpu_count():
             print(f"{threads} threads: left out, there are {os.cpu_count()} cores")
             continue
+        if numerics == "bf16" and not has_matrix_unit():
+            print("bf16: left out, the machine has no matrix unit")
+            continue
         print(f"\n-- numerics {numerics}, {threads} thread{'s' if threads > 1 else ''}", flush=True)
         ended = subprocess.run([PROGRAM, "--numerics", numerics, "--threads", str(threads),
                                 "--trials", TRIALS, "--minutes", "5", "--db", database, *lists],
                                check=False)
         if ended.returncode != 0:
             sys.exit(ended.returncode)
-    print("\nbf16: left out, the machine lacks it")
 
 
 if __name__ == "__main__":

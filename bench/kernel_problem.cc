@@ -92,11 +92,12 @@ StatusOr<KernelProblem> ParseProblem(const std::string& line) {
   for (const std::string& word : words) {
     if (!absl::StartsWith(word, "type=")) continue;
     const bool has_types = p.kind == HONE_PEER_CONVOLUTION || p.kind == HONE_PEER_MATMUL;
-    if (word != "type=u8s8" || !has_types) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("'", word, "': there is type=u8s8, of conv, depthwise and matmul"));
+    const bool of_bytes = word == "type=u8s8";
+    if ((!of_bytes && word != "type=bf16") || !has_types) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "'", word, "': there are type=u8s8 and type=bf16, of conv, depthwise and matmul"));
     }
-    p.type = HONE_PEER_U8S8;
+    p.type = of_bytes ? HONE_PEER_U8S8 : HONE_PEER_BF16;
   }
   if (!missing.empty()) return absl::InvalidArgumentError(absl::StrCat("no ", missing, "="));
   if (!numbers.empty()) {
@@ -149,16 +150,29 @@ Workload AttentionOf(const hone_peer_problem& p) {
                             .score = {.value = EpilogueValue(DType::kF32) * scale}});
 }
 
-DType InputType(const hone_peer_problem& p) {
-  return p.type == HONE_PEER_U8S8 ? DType::kU8 : DType::kF32;
-}
-DType WeightType(const hone_peer_problem& p) {
-  return p.type == HONE_PEER_U8S8 ? DType::kI8 : DType::kF32;
+// What the operands of a type of problem hold.
+struct Types {
+  DType input;
+  DType weight;
+};
+
+Types TypesOf(const hone_peer_problem& p) {
+  switch (p.type) {
+    case HONE_PEER_F32:
+      break;
+    case HONE_PEER_U8S8:
+      return {DType::kU8, DType::kI8};
+    case HONE_PEER_BF16:
+      return {DType::kBF16, DType::kBF16};
+  }
+  return {DType::kF32, DType::kF32};
 }
 
-// Of convolutions of bytes: bytes again.
-Epilogue Requantised(const hone_peer_problem& p) {
-  if (p.type != HONE_PEER_U8S8) return {};
+// What becomes of the sums: bf16 of bf16; bytes of convolutions of bytes, whose products stay as
+// wide as they are.
+Epilogue Narrowed(const hone_peer_problem& p) {
+  if (p.type == HONE_PEER_BF16) return {.value = Cast(EpilogueValue(DType::kF32), DType::kBF16)};
+  if (p.type != HONE_PEER_U8S8 || p.kind != HONE_PEER_CONVOLUTION) return {};
   const Expr scaled = Cast(EpilogueValue(DType::kI32), DType::kF32) * Float(HONE_PEER_SCALE);
   const Expr rounded = Unary(UnaryOp::kRound, scaled);
   return {.value = Cast(Min(Max(rounded, Float(0)), Float(255)), DType::kU8)};
@@ -203,16 +217,19 @@ Workload WorkloadOf(const KernelProblem& problem) {
                                                 .pads_begin = {pad, pad},
                                                 .pads_end = {pad, pad}},
                                      .groups = p.groups,
-                                     .x_type = InputType(p),
-                                     .w_type = WeightType(p)};
-    return ConvolutionWorkload(convolution, Requantised(p));
+                                     .x_type = TypesOf(p).input,
+                                     .w_type = TypesOf(p).weight};
+    return ConvolutionWorkload(convolution, Narrowed(p));
   }
   switch (p.kind) {
     case HONE_PEER_CONVOLUTION:
       break;
     case HONE_PEER_MATMUL:
-      return MatMulWorkload(
-          {.x = {p.m, p.k}, .w = {p.k, p.n}, .x_type = InputType(p), .w_type = WeightType(p)}, {});
+      return MatMulWorkload({.x = {p.m, p.k},
+                             .w = {p.k, p.n},
+                             .x_type = TypesOf(p).input,
+                             .w_type = TypesOf(p).weight},
+                            Narrowed(p));
     case HONE_PEER_BATCHED_MATMUL:
       return MatMulWorkload(
           {.x = {p.batch, p.m, p.k}, .w = {p.batch, p.k, p.n}, .constant_w = false}, {});
@@ -229,15 +246,18 @@ Workload WorkloadOf(const KernelProblem& problem) {
 }
 
 std::vector<Layout> LayoutsOf(const KernelProblem& problem, const Workload& workload,
-                              int64_t lanes) {
+                              const Target& target) {
   std::vector<Layout> layouts;
   for (const Buffer& buffer : workload.buffers) {
     const int rank = static_cast<int>(buffer.shape.size());
     const bool image = problem.numbers.kind == HONE_PEER_CONVOLUTION && rank >= 3 &&
                        buffer.role != BufferRole::kConstant;
+    // A vector of sums; or what a row of a matrix unit's tile takes.
+    int64_t block = target.FloatLanes();
+    if (target.HasFeature("amx-tile")) block = kTileRowBytes / DTypeBytes(buffer.dtype);
     const bool blocked =
-        image && buffer.shape[1].IsInt() && buffer.shape[1]->int_value % lanes == 0;
-    layouts.push_back(blocked ? Layout::Blocked(rank, 1, lanes) : Layout::Identity(rank));
+        image && buffer.shape[1].IsInt() && buffer.shape[1]->int_value % block == 0;
+    layouts.push_back(blocked ? Layout::Blocked(rank, 1, block) : Layout::Identity(rank));
   }
   return layouts;
 }

@@ -24,8 +24,9 @@ StatusOr<std::vector<KernelProblem>> ReadProblems(const std::string& path);
 
 Workload WorkloadOf(const KernelProblem& problem);
 
-// One a buffer: images in blocks of `lanes` channels where these divide, all else as it is.
+// One a buffer: images in blocks of as many channels as suit the target, where these divide; all
+// else as it is.
 std::vector<Layout> LayoutsOf(const KernelProblem& problem, const Workload& workload,
-                              int64_t lanes);
+                              const Target& target);
 
 }  // namespace hone

@@ -8,6 +8,7 @@ StatusOr<std::unique_ptr<OurKernel>> OurKernel::Make(const pb::Artifact& artifac
                                                      const hone_host& host) {
   auto kernel = std::unique_ptr<OurKernel>(new OurKernel);
   *kernel->candidate_.mutable_artifact() = artifact;
+  kernel->uses_tiles_ = artifact.manifest().needs_tiles();
   uint32_t index = 0;
   for (const pb::BufferInfo& info : artifact.manifest().buffers()) {
     const uint32_t seed_index = index++;
@@ -21,6 +22,7 @@ StatusOr<std::unique_ptr<OurKernel>> OurKernel::Make(const pb::Artifact& artifac
   }
   HONE_ASSIGN_OR_RETURN(kernel->loaded_,
                         LoadedCandidate::Load(kernel->candidate_, kernel->boundary_, host));
+  if (kernel->uses_tiles_) hone_tiles_configure();
   if (kernel->loaded_->Prepare() != 0) return absl::InternalError("prepare failed");
   return kernel;
 }

@@ -24,8 +24,9 @@ typedef enum hone_peer_kind {
 
 typedef enum hone_peer_type {
   HONE_PEER_F32 = 0,
-  HONE_PEER_U8S8 = 1 /* u8 by s8: products give s32, convolutions u8 again, scaled by
-                        HONE_PEER_SCALE and rounded */
+  HONE_PEER_U8S8 = 1, /* u8 by s8: products give s32, convolutions u8 again, scaled by
+                         HONE_PEER_SCALE and rounded */
+  HONE_PEER_BF16 = 2  /* bf16 by bf16 gives bf16, summed in f32 */
 } hone_peer_type;
 
 #define HONE_PEER_SCALE 0.00390625f

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <dnnl.hpp>
 #include <random>
 #include <string>
@@ -41,6 +42,18 @@ struct hone_peer_run {
   dnnl::memory Random(const dnnl::memory::desc& layout) {
     dnnl::memory memory(layout, engine);
     std::minstd_rand random(1);
+    if (TypeOf(layout) == Type::bf16) {
+      // The upper half of a float of the same distribution.
+      std::normal_distribution<float> normal;
+      auto* data = static_cast<uint16_t*>(memory.get_data_handle());
+      std::generate(data, data + layout.get_size() / sizeof(uint16_t), [&] {
+        const float value = normal(random);
+        uint32_t bits = 0;
+        std::memcpy(&bits, &value, sizeof(bits));
+        return static_cast<uint16_t>(bits >> 16);
+      });
+      return memory;
+    }
     if (TypeOf(layout) != Type::f32) {
       auto* bytes = static_cast<uint8_t*>(memory.get_data_handle());
       std::generate(bytes, bytes + layout.get_size(), [&] { return random() & 15; });
@@ -55,26 +68,35 @@ struct hone_peer_run {
 
 namespace {
 
-Type InputType(const hone_peer_problem& p) {
-  return p.type == HONE_PEER_U8S8 ? Type::u8 : Type::f32;
-}
-Type WeightType(const hone_peer_problem& p) {
-  return p.type == HONE_PEER_U8S8 ? Type::s8 : Type::f32;
-}
-Type SumType(const hone_peer_problem& p) {
-  return p.type == HONE_PEER_U8S8 ? Type::s32 : Type::f32;
+// What a type of problem makes of the library's.
+struct Types {
+  Type input;
+  Type weight;
+  Type sum;  // what a product gives
+};
+
+Types TypesOf(const hone_peer_problem& p) {
+  switch (p.type) {
+    case HONE_PEER_F32:
+      break;
+    case HONE_PEER_U8S8:
+      return {Type::u8, Type::s8, Type::s32};
+    case HONE_PEER_BF16:
+      return {Type::bf16, Type::bf16, Type::bf16};
+  }
+  return {Type::f32, Type::f32, Type::f32};
 }
 
 // Throws dnnl::error where the library has no such convolution.
 void MakeConvolution(const hone_peer_problem& p, bool winograd, hone_peer_run& run) {
   const int64_t pad = p.kernel / 2;
   const int64_t out = (p.size + 2 * pad - p.kernel) / p.stride + 1;
-  const dnnl::memory::desc x({1, p.channels, p.size, p.size}, InputType(p), Tag::any);
-  const dnnl::memory::desc y({1, p.outputs, out, out}, InputType(p), Tag::any);
+  const dnnl::memory::desc x({1, p.channels, p.size, p.size}, TypesOf(p).input, Tag::any);
+  const dnnl::memory::desc y({1, p.outputs, out, out}, TypesOf(p).input, Tag::any);
   dnnl::memory::dims shape = {p.outputs, p.channels / p.groups, p.kernel, p.kernel};
   if (p.groups > 1)
     shape = {p.groups, p.outputs / p.groups, p.channels / p.groups, p.kernel, p.kernel};
-  const dnnl::memory::desc w(shape, WeightType(p), Tag::any);
+  const dnnl::memory::desc w(shape, TypesOf(p).weight, Tag::any);
   const dnnl::memory::dims strides = {p.stride, p.stride};
   const dnnl::memory::dims pads = {pad, pad};
   const auto kind =
@@ -112,9 +134,9 @@ void MakeMatMul(const hone_peer_problem& p, hone_peer_run& run) {
     if (constant) return dnnl::memory::desc({rows, columns}, type, any ? Tag::any : Tag::ab);
     return dnnl::memory::desc({p.batch, rows, columns}, type, Tag::abc);
   };
-  const dnnl::memory::desc x = of(p.m, p.k, InputType(p), false);
-  const dnnl::memory::desc w = of(p.k, p.n, WeightType(p), constant);
-  const dnnl::memory::desc y = of(p.m, p.n, SumType(p), false);
+  const dnnl::memory::desc x = of(p.m, p.k, TypesOf(p).input, false);
+  const dnnl::memory::desc w = of(p.k, p.n, TypesOf(p).weight, constant);
+  const dnnl::memory::desc y = of(p.m, p.n, TypesOf(p).sum, false);
 #if DNNL_VERSION_MAJOR >= 3
   const dnnl::matmul::primitive_desc chosen(run.engine, x, w, y);
 #else
@@ -127,9 +149,9 @@ void MakeMatMul(const hone_peer_problem& p, hone_peer_run& run) {
 }
 
 void MakeInnerProduct(const hone_peer_problem& p, hone_peer_run& run) {
-  const dnnl::memory::desc x({p.m, p.k}, InputType(p), Tag::ab);
-  const dnnl::memory::desc w({p.n, p.k}, WeightType(p), Tag::any);
-  const dnnl::memory::desc y({p.m, p.n}, SumType(p), Tag::ab);
+  const dnnl::memory::desc x({p.m, p.k}, TypesOf(p).input, Tag::ab);
+  const dnnl::memory::desc w({p.n, p.k}, TypesOf(p).weight, Tag::any);
+  const dnnl::memory::desc y({p.m, p.n}, TypesOf(p).sum, Tag::ab);
   const auto inference = dnnl::prop_kind::forward_inference;
 #if DNNL_VERSION_MAJOR >= 3
   const dnnl::inner_product_forward::primitive_desc chosen(run.engine, inference, x, w, y);

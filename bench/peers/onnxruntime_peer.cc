@@ -322,7 +322,7 @@ const char* hone_peer_name(void) {
 const char* hone_peer_algorithm(int index) { return index < 2 ? kAlgorithms[index] : nullptr; }
 
 hone_peer_run* hone_peer_make(const hone_peer_problem* problem, int algorithm, int threads) {
-  if (threads != 1) return nullptr;
+  if (threads != 1 || problem->type != HONE_PEER_F32) return nullptr;
   Model model;
   if (!Build(*problem, algorithm, model)) return nullptr;
   try {

@@ -103,9 +103,11 @@ void StmtEmitter::EmitTile(const Stmt& s) {
   llvm::Value* pointer = exprs_.EmitPointer(s->source, s->indices[1], is_store);
   if (pointer == nullptr) return;
   llvm::Value* bytes = exprs_.Emit(s->indices[2] * DTypeBytes(dtype));
-  builder_.CreateIntrinsic(
-      is_store ? llvm::Intrinsic::x86_tilestored64 : llvm::Intrinsic::x86_tileloadd64, {},
-      {tile, pointer, bytes});
+  const llvm::Intrinsic::ID move = is_store ? llvm::Intrinsic::x86_tilestored64
+                                   : s->tile_op == TileOp::kStream
+                                       ? llvm::Intrinsic::x86_tileloaddt164
+                                       : llvm::Intrinsic::x86_tileloadd64;
+  builder_.CreateIntrinsic(move, {}, {tile, pointer, bytes});
 }
 
 void StmtEmitter::EmitBlock(const Stmt& s) {

@@ -86,6 +86,7 @@ NativeOps NativeOpsOf(const Target& target) {
   const bool avx512 = target.HasFeature("avx512f");
   return {.fma = target.HasFeature("fma") || avx512,
           .half = target.HasFeature("f16c") || avx512,
+          .bf16 = target.HasFeature("avx512bf16") && target.HasFeature("avx512vl"),
           .rounding = target.HasFeature("sse4.1") || target.HasFeature("avx") || avx512,
           .division64 = true,
           .pmaddwd_bits = target.HasFeature("avx512bw") ? 512

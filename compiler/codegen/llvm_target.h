@@ -15,6 +15,7 @@ namespace hone {
 struct NativeOps {
   bool fma = false;         // fused multiply-add on f32 and f64
   bool half = false;        // conversions between f16 and f32
+  bool bf16 = false;        // from f32 to bf16, which may take denormals for zero
   bool rounding = false;    // floor, ceil, round to even, trunc
   bool division64 = false;  // of 64-bit integers; without it, those divided fit 32 bits
   int pmaddwd_bits = 128;   // widest register that pmaddwd takes

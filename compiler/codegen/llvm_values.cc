@@ -114,6 +114,10 @@ llvm::Value* WidenHalf(llvm::IRBuilder<>& builder, llvm::Value* value, Type type
 llvm::Value* NarrowToHalf(llvm::IRBuilder<>& builder, llvm::Value* value, Type type,
                           const NativeOps& native) {
   llvm::Type* i16 = Like(value->getType(), builder.getInt16Ty());
+  if (type.dtype == DType::kBF16 && native.bf16) {
+    llvm::Type* bf16 = Like(value->getType(), builder.getBFloatTy());
+    return builder.CreateBitCast(builder.CreateFPTrunc(value, bf16), i16);
+  }
   if (type.dtype == DType::kBF16) {
     llvm::Type* i32 = Like(value->getType(), builder.getInt32Ty());
     llvm::Value* bits = builder.CreateBitCast(value, i32);

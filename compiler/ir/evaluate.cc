@@ -380,10 +380,10 @@ Status Interpreter::RunTile(const Stmt& s) {
     }
     char* const in_memory = memory->bytes + first * size;
     char* const in_tile = tile + row * kTileRowBytes;
-    if (s->tile_op == TileOp::kLoad) {
-      std::memcpy(in_tile, in_memory, kTileRowBytes);
-    } else {
+    if (s->tile_op == TileOp::kStore) {
       std::memcpy(in_memory, in_tile, kTileRowBytes);
+    } else {
+      std::memcpy(in_tile, in_memory, kTileRowBytes);
     }
   }
   return absl::OkStatus();

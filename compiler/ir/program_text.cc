@@ -26,7 +26,7 @@ std::string TileText(const std::string& tiles, const Stmt& s, int i) {
 }
 
 //   tile_zero c.t[0]
-//   tile_load a.t[0] = x[at] stride 64
+//   tile_load a.t[0] = x[at] stride 64; or tile_stream
 //   tile_multiply c.t[0] += tdpbf16ps(a.t[0],b.t[1])
 //   tile_store c[at] stride 32 = c.t[0]
 std::string TileStatementText(const Stmt& s) {
@@ -38,8 +38,8 @@ std::string TileStatementText(const Stmt& s) {
   }
   const std::string memory =
       absl::StrCat(TileText(s->source, s, 1), " stride ", ToString(s->indices[2]));
-  return s->tile_op == TileOp::kLoad ? absl::StrCat(tile, " = ", memory)
-                                     : absl::StrCat(memory, " = ", tile);
+  return s->tile_op == TileOp::kStore ? absl::StrCat(memory, " = ", tile)
+                                      : absl::StrCat(tile, " = ", memory);
 }
 
 void Print(const Stmt& s, int depth, std::string* out);
@@ -56,7 +56,7 @@ void Print(const Stmt& s, int depth, std::string* out) {
     case StmtKind::kFor:
       absl::StrAppend(out, indent, s->straight_line ? "straight_line " : "", LoopWord(s->loop_kind),
                       " ", s->name, " in ", ToString(s->extent), s->intrinsic.empty() ? "" : " by ",
-                      s->intrinsic, " {\n");
+                      s->intrinsic, s->source.empty() ? "" : " past ", s->source, " {\n");
       PrintBody(s->body[0], depth + 1, out);
       absl::StrAppend(out, indent, "}\n");
       return;
@@ -204,7 +204,8 @@ class Parser {
       HONE_ASSIGN_OR_RETURN(const int64_t ahead, reader_.Integer());
       return Prefetch(buffer, std::move(indices), Int(ahead));
     }
-    for (TileOp op : {TileOp::kZero, TileOp::kLoad, TileOp::kStore, TileOp::kMultiply}) {
+    for (TileOp op :
+         {TileOp::kZero, TileOp::kLoad, TileOp::kStream, TileOp::kStore, TileOp::kMultiply}) {
       if (reader_.TryWord(TileOpName(op))) return ParseTile(op);
     }
     HONE_ASSIGN_OR_RETURN(const std::string buffer, reader_.Word("a statement"));
@@ -245,10 +246,11 @@ class Parser {
     }
     HONE_RETURN_IF_ERROR(ParseTileNumber(tiles, number));
     if (op == TileOp::kZero) return TileZero(tiles, number);
-    if (op == TileOp::kLoad) {
+    if (op == TileOp::kLoad || op == TileOp::kStream) {
       HONE_RETURN_IF_ERROR(reader_.Mark("="));
       HONE_RETURN_IF_ERROR(ParseTileMemory(memory, at, row_stride));
-      return TileLoad(tiles, number, memory, at, row_stride);
+      return op == TileOp::kLoad ? TileLoad(tiles, number, memory, at, row_stride)
+                                 : TileStream(tiles, number, memory, at, row_stride);
     }
     std::string left, right;
     int64_t left_number = 0;
@@ -267,14 +269,18 @@ class Parser {
     HONE_ASSIGN_OR_RETURN(const std::string var, reader_.Word("a loop's variable"));
     if (!reader_.TryWord("in")) return reader_.Error("expected 'in'");
     HONE_ASSIGN_OR_RETURN(Expr extent, ParseValue());
-    std::string intrinsic;
+    std::string intrinsic, streams;
     if (reader_.TryWord("by")) {
       HONE_ASSIGN_OR_RETURN(intrinsic, reader_.Word("a tensor intrinsic"));
+    }
+    if (reader_.TryWord("past")) {
+      HONE_ASSIGN_OR_RETURN(streams, reader_.Word("a buffer"));
     }
     variables_[var] = Type{DType::kI64, 1};
     HONE_ASSIGN_OR_RETURN(Stmt body, ParseBody());
     StmtNode loop = *For(var, std::move(extent), kind, std::move(body), straight_line);
     loop.intrinsic = std::move(intrinsic);
+    loop.source = std::move(streams);
     return Stmt(std::move(loop));
   }
 

@@ -110,6 +110,11 @@ Stmt TileLoad(absl::string_view tiles, int64_t number, absl::string_view memory,
   return Tile(TileOp::kLoad, tiles, memory, {Int(number), std::move(at), std::move(row_stride)});
 }
 
+Stmt TileStream(absl::string_view tiles, int64_t number, absl::string_view memory, Expr at,
+                Expr row_stride) {
+  return Tile(TileOp::kStream, tiles, memory, {Int(number), std::move(at), std::move(row_stride)});
+}
+
 Stmt TileStore(absl::string_view tiles, int64_t number, absl::string_view memory, Expr at,
                Expr row_stride) {
   return Tile(TileOp::kStore, tiles, memory, {Int(number), std::move(at), std::move(row_stride)});
@@ -213,6 +218,8 @@ absl::string_view TileOpName(TileOp op) {
       return "tile_zero";
     case TileOp::kLoad:
       return "tile_load";
+    case TileOp::kStream:
+      return "tile_stream";
     case TileOp::kStore:
       return "tile_store";
     case TileOp::kMultiply:

@@ -76,6 +76,7 @@ enum class LoopKind : uint8_t { kSerial, kParallel, kVector, kUnroll };
 enum class TileOp : uint8_t {
   kZero,      // tile `name`: {number}
   kLoad,      // tile `name` from memory `source`: {number, at, row stride}
+  kStream,    // the same of memory that is not to displace what the first cache holds
   kStore,     // tile `name` to memory `source`: {number, at, row stride}
   kMultiply,  // tile `name` += intrinsic(tile `source`, tile `right`): {number, left's, right's}
 };
@@ -88,7 +89,7 @@ struct StmtNode {
   bool straight_line = false;  // kFor: the body is a micro-kernel block, kept as one basic block
   TileOp tile_op{};            // kTile; see there for `name`, `source`, `right` and `indices`
   std::string name;            // kFor: variable; kStore, kPrefetch: buffer; kLet: name
-  std::string source;
+  std::string source;  // kTile: operand or memory; kFor: of a block of tiles, what streams by
   std::string right;
   std::string intrinsic;      // kTile: that multiplies; kFor: the one that computes all of it
   Expr extent;                // kFor: the variable runs over [0, extent)
@@ -123,6 +124,8 @@ Stmt Prefetch(absl::string_view buffer, std::vector<Expr> indices, Expr ahead = 
 Stmt TileZero(absl::string_view tiles, int64_t number);
 Stmt TileLoad(absl::string_view tiles, int64_t number, absl::string_view memory, Expr at,
               Expr row_stride);
+Stmt TileStream(absl::string_view tiles, int64_t number, absl::string_view memory, Expr at,
+                Expr row_stride);
 Stmt TileStore(absl::string_view tiles, int64_t number, absl::string_view memory, Expr at,
                Expr row_stride);
 Stmt TileMultiply(absl::string_view intrinsic, absl::string_view tiles, int64_t number,

@@ -1,11 +1,13 @@
 #include "compiler/lower/build_loops.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "compiler/ir/expr_text.h"
 #include "compiler/ir/tensor_intrinsic.h"
 #include "compiler/lower/bounds_inference.h"
 #include "compiler/lower/iteration_domain.h"
@@ -125,9 +127,10 @@ class LoopBuilder {
     }
     if (nest.microkernel == loop && !init) HONE_RETURN_IF_ERROR(BuildPrefetches(domain, &parts));
     HONE_ASSIGN_OR_RETURN(Stmt body, BuildLoop(domain, level, init));
-    parts.push_back(nest.microkernel == loop && !init
-                        ? WithIntrinsic(MarkStraightLine(body), nest.tile_intrinsic)
-                        : body);
+    parts.push_back(
+        nest.microkernel == loop && !init
+            ? WithIntrinsic(MarkStraightLine(body), nest.tile_intrinsic, MemoryOf(nest.streams))
+            : body);
     return Block(std::move(parts));
   }
 
@@ -284,10 +287,18 @@ class LoopBuilder {
     return absl::OkStatus();
   }
 
-  static Stmt WithIntrinsic(const Stmt& loop, const std::string& intrinsic) {
+  // Where what a stage computes, or a buffer of the workload, lies.
+  const std::string& MemoryOf(const std::string& name) const {
+    const auto instance = instances_.find(name);
+    return instance == instances_.end() ? name : instance->second.buffer;
+  }
+
+  static Stmt WithIntrinsic(const Stmt& loop, const std::string& intrinsic,
+                            const std::string& streams = "") {
     if (intrinsic.empty() || loop.kind() != StmtKind::kFor) return loop;
     StmtNode node = *loop;
     node.intrinsic = intrinsic;
+    node.source = streams;
     return Stmt(std::move(node));
   }
 
@@ -478,11 +489,14 @@ class LoopBuilder {
     const Stage& stage = domain.stage().stage;
     for (const auto& [buffer, blocks] : domain.stage().prefetches) {
       Expr load;
+      std::set<std::string> parts_read;  // of a split operand; they lie beside each other
       Visit(stage.body, [&, name = buffer](const Expr& e) {
-        if (e.kind() == ExprKind::kLoad && e->name == name) load = e;
+        if (e.kind() != ExprKind::kLoad || e->name != name) return;
+        load = e;
+        parts_read.insert(ToString(e));
       });
       HONE_ASSIGN_OR_RETURN(auto dims, bounds_.DimRanges(domain.stage()));
-      int64_t elements = 1;
+      auto elements = static_cast<int64_t>(parts_read.size());
       std::vector<Expr> first;
       auto instance = instances_.find(buffer);
       for (const Expr& index : Indices(load)) {
@@ -498,9 +512,8 @@ class LoopBuilder {
                             : Simple(span->base - instance->second.region[d].base));
       }
       const int64_t line = kCacheLineBytes / DTypeBytes(load.type().dtype);
-      const std::string& memory = instance == instances_.end() ? buffer : instance->second.buffer;
       for (int64_t at = 0; at < elements; at += line) {
-        parts->push_back(Prefetch(memory, first, Int(blocks * elements + at)));
+        parts->push_back(Prefetch(MemoryOf(buffer), first, Int(blocks * elements + at)));
       }
     }
     return absl::OkStatus();

@@ -224,13 +224,15 @@ class TileExpander {
   };
 
   // The number of the tile at `start`, loaded unless it is there.
-  static int64_t Ensure(Slots& slots, int64_t wanted, const TileAccess& access, const Expr& start,
-                        std::vector<Stmt>* statements) {
+  int64_t Ensure(Slots& slots, int64_t wanted, const TileAccess& access, const Expr& start,
+                 std::vector<Stmt>* statements) const {
     const int64_t slot = wanted % static_cast<int64_t>(slots.holds.size());
     const std::string key = absl::StrCat(access.buffer, "[", ToString(start), "]");
     if (slots.holds[slot] == key) return slot;
     slots.holds[slot] = key;
-    statements->push_back(TileLoad(slots.name, slot, access.buffer, start, Int(access.row_stride)));
+    const bool streams = access.buffer == block_.loops[0]->source;
+    statements->push_back((streams ? TileStream : TileLoad)(slots.name, slot, access.buffer, start,
+                                                            Int(access.row_stride)));
     return slot;
   }
 

@@ -26,6 +26,7 @@ Stmt RenameAll(const Stmt& s, const std::map<std::string, Expr>& vars,
           auto found = vars.find(node->name);
           if (found == vars.end()) return Stmt();
           renamed.name = found->second->name;
+          renamed.source = rename_buffer(node->source);
         } else if (node.kind() == StmtKind::kStore || node.kind() == StmtKind::kPrefetch) {
           renamed.name = rename_buffer(node->name);
         } else if (node.kind() == StmtKind::kTile) {

@@ -62,6 +62,8 @@ struct StageNest {
   std::string tile_intrinsic;
   // Buffers that the block fetches ahead, and how many blocks ahead.
   std::map<std::string, int64_t> prefetches;
+  // The buffer whose tiles the block reads past the first cache; "": none.
+  std::string streams;
 
   StageNest() = default;
   // The stage without steps on it: a loop a dimension, those that reduce inside.

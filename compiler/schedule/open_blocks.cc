@@ -27,6 +27,21 @@ bool IsPlainLoop(const StageNest& stage, const std::string& loop) {
   return stage.HasLoop(loop) && stage.kinds.count(loop) == 0 && stage.intrinsics.count(loop) == 0;
 }
 
+// Whether blocks of a matrix unit compute the stage, or something inside of it.
+bool HasTiles(const LoopNest& nest, const StageNest& stage) {
+  return std::any_of(nest.stages.begin(), nest.stages.end(), [&](const StageNest& inner) {
+    return !inner.tile_intrinsic.empty() && nest.IsInside(inner, stage.stage.name);
+  });
+}
+
+// Whether what such blocks compute spans the loop: their tiles have sizes that code knows.
+bool IsInTiles(const LoopNest& nest, const StageNest& stage, const std::string& loop) {
+  return std::any_of(nest.stages.begin(), nest.stages.end(), [&](const StageNest& inner) {
+    return inner.placement == Placement::kAt && inner.host == stage.stage.name &&
+           HasTiles(nest, inner) && stage.LoopIndex(loop) > stage.LoopIndex(inner.host_loop);
+  });
+}
+
 // Whether lowering gives the same code for any size of the tile, but for the numbers in it. Blocks
 // and what is in them are neighbours of no vector, no block of registers and no fused loop, and
 // nothing that is computed ahead depends on them.
@@ -38,7 +53,7 @@ bool CanBeOpen(const LoopNest& nest, const TileStep& step) {
     return false;
   }
   return IsPlainLoop(*stage, step.loop + ".0") && IsPlainLoop(*stage, step.loop + ".1") &&
-         PointsOf(*stage, step.loop) > 1;
+         !IsInTiles(nest, *stage, step.loop + ".1") && PointsOf(*stage, step.loop) > 1;
 }
 
 }  // namespace

@@ -33,6 +33,7 @@ constexpr Verb kVerbs[] = {
     {"split", ParseSplitPrecision},
     {"split_reduce", ParseSplitReduce},
     {"strassen", ParseStrassen},
+    {"stream", ParseStream},
     {"tensorize", ParseTensorize},
     {"tile", ParseTile},
     {"unroll", ParseUnroll},

@@ -110,6 +110,14 @@ struct PrefetchStep {
   friend bool operator==(const PrefetchStep&, const PrefetchStep&) = default;
 };
 
+// stream.cc:  stream BUFFER STAGE 0|1
+struct StreamStep {
+  std::string buffer;
+  std::string stage;
+  int64_t past = 0;
+  friend bool operator==(const StreamStep&, const StreamStep&) = default;
+};
+
 // split_reduce.cc:  split_reduce STAGE LOOP
 struct SplitReduceStep {
   std::string stage;
@@ -179,9 +187,9 @@ struct PadStep {
 
 using Step =
     std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep, FuseStep,
-                 ReorderStep, AnnotateStep, MicrokernelStep, PrefetchStep, SplitReduceStep,
-                 AccumulateStep, WinogradStep, StrassenStep, Im2colStep, SplitPrecisionStep,
-                 PadStep, RunningStep, TensorizeStep, HilbertStep, ParamStep>;
+                 ReorderStep, AnnotateStep, MicrokernelStep, PrefetchStep, StreamStep,
+                 SplitReduceStep, AccumulateStep, WinogradStep, StrassenStep, Im2colStep,
+                 SplitPrecisionStep, PadStep, RunningStep, TensorizeStep, HilbertStep, ParamStep>;
 
 std::string ToString(const LayoutStep& step);
 std::string ToString(const CacheStep& step);
@@ -196,6 +204,7 @@ std::string ToString(const ReorderStep& step);
 std::string ToString(const AnnotateStep& step);
 std::string ToString(const MicrokernelStep& step);
 std::string ToString(const PrefetchStep& step);
+std::string ToString(const StreamStep& step);
 std::string ToString(const SplitReduceStep& step);
 std::string ToString(const AccumulateStep& step);
 std::string ToString(const WinogradStep& step);
@@ -222,6 +231,7 @@ StatusOr<Step> ParseUnroll(TextReader& reader);
 StatusOr<Step> ParseParallel(TextReader& reader);
 StatusOr<Step> ParseMicrokernel(TextReader& reader);
 StatusOr<Step> ParsePrefetch(TextReader& reader);
+StatusOr<Step> ParseStream(TextReader& reader);
 StatusOr<Step> ParseSplitReduce(TextReader& reader);
 StatusOr<Step> ParseAccumulate(TextReader& reader);
 StatusOr<Step> ParseWinograd(TextReader& reader);
@@ -247,6 +257,7 @@ Status Apply(const ReorderStep& step, LoopNest& nest);
 Status Apply(const AnnotateStep& step, LoopNest& nest);
 Status Apply(const MicrokernelStep& step, LoopNest& nest);
 Status Apply(const PrefetchStep& step, LoopNest& nest);
+Status Apply(const StreamStep& step, LoopNest& nest);
 Status Apply(const SplitReduceStep& step, LoopNest& nest);
 Status Apply(const AccumulateStep& step, LoopNest& nest);
 Status Apply(const WinogradStep& step, LoopNest& nest);

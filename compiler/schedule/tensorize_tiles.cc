@@ -33,8 +33,17 @@ bool FindProducts(const Expr& e, const std::string& row, std::vector<Product>* p
   return true;
 }
 
+// Whether all tiles along the dim are whole, so that none reaches beyond what is read.
+bool IsWhole(const StageNest& stage, const std::string& name, int64_t points) {
+  for (const Dim& dim : stage.stage.dims) {
+    if (dim.name == name) return dim.extent.IsInt() && dim.extent->int_value % points == 0;
+  }
+  return false;
+}
+
 Status CheckProducts(const std::vector<Product>& products, const TensorIntrinsic& intrinsic,
-                     const std::string& row, const std::string& column, const LoopNest& nest) {
+                     const std::string& row, const std::string& column, const StageNest& stage,
+                     const LoopNest& nest) {
   for (const Product& product : products) {
     const DType rows = product.rows.type().dtype;
     const DType columns = product.columns.type().dtype;
@@ -51,7 +60,11 @@ Status CheckProducts(const std::vector<Product>& products, const TensorIntrinsic
                        "' each must index one operand, so that one counts rows, one columns"));
     }
     for (const Expr& read : {product.rows, product.columns}) {
-      if (nest.FindStage(read->name) == nullptr || read->has_otherwise) {
+      const bool is_row = UsesVar(read, row);
+      const bool has_room = nest.FindStage(read->name) != nullptr ||
+                            IsWhole(stage, is_row ? row : column,
+                                    is_row ? intrinsic.tile.rows : intrinsic.tile.columns);
+      if (!has_room || read->has_otherwise) {
         return absl::InvalidArgumentError(
             absl::StrCat("'", read->name,
                          "' is no copy of the operand, with room for whole tiles; "
@@ -132,13 +145,13 @@ Status TensorizeTiles(const TensorIntrinsic& intrinsic, const std::string& loop,
     return absl::InvalidArgumentError(
         absl::StrCat("stage '", name, "' does not sum products of two reads"));
   }
-  HONE_RETURN_IF_ERROR(CheckProducts(products, intrinsic, row, column, nest));
+  HONE_RETURN_IF_ERROR(CheckProducts(products, intrinsic, row, column, stage, nest));
   stage.microkernel = loop;
   stage.tile_intrinsic = intrinsic.name;
   for (const Product& product : products) {
     for (const Expr& read : {product.rows, product.columns}) {
-      Stage& copy = nest.FindStage(read->name)->stage;
-      copy.body = WithZerosOutside(copy.body);
+      StageNest* copy = nest.FindStage(read->name);
+      if (copy != nullptr) copy->stage.body = WithZerosOutside(copy->stage.body);
     }
   }
   return absl::OkStatus();

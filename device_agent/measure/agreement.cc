@@ -38,6 +38,8 @@ std::vector<int> RunsOfSamples(const Order& order, const Answer& answer) {
         runs.push_back(PlanFirstVisit(estimate_ns, order.best_ns).runs_per_sample);
         estimate_ns = *std::min_element(answer.run_ns, answer.run_ns + i + 1);
         break;
+      case OrderKind::kWarmUp:
+        break;
     }
   }
   return runs;

@@ -35,6 +35,11 @@ constexpr double kCheckRunCountsFromNs = 20e6;
 // the hypervisor, or a neighbour at an unlucky moment, which has had its turn some milliseconds
 // later. Whoever uses the pauses to compute ahead is seen by that.
 constexpr int kTriesToAgree = 3;
+// Power that others on the machine take slows a matrix unit to less than half, for parts of a
+// second.
+constexpr int64_t kTilePauseMs = 4;
+constexpr int64_t kTilePatienceMs = 120;
+constexpr int64_t kTilePatienceOfFinalMs = 1000;
 constexpr int64_t kPauseBeforeTryNs = 5000000;  // times the number of tries so far
 // A reference that takes less runs anew for every candidate that is checked again.
 constexpr double kFreshForEachBelowNs = 2e6;
@@ -84,6 +89,7 @@ Visit VisitOf(const Answer& answer) {
   visit.lost_share = answer.lost_share;
   visit.throttled = answer.throttled != 0;
   visit.moved = answer.moved != 0;
+  visit.tiles = answer.tiles != 0;
   return visit;
 }
 
@@ -379,6 +385,7 @@ void BatchRunner::PoisonOutputs() {
 void BatchRunner::Race(std::vector<std::unique_ptr<Racer>>& racers) {
   if (racers.empty()) return;
   gflops_max_ = std::max({gflops_max_, options_.best_known_gflops, hone_fma_gflops()});
+  tile_patience_ms_ = batch_.final() ? kTilePatienceOfFinalMs : kTilePatienceMs;
   retries_left_ = kRetriesPerCandidate * static_cast<int>(racers.size());
   if (batch_.final()) {
     std::vector<Racer*> all;
@@ -415,8 +422,21 @@ void BatchRunner::RunFirstVisit(Racer& racer) {
     best_in_batch_ns_ = racer.estimate_ns;
 }
 
+void BatchRunner::AwaitTiles(const Racer& racer) {
+  if (!batch_.candidates(racer.index).artifact().manifest().needs_tiles()) return;
+  const Order warm_up = {.kind = OrderKind::kWarmUp, .candidate = racer.loaded};
+  while (tile_patience_ms_ > 0) {
+    const std::optional<Answer> answer = candidates_->Carry(warm_up);
+    // Of a process that ended, the visit will tell.
+    if (!answer.has_value() || answer->throttled == 0) return;
+    SleepNanos(kTilePauseMs * 1000000);
+    tile_patience_ms_ -= kTilePauseMs;
+  }
+}
+
 std::optional<Answer> BatchRunner::CarryVisit(Racer& racer, Order order) {
   if (!IsRacing(racer)) return std::nullopt;
+  AwaitTiles(racer);
   order.candidate = racer.loaded;
   std::string disagreement;
   for (int i = 0; i < kTriesToAgree; ++i) {

@@ -111,6 +111,8 @@ class BatchRunner {
   // Has it carried out, again where the times are not borne out. nullopt when they never are (then
   // the racer has failed) or the process ended (then broken_ is set).
   std::optional<Answer> CarryVisit(Racer& racer, Order order);
+  // Until the matrix unit has its full speed, if the candidate uses it and patience lasts.
+  void AwaitTiles(const Racer& racer);
   // Whether one more visit may be made because another was not quiet; waits a moment before.
   bool TakeRetry();
   std::vector<Racer*> Survivors(const std::vector<std::unique_ptr<Racer>>& racers,
@@ -146,7 +148,8 @@ class BatchRunner {
   double gflops_max_ = 0;
   double reference_ns_ = 0;
   double best_in_batch_ns_ = 0;
-  int retries_left_ = 0;  // of visits that were not quiet
+  int retries_left_ = 0;          // of visits that were not quiet
+  int64_t tile_patience_ms_ = 0;  // left to wait for a matrix unit that others hold back
 };
 
 }  // namespace hone

@@ -13,6 +13,7 @@ namespace {
 
 constexpr double kCalibrationDriftMax = 0.02;
 constexpr double kCalibrationOfBestMin = 0.97;
+constexpr double kCalibrationOfBestMinTiles = 0.8;
 constexpr double kLostShareMax = 0.02;
 
 double FastestRun(const Visit& visit) {
@@ -36,7 +37,7 @@ std::string WhyNotQuiet(const Visit& visit, double gflops_max) {
   if (high - low > kCalibrationDriftMax * high) {
     return absl::StrFormat("the core's speed moved by %.1f %%", 100 * (high - low) / high);
   }
-  if (low < kCalibrationOfBestMin * gflops_max) {
+  if (low < (visit.tiles ? kCalibrationOfBestMinTiles : kCalibrationOfBestMin) * gflops_max) {
     return absl::StrFormat("the core ran at %.0f %% of its best", 100 * low / gflops_max);
   }
   return "";

@@ -64,9 +64,12 @@ class KernelHost {
 
   [[noreturn]] void Obey() {
     InterferenceMeter interference("", AllowedCpus());
-    KernelTimer timer{*options_.watch, interference, options_.threads,
-                      options_.cold_constants && CanFlushCaches()};
-    const double around_ns = Rehearse(interference);
+    KernelTimer timer{.watch = *options_.watch,
+                      .interference = interference,
+                      .threads = options_.threads,
+                      .cold_constants = options_.cold_constants && CanFlushCaches()};
+    for (size_t i = 0; i < candidates_.size(); ++i) timer.tiles |= UsesTiles(i);
+    const double around_ns = Rehearse(interference, timer);
     if (!options_.lock_down()) _exit(kExitNoMachinery);
     Answer ready;
     ready.around_ns = around_ns;
@@ -78,6 +81,7 @@ class KernelHost {
       const size_t index = static_cast<size_t>(order.candidate);
       if (index >= candidates_.size() || candidates_[index] == nullptr) _exit(kExitNoMachinery);
       timer.flushed_ns = 0;
+      timer.tiles = UsesTiles(index);
       Obey(order, *candidates_[index], timer, answer);
       answer.flushed_ns = timer.flushed_ns;
       SetText(answer, candidates_[index]->FirstOverrun());
@@ -89,14 +93,21 @@ class KernelHost {
  private:
   // What a visit costs apart from its samples: on machines with many cores, reading the counters is
   // the most of it. No candidate has run yet, so this is the truth.
-  static double Rehearse(InterferenceMeter& interference) {
+  static double Rehearse(InterferenceMeter& interference, const KernelTimer& timer) {
     constexpr int64_t kLater = 1000000000;  // so that the second reading leaves nothing out
     const double start_ns = ThreadCpuNanos();
+    Visit visit;
     interference.Read(0);
-    hone_fma_gflops();
-    hone_fma_gflops();
+    timer.CalibrateBefore(visit);
+    timer.CalibrateAfter(visit);
     interference.Read(kLater);
     return ThreadCpuNanos() - start_ns;
+  }
+
+  // Of a candidate that was loaded: the system has then granted the tiles.
+  bool UsesTiles(size_t index) const {
+    return candidates_[index] != nullptr &&
+           options_.candidates[index]->artifact().manifest().needs_tiles();
   }
 
   void Send(const Answer& answer) {
@@ -122,6 +133,12 @@ class KernelHost {
       case OrderKind::kFirstVisit:
         candidate.Describe(*options_.watch);
         FirstVisit(order, candidate, timer, answer);
+        return;
+      case OrderKind::kWarmUp:
+        Visit visit;
+        timer.CalibrateBefore(visit);
+        timer.CalibrateAfter(visit);
+        answer.throttled = visit.throttled ? 1 : 0;
         return;
     }
   }
@@ -165,6 +182,7 @@ class KernelHost {
     answer.lost_share = visit.lost_share;
     answer.throttled = visit.throttled ? 1 : 0;
     answer.moved = visit.moved ? 1 : 0;
+    answer.tiles = visit.tiles ? 1 : 0;
   }
 
   const int orders_fd_;

@@ -12,6 +12,8 @@ namespace hone {
 namespace {
 
 constexpr double kCpuTimeFromNs = 1e6;
+constexpr int64_t kTileWarmUpNs = 800000;  // 500 to 600 us were seen
+constexpr double kFullTileShare = 0.85;    // of its full speed, which a matrix unit must have
 
 int64_t ReadClock(clockid_t clock) {
   timespec t;
@@ -52,18 +54,30 @@ Visit KernelTimer::TimeVisit(LoadedCandidate& candidate, const VisitPlan& plan,
   });
 }
 
+void KernelTimer::CalibrateBefore(Visit& visit) const {
+  visit.tiles = tiles;
+  if (tiles) hone_tile_warm_up(kTileWarmUpNs);
+  visit.gflops_before = hone_fma_gflops();
+}
+
+void KernelTimer::CalibrateAfter(Visit& visit) const {
+  const double tile_gflops = tiles ? hone_tile_gflops() : 0;
+  visit.gflops_after = hone_fma_gflops();
+  visit.throttled = tiles && tile_gflops < kFullTileShare * HONE_TILE_SPEED * visit.gflops_after;
+}
+
 Visit KernelTimer::TimeVisit(const std::function<void(Visit&)>& take) const {
   Visit visit;
   const int64_t start_ns = ReadClock(CLOCK_MONOTONIC);
   const Interference before = interference.Read(start_ns);
   const int cpu = sched_getcpu();
-  visit.gflops_before = hone_fma_gflops();
+  CalibrateBefore(visit);
   take(visit);
-  visit.gflops_after = hone_fma_gflops();
+  CalibrateAfter(visit);
   const int64_t end_ns = ReadClock(CLOCK_MONOTONIC);
   const Interference after = interference.Read(end_ns);
   visit.moved = threads == 1 && sched_getcpu() != cpu;
-  visit.throttled = after.throttled > before.throttled;
+  visit.throttled = visit.throttled || after.throttled > before.throttled;
   // The thread's CPU time leaves out what others took.
   if (CountsCpuTime(*std::min_element(visit.run_ns.begin(), visit.run_ns.end()))) return visit;
   const int64_t lost_ns = after.waited_ns - before.waited_ns + after.stolen_ns - before.stolen_ns;

@@ -20,16 +20,20 @@ struct KernelTimer {
   InterferenceMeter& interference;
   int threads = 1;                // that the kernel may use
   bool cold_constants = false;    // dropped from the caches before each run
-  mutable double flushed_ns = 0;  // spent on that so far
+  bool tiles = false;             // the candidate uses a matrix unit
+  mutable double flushed_ns = 0;  // spent on dropping constants so far
 
   // Whether a run that takes about this long is timed by the thread's CPU time.
   bool CountsCpuTime(double estimate_ns) const;
   // Mean time of one of `runs` runs, in ns. `estimate_ns` decides which clock counts.
   double Sample(LoadedCandidate& candidate, int runs, double estimate_ns) const;
-  // Calibration, samples, calibration.
+  // Calibration, samples, calibration; before them the matrix unit is made to run at full speed.
   Visit TimeVisit(LoadedCandidate& candidate, const VisitPlan& plan, double estimate_ns) const;
   // The same with `take`, which adds the samples.
   Visit TimeVisit(const std::function<void(Visit&)>& take) const;
+  // What is done to the core around the samples.
+  void CalibrateBefore(Visit& visit) const;
+  void CalibrateAfter(Visit& visit) const;
 };
 
 }  // namespace hone

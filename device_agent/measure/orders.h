@@ -13,6 +13,7 @@ enum class OrderKind : int32_t {
   kRun,            // one timed run
   kVisit,          // `samples` of `runs_per_sample` runs
   kFirstVisit,     // as many samples as it takes to see how it stands to `best_ns`
+  kWarmUp,         // no run: the matrix unit is brought to speed; `throttled` says if it was not
 };
 
 struct Order {
@@ -34,6 +35,7 @@ struct Answer {
   int32_t raced_out = 0;     // clearly slower than best_ns
   int32_t throttled = 0;
   int32_t moved = 0;                // to another core, meanwhile
+  int32_t tiles = 0;                // the candidate uses a matrix unit
   double run_ns[kSamplesMax] = {};  // the mean of each sample's runs
   double flushed_ns = 0;            // spent on dropping constants from caches
   double around_ns = 0;             // CPU time around the samples of a visit; told once, at first

@@ -5,6 +5,8 @@
 
 #include <fstream>
 
+#include "tests/support/avx2_target.h"
+
 namespace hone {
 namespace {
 
@@ -90,7 +92,7 @@ TEST_F(KernelProblemTest, ImagesAreInBlocksOfChannelsWhereTheseDivide) {
   const auto layouts = [&](int i) {
     const Workload workload = WorkloadOf(problems->at(i));
     std::vector<std::string> texts;
-    for (const Layout& layout : LayoutsOf(problems->at(i), workload, 8)) {
+    for (const Layout& layout : LayoutsOf(problems->at(i), workload, Avx2Target())) {
       texts.push_back(layout.ToString());
     }
     return texts;

@@ -17,6 +17,7 @@
 #include "cli/exit_code.h"
 #include "db/sqlite_record_store.h"
 #include "onnx/onnx_pb.h"
+#include "runtime/cpu_features.h"
 #include "tests/support/terminal.h"
 
 namespace hone {
@@ -63,6 +64,15 @@ TEST_F(ProgramTest, RefusesANumericsClassThatThereIsNot) {
   for (const char* command : {"tune m.onnx", "compile m.onnx", "records"}) {
     ExpectRefused(absl::StrCat("hone ", command, " --numerics fp23"), ExitCode::kBadInput,
                   "no numerics class 'fp23'; the classes are strict, fp32, fast, bf16, int8");
+  }
+}
+
+TEST_F(ProgramTest, RefusesANumericsClassThatTheMachineLacks) {
+  const hone_cpu cpu = hone_cpu_read();
+  char missing[64];
+  if (hone_cpu_missing(&cpu, "amx-bf16", missing, sizeof(missing)) == 0 ||
+      hone_cpu_missing(&cpu, "avx512bf16", missing, sizeof(missing)) == 0) {
+    GTEST_SKIP() << "this machine multiplies bf16";
   }
   // Whether for want of a feature or of a rule: at once, and with what can be had.
   for (const char* command : {"tune m.onnx", "compile m.onnx"}) {

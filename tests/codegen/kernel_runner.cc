@@ -7,7 +7,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "device_agent/measure/guarded_buffer.h"
+#include "runtime/cpu_features.h"
+#include "runtime/tile_state.h"
 
 namespace hone {
 namespace {
@@ -28,6 +31,13 @@ bool Writes(const pb::BufferInfo& info) {
 
 }  // namespace
 
+bool RunsHere(const Target& target) {
+  const hone_cpu cpu = hone_cpu_read();
+  char missing[256];
+  return hone_cpu_missing(&cpu, absl::StrJoin(target.features, ",").c_str(), missing,
+                          sizeof(missing)) == 0;
+}
+
 void* AlignedMemory(int64_t bytes) {
   const int64_t rounded = (bytes + HONE_ALIGNMENT - 1) / HONE_ALIGNMENT * HONE_ALIGNMENT;
   void* memory = aligned_alloc(HONE_ALIGNMENT,
@@ -41,6 +51,10 @@ StatusOr<LoadedKernel> LoadedKernel::Load(const pb::Artifact& artifact) {
   LoadedKernel kernel;
   kernel.elf_ = hone_elf_load(artifact.code().data(), artifact.code().size(), &error);
   if (kernel.elf_ == nullptr) return absl::InternalError(error.message);
+  if (artifact.manifest().needs_tiles()) {
+    if (hone_tiles_permit(&error) != HONE_OK) return absl::InternalError(error.message);
+    hone_tiles_configure();
+  }
   kernel.run_ = reinterpret_cast<hone_kernel_fn>(hone_elf_function(kernel.elf_, HONE_RUN_SYMBOL));
   kernel.prepare_ =
       reinterpret_cast<hone_kernel_fn>(hone_elf_function(kernel.elf_, HONE_PREPARE_SYMBOL));

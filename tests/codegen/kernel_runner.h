@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/target.h"
 #include "compiler/ir/tensor.h"
 #include "proto/artifact.pb.h"
 #include "runtime/elf_loader.h"
@@ -31,6 +32,9 @@ class LoadedKernel {
   hone_kernel_fn run_ = nullptr;
   hone_kernel_fn prepare_ = nullptr;
 };
+
+// Whether this machine has all that code for the target uses.
+bool RunsHere(const Target& target);
 
 // Memory for `bytes`, aligned as kernels want it, filled with 0xFF; freed by free().
 void* AlignedMemory(int64_t bytes);

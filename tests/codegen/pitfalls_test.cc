@@ -60,7 +60,7 @@ run {
       allocate a.t tile bf16 [2,16,32]
       allocate b.t tile bf16 [2,16,32]
       tile_load a.t[0] = a[m*2048+k*32] stride 64
-      tile_load b.t[0] = b[k*1024] stride 32
+      tile_stream b.t[0] = b[k*1024] stride 32
       tile_multiply c.t[0] += tdpbf16ps(a.t[0],b.t[0])
       tile_load b.t[1] = b[k*1024+512] stride 32
       tile_multiply c.t[1] += tdpbf16ps(a.t[0],b.t[1])
@@ -80,7 +80,8 @@ run {
   ASSERT_TRUE(ir.ok()) << ir.status();
   const std::string text = AssemblyOf(program, target);
   EXPECT_EQ(Count(text, "tilezero"), 4);
-  EXPECT_EQ(Count(text, "tileloadd"), 4);
+  EXPECT_EQ(Count(text, "tileloadd\\s"), 3);
+  EXPECT_EQ(Count(text, "tileloaddt1"), 1) << "past the first cache";
   EXPECT_EQ(Count(text, "tdpbf16ps"), 4);
   EXPECT_EQ(Count(text, "tilestored"), 4);
   EXPECT_EQ(Count(text, "tdpbf16ps\\s+%tmm7, %tmm5, %tmm3"), 1) << text;

@@ -13,6 +13,13 @@ TEST(EstimatorTest, CallsAVisitQuietWhenItsCalibrationsAgreeAndAreNearTheBest) {
   EXPECT_FALSE(IsQuiet({{1}, 96, 96}, 100)) << "below 0.97 of the best";
 }
 
+TEST(EstimatorTest, LetsAMatrixUnitLowerTheClock) {
+  EXPECT_TRUE(
+      IsQuiet({.run_ns = {1}, .gflops_before = 88, .gflops_after = 88, .tiles = true}, 100));
+  EXPECT_FALSE(
+      IsQuiet({.run_ns = {1}, .gflops_before = 78, .gflops_after = 78, .tiles = true}, 100));
+}
+
 TEST(EstimatorTest, CallsAVisitDisturbedWhenOthersHadTheCoreOrItWasThrottled) {
   EXPECT_TRUE(IsQuiet({{1}, 100, 100, 0.01}, 100));
   EXPECT_FALSE(IsQuiet({{1}, 100, 100, 0.03}, 100));

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "compiler/schedule/open_blocks.h"
+#include "tests/codegen/kernel_runner.h"
 #include "tests/fuzz/random_workload.h"
 #include "tests/lower/random_schedule.h"
 #include "tests/support/sketch_draws.h"
@@ -34,6 +35,9 @@ FuzzTarget DrawTarget(std::mt19937_64& random) {
   auto target = [&](absl::string_view cpu, absl::string_view features) {
     return *Target::Parse(absl::StrCat("target/1 x86_64 cpu=", cpu, " features=", features, rest));
   };
+  const auto perhaps_here = [](const Target& target) {
+    return FuzzTarget{target, RunsHere(target)};
+  };
   switch (random() % 8) {
     case 0:
     case 1:
@@ -41,14 +45,14 @@ FuzzTarget DrawTarget(std::mt19937_64& random) {
     case 2:
       return {target("x86-64", "avx")};
     case 3:
-      return {target("x86-64-v4",
-                     "avx,avx2,avx512bw,avx512dq,avx512f,avx512vl,bmi,bmi2,f16c,fma,sse4.1,sse4.2"),
-              false};
+      return perhaps_here(
+          target("x86-64-v4",
+                 "avx,avx2,avx512bw,avx512dq,avx512f,avx512vl,bmi,bmi2,f16c,fma,sse4.1,sse4.2"));
     case 4:
-      return {target("sapphirerapids",
-                     "amx-bf16,amx-int8,amx-tile,avx,avx2,avx512bf16,avx512bw,avx512dq,avx512f,"
-                     "avx512vl,avx512vnni,bmi,bmi2,f16c,fma,sse4.1,sse4.2"),
-              false};
+      return perhaps_here(
+          target("sapphirerapids",
+                 "amx-bf16,amx-int8,amx-tile,avx,avx2,avx512bf16,avx512bw,avx512dq,avx512f,"
+                 "avx512vl,avx512vnni,bmi,bmi2,f16c,fma,sse4.1,sse4.2"));
     default:
       return {target("x86-64-v3", "avx,avx2,bmi,bmi2,f16c,fma,sse4.1,sse4.2")};
   }

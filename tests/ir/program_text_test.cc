@@ -64,7 +64,7 @@ run {
   tile_zero c.t[0]
   for k in 2 {
     tile_load a.t[0] = a[k*32] stride 64
-    tile_load b.t[1] = b[k*512] stride 32
+    tile_stream b.t[1] = b[k*512] stride 32
     tile_multiply c.t[0] += tdpbf16ps(a.t[0],b.t[1])
   }
   tile_store y[0] stride 16 = c.t[0]

@@ -16,7 +16,8 @@ bool AgreesWithOracle(const Workload& workload, const Schedule& schedule, const 
                       std::mt19937_64& random);
 
 // The same for a target that this machine may not be: the interpreter runs the lowered program,
-// from which the generator has to make code without spills.
+// from which the generator has to make code without spills. Where the machine is one, it runs that
+// too.
 bool InterpretedAgreesWithOracle(const Workload& workload, const Schedule& schedule,
                                  const Target& target, std::mt19937_64& random);
 

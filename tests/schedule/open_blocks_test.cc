@@ -60,6 +60,22 @@ TEST(OpenBlocksTest, FindsNothingToOpenWhereThreadsShareOrSizesAreOpenAlready) {
                     "stage y f32 [m:M] = x[m]\n"));
 }
 
+TEST(OpenBlocksTest, LeavesWhatTilesOfAMatrixUnitSpanAsItIs) {
+  const std::string workload =
+      "workload/1\ninput x bf16 [256,64]\nconstant w bf16 [64,32]\noutput y f32 [256,32]\n"
+      "stage c f32 [m:256,n:32] sum [k:64] = f32(x[m,k])*f32(w[k,n])\n"
+      "stage y f32 [m:256,n:32] = max(c[m,n],0x0p+0)\n";
+  const auto steps = [](const std::string& blocks) {
+    return "schedule/1\ncache x c\ncache w c\nlayout x@c 1/32,0,1%32\n"
+           "layout w@c 1/16,0/2,1%16,0%2\nprepare w@c\n" +
+           blocks +
+           "vectorize y n\nlayout c 0,1\nat c y m.1.0\ntile c k 32\nreorder c k.0 k.1 m n\n"
+           "tensorize c k.1 tdpbf16ps\n";
+  };
+  const std::string tiles = "tile y m 64\ntile y m.1 32\nreorder y m.0 m.1.0 m.1.1 n\n";
+  EXPECT_FALSE(Open(steps(tiles), workload));
+}
+
 TEST(OpenBlocksTest, GivesAScheduleThatApplies) {
   const auto open = Open(Steps("tile y h 2\n", "tile y h.0 4\n"));
   const auto nest = ApplySchedule(open->schedule, *Workload::Parse(kConvolution));

@@ -1,6 +1,6 @@
 // Sketches by the tiles of a matrix unit, for a machine that has one: what is derived, that the
 // lowered program computes what the oracle says, and that LLVM makes code of it without spills.
-// No machine with such a unit has run them here: the interpreter does.
+// The interpreter runs them, and the machine where it has such a unit.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -77,6 +77,19 @@ const Case kCases[] = {
     {"bf16",
      "workload/1\ninput a bf16 [40,96]\nconstant w bf16 [96,64]\noutput y f32 [40,64]\n"
      "stage y f32 [m:40,n:64] sum [k:96] = f32(a[m,k])*f32(w[k,n])\n",
+     {"", "", ""}},
+    {"bf16_rows_in_place",
+     "workload/1\ninput a bf16 [48,160]\nconstant w bf16 [160,64]\noutput y bf16 [48,64]\n"
+     "stage c f32 [m:48,n:64] sum [k:160] = f32(a[m,k])*f32(w[k,n])\n"
+     "stage y bf16 [m:48,n:64] = bf16(c[m,n])\n",
+     {"", "", ""}},
+    {"bytes_in_blocks",
+     "workload/1\ninput x u8 [1,128,32]\nconstant w i8 [48,128]\noutput y i32 [1,48,32]\n"
+     "stage y i32 [n:1,o:48,m:32] sum [i:128] = i32(x[n,i,m])*i32(w[o,i])\n",
+     {"0,1/64,2,1%64", "", "0,1/16,2,1%16"}},
+    {"blocks_of_rows",
+     "workload/1\ninput a f32 [192,64]\nconstant w f32 [64,32]\noutput y f32 [192,32]\n"
+     "stage y f32 [m:192,n:32] sum [k:64] = a[m,k]*w[k,n]\n",
      {"", "", ""}},
     {"bytes",
      "workload/1\ninput a u8 [19,130]\nconstant w i8 [130,48]\noutput y i32 [19,48]\n"
@@ -222,6 +235,8 @@ hole group in 48
 hole strip in 2, 6
 hole height in 9
 hole width in 16, 32, 48
+hole block in 3
+hole stream in 1, 0
 require floordiv(height+15,16)*(floordiv(width+15,16)+1)+1<=8
 schedule/1
 layout x 0,1/16,2,3,1%16
@@ -276,19 +291,21 @@ tile c.m.d@c.m.m.a d3.1 16
 reorder c.m.d@c.m.m.a d2 d4 d3.0 d0 d1 d5 d3.1.0 part d3.1.1
 unroll c.m.d@c.m.m.a part
 vectorize c.m.d@c.m.m.a d3.1.1
-layout c.m.g@c.m.m.a 1,2,3/16,0,4/2,3%16,4%2
+layout c.m.g@c.m.m.a 3/?width,1,2,4/32,0,4/2%16,3%?width,4%2
 prepare c.m.g@c.m.m.a
 reorder c.m.g@c.m.m.a d0 d1 d2 part d3
 unroll c.m.g@c.m.m.a part
+tile c.m.m h ?block
 tile c.m.m w ?height
 tile c.m.m o ?width by 16
-reorder c.m.m w.k h.k o.0 n h w.0 w.1 o.1
+reorder c.m.m w.k h.k h.0 o.0 n h.1 w.0 w.1 o.1
 vectorize c.m.m o.1
 layout c.m.m.a 0,1,2,4,5,3
 at c.m.m.a c.m.m w.0
 tile c.m.m.a i 32
 reorder c.m.m.a i.0 i.1 w.k h.k n h w o
 tensorize c.m.m.a i.1 tdpbf16ps
+stream c.m.d@c.m.m.a c.m.m.a ?stream
 at c.m.d@c.m.m.a y h.0
 at c.m.d c.m.d@c.m.m.a d3.0
 )");

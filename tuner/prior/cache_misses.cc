@@ -32,7 +32,7 @@ void CacheMisses::Describe(const StageNest& stage, const LoopPath& path, StageFa
     if (!InRegisters(use)) uses.push_back(&use);
   }
   const TensorUse& written = bounds_.WriteBy(stage);
-  if (!InRegisters(written)) uses.push_back(&written);
+  if (!InRegisters(written) && stage.tile_intrinsic.empty()) uses.push_back(&written);
   const size_t depths = path.trips.size() + 1;
   const double near[] = {static_cast<double>(target_.l1_bytes),
                          static_cast<double>(target_.l2_bytes)};
@@ -55,8 +55,12 @@ void CacheMisses::Describe(const StageNest& stage, const LoopPath& path, StageFa
         continue;
       }
       const Runs runs = RunsOf(use, box);
-      touched[u][depth] = {BytesOf(runs),
-                           {OccupiedBytes(runs, near[0]), OccupiedBytes(runs, near[1])}};
+      const double bytes = BytesOf(runs);
+      // What is computed as it is read lies close together, however far apart its whole would.
+      const bool is_packed = use.producer != nullptr && use.producer->placement == Placement::kAt;
+      touched[u][depth] = {bytes,
+                           {is_packed ? bytes : OccupiedBytes(runs, near[0]),
+                            is_packed ? bytes : OccupiedBytes(runs, near[1])}};
       before = std::move(box);
     }
     std::fill_n(touched[u].begin(), place[u], touched[u][place[u]]);

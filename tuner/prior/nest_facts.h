@@ -42,6 +42,7 @@ struct StageFacts {
   bool microkernel = false;
   bool tiles = false;  // of a matrix unit: `vectors` are tiles, `lanes` and operations as if by fma
   double lanes = 1;    // points one instruction computes; 1: scalar
+  double products = 1;  // with tiles: in the sum that a block makes of each point of the reduction
   // Register tile: vectors, points apart from them, reduction steps of one block.
   double vectors = 1;
   double rows = 1;

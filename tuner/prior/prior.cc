@@ -24,6 +24,8 @@ constexpr double kImperfectOverlap = 0.25;
 constexpr double kMostStreams = 8;
 // Zeroing a tile of a matrix unit, and storing it while nothing else goes on.
 constexpr double kTileStoreCycles = 30;
+// From one product of tiles to the next that adds to the same sums.
+constexpr double kTileLatencyCycles = 52;
 
 // Share of the threads that have work throughout.
 double ParallelSpeedUp(double iterations, int threads) {
@@ -40,6 +42,7 @@ double BlockCycles(const StageFacts& stage, const Target& target, const MachineP
     // Accumulators in memory go through a store and a load each time.
     const double latency = profile.fma_latency_cycles + (stage.microkernel ? 0 : 6);
     chain = stage.depth * latency;
+    if (stage.tiles) chain = stage.products * kTileLatencyCycles;
     if (!stage.microkernel) loads += 2 * stage.block_operations / profile.loads_per_cycle;
   }
   const double registers = stage.vectors * stage.rows + stage.vectors + 1;

@@ -143,9 +143,11 @@ class TileDescriber {
     const double tile_points = intrinsic->tile.rows * intrinsic->tile.columns;
     double products = 0;
     Visit(stage.stage.body, [&](const Expr& e) {
-      products += e.kind() == ExprKind::kBinary && e->binary == BinaryOp::kMul;
+      products += e.kind() == ExprKind::kBinary && e->binary == BinaryOp::kMul &&
+                  e.type().dtype == stage.stage.dtype;
     });
     facts->tiles = true;
+    facts->products = products;
     facts->vectors = row_tiles * column_tiles;
     facts->rows = 1;
     facts->lanes = static_cast<double>(target_.FloatLanes());

@@ -10,10 +10,15 @@
 // rows go over a part of the panel that stays there, and sums wait in memory from part to part.
 //
 // The operands are copied: rows with the reduction side by side, in blocks of the instruction's
-// depth; columns in panels of 16, in groups of 2 or 4 points of the reduction. Sizes that are no
-// multiples are filled up with zeros.
+// depth; columns in panels as wide as a block, in groups of 2 or 4 points of the reduction. Sizes
+// that are no multiples are filled up with zeros.
+//
+// All of this goes over blocks of rows, whose copy is made as they begin and stays in the second
+// cache while panels go by. Rows that stream by may be read past the first cache, which is the
+// panel's.
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "compiler/ir/tensor_intrinsic.h"
@@ -146,26 +151,49 @@ std::vector<int64_t> ChunksOf(const RuleInput& input, const Roles& roles) {
   return chunks;
 }
 
+// Whether tiles of rows can be read where they lie: narrow values, with as much of the reduction
+// side by side as an instruction takes, and nothing but whole tiles of them.
+bool CanReadRowsInPlace(const RuleInput& input, const Roles& roles) {
+  if (roles.terms > 0 || roles.rows.padded ||
+      (input.near && input.near->stage == roles.rows.tensor)) {
+    return false;
+  }
+  const int64_t depth = roles.intrinsic->tile.depth;
+  const LayoutDim last = LayoutOf(input.nest, roles.rows.tensor).dims.back();
+  return last.dim == roles.rows.PlainIndexOf(roles.main) && last.divisor == 1 &&
+         last.modulus % depth == 0 &&
+         DimExtent(input.nest, *input.anchor, roles.main) % depth == 0 &&
+         DimExtent(input.nest, *input.anchor, roles.row) % kTileRows == 0;
+}
+
+// What a sketch by tiles does and another leaves.
+struct Variant {
+  const char* name;
+  bool in_place;                // rows are read where they lie
+  std::vector<int64_t> chunks;  // that the reduction is cut into; empty: it stays whole
+};
+
 class TileSketch {
  public:
-  // `chunks`: of the reduction; empty: it stays whole.
-  TileSketch(const RuleInput& input, const Roles& roles, const std::vector<int64_t>& chunks)
+  TileSketch(const RuleInput& input, const Roles& roles, const Variant& variant)
       : input_(input),
         roles_(roles),
-        chunks_(chunks),
-        writer_(input.begin.Continue(chunks.empty() ? "tiles" : "tiles_reduce_blocks")) {}
+        in_place_(variant.in_place),
+        chunks_(variant.chunks),
+        writer_(input.begin.Continue(variant.name)) {}
 
   Sketch Write() {
+    OrderOuterDims();
     DeclareHoles();
     WriteAlgorithm();
-    WriteRows();
+    if (!in_place_) WriteRows();
     WriteColumns();
     if (chunks_.empty()) {
       WriteOutput();
-      WriteBlock(c(), roles_.main, y(), roles_.row_out + ".0");
     } else {
       WriteReduceBlocks();
     }
+    PlaceCopies();
     return writer_.Finish();
   }
 
@@ -203,8 +231,30 @@ class TileSketch {
     }
     height_ = writer_.Hole("height", DistinctTiles(Extent(roles_.row), heights));
     width_ = writer_.Hole("width", widths);
+    block_ = writer_.Hole("block", Blocks(heights));
     writer_.Require(
         absl::StrCat("floordiv(height+15,16)*(floordiv(width+15,16)+1)+1 <= ", kTileRegisters));
+  }
+
+  // Sizes of the blocks of rows. Where copies are made ahead, by all threads, blocks would have
+  // nothing to keep near.
+  std::vector<int64_t> Blocks(const std::vector<int64_t>& heights) const {
+    const int64_t extent = Extent(block_dim_);
+    std::vector<int64_t> blocks;
+    // Rows fall into equal blocks of whole tiles, so that no tile reaches beyond the last row.
+    const int64_t unit = blocks_are_rows() ? kTileRows : 1;
+    const bool is_even = extent % unit == 0 && input_.target.threads == 1 && !AreRowsNear();
+    for (int64_t points = blocks_are_rows() ? 2 * unit : 1; is_even && points < extent;
+         points += unit) {
+      if (!blocks.empty() && points < 2 * blocks.back()) continue;
+      const bool fits = !blocks_are_rows() ||
+                        (extent % points == 0 && absl::c_all_of(heights, [points](int64_t height) {
+                           return StaysInside(points, height);
+                         }));
+      if (fits) blocks.push_back(points);
+    }
+    blocks.push_back(extent);
+    return blocks;
   }
 
   void WriteAlgorithm() {
@@ -215,7 +265,7 @@ class TileSketch {
       writer_.Line("split ", c(), " ", roles_.terms);
       return;
     }
-    writer_.Line("cache ", roles_.rows.tensor, " ", c());
+    if (!in_place_) writer_.Line("cache ", roles_.rows.tensor, " ", c());
     writer_.Line("cache ", roles_.columns.tensor, " ", c());
   }
 
@@ -247,22 +297,29 @@ class TileSketch {
     WriteCopyLoops(rows, main, roles_.row_index);
   }
 
-  // others, column / 16, parts, k / group, column % 16, k % group
+  // column / width, others, k / depth, parts, k % depth / group, column % width, k % group: what a
+  // panel holds, in the order in which blocks read it
   void WriteColumns() {
     const Access& columns = roles_.columns;
     const int main = columns.PlainIndexOf(roles_.main);
     const int column = columns.PlainIndexOf(roles_.column);
     const int group = roles_.intrinsic->group;
-    std::vector<std::string> places = OtherPlaces(columns, main, column);
-    if (HasWholePanels()) places.push_back(absl::StrCat(Place(column), "/", kTileRows));
+    std::vector<std::string> places;
+    if (HasWholePanels()) places.push_back(absl::StrCat(Place(column), "/", width_));
+    for (std::string& place : OtherPlaces(columns, main, column))
+      places.push_back(std::move(place));
+    places.push_back(absl::StrCat(Place(main), "/", depth()));
     if (IsSplit()) places.push_back("0");
-    places.push_back(absl::StrCat(Place(main), "/", group));
-    places.push_back(HasWholePanels() ? absl::StrCat(Place(column), "%", kTileRows)
+    places.push_back(absl::StrCat(Place(main), "/", group, "%", depth() / group));
+    places.push_back(HasWholePanels() ? absl::StrCat(Place(column), "%", width_)
                                       : absl::StrCat(Place(column)));
     places.push_back(absl::StrCat(Place(main), "%", group));
     writer_.Line("layout ", CopyOf(columns), " ", absl::StrJoin(places, ","));
     WriteCopyLoops(columns, main, column);
   }
+
+  // Whether the rows are computed point by point where they are copied, in a place of its own.
+  bool AreRowsNear() const { return input_.near && input_.near->stage == roles_.rows.tensor; }
 
   bool IsConstant(const Access& access) const { return hone::IsConstant(input_, access.tensor); }
 
@@ -336,25 +393,64 @@ class TileSketch {
                  by_tiles ? absl::StrCat(" by ", kTileRows) : "");
   }
 
-  // Of the output's outer dims those that index the rows' operand alone go inside of the panel.
-  void OrderOuterDims(std::vector<std::string>* outside, std::vector<std::string>* inside) const {
+  // Of the output's outer dims those that index the rows' operand alone go inside of the panel; the
+  // outermost of them, or else the rows, is cut into blocks.
+  void OrderOuterDims() {
     std::map<std::string, std::string> anchor_dim = AnchorDims(input_);
+    block_dim_ = roles_.row;
+    block_out_ = roles_.row_out;
     for (const std::string& dim : roles_.outer_out) {
-      const bool is_block = !roles_.columns.Uses(anchor_dim[dim]);
-      (is_block ? inside : outside)->push_back(dim);
+      const std::string& inner = anchor_dim[dim];
+      const bool is_block = !roles_.columns.Uses(inner);
+      (is_block ? inside_ : outside_).push_back(dim);
+      if (!is_block || !blocks_are_rows() || inner.empty() || Extent(inner) == 1) continue;
+      block_dim_ = inner;
+      block_out_ = dim;
     }
   }
 
+  bool blocks_are_rows() const { return block_dim_ == roles_.row; }
+  std::string BlockLoop() const { return block_out_ + ".0"; }
+  // A loop of the output that stays when blocks are cut.
+  std::string InBlock(const std::string& dim) const { return dim == block_out_ ? dim + ".1" : dim; }
+
+  // The loops of the output down to its panels.
+  std::vector<std::string> LoopsToPanel() const {
+    std::vector<std::string> loops = outside_;
+    loops.insert(loops.end(), {BlockLoop(), roles_.column_out + ".0"});
+    return loops;
+  }
+
+  // Copies that are not prepared are made where the loops that they depend on begin. Threads make
+  // them ahead, together.
+  void PlaceCopies() {
+    if (input_.target.threads > 1) return;
+    for (const Access* access : {&roles_.rows, &roles_.columns}) {
+      if (IsConstant(*access) || (input_.near && input_.near->stage == access->tensor)) continue;
+      const bool is_rows = access == &roles_.rows;
+      if (is_rows ? in_place_ : outside_.empty()) continue;
+      writer_.LastLine("at ", CopyOf(*access), " ", y(), " ",
+                       is_rows ? BlockLoop() : outside_.back());
+    }
+  }
+
+  // What `stage`'s blocks do to the caches.
+  void WriteCaching(const std::string& stage) {
+    // The first is the better one more often than not. Fetching the panel that follows ahead never
+    // paid: a block's loads leave no room for that many.
+    writer_.Line("stream ", in_place_ ? roles_.rows.tensor : CopyOf(roles_.rows), " ", stage, " ",
+                 writer_.Hole("stream", {1, 0}));
+  }
+
   void WriteOutput() {
-    const std::string row = roles_.row_out;
+    std::string row = roles_.row_out;
     const std::string column = roles_.column_out;
+    writer_.Line("tile ", y(), " ", block_out_, " ", block_);
+    if (blocks_are_rows()) row += ".1";
     writer_.Line("tile ", y(), " ", row, " ", height_);
     TileColumns();
-    std::vector<std::string> outside, inside;
-    OrderOuterDims(&outside, &inside);
-    std::vector<std::string> loops = outside;
-    loops.push_back(column + ".0");
-    loops.insert(loops.end(), inside.begin(), inside.end());
+    std::vector<std::string> loops = LoopsToPanel();
+    for (const std::string& dim : inside_) loops.push_back(InBlock(dim));
     loops.push_back(row + ".0");
     loops.push_back(row + ".1");
     loops.push_back(column + ".1");
@@ -365,6 +461,8 @@ class TileSketch {
       loops.resize(loops.size() - 3);
       writer_.FuseParallel(y(), loops);
     }
+    WriteBlock(c(), roles_.main, y(), row + ".0");
+    WriteCaching(c());
   }
 
   // The anchor's dims, rows and columns last, and their places; `first` is how many dims the stage
@@ -402,13 +500,12 @@ class TileSketch {
 
   // The output goes over its panels; in each, sums over parts of the reduction, then the epilogue.
   void WriteReduceBlocks() {
+    writer_.Line("tile ", y(), " ", block_out_, " ", block_);
     TileColumns();
-    std::vector<std::string> outside, loops;
-    OrderOuterDims(&outside, &loops);
-    outside.push_back(roles_.column_out + ".0");
-    std::string place = outside.back();
-    loops.insert(loops.begin(), outside.begin(), outside.end());
-    loops.insert(loops.end(), {roles_.row_out, roles_.column_out + ".1"});
+    const std::vector<std::string> outside = LoopsToPanel();
+    std::vector<std::string> loops = outside;
+    for (const std::string& dim : inside_) loops.push_back(InBlock(dim));
+    loops.insert(loops.end(), {InBlock(roles_.row_out), roles_.column_out + ".1"});
     writer_.Line("reorder ", y(), " ", absl::StrJoin(loops, " "));
     writer_.Line("vectorize ", y(), " ", roles_.column_out, ".1");
     std::vector<std::string> dims, places;
@@ -416,7 +513,8 @@ class TileSketch {
     writer_.Line("layout ", c(), " ", absl::StrJoin(places, ","));
     writer_.Line("tile ", c(), " ", roles_.main, " ", writer_.Hole("chunk", chunks_));
     writer_.Line("split_reduce ", c(), " ", roles_.main, ".0");
-    if (input_.target.threads > 1) place = writer_.FuseParallel(y(), outside);
+    const std::string place =
+        input_.target.threads > 1 ? writer_.FuseParallel(y(), outside) : outside.back();
     writer_.Line("at ", c(), " ", y(), " ", place);
     writer_.Line("tile ", c(), " ", roles_.row, " ", height_);
     dims.insert(dims.begin(), roles_.main + ".o");
@@ -425,13 +523,17 @@ class TileSketch {
     writer_.Line("reorder ", c(), " ", absl::StrJoin(dims, " "));
     writer_.Line("vectorize ", c(), " ", roles_.column);
     WriteBlock(c() + ".r", roles_.main + ".i", c(), roles_.row + ".0");
+    WriteCaching(c() + ".r");
   }
 
   const RuleInput& input_;
   const Roles& roles_;
+  const bool in_place_;
   const std::vector<int64_t> chunks_;
   SketchWriter writer_;
-  std::string height_, width_;  // how the schedule refers to the holes
+  std::string height_, width_, block_;         // how the schedule refers to the holes
+  std::vector<std::string> outside_, inside_;  // the output's other dims, around a panel and in it
+  std::string block_dim_, block_out_;          // the dim that blocks cut, in the anchor and output
 };
 
 }  // namespace
@@ -439,9 +541,17 @@ class TileSketch {
 std::vector<Sketch> TileRule(const RuleInput& input) {
   const std::optional<Roles> roles = FindRoles(input);
   if (!roles) return {};
-  std::vector<Sketch> sketches = {TileSketch(input, *roles, {}).Write()};
+  std::vector<Variant> variants = {{"tiles", false, {}}};
   const std::vector<int64_t> chunks = ChunksOf(input, *roles);
-  if (!chunks.empty()) sketches.push_back(TileSketch(input, *roles, chunks).Write());
+  if (!chunks.empty()) variants.push_back({"tiles_reduce_blocks", false, chunks});
+  if (CanReadRowsInPlace(input, *roles)) {
+    variants.push_back({"tiles_rows_in_place", true, {}});
+    if (!chunks.empty()) variants.push_back({"tiles_rows_in_place_reduce_blocks", true, chunks});
+  }
+  std::vector<Sketch> sketches;
+  for (const Variant& variant : variants) {
+    sketches.push_back(TileSketch(input, *roles, variant).Write());
+  }
   return sketches;
 }
 
