@@ -55,9 +55,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kVisits = 15;
-// Where ours uses a matrix unit that others on the machine keep from its full speed: so many more,
-// until it had that a few times.
-constexpr int kMoreVisits = 100;
+// Where ours uses a matrix unit that others on the machine keep from its full speed: more, for so
+// long, until it had that a few times.
+constexpr double kMorePatienceNs = 8e9;
 constexpr int kFullSpeedVisits = 5;
 constexpr double kFullTileShare = 0.85;
 constexpr absl::Duration kSpinning = absl::Milliseconds(30);
@@ -83,17 +83,26 @@ struct Contestant {
   double best_ns = 1e18;
 };
 
-// Times them in turns; sets best_ns. Returns the highest peak seen, of one core. `pause` after each
-// turn: threads of libraries spin for a while before they sleep, and would have the next one's
-// core. With `tiles`, the first contestant uses a matrix unit; `at_full_speed` is told how often
-// that had its full speed.
-double TimeInTurns(std::vector<Contestant>& contestants, const Clock& clock, absl::Duration pause,
-                   bool tiles, int* at_full_speed) {
-  double peak_gflops = 0;
-  *at_full_speed = 0;
-  for (int visit = 0; visit < kVisits ||
-                      (tiles && *at_full_speed < kFullSpeedVisits && visit < kVisits + kMoreVisits);
-       ++visit) {
+// How the core did beside the first contestant.
+struct Turns {
+  double peak_gflops = 0;  // of multiply-adds, at the clock that its work leaves
+  int at_full_speed = 0;   // visits in which the matrix unit, if it uses that, was not held back
+};
+
+// Times them in turns; sets best_ns. `pause` after each turn: threads of libraries spin for a while
+// before they sleep, and would have the next one's core. With `tiles`, the first contestant uses a
+// matrix unit.
+Turns TimeInTurns(std::vector<Contestant>& contestants, const Clock& clock, absl::Duration pause,
+                  bool tiles) {
+  Turns turns;
+  const int64_t start_ns = clock.MonotonicNanos();
+  const auto is_enough = [&](int visits) {
+    if (visits < kVisits || !tiles || turns.at_full_speed >= kFullSpeedVisits) {
+      return visits >= kVisits;
+    }
+    return static_cast<double>(clock.MonotonicNanos() - start_ns) > kMorePatienceNs;
+  };
+  for (int visit = 0; !is_enough(visit); ++visit) {
     for (Contestant& c : contestants) {
       c.run();
       double spent_ns = 0;
@@ -106,14 +115,16 @@ double TimeInTurns(std::vector<Contestant>& contestants, const Clock& clock, abs
         spent_ns += ns;
         ++runs;
       }
-      const double tile_gflops = tiles && &c == &contestants.front() ? hone_tile_gflops() : 0;
-      const double gflops = hone_fma_gflops();
-      *at_full_speed += tile_gflops > kFullTileShare * HONE_TILE_SPEED * gflops ? 1 : 0;
-      peak_gflops = std::max(peak_gflops, gflops);
+      if (&c == &contestants.front()) {
+        const double tile_gflops = tiles ? hone_tile_gflops() : 0;
+        const double gflops = hone_fma_gflops();
+        turns.peak_gflops = std::max(turns.peak_gflops, gflops);
+        turns.at_full_speed += tile_gflops > kFullTileShare * HONE_TILE_SPEED * gflops ? 1 : 0;
+      }
       absl::SleepFor(pause);
     }
   }
-  return peak_gflops;
+  return turns;
 }
 
 struct Tuned {
@@ -317,12 +328,11 @@ class Bench {
           contestants.push_back({peer.name(), [&peer, run] { peer.Execute(run); }});
         }
       }
-      int at_full_speed = 0;
-      peak_gflops =
-          std::max(peak_gflops, TimeInTurns(contestants, clock_,
-                                            options_.threads > 1 ? kSpinning : absl::ZeroDuration(),
-                                            (*ours)->uses_tiles(), &at_full_speed));
-      const bool held_back = (*ours)->uses_tiles() && at_full_speed < kFullSpeedVisits;
+      const bool tiles = (*ours)->uses_tiles();
+      const absl::Duration pause = options_.threads > 1 ? kSpinning : absl::ZeroDuration();
+      const Turns turns = TimeInTurns(contestants, clock_, pause, tiles);
+      peak_gflops = std::max(peak_gflops, turns.peak_gflops);
+      const bool held_back = tiles && turns.at_full_speed < kFullSpeedVisits;
       held_back_ += held_back ? 1 : 0;
 
       const double ours_ns = std::min(contestants[0].best_ns, contestants[1].best_ns);
@@ -330,7 +340,7 @@ class Bench {
                          contestants[1].best_ns / contestants[0].best_ns),
                 problem.name);
       const double gflops = FlopCount(workload) / ours_ns;
-      const double share = gflops / (peak_gflops * options_.threads);
+      const double share = gflops / (turns.peak_gflops * options_.threads);
       std::printf("%-44s %9.1f %8.1f %5.0f%%", problem.name.c_str(), ours_ns / 1e3, gflops,
                   100 * share);
       const hone_peer_problem& p = problem.numbers;
