@@ -18,6 +18,7 @@
 //   reorder c i.0 p q i.1 w o
 //   microkernel c i.1          from loop i.1 inwards one straight-line block on registers
 //   prefetch w@c c 16          each block fetches ahead what the 16th block after it reads
+//   stream x@c c 1             each tile of x@c is read past the first cache
 //   fuse y n o.0               loop n_o.0
 //   hilbert y n_o.0 h           loop n_o.0_h, which goes through both along a Hilbert curve
 //   parallel y n_o.0_h

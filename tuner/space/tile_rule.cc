@@ -243,7 +243,7 @@ class TileSketch {
     std::vector<int64_t> blocks;
     // Rows fall into equal blocks of whole tiles, so that no tile reaches beyond the last row.
     const int64_t unit = blocks_are_rows() ? kTileRows : 1;
-    const bool is_even = extent % unit == 0 && input_.target.threads == 1 && !AreRowsNear();
+    const bool is_even = extent % unit == 0 && input_.target.threads == 1 && !IsNear(roles_.rows);
     for (int64_t points = blocks_are_rows() ? 2 * unit : 1; is_even && points < extent;
          points += unit) {
       if (!blocks.empty() && points < 2 * blocks.back()) continue;
@@ -318,8 +318,10 @@ class TileSketch {
     WriteCopyLoops(columns, main, column);
   }
 
-  // Whether the rows are computed point by point where they are copied, in a place of its own.
-  bool AreRowsNear() const { return input_.near && input_.near->stage == roles_.rows.tensor; }
+  // Whether the operand is computed point by point where it is copied, in a place of its own.
+  bool IsNear(const Access& access) const {
+    return input_.near && input_.near->stage == access.tensor;
+  }
 
   bool IsConstant(const Access& access) const { return hone::IsConstant(input_, access.tensor); }
 
@@ -328,7 +330,7 @@ class TileSketch {
   void WriteCopyLoops(const Access& access, int main, int second) {
     const std::string copy = CopyOf(access);
     if (IsConstant(access)) writer_.Line("prepare ", copy);
-    const bool is_near = input_.near && input_.near->stage == access.tensor;
+    const bool is_near = IsNear(access);
     std::vector<std::string> loops;
     std::vector<std::string> inside;  // of the pieces in which a near operand is computed
     for (size_t i = 0; i < access.indices.size(); ++i) {
@@ -426,7 +428,7 @@ class TileSketch {
   void PlaceCopies() {
     if (input_.target.threads > 1) return;
     for (const Access* access : {&roles_.rows, &roles_.columns}) {
-      if (IsConstant(*access) || (input_.near && input_.near->stage == access->tensor)) continue;
+      if (IsConstant(*access) || IsNear(*access)) continue;
       const bool is_rows = access == &roles_.rows;
       if (is_rows ? in_place_ : outside_.empty()) continue;
       writer_.LastLine("at ", CopyOf(*access), " ", y(), " ",
