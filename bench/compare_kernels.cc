@@ -59,7 +59,6 @@ constexpr int kVisits = 15;
 // long, until it had that a few times.
 constexpr double kMorePatienceNs = 8e9;
 constexpr int kFullSpeedVisits = 5;
-constexpr double kFullTileShare = 0.85;
 constexpr absl::Duration kSpinning = absl::Milliseconds(30);
 constexpr double kVisitNs = 2e6;
 constexpr char kPeerOfAims[] = "oneDNN 2";
@@ -119,7 +118,7 @@ Turns TimeInTurns(std::vector<Contestant>& contestants, const Clock& clock, absl
         const double tile_gflops = tiles ? hone_tile_gflops() : 0;
         const double gflops = hone_fma_gflops();
         turns.peak_gflops = std::max(turns.peak_gflops, gflops);
-        turns.at_full_speed += tile_gflops > kFullTileShare * HONE_TILE_SPEED * gflops ? 1 : 0;
+        turns.at_full_speed += hone_tile_is_fast(tile_gflops, gflops) ? 1 : 0;
       }
       absl::SleepFor(pause);
     }

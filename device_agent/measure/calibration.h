@@ -4,6 +4,7 @@
 #ifndef HONE_DEVICE_AGENT_MEASURE_CALIBRATION_H_
 #define HONE_DEVICE_AGENT_MEASURE_CALIBRATION_H_
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -14,18 +15,16 @@ extern "C" {
  * two loops of some 10 us each. */
 double hone_fma_gflops(void);
 
-/* Products of tiles that a matrix unit makes in the time of one multiply-add of vectors are worth
- * so many, where nothing holds it back: 16 cycles a product, half a cycle a multiply-add. */
-#define HONE_TILE_SPEED 16
-
 /* The same of bf16 tiles on the core's matrix unit, over some 10 us. The calling thread has the
  * tiles of tile_state.h, whose contents are lost. 0 where this build knows of no such unit. */
 double hone_tile_gflops(void);
 
-/* Keeps the matrix unit at work until it is as fast as HONE_TILE_SPEED says, for `most_ns` at most:
- * a core takes some 100 us to raise its power for it, and runs it at a third of its speed till
- * then.
- */
+/* Whether nothing holds the matrix unit back at the clock that `fma_gflops` was measured at: a
+ * product of tiles takes 16 cycles, a multiply-add of vectors half a cycle. */
+bool hone_tile_is_fast(double tile_gflops, double fma_gflops);
+
+/* Keeps the matrix unit at work until it is fast, for `most_ns` at most: a core takes some 100 us
+ * to raise its power for it, and runs it at a third of its speed till then. */
 void hone_tile_warm_up(int64_t most_ns);
 
 #ifdef __cplusplus

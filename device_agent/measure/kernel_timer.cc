@@ -13,7 +13,6 @@ namespace {
 
 constexpr double kCpuTimeFromNs = 1e6;
 constexpr int64_t kTileWarmUpNs = 800000;  // 500 to 600 us were seen
-constexpr double kFullTileShare = 0.85;    // of its full speed, which a matrix unit must have
 
 int64_t ReadClock(clockid_t clock) {
   timespec t;
@@ -63,7 +62,7 @@ void KernelTimer::CalibrateBefore(Visit& visit) const {
 void KernelTimer::CalibrateAfter(Visit& visit) const {
   const double tile_gflops = tiles ? hone_tile_gflops() : 0;
   visit.gflops_after = hone_fma_gflops();
-  visit.throttled = tiles && tile_gflops < kFullTileShare * HONE_TILE_SPEED * visit.gflops_after;
+  visit.throttled = tiles && !hone_tile_is_fast(tile_gflops, visit.gflops_after);
 }
 
 Visit KernelTimer::TimeVisit(const std::function<void(Visit&)>& take) const {
