@@ -1,13 +1,11 @@
 #include "compiler/lower/build_loops.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
-#include "compiler/ir/expr_text.h"
 #include "compiler/ir/tensor_intrinsic.h"
 #include "compiler/lower/bounds_inference.h"
 #include "compiler/lower/iteration_domain.h"
@@ -489,14 +487,11 @@ class LoopBuilder {
     const Stage& stage = domain.stage().stage;
     for (const auto& [buffer, blocks] : domain.stage().prefetches) {
       Expr load;
-      std::set<std::string> parts_read;  // of a split operand; they lie beside each other
       Visit(stage.body, [&, name = buffer](const Expr& e) {
-        if (e.kind() != ExprKind::kLoad || e->name != name) return;
-        load = e;
-        parts_read.insert(ToString(e));
+        if (e.kind() == ExprKind::kLoad && e->name == name) load = e;
       });
       HONE_ASSIGN_OR_RETURN(auto dims, bounds_.DimRanges(domain.stage()));
-      auto elements = static_cast<int64_t>(parts_read.size());
+      int64_t elements = 1;
       std::vector<Expr> first;
       auto instance = instances_.find(buffer);
       for (const Expr& index : Indices(load)) {
@@ -512,8 +507,9 @@ class LoopBuilder {
                             : Simple(span->base - instance->second.region[d].base));
       }
       const int64_t line = kCacheLineBytes / DTypeBytes(load.type().dtype);
+      const std::string& memory = MemoryOf(buffer);
       for (int64_t at = 0; at < elements; at += line) {
-        parts->push_back(Prefetch(MemoryOf(buffer), first, Int(blocks * elements + at)));
+        parts->push_back(Prefetch(memory, first, Int(blocks * elements + at)));
       }
     }
     return absl::OkStatus();
