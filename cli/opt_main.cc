@@ -1,13 +1,11 @@
 // hone-opt: one kernel from its texts, for people who work on the compiler. Shows what each pass
 // makes of it, its assembly, or compiles it, compares it with the oracle and times it here.
-#include <sys/mman.h>
 #include <time.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <iostream>
 #include <limits>
 #include <map>
@@ -30,6 +28,7 @@
 #include "compiler/operators/reference.h"
 #include "device_agent/machine_probe.h"
 #include "device_agent/measure/calibration.h"
+#include "device_agent/measure/guarded_buffer.h"
 #include "runtime/elf_loader.h"
 #include "runtime/fill.h"
 #include "runtime/thread_pool.h"
@@ -112,18 +111,11 @@ ParamMap TopsOf(const Workload& workload) {
   return tops;
 }
 
-// In large pages where it is large, as kernels have it when they are tuned and in models. Kept
-// until the program ends; zeroed.
-void* KernelMemory(size_t bytes) {
-  constexpr size_t kLargePage = size_t{2} << 20;
-  const bool large = bytes >= kLargePage / 8;
-  const size_t alignment = large ? kLargePage : 64;
-  const size_t whole = (bytes + 64 + alignment - 1) / alignment * alignment;
-  void* memory = std::aligned_alloc(alignment, whole);
-  HONE_CHECK(memory != nullptr) << "no memory for " << whole << " bytes";
-  if (large) madvise(memory, whole, MADV_HUGEPAGE);
-  std::memset(memory, 0, whole);
-  return memory;
+// In large pages where it is large, as kernels have it when they are tuned and in models.
+GuardedBuffer KernelMemory(int64_t bytes) {
+  StatusOr<GuardedBuffer> memory = GuardedBuffer::Allocate(bytes);
+  HONE_CHECK(memory.ok()) << memory.status().ToString();
+  return *std::move(memory);
 }
 
 // The memory of a kernel's buffers, filled with the same data for the oracle and the kernel.
@@ -135,7 +127,8 @@ class Buffers {
       int64_t count = 1;
       for (const pb::Extent& extent : info.shape()) count *= extent.value();
       const DType dtype = *ParseDType(info.dtype());
-      pointers_.push_back(KernelMemory(count * DTypeBytes(dtype)));
+      memory_.push_back(KernelMemory(count * DTypeBytes(dtype)));
+      pointers_.push_back(memory_.back().data());
       const Buffer* buffer = workload.FindBuffer(info.name());
       if (buffer == nullptr) continue;
       Tensor tensor = Tensor::Zeros(dtype, *EvaluateShape(buffer->shape, TopsOf(workload)));
@@ -165,6 +158,7 @@ class Buffers {
   }
 
  private:
+  std::vector<GuardedBuffer> memory_;
   std::vector<void*> pointers_;
   TensorMap tensors_;
   std::map<std::string, Layout> layouts_;
@@ -278,11 +272,10 @@ class Loaded {
         code_(code),
         run_(reinterpret_cast<hone_kernel_fn>(hone_elf_function(code, HONE_RUN_SYMBOL))),
         buffers_(workload, artifact_.manifest()),
+        scratch_(KernelMemory(artifact_.manifest().scratch_shared_bytes() +
+                              threads * artifact_.manifest().scratch_worker_bytes())),
         params_(std::move(params)) {
-    const int64_t scratch_bytes = artifact_.manifest().scratch_shared_bytes() +
-                                  threads * artifact_.manifest().scratch_worker_bytes();
-    args_ = {buffers_.pointers(), params_.data(), KernelMemory(scratch_bytes),
-             hone_pool_host(pool)};
+    args_ = {buffers_.pointers(), params_.data(), scratch_.data(), hone_pool_host(pool)};
   }
 
   const std::string name_;
@@ -290,6 +283,7 @@ class Loaded {
   hone_elf* const code_;
   const hone_kernel_fn run_;
   Buffers buffers_;
+  const GuardedBuffer scratch_;
   const std::vector<int64_t> params_;
   hone_kernel_args args_;
   clockid_t clock_ = CLOCK_MONOTONIC;
