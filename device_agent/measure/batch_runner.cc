@@ -35,12 +35,12 @@ constexpr double kCheckRunCountsFromNs = 20e6;
 // the hypervisor, or a neighbour at an unlucky moment, which has had its turn some milliseconds
 // later. Whoever uses the pauses to compute ahead is seen by that.
 constexpr int kTriesToAgree = 3;
+constexpr int64_t kPauseBeforeTryNs = 5000000;  // times the number of tries so far
 // Power that others on the machine take slows a matrix unit to less than half, for parts of a
 // second.
 constexpr int64_t kTilePauseMs = 4;
 constexpr int64_t kTilePatienceMs = 120;
 constexpr int64_t kTilePatienceOfFinalMs = 1000;
-constexpr int64_t kPauseBeforeTryNs = 5000000;  // times the number of tries so far
 // A reference that takes less runs anew for every candidate that is checked again.
 constexpr double kFreshForEachBelowNs = 2e6;
 constexpr double kFlushNsPerLine = 500;

@@ -151,13 +151,15 @@ std::vector<int64_t> ChunksOf(const RuleInput& input, const Roles& roles) {
   return chunks;
 }
 
+// Whether the operand is computed point by point where it is copied, in a place of its own.
+bool IsNear(const RuleInput& input, const Access& access) {
+  return input.near && input.near->stage == access.tensor;
+}
+
 // Whether tiles of rows can be read where they lie: narrow values, with as much of the reduction
 // side by side as an instruction takes, and nothing but whole tiles of them.
 bool CanReadRowsInPlace(const RuleInput& input, const Roles& roles) {
-  if (roles.terms > 0 || roles.rows.padded ||
-      (input.near && input.near->stage == roles.rows.tensor)) {
-    return false;
-  }
+  if (roles.terms > 0 || roles.rows.padded || IsNear(input, roles.rows)) return false;
   const int64_t depth = roles.intrinsic->tile.depth;
   const LayoutDim last = LayoutOf(input.nest, roles.rows.tensor).dims.back();
   return last.dim == roles.rows.PlainIndexOf(roles.main) && last.divisor == 1 &&
@@ -318,10 +320,7 @@ class TileSketch {
     WriteCopyLoops(columns, main, column);
   }
 
-  // Whether the operand is computed point by point where it is copied, in a place of its own.
-  bool IsNear(const Access& access) const {
-    return input_.near && input_.near->stage == access.tensor;
-  }
+  bool IsNear(const Access& access) const { return hone::IsNear(input_, access); }
 
   bool IsConstant(const Access& access) const { return hone::IsConstant(input_, access.tensor); }
 
