@@ -140,6 +140,26 @@ int64_t CommonFactor(const LinearForm& form, int64_t divisor) {
   return factor;
 }
 
+// form = factor * whole + part, where factor divides the divisor and part is in [0, factor): then
+// the part changes no quotient, and the remainder by itself alone.
+struct Groups {
+  int64_t factor = 1;
+  LinearForm whole;
+  LinearForm part;
+};
+
+std::optional<Groups> FindGroups(const LinearForm& form, int64_t divisor, const Ranges& ranges) {
+  std::optional<Groups> found;
+  for (const LinearForm::Term& of : form.terms) {
+    Groups groups{.factor = std::gcd(of.coefficient, divisor)};
+    if (groups.factor == 1 || (found && groups.factor <= found->factor)) continue;
+    DivideTerms(form, groups.factor, &groups.whole, &groups.part);
+    const std::optional<Interval> bounds = BoundsOf(groups.part, ranges);
+    if (bounds && bounds->min >= 0 && bounds->max < groups.factor) found = std::move(groups);
+  }
+  return found;
+}
+
 LinearForm LinearFloorDiv(const LinearForm& form, int64_t divisor, const Ranges& ranges) {
   LinearForm quotient;
   LinearForm rest;
@@ -147,6 +167,10 @@ LinearForm LinearFloorDiv(const LinearForm& form, int64_t divisor, const Ranges&
   std::optional<Interval> bounds = BoundsOf(rest, ranges);
   if (bounds && FloorDivide(bounds->min, divisor) == FloorDivide(bounds->max, divisor)) {
     quotient.constant += FloorDivide(bounds->min, divisor);
+    return quotient;
+  }
+  if (const std::optional<Groups> groups = FindGroups(rest, divisor, ranges)) {
+    AddScaled(quotient, LinearFloorDiv(groups->whole, divisor / groups->factor, ranges), 1);
     return quotient;
   }
   // floor((g*r + k) / (g*d)) = floor((r + floor(k/g)) / d)
@@ -168,6 +192,12 @@ LinearForm LinearFloorMod(const LinearForm& form, int64_t modulus, const Ranges&
   if (bounds && FloorDivide(bounds->min, modulus) == FloorDivide(bounds->max, modulus)) {
     rest.constant -= modulus * FloorDivide(bounds->min, modulus);
     return rest;
+  }
+  if (const std::optional<Groups> groups = FindGroups(rest, modulus, ranges)) {
+    LinearForm result = groups->part;
+    AddScaled(result, LinearFloorMod(groups->whole, modulus / groups->factor, ranges),
+              groups->factor);
+    return result;
   }
   // (g*r + k) mod (g*m) = g * ((r + floor(k/g)) mod m) + k mod g
   const int64_t factor = CommonFactor(rest, modulus);

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "base/check.h"
 #include "compiler/lower/matrix_tiles.h"
 
 namespace hone {
@@ -37,26 +38,51 @@ bool HoldsPadding(const LoopNest& nest, const Stage& stage) {
 
 }  // namespace
 
-StatusOr<std::map<std::string, Span>> BoundsInference::DimRanges(const StageNest& reader) {
-  std::map<std::string, Span> ranges;
+std::optional<Span> DimRanges::SpanOf(const Expr& index, const Ranges& ranges) const {
+  return IndexSpan(parts.empty() ? index : Substitute(index, parts), spans, ranges);
+}
+
+Status BoundsInference::AddRange(IterationDomain& domain, const std::string& dim,
+                                 DimRanges* ranges) const {
+  const Expr& base = domain.bases().at(dim);
+  HONE_ASSIGN_OR_RETURN(const Fusion* fusion, domain.PartlyOpenFusion(dim));
+  if (fusion == nullptr) {
+    HONE_ASSIGN_OR_RETURN(Span span, domain.RangeOf(dim));
+    ranges->spans[dim] = {Simplify(base + span.base, ranges_), span.extent};
+    return absl::OkStatus();
+  }
+  HONE_ASSIGN_OR_RETURN(const Expr inner, domain.ExtentOf(fusion->inner));
+  if (!inner.IsInt()) return domain.RangeOf(dim).status();
+  HONE_ASSIGN_OR_RETURN(ranges->spans[fusion->name], domain.RangeOf(fusion->name));
+  const Expr fused = Var(fusion->name);
+  ranges->parts[dim] = base + (dim == fusion->outer ? FloorDiv(fused, inner->int_value)
+                                                    : FloorMod(fused, inner->int_value));
+  const std::optional<Span> box = ranges->SpanOf(Var(dim), ranges_);
+  HONE_CHECK(box.has_value()) << "a quotient of a span has one";
+  ranges->spans[dim] = *box;
+  return absl::OkStatus();
+}
+
+StatusOr<DimRanges> BoundsInference::RangesOf(const StageNest& reader) {
+  DimRanges ranges;
   for (IterationDomain* domain : open_) {
     if (&domain->stage() != &reader) continue;
     for (const std::vector<Dim>* dims : {&reader.stage.dims, &reader.stage.reduce}) {
       for (const Dim& dim : *dims) {
-        HONE_ASSIGN_OR_RETURN(Span span, domain->RangeOf(dim.name));
-        ranges[dim.name] = {Simplify(domain->bases().at(dim.name) + span.base, ranges_),
-                            span.extent};
+        HONE_RETURN_IF_ERROR(AddRange(*domain, dim.name, &ranges));
       }
     }
     return ranges;
   }
-  for (const Dim& dim : reader.stage.reduce) ranges[dim.name] = {Int(0), dim.extent};
+  for (const Dim& dim : reader.stage.reduce) ranges.spans[dim.name] = {Int(0), dim.extent};
   if (reader.placement == Placement::kAt ||
       (nest_.FindBuffer(reader.stage.name) == nullptr && reader.placement == Placement::kRoot)) {
     HONE_ASSIGN_OR_RETURN(std::vector<Span> region, RegionOf(reader));
-    for (size_t d = 0; d < region.size(); ++d) ranges[reader.stage.dims[d].name] = region[d];
+    for (size_t d = 0; d < region.size(); ++d) {
+      ranges.spans[reader.stage.dims[d].name] = region[d];
+    }
   } else {
-    for (const Dim& dim : reader.stage.dims) ranges[dim.name] = {Int(0), dim.extent};
+    for (const Dim& dim : reader.stage.dims) ranges.spans[dim.name] = {Int(0), dim.extent};
   }
   return ranges;
 }
@@ -64,8 +90,8 @@ StatusOr<std::map<std::string, Span>> BoundsInference::DimRanges(const StageNest
 StatusOr<Span> BoundsInference::StepsOf(const StageNest& stage, const Scan& scan) {
   const Dim& steps = stage.stage.dims[scan.dim];
   if (!KeepsStep(nest_, stage)) return Span{Int(0), steps.extent};
-  HONE_ASSIGN_OR_RETURN(auto dims, DimRanges(*nest_.FindStage(stage.host)));
-  return dims.at(stage.host_loop);
+  HONE_ASSIGN_OR_RETURN(const DimRanges dims, RangesOf(*nest_.FindStage(stage.host)));
+  return dims.spans.at(stage.host_loop);
 }
 
 StatusOr<std::vector<Span>> BoundsInference::RegionOf(const StageNest& stage) {
@@ -78,14 +104,14 @@ StatusOr<std::vector<Span>> BoundsInference::RegionOf(const StageNest& stage) {
   const bool holds_padding = HoldsPadding(nest_, stage.stage);
   for (const std::string& consumer : nest_.ConsumersOf(stage.stage.name)) {
     const StageNest& reader = *nest_.FindStage(consumer);
-    HONE_ASSIGN_OR_RETURN(auto dims, DimRanges(reader));
+    HONE_ASSIGN_OR_RETURN(const DimRanges dims, RangesOf(reader));
     std::vector<Read> reads;
     CollectReads(reader.stage.body, stage.stage.name, /*in_select=*/false, &reads);
     for (const Read& read : reads) {
       const std::vector<Expr> indices = Indices(read.load);
       for (size_t d = 0; d < rank; ++d) {
         if (scan && scan->dim == d) continue;
-        std::optional<Span> span = IndexSpan(indices[d], dims, ranges_);
+        std::optional<Span> span = dims.SpanOf(indices[d], ranges_);
         const Span whole{Int(0), stage.stage.dims[d].extent};
         // Partly padding, or not read at all.
         const bool outside = read.guarded && (read.load->has_otherwise || !holds_padding);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,18 @@
 #include "compiler/schedule/scan.h"
 
 namespace hone {
+
+// What a stage's dims range over at a point of the program.
+struct DimRanges {
+  // Of each dim, and of each fusion of two dims that has no one place there.
+  std::map<std::string, Span> spans;
+  // What the parts of such a fusion are of it: an index into which both go may have one span where
+  // they have none.
+  std::map<std::string, Expr> parts;
+
+  // What an index of the dims ranges over; nothing where it is no one span.
+  std::optional<Span> SpanOf(const Expr& index, const Ranges& ranges) const;
+};
 
 class BoundsInference {
  public:
@@ -28,7 +41,7 @@ class BoundsInference {
 
   // What every dimension of `reader` ranges over at this point of the program. Errors:
   // InvalidArgument when one has no range that is one span.
-  StatusOr<std::map<std::string, Span>> DimRanges(const StageNest& reader);
+  StatusOr<DimRanges> RangesOf(const StageNest& reader);
 
   // The part of the stage that its readers need at this point of the program, a span a dim. Errors:
   // InvalidArgument when no box holds it.
@@ -37,6 +50,8 @@ class BoundsInference {
  private:
   // The steps of a scan: all of them, whatever its readers need, or the one that its host is at.
   StatusOr<Span> StepsOf(const StageNest& stage, const Scan& scan);
+  // The same of one dim of a stage that is being built.
+  Status AddRange(IterationDomain& domain, const std::string& dim, DimRanges* ranges) const;
 
   const LoopNest& nest_;
   const Ranges& ranges_;

@@ -389,11 +389,11 @@ class LoopBuilder {
     for (const std::string& consumer : nest_.ConsumersOf(stage.stage.name)) {
       const StageNest& reader = *nest_.FindStage(consumer);
       if (!nest_.IsInside(reader, stage.host)) continue;
-      HONE_ASSIGN_OR_RETURN(auto dims, bounds_.DimRanges(reader));
+      HONE_ASSIGN_OR_RETURN(const DimRanges dims, bounds_.RangesOf(reader));
       bool in_step = true;
       Visit(reader.stage.body, [&](const Expr& e) {
         if (e.kind() != ExprKind::kLoad || e->name != stage.stage.name) return;
-        const std::optional<Span> span = IndexSpan(Indices(e)[steps], dims, ranges_);
+        const std::optional<Span> span = dims.SpanOf(Indices(e)[steps], ranges_);
         int64_t back = 0;
         in_step &= span && span->extent.IsInt(1) &&
                    ConstantDifference(region[steps].base, span->base, ranges_, &back) &&
@@ -490,12 +490,12 @@ class LoopBuilder {
       Visit(stage.body, [&, name = buffer](const Expr& e) {
         if (e.kind() == ExprKind::kLoad && e->name == name) load = e;
       });
-      HONE_ASSIGN_OR_RETURN(auto dims, bounds_.DimRanges(domain.stage()));
+      HONE_ASSIGN_OR_RETURN(const DimRanges dims, bounds_.RangesOf(domain.stage()));
       int64_t elements = 1;
       std::vector<Expr> first;
       auto instance = instances_.find(buffer);
       for (const Expr& index : Indices(load)) {
-        std::optional<Span> span = IndexSpan(index, dims, ranges_);
+        std::optional<Span> span = dims.SpanOf(index, ranges_);
         if (!span || !span->extent.IsInt()) {
           return IllegalStage(domain.stage(), absl::StrCat("what a block reads of '", buffer,
                                                            "' has no fixed size"));

@@ -171,6 +171,15 @@ StatusOr<Span> IterationDomain::RangeOf(const std::string& axis) {
   return Span{Binary(op, fused.base, inner), Int(1)};
 }
 
+StatusOr<const Fusion*> IterationDomain::PartlyOpenFusion(const std::string& dim) {
+  const Fusion* fusion = FusionOf(stage_, dim);
+  if (fusion == nullptr || fusion->walk != Walk::kRows || open_.count(dim) || !IsOpen(dim)) {
+    return nullptr;
+  }
+  HONE_ASSIGN_OR_RETURN(const Span fused, RangeOf(fusion->name));
+  return fused.extent.IsInt(1) ? nullptr : fusion;
+}
+
 StatusOr<const TileSplit*> IterationDomain::UndecidedTile(const std::string& loop) {
   for (const TileSplit& tile : stage_.tiles) {
     if (loop != tile.axis + ".0" || chosen_.count(tile.axis)) continue;

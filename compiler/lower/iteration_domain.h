@@ -46,6 +46,11 @@ class IterationDomain {
   // InvalidArgument when it is no one span.
   StatusOr<Span> RangeOf(const std::string& axis);
 
+  // The fusion that has `dim` as a part and of whose loops some are open and some are not: what the
+  // fusion ranges over is one span, what its parts do is none. Null if there is none. Errors: as
+  // RangeOf.
+  StatusOr<const Fusion*> PartlyOpenFusion(const std::string& dim);
+
   // A tile whose outer loop is `loop`, or fused into it, and whose stretch is not chosen; null if
   // there is none.
   StatusOr<const TileSplit*> UndecidedTile(const std::string& loop);

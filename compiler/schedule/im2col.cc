@@ -7,7 +7,8 @@
 //         c[o,h,w] = sum over i, p, q of c.p[h,w,i,p,q] * w[o,i,p,q]
 //
 // The patches have one dim for each dim and each reduce dim of STAGE that the read uses, in that
-// order. No value changes, so every numerics class allows it.
+// order. A read that only skips, such as x[i,h*2,w*2], is a window of one point. No value changes,
+// so every numerics class allows it.
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -16,16 +17,14 @@
 namespace hone {
 namespace {
 
-bool UsesAnyOf(const Expr& index, const std::vector<Dim>& dims) {
-  return std::any_of(dims.begin(), dims.end(),
-                     [&](const Dim& dim) { return UsesVar(index, dim.name); });
-}
-
-// Whether an index goes over a window: a dim says where it is, a reduce dim where in it.
+// Whether an index goes over a window: a dim says where it is and, where it is no point, a reduce
+// dim where in it.
 bool ReadsWindows(const Stage& stage, const Expr& load) {
   const std::vector<Expr> indices = Indices(load);
   return std::any_of(indices.begin(), indices.end(), [&](const Expr& index) {
-    return UsesAnyOf(index, stage.dims) && UsesAnyOf(index, stage.reduce);
+    if (index.kind() == ExprKind::kVar) return false;
+    return std::any_of(stage.dims.begin(), stage.dims.end(),
+                       [&](const Dim& dim) { return UsesVar(index, dim.name); });
   });
 }
 
@@ -64,7 +63,7 @@ Status Apply(const Im2colStep& step, LoopNest& nest) {
   if (reads.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("stage '", step.stage,
-                     "' reads no windows: no index has a dimension and a reduce dimension in it"));
+                     "' reads no windows: every index with a dimension in it is that alone"));
   }
   if (reads.size() > 1) {
     return absl::InvalidArgumentError(

@@ -17,6 +17,7 @@ constexpr Verb kVerbs[] = {
     {"accumulate", ParseAccumulate},
     {"at", ParseAt},
     {"cache", ParseCache},
+    {"flatten", ParseFlatten},
     {"fuse", ParseFuse},
     {"hilbert", ParseHilbert},
     {"im2col", ParseIm2col},

@@ -26,6 +26,7 @@
 //   winograd c h 2             c along h by Winograd's F(2, taps): stages c.d, c.g, c.m and c
 //   strassen c m n k 8         c[m,n], sums over k, by Strassen's 7 products of quarters
 //   im2col c                   c reads its windows from patches, the stage c.p: a matrix product
+//   flatten c h w              c's dims h and w become one, h_w
 //   split c 3                  c by bf16 parts of its operands, 3 products of them: see x@c, w@c
 //   pad c i 32                 c's sum over i goes on over zeros, to a multiple of 32
 //   running top 128            what follows the maximum top, over blocks of 128: see top.r

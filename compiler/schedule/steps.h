@@ -155,6 +155,14 @@ struct Im2colStep {
   friend bool operator==(const Im2colStep&, const Im2colStep&) = default;
 };
 
+// flatten.cc:  flatten STAGE OUTER INNER
+struct FlattenStep {
+  std::string stage;
+  std::string outer;
+  std::string inner;
+  friend bool operator==(const FlattenStep&, const FlattenStep&) = default;
+};
+
 // running.cc:  running STAGE BLOCK
 struct RunningStep {
   std::string stage;
@@ -189,7 +197,8 @@ using Step =
     std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep, FuseStep,
                  ReorderStep, AnnotateStep, MicrokernelStep, PrefetchStep, StreamStep,
                  SplitReduceStep, AccumulateStep, WinogradStep, StrassenStep, Im2colStep,
-                 SplitPrecisionStep, PadStep, RunningStep, TensorizeStep, HilbertStep, ParamStep>;
+                 FlattenStep, SplitPrecisionStep, PadStep, RunningStep, TensorizeStep, HilbertStep,
+                 ParamStep>;
 
 std::string ToString(const LayoutStep& step);
 std::string ToString(const CacheStep& step);
@@ -210,6 +219,7 @@ std::string ToString(const AccumulateStep& step);
 std::string ToString(const WinogradStep& step);
 std::string ToString(const StrassenStep& step);
 std::string ToString(const Im2colStep& step);
+std::string ToString(const FlattenStep& step);
 std::string ToString(const SplitPrecisionStep& step);
 std::string ToString(const PadStep& step);
 std::string ToString(const RunningStep& step);
@@ -237,6 +247,7 @@ StatusOr<Step> ParseAccumulate(TextReader& reader);
 StatusOr<Step> ParseWinograd(TextReader& reader);
 StatusOr<Step> ParseStrassen(TextReader& reader);
 StatusOr<Step> ParseIm2col(TextReader& reader);
+StatusOr<Step> ParseFlatten(TextReader& reader);
 StatusOr<Step> ParseSplitPrecision(TextReader& reader);
 StatusOr<Step> ParsePad(TextReader& reader);
 StatusOr<Step> ParseRunning(TextReader& reader);
@@ -263,6 +274,7 @@ Status Apply(const AccumulateStep& step, LoopNest& nest);
 Status Apply(const WinogradStep& step, LoopNest& nest);
 Status Apply(const StrassenStep& step, LoopNest& nest);
 Status Apply(const Im2colStep& step, LoopNest& nest);
+Status Apply(const FlattenStep& step, LoopNest& nest);
 Status Apply(const SplitPrecisionStep& step, LoopNest& nest);
 Status Apply(const PadStep& step, LoopNest& nest);
 Status Apply(const RunningStep& step, LoopNest& nest);

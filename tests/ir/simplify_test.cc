@@ -38,6 +38,14 @@ TEST(SimplifyTest, ResolvesBlockedIndicesOfTiledLoops) {
   EXPECT_EQ(Simplified("floordiv(oo*16+oi,8)", ranges), "floordiv(oi,8)+oo*2");
 }
 
+TEST(SimplifyTest, SeesGroupsWithinBlocks) {
+  Ranges ranges = {{"g", {0, 127}}, {"e", {0, 1}}, {"v", {0, 7}}};
+  EXPECT_EQ(Simplified("floordiv(g*2+e,32)", ranges), "floordiv(g,16)");
+  EXPECT_EQ(Simplified("floormod(g*2+e,32)", ranges), "e+floormod(g,16)*2");
+  EXPECT_EQ(Simplified("floordiv(g*12+v+1,16)", ranges), "floordiv(g*12+v+1,16)")
+      << "a group of 4 does not hold 8";
+}
+
 TEST(SimplifyTest, PutsFusedIndicesTogetherAgain) {
   EXPECT_EQ(Simplified("floordiv(f,56)*56+floormod(f,56)", {{"f", {0, 3135}}}), "f");
   EXPECT_EQ(Simplified("floordiv(f,56)*448+floormod(f,56)*8+3", {{"f", {0, 3135}}}), "f*8+3");

@@ -46,7 +46,8 @@ class Drawer {
     }
   }
 
-  // Winograd along up to two dims, where the stage is a convolution along them; Strassen; patches.
+  // Winograd along up to two dims, where the stage is a convolution along them; Strassen; patches;
+  // dims as one.
   void DrawAlgorithm() {
     for (int i = 0; i < 2 && random_() % 2; ++i) {
       const StageNest stage = Pick(nest_.stages, random_);
@@ -61,7 +62,18 @@ class Drawer {
                        Pick(stage.order, random_), 1 + static_cast<int64_t>(random_() % 8)});
     }
     if (random_() % 4 == 0) Try(Im2colStep{Pick(nest_.stages, random_).stage.name});
+    if (random_() % 3 == 0) DrawFlattening();
     if (random_() % 2) DrawRunning();
+  }
+
+  // Of up to two stages neighbouring dims as one.
+  void DrawFlattening() {
+    for (int i = 0; i < 2; ++i) {
+      const StageNest stage = Pick(nest_.stages, random_);
+      if (stage.order.size() < 2) continue;
+      const size_t outer = random_() % (stage.order.size() - 1);
+      Try(FlattenStep{stage.stage.name, stage.order[outer], stage.order[outer + 1]});
+    }
   }
 
   // A running maximum; in half of these, much of it step by step: what is last is placed first.

@@ -201,8 +201,42 @@ TEST(ScheduleTest, Im2colIsForSumsOverOneKindOfWindow) {
   EXPECT_THAT(Refusal("im2col z\n"), HasSubstr("there is no stage 'z'"));
 }
 
-TEST(ScheduleTest, EveryNumericsClassAllowsIm2col) {
-  const Schedule schedule = *Schedule::Parse("schedule/1\nim2col c\n");
+TEST(ScheduleTest, Im2colTakesReadsThatSkipForWindows) {
+  const Workload workload = *Workload::Parse(
+      "workload/1\ninput x f32 [8,9]\nconstant w f32 [8,4]\noutput y f32 [4,5]\n"
+      "stage y f32 [o:4,h:5] sum [i:8] = x[i,h*2]*w[i,o]\n");
+  auto nest = ApplySchedule(*Schedule::Parse("schedule/1\naccumulate y\nim2col y.a\n"), workload);
+  ASSERT_TRUE(nest.ok()) << nest.status();
+  EXPECT_EQ(nest->FindStage("y.a.p")->order, (std::vector<std::string>{"h", "i"}));
+}
+
+TEST(ScheduleTest, FlatteningMakesOneDimOfTwo) {
+  auto nest = Applied("im2col c\nflatten c.p h w\nflatten c h w\n");
+  ASSERT_TRUE(nest.ok()) << nest.status();
+  EXPECT_EQ(nest->FindStage("c.p")->order, (std::vector<std::string>{"n", "h_w", "i", "p", "q"}));
+  const Stage& sums = nest->FindStage("c")->stage;
+  EXPECT_EQ(sums.dims[2].name, "h_w");
+  Visit(sums.body, [](const Expr& e) {
+    if (e.kind() != ExprKind::kLoad) return;
+    for (const Expr& index : Indices(e)) EXPECT_EQ(index.kind(), ExprKind::kVar);
+  });
+  auto reduced = Applied("flatten c p q\n");
+  ASSERT_TRUE(reduced.ok()) << reduced.status();
+  EXPECT_EQ(reduced->FindStage("c")->stage.reduce[1].name, "p_q");
+}
+
+TEST(ScheduleTest, FlatteningIsForNeighbouringDimsOfInnerStages) {
+  EXPECT_THAT(Refusal("flatten y h w\n"), HasSubstr("'y' is an output, whose dims are given"));
+  EXPECT_THAT(Refusal("flatten c w h\n"), HasSubstr("'w' and 'h' are no neighbouring dims of 'c'"));
+  EXPECT_THAT(Refusal("flatten c w i\n"), HasSubstr("no neighbouring dims"));
+  EXPECT_THAT(Refusal("flatten c h v\n"), HasSubstr("no neighbouring dims"));
+  EXPECT_THAT(Refusal("tile c h 2\nflatten c h w\n"), HasSubstr("before any other step"));
+  EXPECT_THAT(Refusal("layout c 0,2,3,1\nflatten c h w\n"), HasSubstr("before any other step"));
+  EXPECT_THAT(Refusal("flatten z h w\n"), HasSubstr("there is no stage 'z'"));
+}
+
+TEST(ScheduleTest, EveryNumericsClassAllowsIm2colAndFlattening) {
+  const Schedule schedule = *Schedule::Parse("schedule/1\nim2col c\nflatten c h w\n");
   for (Numerics numerics : {Numerics::kStrict, Numerics::kFp32, Numerics::kFast}) {
     EXPECT_TRUE(CheckAlgorithms(schedule, numerics).ok());
   }

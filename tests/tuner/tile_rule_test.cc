@@ -91,6 +91,21 @@ const Case kCases[] = {
      "workload/1\ninput a f32 [192,64]\nconstant w f32 [64,32]\noutput y f32 [192,32]\n"
      "stage y f32 [m:192,n:32] sum [k:64] = a[m,k]*w[k,n]\n",
      {"", "", ""}},
+    {"short_rows",
+     "workload/1\ninput x bf16 [1,64,7,7]\nconstant w bf16 [48,64,3,3]\n"
+     "output y bf16 [1,48,7,7]\nstage c f32 [n:1,o:48,h:7,w:7] sum [i:64,p:3,q:3] = "
+     "f32(x[n,i,h+p+-1,w+q+-1 else 0x0p+0:bf16])*f32(w[o,i,p,q])\n"
+     "stage y bf16 [n:1,o:48,h:7,w:7] = bf16(max(c[n,o,h,w],0x0p+0))\n",
+     {"0,1/32,2,3,1%32", "", "0,1/16,2,3,1%16"}},
+    {"short_rows_that_skip",
+     "workload/1\ninput x f32 [1,32,10,12]\nconstant w f32 [32,32]\noutput y f32 [1,32,5,6]\n"
+     "stage c f32 [n:1,o:32,h:5,w:6] sum [i:32] = x[n,i,h*2,w*2]*w[o,i]\n"
+     "stage y f32 [n:1,o:32,h:5,w:6] = max(c[n,o,h,w],0x0p+0)\n",
+     {"0,1/16,2,3,1%16", "", "0,1/16,2,3,1%16"}},
+    {"short_rows_of_a_batch",
+     "workload/1\ninput a f32 [6,5,70]\nconstant w f32 [70,32]\noutput y f32 [6,5,32]\n"
+     "stage y f32 [b:6,m:5,n:32] sum [k:70] = a[b,m,k]*w[k,n]\n",
+     {"", "", ""}},
     {"bytes",
      "workload/1\ninput a u8 [19,130]\nconstant w i8 [130,48]\noutput y i32 [19,48]\n"
      "stage y i32 [m:19,n:48] sum [k:130] = i32(a[m,k])*i32(w[k,n])\n",

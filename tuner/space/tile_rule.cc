@@ -16,7 +16,11 @@
 // All of this goes over blocks of rows, whose copy is made as they begin and stays in the second
 // cache while panels go by. Rows that stream by may be read past the first cache, which is the
 // panel's.
+//
+// Where rows are short and leave much of a tile empty, those of an image become one long row; the
+// copy then holds the windows themselves, so that they are at even distances all along it.
 #include <algorithm>
+#include <numeric>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
@@ -41,10 +45,24 @@ struct Roles {
   std::vector<std::string> outer_out;  // all other dims of the output, as memory has them
   std::string main;                    // reduce dim that tiles cut
   std::vector<std::string> others;     // the other reduce dims
-  int row_index = -1;                  // where `row` indexes its operand
+  std::vector<int> row_indices;        // where `row` indexes its operand: once, or in two parts
   const TensorIntrinsic* intrinsic = nullptr;
   int64_t terms = 0;  // that fp32 values are split into; 0: they are narrow already
+
+  bool IsSplit() const { return terms > 0; }
 };
+
+// Two dims that become one long row: in the anchor and in the output.
+struct LongRow {
+  std::string outer, inner;
+  std::string outer_out, inner_out;
+  std::string patches;  // the stage that holds the windows; "": rows are read point by point
+  int64_t inner_extent = 1;
+};
+
+std::string Joined(const std::string& outer, const std::string& inner) {
+  return absl::StrCat(outer, "_", inner);
+}
 
 bool HasConstantExtent(const Stage& stage, absl::string_view name) {
   for (const std::vector<Dim>* dims : {&stage.dims, &stage.reduce}) {
@@ -104,10 +122,9 @@ std::optional<Roles> FindRoles(const RuleInput& input) {
   }
   if (roles.row.empty()) return std::nullopt;
   for (size_t i = 0; i < roles.rows.indices.size(); ++i) {
-    if (!UsesVar(roles.rows.indices[i], roles.row)) continue;
-    if (roles.row_index >= 0) return std::nullopt;
-    roles.row_index = static_cast<int>(i);
+    if (UsesVar(roles.rows.indices[i], roles.row)) roles.row_indices.push_back(static_cast<int>(i));
   }
+  if (roles.row_indices.size() != 1) return std::nullopt;
   // Tiles cut the longest dim that both operands have as an index of its own.
   int64_t longest = 0;
   for (const Dim& dim : anchor.reduce) {
@@ -139,6 +156,94 @@ bool StaysInside(int64_t extent, int64_t size) {
   return true;
 }
 
+// The same workload with its short rows joined to a long one, and the roles in it.
+struct Flattened {
+  LoopNest nest;
+  Roles roles;
+  LongRow row;
+};
+
+// The dims before the row, if both index the rows' operand alone and fill tiles better as one.
+std::optional<LongRow> FindLongRow(const RuleInput& input, const Roles& roles) {
+  const std::vector<Dim>& dims = input.anchor->stage.dims;
+  const std::vector<Dim>& dims_out = input.output->stage.dims;
+  const std::map<std::string, std::string> anchor_dim = AnchorDims(input);
+  for (size_t d = 1; d < dims.size(); ++d) {
+    const std::string& outer = dims[d - 1].name;
+    if (dims[d].name != roles.row || !roles.rows.Uses(outer) || roles.columns.Uses(outer)) continue;
+    for (size_t o = 1; o < dims_out.size(); ++o) {
+      const auto before = anchor_dim.find(dims_out[o - 1].name);
+      if (dims_out[o].name != roles.row_out || before == anchor_dim.end()) continue;
+      if (before->second != outer || !HasConstantExtent(input.anchor->stage, outer)) continue;
+      const int64_t rows = DimExtent(input.nest, *input.anchor, outer);
+      const int64_t points = DimExtent(input.nest, *input.anchor, roles.row);
+      if (RoundUp(rows * points, kTileRows) >= rows * RoundUp(points, kTileRows)) continue;
+      return LongRow{.outer = outer,
+                     .inner = roles.row,
+                     .outer_out = dims_out[o - 1].name,
+                     .inner_out = roles.row_out,
+                     .inner_extent = points};
+    }
+  }
+  return std::nullopt;
+}
+
+// How the patches' elements lie where they are read: the sum's main dim as the operand has it, if
+// it is that dim which the operand has side by side.
+void GivePatchesLayout(const Access& operand, const Layout& layout, const std::string& main,
+                       const Stage& patches, LoopNest* nest) {
+  const LayoutDim last = layout.dims.back();
+  if (last.dim != operand.PlainIndexOf(main) || last.divisor != 1) return;
+  Layout like;
+  int at = -1;
+  for (size_t d = 0; d < patches.dims.size(); ++d) {
+    const int dim = static_cast<int>(d);
+    if (patches.dims[d].name == main) {
+      at = dim;
+    } else {
+      like.dims.push_back({dim});
+    }
+  }
+  if (last.modulus > 0) like.dims.push_back({at, last.modulus});
+  like.dims.push_back({at, 1, last.modulus});
+  nest->layouts[patches.name] = like;
+}
+
+// Nothing where rows fill tiles well enough as they are, or cannot be joined.
+std::optional<Flattened> Flatten(const RuleInput& input, const Roles& roles) {
+  if (input.near) return std::nullopt;
+  const std::optional<LongRow> row = FindLongRow(input, roles);
+  if (!row) return std::nullopt;
+  Flattened flat{input.nest, roles, *row};
+  const std::string& anchor = input.anchor->stage.name;
+  const auto is_point = [&](const Expr& index) {
+    return index.kind() == ExprKind::kVar ||
+           (!UsesVar(index, row->outer) && !UsesVar(index, row->inner));
+  };
+  if (roles.rows.padded || !absl::c_all_of(roles.rows.indices, is_point)) {
+    // Patches that are filled up with zeros would read beyond their operand.
+    const int64_t extent = DimExtent(input.nest, *input.anchor, roles.main);
+    if (extent % roles.intrinsic->tile.depth != 0) return std::nullopt;
+    if (!Apply(Im2colStep{anchor}, flat.nest).ok()) return std::nullopt;
+    flat.row.patches = anchor + ".p";
+    GivePatchesLayout(roles.rows, LayoutOf(input.nest, roles.rows.tensor), roles.main,
+                      flat.nest.FindStage(flat.row.patches)->stage, &flat.nest);
+  }
+  if (!Apply(FlattenStep{anchor, row->outer, row->inner}, flat.nest).ok()) return std::nullopt;
+  flat.roles.row = Joined(row->outer, row->inner);
+  flat.roles.row_out = Joined(row->outer_out, row->inner_out);
+  std::erase(flat.roles.outer_out, row->outer_out);
+  for (const Access& access : AccessesOf(flat.nest.FindStage(anchor)->stage.body)) {
+    if (access.Uses(flat.roles.row)) flat.roles.rows = access;
+  }
+  flat.roles.row_indices.clear();
+  for (size_t i = 0; i < flat.roles.rows.indices.size(); ++i) {
+    if (!UsesVar(flat.roles.rows.indices[i], flat.roles.row)) continue;
+    flat.roles.row_indices.push_back(static_cast<int>(i));
+  }
+  return flat;
+}
+
 // Lengths of the parts of a panel that is cut; none where it need not be.
 std::vector<int64_t> ChunksOf(const RuleInput& input, const Roles& roles) {
   const int64_t depth = roles.intrinsic->tile.depth;
@@ -159,7 +264,7 @@ bool IsNear(const RuleInput& input, const Access& access) {
 // Whether tiles of rows can be read where they lie: narrow values, with as much of the reduction
 // side by side as an instruction takes, and nothing but whole tiles of them.
 bool CanReadRowsInPlace(const RuleInput& input, const Roles& roles) {
-  if (roles.terms > 0 || roles.rows.padded || IsNear(input, roles.rows)) return false;
+  if (roles.IsSplit() || roles.rows.padded || IsNear(input, roles.rows)) return false;
   const int64_t depth = roles.intrinsic->tile.depth;
   const LayoutDim last = LayoutOf(input.nest, roles.rows.tensor).dims.back();
   return last.dim == roles.rows.PlainIndexOf(roles.main) && last.divisor == 1 &&
@@ -177,9 +282,12 @@ struct Variant {
 
 class TileSketch {
  public:
-  TileSketch(const RuleInput& input, const Roles& roles, const Variant& variant)
+  // `long_row`: that the rows of `roles` are, if they are one.
+  TileSketch(const RuleInput& input, const Roles& roles, const LongRow* long_row,
+             const Variant& variant)
       : input_(input),
         roles_(roles),
+        long_row_(long_row),
         in_place_(variant.in_place),
         chunks_(variant.chunks),
         writer_(input.begin.Continue(variant.name)) {}
@@ -207,7 +315,7 @@ class TileSketch {
   }
   int64_t depth() const { return roles_.intrinsic->tile.depth; }
   std::string CopyOf(const Access& access) const { return absl::StrCat(access.tensor, "@", c()); }
-  bool IsSplit() const { return roles_.terms > 0; }
+  bool IsSplit() const { return roles_.IsSplit(); }
 
   // Panels of columns begin at multiples of a tile where all of them are that long.
   bool HasWholePanels() const {
@@ -244,10 +352,13 @@ class TileSketch {
     const int64_t extent = Extent(block_dim_);
     std::vector<int64_t> blocks;
     // Rows fall into equal blocks of whole tiles, so that no tile reaches beyond the last row.
-    const int64_t unit = blocks_are_rows() ? kTileRows : 1;
+    // Of a long row blocks hold whole short ones.
+    const int64_t row_unit =
+        long_row_ != nullptr ? std::lcm(kTileRows, long_row_->inner_extent) : kTileRows;
+    const int64_t unit = blocks_are_rows() ? row_unit : 1;
     const bool is_even = extent % unit == 0 && input_.target.threads == 1 && !IsNear(roles_.rows);
-    for (int64_t points = blocks_are_rows() ? 2 * unit : 1; is_even && points < extent;
-         points += unit) {
+    for (int64_t points = blocks_are_rows() && unit == kTileRows ? 2 * unit : unit;
+         is_even && points < extent; points += unit) {
       if (!blocks.empty() && points < 2 * blocks.back()) continue;
       const bool fits = !blocks_are_rows() ||
                         (extent % points == 0 && absl::c_all_of(heights, [points](int64_t height) {
@@ -260,26 +371,35 @@ class TileSketch {
   }
 
   void WriteAlgorithm() {
+    const bool has_patches = long_row_ != nullptr && !long_row_->patches.empty();
+    if (has_patches) writer_.Line("im2col ", c());
     if (Extent(roles_.main) % depth() != 0) {
       writer_.Line("pad ", c(), " ", roles_.main, " ", depth());
     }
     if (IsSplit()) {
       writer_.Line("split ", c(), " ", roles_.terms);
-      return;
+    } else {
+      if (!in_place_) writer_.Line("cache ", roles_.rows.tensor, " ", c());
+      writer_.Line("cache ", roles_.columns.tensor, " ", c());
     }
-    if (!in_place_) writer_.Line("cache ", roles_.rows.tensor, " ", c());
-    writer_.Line("cache ", roles_.columns.tensor, " ", c());
+    if (has_patches) writer_.Line("inline ", long_row_->patches);
+    if (long_row_ == nullptr) return;
+    writer_.Line("flatten ", c(), " ", long_row_->outer, " ", long_row_->inner);
+    writer_.Line("fuse ", y(), " ", long_row_->outer_out, " ", long_row_->inner_out);
   }
 
   // What the copy calls index `i` of its operand in a layout: a split copy has its parts first.
   int Place(int i) const { return IsSplit() ? i + 1 : i; }
 
-  // The places of the operand's indices but two, as its own layout has them.
-  std::vector<std::string> OtherPlaces(const Access& access, int first, int second) const {
+  // The places of the operand's indices but some, as its own layout has them.
+  std::vector<std::string> OtherPlaces(const Access& access, int main,
+                                       const std::vector<int>& second) const {
     std::vector<std::string> places;
     std::vector<bool> seen(access.indices.size(), false);
+    seen[main] = true;
+    for (const int i : second) seen[i] = true;
     for (const LayoutDim& part : LayoutOf(input_.nest, access.tensor).dims) {
-      if (part.dim == first || part.dim == second || seen[part.dim]) continue;
+      if (seen[part.dim]) continue;
       seen[part.dim] = true;
       places.push_back(absl::StrCat(Place(part.dim)));
     }
@@ -290,13 +410,13 @@ class TileSketch {
   void WriteRows() {
     const Access& rows = roles_.rows;
     const int main = rows.PlainIndexOf(roles_.main);
-    std::vector<std::string> places = OtherPlaces(rows, main, roles_.row_index);
+    std::vector<std::string> places = OtherPlaces(rows, main, roles_.row_indices);
     if (IsSplit()) places.push_back("0");
     places.push_back(absl::StrCat(Place(main), "/", depth()));
-    places.push_back(absl::StrCat(Place(roles_.row_index)));
+    for (const int i : roles_.row_indices) places.push_back(absl::StrCat(Place(i)));
     places.push_back(absl::StrCat(Place(main), "%", depth()));
     writer_.Line("layout ", CopyOf(rows), " ", absl::StrJoin(places, ","));
-    WriteCopyLoops(rows, main, roles_.row_index);
+    WriteCopyLoops(rows, main, roles_.row_indices);
   }
 
   // column / width, others, k / depth, parts, k % depth / group, column % width, k % group: what a
@@ -308,8 +428,9 @@ class TileSketch {
     const int group = roles_.intrinsic->group;
     std::vector<std::string> places;
     if (HasWholePanels()) places.push_back(absl::StrCat(Place(column), "/", width_));
-    for (std::string& place : OtherPlaces(columns, main, column))
+    for (std::string& place : OtherPlaces(columns, main, {column})) {
       places.push_back(std::move(place));
+    }
     places.push_back(absl::StrCat(Place(main), "/", depth()));
     if (IsSplit()) places.push_back("0");
     places.push_back(absl::StrCat(Place(main), "/", group, "%", depth() / group));
@@ -317,7 +438,7 @@ class TileSketch {
                                       : absl::StrCat(Place(column)));
     places.push_back(absl::StrCat(Place(main), "%", group));
     writer_.Line("layout ", CopyOf(columns), " ", absl::StrJoin(places, ","));
-    WriteCopyLoops(columns, main, column);
+    WriteCopyLoops(columns, main, {column});
   }
 
   bool IsNear(const Access& access) const { return hone::IsNear(input_, access); }
@@ -326,7 +447,7 @@ class TileSketch {
 
   // A copy's loops: others, then `second`, then `main` with the parts around it. In vectors along
   // `main` where the operand has it side by side.
-  void WriteCopyLoops(const Access& access, int main, int second) {
+  void WriteCopyLoops(const Access& access, int main, const std::vector<int>& second) {
     const std::string copy = CopyOf(access);
     if (IsConstant(access)) writer_.Line("prepare ", copy);
     const bool is_near = IsNear(access);
@@ -334,10 +455,10 @@ class TileSketch {
     std::vector<std::string> inside;  // of the pieces in which a near operand is computed
     for (size_t i = 0; i < access.indices.size(); ++i) {
       const int index = static_cast<int>(i);
-      if (index == main || index == second) continue;
+      if (index == main || absl::c_linear_search(second, index)) continue;
       (is_near && IsBatch(access.indices[i]) ? inside : loops).push_back(absl::StrCat("d", i));
     }
-    (is_near ? inside : loops).push_back(absl::StrCat("d", second));
+    for (const int i : second) (is_near ? inside : loops).push_back(absl::StrCat("d", i));
     const std::vector<std::string> outside = loops;
     const std::string along = absl::StrCat("d", main);
     const LayoutDim last = LayoutOf(input_.nest, access.tensor).dims.back();
@@ -529,6 +650,7 @@ class TileSketch {
 
   const RuleInput& input_;
   const Roles& roles_;
+  const LongRow* const long_row_;
   const bool in_place_;
   const std::vector<int64_t> chunks_;
   SketchWriter writer_;
@@ -551,7 +673,19 @@ std::vector<Sketch> TileRule(const RuleInput& input) {
   }
   std::vector<Sketch> sketches;
   for (const Variant& variant : variants) {
-    sketches.push_back(TileSketch(input, *roles, variant).Write());
+    sketches.push_back(TileSketch(input, *roles, nullptr, variant).Write());
+  }
+  if (const std::optional<Flattened> flat = Flatten(input, *roles)) {
+    RuleInput flat_input{flat->nest, input.target, input.begin};
+    flat_input.numerics = input.numerics;
+    flat_input.producers = input.producers;
+    flat_input.anchor = flat->nest.FindStage(input.anchor->stage.name);
+    flat_input.output = flat->nest.FindStage(input.output->stage.name);
+    variants = {{"tiles_long_rows", false, {}}};
+    if (!chunks.empty()) variants.push_back({"tiles_long_rows_reduce_blocks", false, chunks});
+    for (const Variant& variant : variants) {
+      sketches.push_back(TileSketch(flat_input, flat->roles, &flat->row, variant).Write());
+    }
   }
   return sketches;
 }
