@@ -1,13 +1,13 @@
-// flatten STAGE OUTER INNER: an algorithm step. Two neighbouring dims of a stage's result, or two
-// that it reduces, become one, named OUTER_INNER: the rows of an image become one long row, which
-// falls into whole tiles where each by itself would not.
+// flatten STAGE OUTER INNER: an algorithm step. Two dims of a stage's result, or two that it
+// reduces, become one, named OUTER_INNER, in OUTER's place: the rows of an image become one long
+// row, which falls into whole tiles where each by itself would not.
 //
 //   c[o,h,w] = sum over i of x[h,w,i] * k[o,i]      with w in 0..14
 //     ->  c[o,h_w] = sum over i of x[h_w floordiv 14, h_w floormod 14, i] * k[o,i]
 //         and who reads c[o,a,b] reads c[o,a*14+b]
 //
-// An operand in which both dims lie side by side is read at even distances again. The same values
-// are summed in the same order.
+// An operand in which both dims lie side by side is read at even distances again. The same products
+// are summed.
 #include <algorithm>
 #include <map>
 
@@ -62,12 +62,13 @@ Status Apply(const FlattenStep& step, LoopNest& nest) {
   const bool reduces = PlaceOf(stage.reduce, step.outer) < stage.reduce.size();
   std::vector<Dim>& dims = reduces ? stage.reduce : stage.dims;
   const size_t outer = PlaceOf(dims, step.outer);
-  if (outer + 1 >= dims.size() || dims[outer + 1].name != step.inner) {
+  const size_t inner = PlaceOf(dims, step.inner);
+  if (outer == dims.size() || inner == dims.size() || outer == inner) {
     return absl::InvalidArgumentError(absl::StrCat("'", step.outer, "' and '", step.inner,
-                                                   "' are no neighbouring dims of '", step.stage,
-                                                   "', one after the other"));
+                                                   "' are no two dims of '", step.stage,
+                                                   "' that both reduce or both do not"));
   }
-  if (!dims[outer + 1].extent.IsInt()) {
+  if (!dims[inner].extent.IsInt()) {
     return absl::InvalidArgumentError(
         absl::StrCat("how long '", step.inner, "' is must be known when the kernel is compiled"));
   }
@@ -75,10 +76,10 @@ Status Apply(const FlattenStep& step, LoopNest& nest) {
     return absl::InvalidArgumentError(
         absl::StrCat("'", step.stage, "' is read with padding, which needs both dims"));
   }
-  const int64_t length = dims[outer + 1].extent->int_value;
+  const int64_t length = dims[inner].extent->int_value;
   const Expr flat = Var(absl::StrCat(step.outer, "_", step.inner));
   dims[outer] = {flat->name, Simplify(dims[outer].extent * length, {})};
-  dims.erase(dims.begin() + static_cast<std::ptrdiff_t>(outer) + 1);
+  dims.erase(dims.begin() + static_cast<std::ptrdiff_t>(inner));
   const auto simplified = [](const Expr& e) {
     return Rewrite(e, [](const Expr& load) {
       if (load.kind() != ExprKind::kLoad) return Expr();
@@ -96,8 +97,8 @@ Status Apply(const FlattenStep& step, LoopNest& nest) {
     reader.stage.body = Rewrite(reader.stage.body, [&](const Expr& e) {
       if (e.kind() != ExprKind::kLoad || e->name != step.stage) return Expr();
       std::vector<Expr> indices = Indices(e);
-      indices[outer] = Simplify(indices[outer] * length + indices[outer + 1], {});
-      indices.erase(indices.begin() + static_cast<std::ptrdiff_t>(outer) + 1);
+      indices[outer] = Simplify(indices[outer] * length + indices[inner], {});
+      indices.erase(indices.begin() + static_cast<std::ptrdiff_t>(inner));
       return Load(e->name, e.type().dtype, std::move(indices));
     });
   }

@@ -30,6 +30,7 @@ constexpr char kStrided[] =
 TEST(FlattenTest, OfAllRowsAtOnce) {
   Agrees(kBatched, "flatten c b m\n");
   Agrees(kStrided, "flatten c h w\n");
+  Agrees(kStrided, "flatten c w o\n");
 }
 
 TEST(FlattenTest, OfRowsInPiecesThatEndWithinThem) {
@@ -56,6 +57,7 @@ TEST(FlattenTest, OfThreeDims) {
 
 TEST(FlattenTest, OfWhatIsSummed) {
   Agrees(kStrided, "flatten c i p\nflatten c i_p q\ntile c i_p_q 4\nat c y w\n");
+  Agrees(kStrided, "pad c i 4\npad c q 8\ncache x c\ncache w c\nflatten c q i\nat c y w\n");
   Agrees(kStrided,
          "im2col c\nflatten c.p p q\nflatten c p q\nflatten c.p i p_q\nflatten c i p_q\nat c y w\n"
          "at c.p y h\n");

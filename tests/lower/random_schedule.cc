@@ -66,13 +66,12 @@ class Drawer {
     if (random_() % 2) DrawRunning();
   }
 
-  // Of up to two stages neighbouring dims as one.
+  // Of up to two stages two dims as one.
   void DrawFlattening() {
     for (int i = 0; i < 2; ++i) {
       const StageNest stage = Pick(nest_.stages, random_);
-      if (stage.order.size() < 2) continue;
-      const size_t outer = random_() % (stage.order.size() - 1);
-      Try(FlattenStep{stage.stage.name, stage.order[outer], stage.order[outer + 1]});
+      if (stage.order.empty()) continue;
+      Try(FlattenStep{stage.stage.name, Pick(stage.order, random_), Pick(stage.order, random_)});
     }
   }
 

@@ -225,11 +225,11 @@ TEST(ScheduleTest, FlatteningMakesOneDimOfTwo) {
   EXPECT_EQ(reduced->FindStage("c")->stage.reduce[1].name, "p_q");
 }
 
-TEST(ScheduleTest, FlatteningIsForNeighbouringDimsOfInnerStages) {
+TEST(ScheduleTest, FlatteningIsForDimsOfInnerStages) {
   EXPECT_THAT(Refusal("flatten y h w\n"), HasSubstr("'y' is an output, whose dims are given"));
-  EXPECT_THAT(Refusal("flatten c w h\n"), HasSubstr("'w' and 'h' are no neighbouring dims of 'c'"));
-  EXPECT_THAT(Refusal("flatten c w i\n"), HasSubstr("no neighbouring dims"));
-  EXPECT_THAT(Refusal("flatten c h v\n"), HasSubstr("no neighbouring dims"));
+  EXPECT_THAT(Refusal("flatten c w i\n"), HasSubstr("'w' and 'i' are no two dims of 'c'"));
+  EXPECT_THAT(Refusal("flatten c h v\n"), HasSubstr("no two dims"));
+  EXPECT_THAT(Refusal("flatten c h h\n"), HasSubstr("no two dims"));
   EXPECT_THAT(Refusal("tile c h 2\nflatten c h w\n"), HasSubstr("before any other step"));
   EXPECT_THAT(Refusal("layout c 0,2,3,1\nflatten c h w\n"), HasSubstr("before any other step"));
   EXPECT_THAT(Refusal("flatten z h w\n"), HasSubstr("there is no stage 'z'"));

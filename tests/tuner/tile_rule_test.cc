@@ -106,6 +106,17 @@ const Case kCases[] = {
      "workload/1\ninput a f32 [6,5,70]\nconstant w f32 [70,32]\noutput y f32 [6,5,32]\n"
      "stage y f32 [b:6,m:5,n:32] sum [k:70] = a[b,m,k]*w[k,n]\n",
      {"", "", ""}},
+    {"few_channels",
+     "workload/1\ninput x bf16 [1,3,17,39]\nconstant w bf16 [32,3,7,7]\n"
+     "output y bf16 [1,32,9,20]\nstage c f32 [n:1,o:32,h:9,w:20] sum [i:3,p:7,q:7] = "
+     "f32(x[n,i,h*2+p+-3,w*2+q+-3 else 0x0p+0:bf16])*f32(w[o,i,p,q])\n"
+     "stage y bf16 [n:1,o:32,h:9,w:20] = bf16(max(c[n,o,h,w],0x0p+0))\n",
+     {"", "", "0,1/32,2,3,1%32"}},
+    {"few_channels_of_bytes",
+     "workload/1\ninput x u8 [1,16,6,18]\nconstant w i8 [32,16,3,3]\noutput y i32 [1,32,6,18]\n"
+     "stage y i32 [n:1,o:32,h:6,w:18] sum [i:16,p:3,q:3] = "
+     "i32(x[n,i,h+p+-1,w+q+-1 else 0:u8])*i32(w[o,i,p,q])\n",
+     {"", "", "0,1/16,2,3,1%16"}},
     {"bytes",
      "workload/1\ninput a u8 [19,130]\nconstant w i8 [130,48]\noutput y i32 [19,48]\n"
      "stage y i32 [m:19,n:48] sum [k:130] = i32(a[m,k])*i32(w[k,n])\n",

@@ -17,6 +17,10 @@
 // cache while panels go by. Rows that stream by may be read past the first cache, which is the
 // panel's.
 //
+// Where the reduction has few channels, as in the first layer of a network, a tile's depth is the
+// window's columns, their channels side by side, filled up to a power of two: from one point of a
+// row to the next the window moves by so many elements.
+//
 // Where rows are short and leave much of a tile empty, those of an image become one long row; the
 // copy then holds the windows themselves, so that they are at even distances all along it.
 #include <algorithm>
@@ -36,6 +40,11 @@ int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
+// What `flatten` and `fuse` call two dims that became one.
+std::string Joined(const std::string& outer, const std::string& inner) {
+  return absl::StrCat(outer, "_", inner);
+}
+
 // The stage's dims in their parts to play, by their names in the anchor and in the output.
 struct Roles {
   Access rows;     // the operand that tiles have in rows
@@ -44,12 +53,20 @@ struct Roles {
   std::string column, column_out;      // the output's fastest dim
   std::vector<std::string> outer_out;  // all other dims of the output, as memory has them
   std::string main;                    // reduce dim that tiles cut
-  std::vector<std::string> others;     // the other reduce dims
-  std::vector<int> row_indices;        // where `row` indexes its operand: once, or in two parts
+  int64_t main_points = 0;             // of it, filled up
+  // The reduce dim along a window's row, of which tiles cut main_points * window_points as one dim;
+  // "": none.
+  std::string window;
+  int64_t window_points = 0;
+  std::vector<std::string> others;  // the other reduce dims
+  std::vector<int> row_indices;     // where `row` indexes its operand: once, or in two parts
   const TensorIntrinsic* intrinsic = nullptr;
   int64_t terms = 0;  // that fp32 values are split into; 0: they are narrow already
 
   bool IsSplit() const { return terms > 0; }
+  bool HasWindow() const { return !window.empty(); }
+  // The reduce dim that tiles cut, window included.
+  std::string sum() const { return HasWindow() ? Joined(window, main) : main; }
 };
 
 // Two dims that become one long row: in the anchor and in the output.
@@ -59,10 +76,6 @@ struct LongRow {
   std::string patches;  // the stage that holds the windows; "": rows are read point by point
   int64_t inner_extent = 1;
 };
-
-std::string Joined(const std::string& outer, const std::string& inner) {
-  return absl::StrCat(outer, "_", inner);
-}
 
 bool HasConstantExtent(const Stage& stage, absl::string_view name) {
   for (const std::vector<Dim>* dims : {&stage.dims, &stage.reduce}) {
@@ -90,6 +103,35 @@ void ChooseIntrinsic(const RuleInput& input, Roles* roles) {
         HasTensorIntrinsic(input.target, intrinsic)) {
       roles->intrinsic = &intrinsic;
     }
+  }
+}
+
+// Makes a window's columns part of what tiles cut, where that takes fewer products.
+void ChooseWindow(const RuleInput& input, Roles* roles) {
+  const int64_t depth = roles->intrinsic->tile.depth;
+  const int64_t points = DimExtent(input.nest, *input.anchor, roles->main);
+  roles->main_points = RoundUp(points, depth);
+  int64_t filled = roles->intrinsic->group;
+  while (filled < points) filled *= 2;
+  if (filled >= depth || input.near || roles->row_indices.size() != 1) return;
+  for (const std::string& window : roles->others) {
+    const Expr& row = roles->rows.indices[static_cast<size_t>(roles->row_indices[0])];
+    const int64_t columns = DimExtent(input.nest, *input.anchor, window);
+    const int64_t joined = RoundUp(columns, depth / filled);
+    const bool is_window =
+        CoefficientOf(row, window) == 1 && roles->columns.PlainIndexOf(window) >= 0;
+    if (!is_window || joined * filled / depth >= columns) continue;
+    LoopNest nest = input.nest;
+    const std::string& anchor = input.anchor->stage.name;
+    if (!Apply(PadStep{anchor, roles->main, filled}, nest).ok() ||
+        !Apply(PadStep{anchor, window, joined}, nest).ok()) {
+      continue;
+    }
+    roles->window = window;
+    roles->window_points = joined;
+    roles->main_points = filled;
+    std::erase(roles->others, window);
+    return;
   }
 }
 
@@ -143,6 +185,7 @@ std::optional<Roles> FindRoles(const RuleInput& input) {
   }
   ChooseIntrinsic(input, &roles);
   if (roles.intrinsic == nullptr) return std::nullopt;
+  ChooseWindow(input, &roles);
   return roles;
 }
 
@@ -211,7 +254,7 @@ void GivePatchesLayout(const Access& operand, const Layout& layout, const std::s
 
 // Nothing where rows fill tiles well enough as they are, or cannot be joined.
 std::optional<Flattened> Flatten(const RuleInput& input, const Roles& roles) {
-  if (input.near) return std::nullopt;
+  if (input.near || roles.HasWindow()) return std::nullopt;
   const std::optional<LongRow> row = FindLongRow(input, roles);
   if (!row) return std::nullopt;
   Flattened flat{input.nest, roles, *row};
@@ -249,6 +292,7 @@ std::vector<int64_t> ChunksOf(const RuleInput& input, const Roles& roles) {
   const int64_t depth = roles.intrinsic->tile.depth;
   const int64_t extent = RoundUp(DimExtent(input.nest, *input.anchor, roles.main), depth);
   std::vector<int64_t> chunks;
+  if (roles.HasWindow()) return chunks;
   for (const int64_t instructions : {4, 8, 16}) {
     const int64_t chunk = instructions * depth;
     if (2 * chunk <= extent && extent % chunk == 0) chunks.push_back(chunk);
@@ -264,7 +308,9 @@ bool IsNear(const RuleInput& input, const Access& access) {
 // Whether tiles of rows can be read where they lie: narrow values, with as much of the reduction
 // side by side as an instruction takes, and nothing but whole tiles of them.
 bool CanReadRowsInPlace(const RuleInput& input, const Roles& roles) {
-  if (roles.IsSplit() || roles.rows.padded || IsNear(input, roles.rows)) return false;
+  if (roles.IsSplit() || roles.HasWindow() || roles.rows.padded || IsNear(input, roles.rows)) {
+    return false;
+  }
   const int64_t depth = roles.intrinsic->tile.depth;
   const LayoutDim last = LayoutOf(input.nest, roles.rows.tensor).dims.back();
   return last.dim == roles.rows.PlainIndexOf(roles.main) && last.divisor == 1 &&
@@ -373,8 +419,11 @@ class TileSketch {
   void WriteAlgorithm() {
     const bool has_patches = long_row_ != nullptr && !long_row_->patches.empty();
     if (has_patches) writer_.Line("im2col ", c());
-    if (Extent(roles_.main) % depth() != 0) {
-      writer_.Line("pad ", c(), " ", roles_.main, " ", depth());
+    if (Extent(roles_.main) != roles_.main_points) {
+      writer_.Line("pad ", c(), " ", roles_.main, " ", roles_.main_points);
+    }
+    if (roles_.HasWindow()) {
+      writer_.Line("pad ", c(), " ", roles_.window, " ", roles_.window_points);
     }
     if (IsSplit()) {
       writer_.Line("split ", c(), " ", roles_.terms);
@@ -383,6 +432,7 @@ class TileSketch {
       writer_.Line("cache ", roles_.columns.tensor, " ", c());
     }
     if (has_patches) writer_.Line("inline ", long_row_->patches);
+    if (roles_.HasWindow()) writer_.Line("flatten ", c(), " ", roles_.window, " ", roles_.main);
     if (long_row_ == nullptr) return;
     writer_.Line("flatten ", c(), " ", long_row_->outer, " ", long_row_->inner);
     writer_.Line("fuse ", y(), " ", long_row_->outer_out, " ", long_row_->inner_out);
@@ -406,21 +456,24 @@ class TileSketch {
     return places;
   }
 
-  // others, parts, k / depth, row, k % depth
+  // others, parts, k / depth, row, k % depth; of a window, whose columns are the row's points:
+  // others, parts, row, k
   void WriteRows() {
     const Access& rows = roles_.rows;
     const int main = rows.PlainIndexOf(roles_.main);
     std::vector<std::string> places = OtherPlaces(rows, main, roles_.row_indices);
     if (IsSplit()) places.push_back("0");
-    places.push_back(absl::StrCat(Place(main), "/", depth()));
+    const bool is_cut = !roles_.HasWindow();
+    if (is_cut) places.push_back(absl::StrCat(Place(main), "/", depth()));
     for (const int i : roles_.row_indices) places.push_back(absl::StrCat(Place(i)));
-    places.push_back(absl::StrCat(Place(main), "%", depth()));
+    places.push_back(absl::StrCat(Place(main), is_cut ? absl::StrCat("%", depth()) : ""));
     writer_.Line("layout ", CopyOf(rows), " ", absl::StrJoin(places, ","));
     WriteCopyLoops(rows, main, roles_.row_indices);
   }
 
   // column / width, others, k / depth, parts, k % depth / group, column % width, k % group: what a
-  // panel holds, in the order in which blocks read it
+  // panel holds, in the order in which blocks read it. Of a window: parts, window, k / group, and
+  // on as before.
   void WriteColumns() {
     const Access& columns = roles_.columns;
     const int main = columns.PlainIndexOf(roles_.main);
@@ -428,12 +481,17 @@ class TileSketch {
     const int group = roles_.intrinsic->group;
     std::vector<std::string> places;
     if (HasWholePanels()) places.push_back(absl::StrCat(Place(column), "/", width_));
-    for (std::string& place : OtherPlaces(columns, main, {column})) {
-      places.push_back(std::move(place));
-    }
-    places.push_back(absl::StrCat(Place(main), "/", depth()));
+    std::vector<int> last = {column};
+    if (roles_.HasWindow()) last.push_back(columns.PlainIndexOf(roles_.window));
+    for (std::string& place : OtherPlaces(columns, main, last)) places.push_back(std::move(place));
+    if (!roles_.HasWindow()) places.push_back(absl::StrCat(Place(main), "/", depth()));
     if (IsSplit()) places.push_back("0");
-    places.push_back(absl::StrCat(Place(main), "/", group, "%", depth() / group));
+    if (roles_.HasWindow()) {
+      places.push_back(absl::StrCat(Place(last[1])));
+      places.push_back(absl::StrCat(Place(main), "/", group));
+    } else {
+      places.push_back(absl::StrCat(Place(main), "/", group, "%", depth() / group));
+    }
     places.push_back(HasWholePanels() ? absl::StrCat(Place(column), "%", width_)
                                       : absl::StrCat(Place(column)));
     places.push_back(absl::StrCat(Place(main), "%", group));
@@ -489,6 +547,8 @@ class TileSketch {
     writer_.Line("reorder ", copy, " ", absl::StrJoin(loops, " "));
     if (IsSplit()) writer_.Line("unroll ", copy, " part");
     if (in_vectors) writer_.Line("vectorize ", copy, " ", loops.back());
+    // The few channels of a window come from as many places.
+    if (roles_.HasWindow() && !IsConstant(access)) writer_.Line("unroll ", copy, " ", along);
     if (input_.target.threads > 1 && !IsConstant(access)) writer_.FuseParallel(copy, outside);
   }
 
@@ -583,7 +643,7 @@ class TileSketch {
       loops.resize(loops.size() - 3);
       writer_.FuseParallel(y(), loops);
     }
-    WriteBlock(c(), roles_.main, y(), row + ".0");
+    WriteBlock(c(), roles_.sum(), y(), row + ".0");
     WriteCaching(c());
   }
 
