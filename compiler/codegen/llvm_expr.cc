@@ -147,6 +147,10 @@ llvm::Value* ExprEmitter::EmitNode(const Expr& e, llvm::Value* guard) {
     case ExprKind::kSelect:
       return EmitSelect(e, guard);
     case ExprKind::kCast:
+      if (const std::optional<RoundedCast> rounded = MatchRoundedCast(e);
+          rounded && native_.rounded_cast) {
+        return EmitRoundedCast(*rounded, type, guard);
+      }
       return EmitCast(builder_, Emit(e.arg(0), guard), e.arg(0).type(), type, native_);
     case ExprKind::kBitcast:
       return builder_.CreateBitCast(Emit(e.arg(0), guard), RegisterType(context, type));
@@ -170,6 +174,24 @@ llvm::Value* ExprEmitter::EmitNode(const Expr& e, llvm::Value* guard) {
     }
   }
   return nullptr;
+}
+
+llvm::Value* ExprEmitter::EmitRoundedCast(const RoundedCast& cast, Type type, llvm::Value* guard) {
+  llvm::Value* value = Emit(cast.value, guard);
+  // An instruction keeps integers below 256 as it narrows them.
+  const bool narrows = native_.saturating_bytes && type.dtype == DType::kU8 && cast.IsByte();
+  for (const RoundedCast::Bound& bound : cast.bounds) {
+    if (narrows && bound.op == BinaryOp::kMin) continue;
+    value = EmitFloatBinary(
+        bound.op, value, llvm::ConstantFP::get(value->getType(), static_cast<double>(bound.limit)));
+  }
+  llvm::Type* whole = RegisterType(builder_.getContext(), {DType::kI32, type.lanes});
+  value = builder_.CreateIntrinsic(llvm::Intrinsic::lrint, {whole, value->getType()}, {value});
+  if (narrows) {
+    value = builder_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, value,
+                                           llvm::ConstantInt::get(whole, UINT8_MAX));
+  }
+  return builder_.CreateTrunc(value, RegisterType(builder_.getContext(), type));
 }
 
 llvm::Value* ExprEmitter::EmitUnary(const Expr& e, llvm::Value* guard) {

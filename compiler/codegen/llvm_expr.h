@@ -12,6 +12,7 @@
 #include "compiler/codegen/index_form.h"
 #include "compiler/codegen/llvm_registers.h"
 #include "compiler/codegen/llvm_target.h"
+#include "compiler/codegen/rounded_cast.h"
 #include "llvm/IR/IRBuilder.h"
 
 namespace hone {
@@ -105,6 +106,7 @@ class ExprEmitter {
   // `guard` (null, i1 or a vector of i1) is where memory may be read.
   llvm::Value* Emit(const Expr& e, llvm::Value* guard);
   llvm::Value* EmitNode(const Expr& e, llvm::Value* guard);
+  llvm::Value* EmitRoundedCast(const RoundedCast& cast, Type type, llvm::Value* guard);
   llvm::Value* EmitUnary(const Expr& e, llvm::Value* guard);
   llvm::Value* EmitBinary(const Expr& e, llvm::Value* guard);
   llvm::Value* EmitFloatExtreme(BinaryOp op, llvm::Value* a, llvm::Value* b);

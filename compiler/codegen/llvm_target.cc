@@ -88,6 +88,8 @@ NativeOps NativeOpsOf(const Target& target) {
           .half = target.HasFeature("f16c") || avx512,
           .bf16 = target.HasFeature("avx512bf16") && target.HasFeature("avx512vl"),
           .rounding = target.HasFeature("sse4.1") || target.HasFeature("avx") || avx512,
+          .rounded_cast = true,
+          .saturating_bytes = avx512 && target.HasFeature("avx512vl"),
           .division64 = true,
           .pmaddwd_bits = target.HasFeature("avx512bw") ? 512
                           : target.HasFeature("avx2")   ? 256

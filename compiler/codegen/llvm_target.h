@@ -13,13 +13,15 @@ namespace hone {
 
 // Which operations need no expansion and no library call.
 struct NativeOps {
-  bool fma = false;         // fused multiply-add on f32 and f64
-  bool half = false;        // conversions between f16 and f32
-  bool bf16 = false;        // from f32 to bf16, which may take denormals for zero
-  bool rounding = false;    // floor, ceil, round to even, trunc
-  bool division64 = false;  // of 64-bit integers; without it, those divided fit 32 bits
-  int pmaddwd_bits = 128;   // widest register that pmaddwd takes
-  int vnni_bits = 256;      // that vpdpbusd and vpdpwssd take, where there are any
+  bool fma = false;               // fused multiply-add on f32 and f64
+  bool half = false;              // conversions between f16 and f32
+  bool bf16 = false;              // from f32 to bf16, which may take denormals for zero
+  bool rounding = false;          // floor, ceil, round to even, trunc
+  bool rounded_cast = false;      // f32 to the nearest integer of 32 bits
+  bool saturating_bytes = false;  // integers of 32 bits to the nearest unsigned byte
+  bool division64 = false;        // of 64-bit integers; without it, those divided fit 32 bits
+  int pmaddwd_bits = 128;         // widest register that pmaddwd takes
+  int vnni_bits = 256;            // that vpdpbusd and vpdpwssd take, where there are any
   // Of the widest vector whose multiply-adds are written as assembly; 0 if none are.
   int multiply_add_bytes = 0;
 };
