@@ -193,12 +193,11 @@ struct PadStep {
   friend bool operator==(const PadStep&, const PadStep&) = default;
 };
 
-using Step =
-    std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep, FuseStep,
-                 ReorderStep, AnnotateStep, MicrokernelStep, PrefetchStep, StreamStep,
-                 SplitReduceStep, AccumulateStep, WinogradStep, StrassenStep, Im2colStep,
-                 FlattenStep, SplitPrecisionStep, PadStep, RunningStep, TensorizeStep, HilbertStep,
-                 ParamStep>;
+using Step = std::variant<LayoutStep, CacheStep, PrepareStep, AtStep, InlineStep, TileStep,
+                          FuseStep, ReorderStep, AnnotateStep, MicrokernelStep, PrefetchStep,
+                          StreamStep, SplitReduceStep, AccumulateStep, WinogradStep, StrassenStep,
+                          Im2colStep, FlattenStep, SplitPrecisionStep, PadStep, RunningStep,
+                          TensorizeStep, HilbertStep, ParamStep>;
 
 std::string ToString(const LayoutStep& step);
 std::string ToString(const CacheStep& step);
