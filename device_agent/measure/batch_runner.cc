@@ -26,10 +26,9 @@ namespace hone {
 namespace {
 
 constexpr unsigned char kPoison = 0xFF;  // NaN in every float type
-constexpr int kRung2GapMs = 4;           // visits apart in time see different neighbours
+constexpr int kRung2GapMs = 1;           // visits apart in time see different neighbours
 constexpr int kFinalGapMs = 10;
 constexpr int64_t kRetryGapNs = 1000000;
-constexpr int kRetriesPerCandidate = 1;
 constexpr double kCheckRunCountsFromNs = 20e6;
 // How often the times of a visit may fail to be borne out before they count as made up: once may be
 // the hypervisor, or a neighbour at an unlucky moment, which has had its turn some milliseconds
@@ -386,7 +385,7 @@ void BatchRunner::Race(std::vector<std::unique_ptr<Racer>>& racers) {
   if (racers.empty()) return;
   gflops_max_ = std::max({gflops_max_, options_.best_known_gflops, hone_fma_gflops()});
   tile_patience_ms_ = batch_.final() ? kTilePatienceOfFinalMs : kTilePatienceMs;
-  retries_left_ = kRetriesPerCandidate * static_cast<int>(racers.size());
+  options_.second_tries->BeginBatch(static_cast<int>(racers.size()), batch_.final());
   if (batch_.final()) {
     std::vector<Racer*> all;
     for (std::unique_ptr<Racer>& racer : racers) all.push_back(racer.get());
@@ -417,6 +416,7 @@ void BatchRunner::RunFirstVisit(Racer& racer) {
   Visit visit = VisitOf(*answer);
   racer.estimate_ns = *std::min_element(visit.run_ns.begin(), visit.run_ns.end());
   const bool quiet = IsQuiet(visit, gflops_max_);
+  is_quiet_now_ = quiet;
   racer.estimator.Add(std::move(visit), quiet);
   if (best_in_batch_ns_ <= 0 || racer.estimate_ns < best_in_batch_ns_)
     best_in_batch_ns_ = racer.estimate_ns;
@@ -461,7 +461,7 @@ std::optional<Answer> BatchRunner::CarryVisit(Racer& racer, Order order) {
 void BatchRunner::RunSecondChance(Racer& racer) {
   if (!IsRacing(racer)) return;
   if (!racer.raced_out) {
-    if (!racer.estimator.has_quiet_visit() && TakeRetry()) RunVisit(racer);
+    if (!racer.estimator.has_quiet_visit() && TakeRetry()) RunVisit(racer, /*is_retry=*/true);
     return;
   }
   if (!DeservesSecondChance(racer.estimate_ns, BestNs())) return;
@@ -507,7 +507,7 @@ bool BatchRunner::IsDecidedAmong(const std::vector<Racer*>& racers, size_t index
   return IsDecided(estimator.cost_ns(), rival_ns, estimator.visits());
 }
 
-void BatchRunner::RunVisit(Racer& racer) {
+void BatchRunner::RunVisit(Racer& racer, bool is_retry) {
   while (true) {
     const VisitPlan plan = PlanVisit(racer.estimate_ns);
     const std::optional<Answer> answer = CarryVisit(racer, {.kind = OrderKind::kVisit,
@@ -518,17 +518,19 @@ void BatchRunner::RunVisit(Racer& racer) {
     Visit visit = VisitOf(*answer);
     gflops_max_ = std::max({gflops_max_, visit.gflops_before, visit.gflops_after});
     const bool quiet = IsQuiet(visit, gflops_max_);
+    is_quiet_now_ = quiet;
     racer.estimate_ns = *std::min_element(visit.run_ns.begin(), visit.run_ns.end());
     racer.estimator.Add(std::move(visit), quiet);
+    if (is_retry) options_.second_tries->Note(/*helped=*/quiet);
     if (quiet || !TakeRetry()) return;
+    is_retry = true;
   }
 }
 
 bool BatchRunner::TakeRetry() {
-  if (retries_left_ <= 0) return false;
-  --retries_left_;
+  if (!options_.second_tries->Take()) return false;
   // Whoever has the core now is more likely done after it got a moment.
-  SleepNanos(kRetryGapNs);
+  if (!is_quiet_now_) SleepNanos(kRetryGapNs);
   return true;
 }
 

@@ -22,6 +22,7 @@
 #include "device_agent/measure/lasting_memory.h"
 #include "device_agent/measure/loaded_candidate.h"
 #include "device_agent/measure/measuring_core.h"
+#include "device_agent/measure/second_tries.h"
 #include "device_agent/sandbox/sandbox.h"
 #include "proto/worker.pb.h"
 
@@ -34,6 +35,7 @@ class BatchRunner {
     const MeasuringCore* core = nullptr;        // for batches on one thread; never null
     LastingMemory* memory = nullptr;            // for buffers; null: fresh
     LastingMemory* reference_memory = nullptr;  // for those of the reference alone
+    SecondTries* second_tries = nullptr;        // of visits that were not quiet; never null
     double best_known_ns = 0;                   // for racing; 0: none known
     double best_known_gflops = 0;               // of a core here, lately
   };
@@ -106,14 +108,15 @@ class BatchRunner {
   // In turns, until all have had theirs or nothing is left to decide.
   void RunVisits(const std::vector<Racer*>& racers, int (*visits)(double), int gap_ms);
   static bool IsDecidedAmong(const std::vector<Racer*>& racers, size_t index);
-  // Again while it is not quiet, as long as there are retries.
-  void RunVisit(Racer& racer);
+  // Again while it is not quiet, as long as second tries are worth it.
+  void RunVisit(Racer& racer, bool is_retry = false);
   // Has it carried out, again where the times are not borne out. nullopt when they never are (then
   // the racer has failed) or the process ended (then broken_ is set).
   std::optional<Answer> CarryVisit(Racer& racer, Order order);
   // Until the matrix unit has its full speed, if the candidate uses it and patience lasts.
   void AwaitTiles(const Racer& racer);
-  // Whether one more visit may be made because another was not quiet; waits a moment before.
+  // Whether one more visit may be made because another was not quiet; waits a moment before, unless
+  // the core was quiet since.
   bool TakeRetry();
   std::vector<Racer*> Survivors(const std::vector<std::unique_ptr<Racer>>& racers,
                                 std::vector<int> (*choose)(const std::vector<double>&, double));
@@ -148,7 +151,7 @@ class BatchRunner {
   double gflops_max_ = 0;
   double reference_ns_ = 0;
   double best_in_batch_ns_ = 0;
-  int retries_left_ = 0;          // of visits that were not quiet
+  bool is_quiet_now_ = true;      // as far as the last visit told
   int64_t tile_patience_ms_ = 0;  // left to wait for a matrix unit that others hold back
 };
 

@@ -17,6 +17,7 @@
 #include "device_agent/measure/lasting_memory.h"
 #include "device_agent/measure/measuring_core.h"
 #include "device_agent/measure/model_runner.h"
+#include "device_agent/measure/second_tries.h"
 #include "rpc/frame.h"
 
 namespace hone {
@@ -196,6 +197,7 @@ Status ServeBatches(int socket, const Sandbox& sandbox, const MeasuringCore& cor
   RecentPeak peak(core);
   LastingMemory memory = LastingMemory::Create(LastingMemory::FairShare());
   LastingMemory reference_memory = LastingMemory::Create(LastingMemory::FairShare() / 2);
+  SecondTries second_tries;
   pb::MeasureRequest request;
   Status written;
   while (true) {
@@ -228,6 +230,7 @@ Status ServeBatches(int socket, const Sandbox& sandbox, const MeasuringCore& cor
     options.core = &core;
     options.memory = &memory;
     options.reference_memory = &reference_memory;
+    options.second_tries = &second_tries;
     options.best_known_gflops = peak.MeasureAgain();
     HONE_RETURN_IF_ERROR(BatchSupervisor(request.batch(), options, reply).Run());
     HONE_RETURN_IF_ERROR(written);
