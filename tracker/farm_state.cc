@@ -17,6 +17,10 @@
 // waited for: after a start it stays with that device for as long as a lease, so that an agent that
 // measures on finds it there. If the note was lost, and it was granted anew elsewhere, then the
 // attempt that an agent comes back with wins: it has run for longer.
+//
+// A device has its next batch as soon as it reports one, before that is on the disk: a grant needs
+// nothing of it, and the agent hears that its report counts only after. If it cannot be written
+// down, the agent keeps it and reports again, and the device gets no more until it is.
 #include "tracker/farm_state.h"
 
 #include <algorithm>
@@ -550,7 +554,18 @@ void FarmState::On(ReportEvent event) {
   OutcomeEntry entry = {.device = report.device(), .epoch = report.epoch()};
   if (result.error().empty()) entry.records = RecordsOf(facts, result, report.device());
   entry.result = std::move(result);
+  SetReported(report.device(), report.batch_id(), true);
   Write(std::move(entry), event.call);
+}
+
+void FarmState::SetReported(const std::string& device, const std::string& batch_id, bool reported) {
+  Device& at = devices_[device];
+  for (Attempt& attempt : at.attempts) {
+    if (attempt.batch_id != batch_id) continue;
+    attempt.reported = reported;
+    if (reported) Charge(at, attempt);
+  }
+  touched_devices_.insert(device);
 }
 
 bool FarmState::TryElsewhere(Batch& batch) {
@@ -620,6 +635,7 @@ void FarmState::OnWritten(const OutcomeEntry& entry, WrittenEvent& event) {
     Answer(event.call, pb::UNWANTED, std::string(status.message()));
     if (batch != batches_.end()) End(batch_id, status.message());
   } else {
+    SetReported(entry.device, batch_id, false);
     effects_.push_back(AnswerReport{event.call, status, {}});
   }
 }
@@ -672,18 +688,25 @@ void FarmState::DropAttempt(const std::string& name, absl::string_view batch_id)
   MarkAgent(device.agent);
 }
 
-void FarmState::Settle(const std::string& name, Device& device,
-                       std::vector<Attempt>::iterator attempt) {
-  // Attempts run one after another: only the first one used the device.
-  const bool ran = attempt == device.attempts.begin();
+void FarmState::Charge(Device& device, Attempt& attempt) {
+  if (attempt.charged) return;
+  // Attempts run one after another: only the first that is not over used the device.
+  const bool ran = &attempt == &*std::find_if(device.attempts.begin(), device.attempts.end(),
+                                              [](const Attempt& a) { return !a.charged; });
+  attempt.charged = true;
   const int64_t took_ns = ran ? now_ns_ - device.busy_since_ns : 0;
   if (ran) device.busy_since_ns = now_ns_;
+  queue_.shares().Correct(attempt.user, VirtualNanos(attempt.user, took_ns - attempt.foreseen_ns));
+  device_ns_of_[attempt.user] += static_cast<double>(took_ns);
+  if (ran) typical_ns_ += (took_ns - typical_ns_) / 16;
+}
+
+void FarmState::Settle(const std::string& name, Device& device,
+                       std::vector<Attempt>::iterator attempt) {
+  Charge(device, *attempt);
   const Attempt settled = *attempt;
   device.attempts.erase(attempt);
   touched_devices_.insert(name);
-  queue_.shares().Correct(settled.user, VirtualNanos(settled.user, took_ns - settled.foreseen_ns));
-  device_ns_of_[settled.user] += static_cast<double>(took_ns);
-  if (ran) typical_ns_ += (took_ns - typical_ns_) / 16;
   if (WorksFor(device, settled.user)) return;
   --devices_of_[settled.user];
   freed_users_.insert(settled.user);
@@ -749,7 +772,10 @@ std::shared_ptr<const Demand> FarmState::DemandOf(const pb::Batch& batch) const 
 bool FarmState::HasRoom(const Device& device) const {
   if (device.agent.empty() || device.epoch_asked != 0 || !device.view) return false;
   if (!TakesWork(device.info) || agents_.find(device.agent)->second.session == 0) return false;
-  return static_cast<int>(device.attempts.size()) < limits_.batches_ahead;
+  const auto reported = std::count_if(device.attempts.begin(), device.attempts.end(),
+                                      [](const Attempt& attempt) { return attempt.reported; });
+  return static_cast<int>(device.attempts.size()) <
+         limits_.batches_ahead + std::min(static_cast<int>(reported), limits_.batches_ahead);
 }
 
 void FarmState::FillDevices() {
@@ -823,7 +849,9 @@ void FarmState::Grant(const std::string& name, Device& device, const std::string
   Batch& batch = batches_.find(batch_id)->second;
   batch.device = name;
   const std::string& user = batch.waiting.user;
-  if (device.attempts.empty()) device.busy_since_ns = now_ns_;
+  const bool idle = std::all_of(device.attempts.begin(), device.attempts.end(),
+                                [](const Attempt& attempt) { return attempt.charged; });
+  if (idle) device.busy_since_ns = now_ns_;
   if (!WorksFor(device, user)) ++devices_of_[user];
   queue_.shares().Serve(user, VirtualNanos(user, typical_ns_));
   device.attempts.push_back({.attempt_id = AttemptId(batch_id, name, device.epoch, batch.unquiet),

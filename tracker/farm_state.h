@@ -27,9 +27,11 @@ struct FarmLimits {
   int64_t lease_ttl_ns = int64_t{30} * 1'000'000'000;
   // A device is shown as lost after this silence; its lease may still be renewed.
   int64_t silence_ns = int64_t{15} * 1'000'000'000;
-  int batches_ahead = 2;  // granted to a device at a time: one runs, the others are there already
-  int unquiet_max = 5;    // a batch whose devices were not quiet more often is given up
-  int losses_max = 3;     // a batch whose device is lost more often is given up
+  // Granted to a device at a time: one runs, the others are there already. As many more may be
+  // reported, and not written down yet.
+  int batches_ahead = 2;
+  int unquiet_max = 5;  // a batch whose devices were not quiet more often is given up
+  int losses_max = 3;   // a batch whose device is lost more often is given up
   // A batch that no device of the farm could run is given up after this wait.
   int64_t unmatched_ns = int64_t{60} * 1'000'000'000;
   // The batches of a client that is silent for so long are dropped.
@@ -100,6 +102,8 @@ class FarmState {
     std::string batch_id;
     std::string user;
     bool held = false;        // by the agent, as it says itself
+    bool reported = false;    // its outcome is being written down: the device goes on meanwhile
+    bool charged = false;     // its user, what it took
     int64_t foreseen_ns = 0;  // charged to the user when it was granted
   };
   // A device known by name. Leased while `agent` is set: to that agent, in that life of it.
@@ -187,7 +191,11 @@ class FarmState {
   // How it ended is written down.
   void Finish(const std::string& batch_id, pb::BatchResult result);
   void DropAttempt(const std::string& name, absl::string_view batch_id);
-  // The attempt is over, whatever came of it: its user is charged what it took.
+  // Whether its agent reported the attempt, and waits until that is written down.
+  void SetReported(const std::string& device, const std::string& batch_id, bool reported);
+  // The device is done with the attempt: its user is charged what it took, once.
+  void Charge(Device& device, Attempt& attempt);
+  // The attempt is over, whatever came of it.
   void Settle(const std::string& name, Device& device, std::vector<Attempt>::iterator attempt);
   // Takes it off its device or out of the queue.
   void TakeOff(Batch& batch);

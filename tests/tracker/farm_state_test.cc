@@ -269,6 +269,36 @@ TEST_F(FarmStateTest, AcknowledgesNothingThatIsNotCommitted) {
   EXPECT_THAT(Results(), ElementsAre("a"));
 }
 
+TEST_F(FarmStateTest, GrantsTheNextBatchWhileAReportIsBeingWrittenDown) {
+  for (const char* batch : {"a", "b", "c", "d", "e", "f"}) Submit(batch);
+  Hello();
+  ASSERT_THAT(Granted(), ElementsAre("a", "b"));
+  hold_writes_ = true;
+  Report("a", 1);
+  EXPECT_THAT(Granted(), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(Results(), IsEmpty()) << "it is not on the disk yet";
+  Report("a", 1);
+  EXPECT_THAT(Granted(), ElementsAre("a", "b", "c")) << "one for each, however often it comes";
+  Report("b", 1);
+  Report("c", 1);
+  EXPECT_THAT(Granted(), ElementsAre("a", "b", "c", "d")) << "no more than so far ahead";
+}
+
+TEST_F(FarmStateTest, GrantsNoMoreForAReportThatCannotBeWrittenDown) {
+  for (const char* batch : {"a", "b", "c", "d"}) Submit(batch);
+  Hello();
+  journal_status_ = absl::ResourceExhaustedError("disk full");
+  Report("a", 1);
+  EXPECT_THAT(Granted(), ElementsAre("a", "b", "c"));
+  Report("b", 1);
+  EXPECT_THAT(Granted(), ElementsAre("a", "b", "c"));
+  journal_status_ = absl::OkStatus();
+  Report("a", 1);
+  EXPECT_THAT(Granted(), ElementsAre("b", "c"));
+  Report("b", 1);
+  EXPECT_THAT(Granted(), ElementsAre("c", "d"));
+}
+
 TEST_F(FarmStateTest, KeepsResultsUntilTheyAreAcknowledged) {
   Submit("a");
   Hello();
