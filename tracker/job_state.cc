@@ -36,6 +36,13 @@ Status Unknown(int64_t id) {
   return absl::NotFoundError(absl::StrCat("there is no job ", id, "; `hone jobs` lists all"));
 }
 
+// Of all its kernels, those of earlier attempts included.
+int64_t TrialsOf(const pb::Job& job) {
+  int64_t trials = 0;
+  for (const pb::KernelProgress& kernel : job.progress().kernels()) trials += kernel.trials();
+  return trials;
+}
+
 }  // namespace
 
 Status CheckJob(const pb::JobSpec& spec) {
@@ -178,7 +185,12 @@ void JobState::Requeue(const pb::Job& job, absl::string_view why, bool crashed, 
   change.job.clear_kernels();
   change.job.set_spent_s(job.progress().elapsed_s());
   change.drop_client = job.farm_client();
-  if (crashed) change.job.set_crashes(job.crashes() + 1);
+  if (crashed) {
+    // Whoever gets further each time comes to the end.
+    const int64_t trials = TrialsOf(job);
+    change.job.set_crashes(trials > job.crashed_at_trials() ? 1 : job.crashes() + 1);
+    change.job.set_crashed_at_trials(std::max(trials, job.crashed_at_trials()));
+  }
   if (change.job.crashes() >= limits_.crashes_max) {
     change.job.set_phase(pb::JOB_FAILED);
     change.job.set_reason(

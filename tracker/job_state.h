@@ -21,7 +21,8 @@ struct JobLimits {
   int64_t lease_ttl_ns = int64_t{30} * 1'000'000'000;
   // A daemon that is silent for so long counts as gone.
   int64_t daemon_silence_ns = int64_t{20} * 1'000'000'000;
-  int crashes_max = 3;         // a job whose worker dies so often is given up
+  // A job whose worker dies so often, with no trial measured in between, is given up.
+  int crashes_max = 3;
   int open_jobs_max = 10'000;  // waiting or running
   int ended_jobs_max = 1'000;  // still known
   // Progress is written down when so much tuning came since.

@@ -79,13 +79,14 @@ class Tracker {
     return (*Call<pb::ClaimJobReply>(event))->job();
   }
   StatusOr<pb::KeepJobReply> Keep(const pb::Job& job, std::vector<std::string> kernels = {},
-                                  double elapsed_s = 0) {
+                                  double elapsed_s = 0, int64_t trials = 0) {
     KeepJobEvent event;
     event.request.set_id(job.id());
     event.request.set_epoch(job.epoch());
     event.request.set_farm_client(absl::StrCat("client-", job.id(), ".", job.epoch()));
     event.request.mutable_kernels()->Assign(kernels.begin(), kernels.end());
     event.request.mutable_progress()->set_elapsed_s(elapsed_s);
+    if (trials > 0) event.request.mutable_progress()->add_kernels()->set_trials(trials);
     return *Call<pb::KeepJobReply>(event);
   }
   Status End(const pb::Job& job, pb::JobPhase phase, bool crashed = false) {
@@ -317,6 +318,23 @@ TEST(JobStateTest, AJobThatKillsItsWorkersIsGivenUp) {
   }
   EXPECT_EQ(tracker.Job(id).phase(), pb::JOB_FAILED);
   EXPECT_EQ(tracker.Job(id).reason(), "given up after 3 tries; the last time as the test says");
+}
+
+TEST(JobStateTest, AJobThatGetsFurtherEachTimeIsNotGivenUp) {
+  Tracker tracker;
+  const int64_t id = tracker.Submit(Spec());
+  for (int crash = 1; crash <= 9; ++crash) {
+    const pb::Job job = tracker.Claim("d", 1);
+    ASSERT_EQ(job.id(), id);
+    EXPECT_TRUE(tracker.Keep(job, {}, /*elapsed_s=*/crash, /*trials=*/16 * crash).ok());
+    EXPECT_TRUE(tracker.End(job, pb::JOB_QUEUED, /*crashed=*/true).ok());
+    EXPECT_EQ(tracker.Job(id).crashes(), 1);
+  }
+  // From then on it gets no further.
+  for (int crash = 2; crash <= JobLimits().crashes_max; ++crash) {
+    EXPECT_TRUE(tracker.End(tracker.Claim("d", 1), pb::JOB_QUEUED, /*crashed=*/true).ok());
+  }
+  EXPECT_EQ(tracker.Job(id).phase(), pb::JOB_FAILED);
 }
 
 TEST(JobStateTest, ADaemonThatIsStoppedDoesNotCountAgainstItsJob) {
