@@ -89,6 +89,7 @@ Visit VisitOf(const Answer& answer) {
   visit.throttled = answer.throttled != 0;
   visit.moved = answer.moved != 0;
   visit.tiles = answer.tiles != 0;
+  visit.page_faults = answer.page_faults;
   return visit;
 }
 

@@ -34,6 +34,9 @@ std::string WhyNotQuiet(const Visit& visit, double gflops_max) {
     return absl::StrFormat("others had the core %.0f %% of the time", 100 * visit.lost_share);
   }
   if (visit.moved) return "the thread was moved to another core";
+  if (visit.page_faults > 0) {
+    return absl::StrFormat("the system brought or moved memory: %d page faults", visit.page_faults);
+  }
   if (high - low > kCalibrationDriftMax * high) {
     return absl::StrFormat("the core's speed moved by %.1f %%", 100 * (high - low) / high);
   }

@@ -4,6 +4,7 @@
 // slow are dropped. Pure arithmetic for the worker's timer loop; reads no clock.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,15 +17,16 @@ struct Visit {
   std::vector<double> run_ns;
   double gflops_before = 0;
   double gflops_after = 0;
-  double lost_share = 0;   // of the visit's time: others had the core, and the clock counted it
-  bool throttled = false;  // heat or power lowered the clock meanwhile
-  bool moved = false;      // the thread ended on another core than it began on
-  bool tiles = false;      // the candidate uses a matrix unit, which lowers the core's clock
+  double lost_share = 0;    // of the visit's time: others had the core, and the clock counted it
+  bool throttled = false;   // heat or power lowered the clock meanwhile
+  bool moved = false;       // the thread ended on another core than it began on
+  bool tiles = false;       // the candidate uses a matrix unit, which lowers the core's clock
+  int64_t page_faults = 0;  // while the samples were taken; none once a kernel's memory is there
 };
 
 // Whether the core did as well during the visit as it can: the two calibrations within 2 % of each
 // other, neither below 0.97 of the best one seen, `gflops_max` (0.8 with a matrix unit at work),
-// hardly any of the time lost to others, and all of it on one core.
+// hardly any of the time lost to others, all of it on one core, and no page faults.
 bool IsQuiet(const Visit& visit, double gflops_max);
 // What kept it from being quiet: "others had the core 12 % of the time"; "" if it was.
 std::string WhyNotQuiet(const Visit& visit, double gflops_max);

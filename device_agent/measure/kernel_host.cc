@@ -183,6 +183,7 @@ class KernelHost {
     answer.throttled = visit.throttled ? 1 : 0;
     answer.moved = visit.moved ? 1 : 0;
     answer.tiles = visit.tiles ? 1 : 0;
+    answer.page_faults = static_cast<int32_t>(visit.page_faults);
   }
 
   const int orders_fd_;

@@ -1,6 +1,7 @@
 #include "device_agent/measure/kernel_timer.h"
 
 #include <sched.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include <algorithm>
@@ -18,6 +19,13 @@ int64_t ReadClock(clockid_t clock) {
   timespec t;
   clock_gettime(clock, &t);
   return int64_t{t.tv_sec} * 1000000000 + t.tv_nsec;
+}
+
+// Of all threads, with and without the disk.
+int64_t PageFaults() {
+  rusage use = {};
+  getrusage(RUSAGE_SELF, &use);
+  return use.ru_minflt + use.ru_majflt;
 }
 
 }  // namespace
@@ -71,7 +79,9 @@ Visit KernelTimer::TimeVisit(const std::function<void(Visit&)>& take) const {
   const Interference before = interference.Read(start_ns);
   const int cpu = sched_getcpu();
   CalibrateBefore(visit);
+  const int64_t faults = PageFaults();
   take(visit);
+  visit.page_faults = PageFaults() - faults;
   CalibrateAfter(visit);
   const int64_t end_ns = ReadClock(CLOCK_MONOTONIC);
   const Interference after = interference.Read(end_ns);

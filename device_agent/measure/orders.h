@@ -36,6 +36,7 @@ struct Answer {
   int32_t throttled = 0;
   int32_t moved = 0;                // to another core, meanwhile
   int32_t tiles = 0;                // the candidate uses a matrix unit
+  int32_t page_faults = 0;          // while samples were taken
   double run_ns[kSamplesMax] = {};  // the mean of each sample's runs
   double flushed_ns = 0;            // spent on dropping constants from caches
   double around_ns = 0;             // CPU time around the samples of a visit; told once, at first

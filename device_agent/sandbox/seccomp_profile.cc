@@ -50,6 +50,8 @@ constexpr Rule kCpuRules[] = {
     {"sched_yield"},
     // Who else had the machine: files that are open.
     {"pread64"},
+    // Its own page faults.
+    {"getrusage"},
     // The C library's small needs.
     {"brk"},
     {"getpid"},

@@ -78,5 +78,11 @@ TEST(EstimatorTest, CallsAVisitDisturbedWhenTheThreadWasMoved) {
   EXPECT_EQ(WhyNotQuiet(visit, 100), "the thread was moved to another core");
 }
 
+TEST(EstimatorTest, CallsAVisitDisturbedWhenItTookPageFaults) {
+  Visit visit = {{1}, 100, 100};
+  visit.page_faults = 3;
+  EXPECT_EQ(WhyNotQuiet(visit, 100), "the system brought or moved memory: 3 page faults");
+}
+
 }  // namespace
 }  // namespace hone
