@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr absl::Duration kPatience = absl::Seconds(20);
 constexpr absl::Duration kPoll = absl::Milliseconds(5);
+constexpr int64_t kValidMs = int64_t{7} * 24 * 3'600'000;  // more than the longest soak
 
 }  // namespace
 
@@ -75,7 +76,7 @@ ChaosFarm::~ChaosFarm() {
 std::string ChaosFarm::TlsOf(const std::string& identity) {
   if (authority_ == nullptr) return "";
   std::string& folder = members_[identity];
-  if (folder.empty()) folder = authority_->Member(scratch_, identity);
+  if (folder.empty()) folder = authority_->Member(scratch_, identity, kValidMs);
   return folder;
 }
 

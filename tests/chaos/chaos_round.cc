@@ -232,8 +232,21 @@ class ChaosRound {
         absl::SleepFor(kPoll);
       }
       HONE_RETURN_IF_ERROR(AwaitWork(*client, healed));
+      if ((i + 1) % 10 == 0) log_ << i + 1 << " schedules" << std::endl;
     }
     return absl::OkStatus();
+  }
+
+  static std::string WhyWaiting(FarmClient& client, const std::string& batch_id) {
+    pb::WhyRequest request;
+    request.set_client_id(client.client_id());
+    const auto why = client.Why(request);
+    for (const pb::WhyEntry& entry : why.ok() ? why->entries() : pb::WhyReply().entries()) {
+      if (entry.batch_id() == batch_id) {
+        return absl::StrCat(pb::BatchState_Name(entry.state()), ", ", entry.why());
+      }
+    }
+    return why.ok() ? "the tracker does not know its batch" : std::string(why.status().message());
   }
 
   // Of the agents on these hosts, whose links are there again since then.
@@ -251,7 +264,13 @@ class ChaosRound {
     }
     while (!hosts.empty()) {
       HONE_ASSIGN_OR_RETURN(const auto results, client.WaitForResults(options_.calm));
-      if (results.empty()) return absl::DeadlineExceededError("agents do not come back");
+      if (results.empty()) {
+        for (const auto& [id, host] : hosts) {
+          Violated(absl::StrFormat("agent%d does not come back: %s; its log ends: %s", host,
+                                   WhyWaiting(client, id), LastLine(absl::StrCat("agent", host))));
+        }
+        return absl::OkStatus();
+      }
       for (const pb::BatchResult& result : results) {
         const int host = hosts[result.batch_id()];
         hosts.erase(result.batch_id());

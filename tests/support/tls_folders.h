@@ -43,9 +43,11 @@ class TestAuthority {
     return files;
   }
   // The same, in a folder, which is returned.
-  std::string Member(const ScratchFolder& scratch, const std::string& identity) {
+  std::string Member(const ScratchFolder& scratch, const std::string& identity,
+                     int64_t valid_ms = 3'600'000) {
     const std::string folder = scratch / absl::StrCat(certificate_.size(), "-", identity);
-    EXPECT_EQ(WriteTlsFolder(TlsFolder(folder), Issue("hone:" + identity)), absl::OkStatus());
+    EXPECT_EQ(WriteTlsFolder(TlsFolder(folder), Issue("hone:" + identity, Now(), valid_ms)),
+              absl::OkStatus());
     return folder;
   }
 
