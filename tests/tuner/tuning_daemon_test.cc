@@ -22,6 +22,7 @@
 #include "tests/support/running_tracker.h"
 #include "tuner/service/front_door.h"
 #include "tuner/service/job_keeper.h"
+#include "tuner/service/job_worker.h"
 
 namespace hone {
 namespace {
@@ -49,6 +50,14 @@ class FakeProcess : public JobProcess {
   pb::Job job_;
   Script script_;
 };
+
+TEST(JobWorker, SaysThatAHostWithoutItsCertificateIsNotTheJobsFault) {
+  const SystemClock clock;
+  const Status status =
+      WorkOnJob({.tracker = "127.0.0.1:1", .tls_dir = "/nowhere"}, pb::Job(), clock);
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_THAT(status.message(), HasSubstr("/nowhere"));
+}
 
 pb::KeepJobRequest KeepOf(const pb::Job& job) {
   pb::KeepJobRequest request;

@@ -327,21 +327,27 @@ Status Tell(JobClient& jobs, const pb::EndJobRequest& end) {
 }  // namespace
 
 Status WorkOnJob(const JobWorkerOptions& options, const pb::Job& job, const Clock& clock) {
-  HONE_ASSIGN_OR_RETURN(const std::unique_ptr<JobClient> jobs,
-                        JobClient::Connect(options.tracker, options.tls_dir));
-  HONE_ASSIGN_OR_RETURN(
-      const std::unique_ptr<FarmClient> farm,
-      FarmClient::Connect({.tracker = options.tracker, .tls_dir = options.tls_dir}));
+  // Whatever keeps this host from the tracker, as a certificate that expired, is not the job's
+  // fault.
+  const auto no_fault_of_the_job = [](const Status& status) {
+    return absl::UnavailableError(status.message());
+  };
+  const StatusOr<std::unique_ptr<JobClient>> jobs =
+      JobClient::Connect(options.tracker, options.tls_dir);
+  if (!jobs.ok()) return no_fault_of_the_job(jobs.status());
+  const StatusOr<std::unique_ptr<FarmClient>> farm =
+      FarmClient::Connect({.tracker = options.tracker, .tls_dir = options.tls_dir});
+  if (!farm.ok()) return no_fault_of_the_job(farm.status());
   pb::KeepJobRequest first;
   first.set_id(job.id());
   first.set_epoch(job.epoch());
-  first.set_farm_client(farm->client_id());
+  first.set_farm_client((*farm)->client_id());
   pb::EndJobRequest end;
   end.set_id(job.id());
   end.set_epoch(job.epoch());
   {
-    JobKeeper keeper(*jobs, std::move(first), options.interval);
-    JobWork work(options, job, *jobs, *farm, keeper, clock);
+    JobKeeper keeper(**jobs, std::move(first), options.interval);
+    JobWork work(options, job, **jobs, **farm, keeper, clock);
     const StatusOr<std::string> outcome = work.Run();
     // Cancelled, or given to another: nobody is to hear more of this attempt.
     if (!keeper.status().ok()) return absl::OkStatus();
@@ -351,7 +357,7 @@ Status WorkOnJob(const JobWorkerOptions& options, const pb::Job& job, const Cloc
     if (work.progress().kernels_size() > 0) *end.mutable_progress() = work.progress();
     end.mutable_progress()->set_finished(outcome.ok());
   }
-  return Tell(*jobs, end);
+  return Tell(**jobs, end);
 }
 
 }  // namespace hone

@@ -21,7 +21,7 @@ struct JobWorkerOptions {
 
 // Tunes until the job's budget or its gains end, and tells the tracker how it ended. OK as well
 // when the job was cancelled or given to another meanwhile. Error: the tracker could not be told;
-// another is to try again.
+// another is to try again. Unavailable when it could not be reached from here at all.
 Status WorkOnJob(const JobWorkerOptions& options, const pb::Job& job, const Clock& clock);
 
 }  // namespace hone
