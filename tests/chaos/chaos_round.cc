@@ -32,6 +32,8 @@ using Kind = HistoryEvent::Kind;
 
 constexpr absl::Duration kPatience = absl::Seconds(30);
 constexpr absl::Duration kPoll = absl::Milliseconds(5);
+constexpr absl::Duration kLook =
+    absl::Milliseconds(20);                         // for what agents measured that were cut off
 constexpr absl::Duration kWord = absl::Seconds(5);  // of the calm, about what still waits
 constexpr int kSamples = 12;                        // of a soak
 // What a flapping tracker may cost, and a link that was cut.
@@ -216,24 +218,66 @@ class ChaosRound {
     if (farm_->network() == nullptr) return absl::OkStatus();  // and said why
     HONE_ASSIGN_OR_RETURN(const auto client, FarmClient::Connect(farm_->ClientOf("tuner/links")));
     for (int i = 0; i < options_.link_schedules; ++i) {
-      std::map<int, absl::Time> healed;  // hosts
-      const absl::Time began = absl::Now();
-      for (const LinkCut& cut : RandomLinkCuts(farm_->agents(), options_.fault_max, random_)) {
+      std::map<int, absl::Duration> ends;  // of a host's last cut
+      const auto cuts = RandomLinkCuts(farm_->agents(), options_.fault_max, random_);
+      for (const LinkCut& cut : cuts) ends[cut.host] = std::max(ends[cut.host], cut.end);
+      for (const LinkCut& cut : cuts) {
         const std::string what = absl::StrCat("cut ", cut.host);
+        const bool last = cut.end == ends[cut.host];
         At(cut.begin, what, [this, cut] { Sever(cut.host, cut.cut); });
-        At(cut.end, what, [this, cut] { Heal(cut.host); });
-        healed[cut.host] = began + cut.end;
+        At(cut.end, what, [this, cut, last, &client] {
+          Heal(cut.host);
+          if (last) AskForWork(*client, cut.host);
+        });
         ++report_.faults["cut a link"];
       }
-      while (!later_.empty()) {
+      while (!later_.empty() || !cut_off_.empty()) {
         DoWhatIsDue();
         farm_->ReapOrphans();
         StartWhatEnded();
+        HONE_RETURN_IF_ERROR(TakeRecovered(*client));
         absl::SleepFor(kPoll);
       }
-      HONE_RETURN_IF_ERROR(AwaitWork(*client, healed));
       if ((i + 1) % 10 == 0) log_ << i + 1 << " schedules" << std::endl;
     }
+    return absl::OkStatus();
+  }
+
+  // Of the agent on this host, whose link is there again.
+  void AskForWork(FarmClient& client, int host) {
+    const absl::Time healed = absl::Now();
+    pb::Batch batch = TestBatch({"good"});
+    batch.set_workload("workload/1 of real agents");
+    batch.set_target(target_);
+    batch.set_numerics("fp32");
+    batch.set_tool_version("test");
+    batch.set_selector(absl::StrCat("agent", host));
+    const auto id = client.Submit(batch);
+    if (!id.ok()) return Violated(std::string(id.status().message()));
+    cut_off_[*id] = {host, healed};
+  }
+
+  // What they measured, as soon as it is there.
+  Status TakeRecovered(FarmClient& client) {
+    if (cut_off_.empty()) return absl::OkStatus();
+    HONE_ASSIGN_OR_RETURN(const auto results, client.WaitForResults(kLook));
+    for (const pb::BatchResult& result : results) {
+      const auto found = cut_off_.extract(result.batch_id());
+      if (found.empty()) continue;
+      const double took_s = absl::ToDoubleSeconds(absl::Now() - found.mapped().healed);
+      report_.recovered_s.push_back(took_s);
+      if (result.error().empty() && took_s <= kRecoveryMaxS) continue;
+      Violated(absl::StrFormat("agent%d is back %.1f s after its link: %s", found.mapped().host,
+                               took_s, result.error()));
+    }
+    std::erase_if(cut_off_, [&](const auto& entry) {
+      const auto& [id, agent] = entry;
+      if (absl::Now() < agent.healed + options_.calm) return false;
+      Violated(absl::StrFormat("agent%d does not come back: %s; its log ends: %s", agent.host,
+                               WhyWaiting(client, id),
+                               LastLine(absl::StrCat("agent", agent.host))));
+      return true;
+    });
     return absl::OkStatus();
   }
 
@@ -247,41 +291,6 @@ class ChaosRound {
       }
     }
     return why.ok() ? "the tracker does not know its batch" : std::string(why.status().message());
-  }
-
-  // Of the agents on these hosts, whose links are there again since then.
-  Status AwaitWork(FarmClient& client, const std::map<int, absl::Time>& healed) {
-    std::map<std::string, int> hosts;  // by batch
-    for (const auto& [host, since] : healed) {
-      pb::Batch batch = TestBatch({"good"});
-      batch.set_workload("workload/1 of real agents");
-      batch.set_target(target_);
-      batch.set_numerics("fp32");
-      batch.set_tool_version("test");
-      batch.set_selector(absl::StrCat("agent", host));
-      HONE_ASSIGN_OR_RETURN(const std::string id, client.Submit(batch));
-      hosts[id] = host;
-    }
-    while (!hosts.empty()) {
-      HONE_ASSIGN_OR_RETURN(const auto results, client.WaitForResults(options_.calm));
-      if (results.empty()) {
-        for (const auto& [id, host] : hosts) {
-          Violated(absl::StrFormat("agent%d does not come back: %s; its log ends: %s", host,
-                                   WhyWaiting(client, id), LastLine(absl::StrCat("agent", host))));
-        }
-        return absl::OkStatus();
-      }
-      for (const pb::BatchResult& result : results) {
-        const int host = hosts[result.batch_id()];
-        hosts.erase(result.batch_id());
-        const double took_s = absl::ToDoubleSeconds(absl::Now() - healed.at(host));
-        report_.recovered_s.push_back(took_s);
-        if (result.error().empty() && took_s <= kRecoveryMaxS) continue;
-        Violated(absl::StrFormat("agent%d is back %.1f s after its link: %s", host, took_s,
-                                 result.error()));
-      }
-    }
-    return absl::OkStatus();
   }
 
   void Strike() {
@@ -555,6 +564,12 @@ class ChaosRound {
   std::unique_ptr<JobUser> jobs_;
   std::set<std::string> ours_;  // clients
   std::vector<Later> later_;
+  // Of agents whose links were cut, and are there again: what they are to measure.
+  struct CutOff {
+    int host = 0;
+    absl::Time healed;
+  };
+  std::map<std::string, CutOff> cut_off_;  // by batch
   int tracker_life_ = 0;
   SoakSamples samples_;
 };
