@@ -30,164 +30,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "compiler/ir/tensor_intrinsic.h"
-#include "tuner/space/contraction.h"
 #include "tuner/space/rule.h"
+#include "tuner/space/tile_roles.h"
 
 namespace hone {
 namespace {
-
-int64_t RoundUp(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
-
-// What `flatten` and `fuse` call two dims that became one.
-std::string Joined(const std::string& outer, const std::string& inner) {
-  return absl::StrCat(outer, "_", inner);
-}
-
-// The stage's dims in their parts to play, by their names in the anchor and in the output.
-struct Roles {
-  Access rows;     // the operand that tiles have in rows
-  Access columns;  // the other one
-  std::string row, row_out;
-  std::string column, column_out;      // the output's fastest dim
-  std::vector<std::string> outer_out;  // all other dims of the output, as memory has them
-  std::string main;                    // reduce dim that tiles cut
-  int64_t main_points = 0;             // of it, filled up
-  // The reduce dim along a window's row, of which tiles cut main_points * window_points as one dim;
-  // "": none.
-  std::string window;
-  int64_t window_points = 0;
-  std::vector<std::string> others;  // the other reduce dims
-  std::vector<int> row_indices;     // where `row` indexes its operand: once, or in two parts
-  const TensorIntrinsic* intrinsic = nullptr;
-  int64_t terms = 0;  // that fp32 values are split into; 0: they are narrow already
-
-  bool IsSplit() const { return terms > 0; }
-  bool HasWindow() const { return !window.empty(); }
-  // The reduce dim that tiles cut, window included.
-  std::string sum() const { return HasWindow() ? Joined(window, main) : main; }
-};
-
-// Two dims that become one long row: in the anchor and in the output.
-struct LongRow {
-  std::string outer, inner;
-  std::string outer_out, inner_out;
-  std::string patches;  // the stage that holds the windows; "": rows are read point by point
-  int64_t inner_extent = 1;
-};
-
-bool HasConstantExtent(const Stage& stage, absl::string_view name) {
-  for (const std::vector<Dim>* dims : {&stage.dims, &stage.reduce}) {
-    for (const Dim& dim : *dims) {
-      if (dim.name == name) return dim.extent.IsInt();
-    }
-  }
-  return false;
-}
-
-// The instruction that multiplies what the operands hold, or what they are split into.
-void ChooseIntrinsic(const RuleInput& input, Roles* roles) {
-  DType rows = roles->rows.dtype;
-  DType columns = roles->columns.dtype;
-  if (rows == DType::kF32 && columns == DType::kF32) {
-    roles->terms = SplitTermsMin(input.numerics);
-    if (roles->terms == 0) return;
-    rows = columns = DType::kBF16;
-  } else if (input.numerics == Numerics::kStrict && IsFloat(rows)) {
-    return;  // sums in another order than multiply-adds
-  }
-  for (const TensorIntrinsic& intrinsic : TensorIntrinsics()) {
-    if (!intrinsic.IsDot() && intrinsic.left == rows && intrinsic.right == columns &&
-        intrinsic.result == input.anchor->stage.dtype &&
-        HasTensorIntrinsic(input.target, intrinsic)) {
-      roles->intrinsic = &intrinsic;
-    }
-  }
-}
-
-// Makes a window's columns part of what tiles cut, where that takes fewer products.
-void ChooseWindow(const RuleInput& input, Roles* roles) {
-  const int64_t depth = roles->intrinsic->tile.depth;
-  const int64_t points = DimExtent(input.nest, *input.anchor, roles->main);
-  roles->main_points = RoundUp(points, depth);
-  int64_t filled = roles->intrinsic->group;
-  while (filled < points) filled *= 2;
-  if (filled >= depth || input.near || roles->row_indices.size() != 1) return;
-  for (const std::string& window : roles->others) {
-    const Expr& row = roles->rows.indices[static_cast<size_t>(roles->row_indices[0])];
-    const int64_t columns = DimExtent(input.nest, *input.anchor, window);
-    const int64_t joined = RoundUp(columns, depth / filled);
-    const bool is_window =
-        CoefficientOf(row, window) == 1 && roles->columns.PlainIndexOf(window) >= 0;
-    if (!is_window || joined * filled / depth >= columns) continue;
-    LoopNest nest = input.nest;
-    const std::string& anchor = input.anchor->stage.name;
-    if (!Apply(PadStep{anchor, roles->main, filled}, nest).ok() ||
-        !Apply(PadStep{anchor, window, joined}, nest).ok()) {
-      continue;
-    }
-    roles->window = window;
-    roles->window_points = joined;
-    roles->main_points = filled;
-    std::erase(roles->others, window);
-    return;
-  }
-}
-
-std::optional<Roles> FindRoles(const RuleInput& input) {
-  if (input.anchor == nullptr) return std::nullopt;
-  const Stage& anchor = input.anchor->stage;
-  const std::optional<ContractionForm> form = MatchContractionForm(anchor);
-  if (!form || form->left.tensor == form->right.tensor) return std::nullopt;
-  std::map<std::string, std::string> anchor_dim = AnchorDims(input);
-  const OutputOrder order = OrderOf(input.nest, *input.output);
-  Roles roles;
-  roles.column_out = order.vector_dim;
-  roles.column = anchor_dim[order.vector_dim];
-  const bool in_left = form->left.Uses(roles.column);
-  if (roles.column.empty() || in_left == form->right.Uses(roles.column)) return std::nullopt;
-  roles.columns = in_left ? form->left : form->right;
-  roles.rows = in_left ? form->right : form->left;
-  for (auto dim = order.dims.rbegin(); dim != order.dims.rend(); ++dim) {
-    if (*dim == roles.column_out) continue;
-    const std::string inner = anchor_dim[*dim];
-    const bool is_row = !inner.empty() && roles.row.empty() && roles.rows.Uses(inner) &&
-                        !roles.columns.Uses(inner) &&
-                        DimExtent(input.nest, *input.anchor, inner) >= kTileRowsMin;
-    if (is_row) {
-      roles.row = inner;
-      roles.row_out = *dim;
-    } else {
-      roles.outer_out.insert(roles.outer_out.begin(), *dim);
-    }
-  }
-  if (roles.row.empty()) return std::nullopt;
-  for (size_t i = 0; i < roles.rows.indices.size(); ++i) {
-    if (UsesVar(roles.rows.indices[i], roles.row)) roles.row_indices.push_back(static_cast<int>(i));
-  }
-  if (roles.row_indices.size() != 1) return std::nullopt;
-  // Tiles cut the longest dim that both operands have as an index of its own.
-  int64_t longest = 0;
-  for (const Dim& dim : anchor.reduce) {
-    const bool is_index =
-        roles.rows.PlainIndexOf(dim.name) >= 0 && roles.columns.PlainIndexOf(dim.name) >= 0;
-    if (!is_index || !dim.extent.IsInt() || dim.extent->int_value <= longest) continue;
-    longest = dim.extent->int_value;
-    roles.main = dim.name;
-  }
-  if (roles.main.empty() || !HasConstantExtent(anchor, roles.row) ||
-      !HasConstantExtent(anchor, roles.column) || roles.columns.PlainIndexOf(roles.column) < 0) {
-    return std::nullopt;
-  }
-  for (const Dim& dim : anchor.reduce) {
-    if (dim.name != roles.main) roles.others.push_back(dim.name);
-  }
-  ChooseIntrinsic(input, &roles);
-  if (roles.intrinsic == nullptr) return std::nullopt;
-  ChooseWindow(input, &roles);
-  return roles;
-}
 
 // Whether balanced tiles of the extent, each filled up to whole ones, stay within the whole tiles
 // of the extent.
@@ -199,96 +46,8 @@ bool StaysInside(int64_t extent, int64_t size) {
   return true;
 }
 
-// The same workload with its short rows joined to a long one, and the roles in it.
-struct Flattened {
-  LoopNest nest;
-  Roles roles;
-  LongRow row;
-};
-
-// The dims before the row, if both index the rows' operand alone and fill tiles better as one.
-std::optional<LongRow> FindLongRow(const RuleInput& input, const Roles& roles) {
-  const std::vector<Dim>& dims = input.anchor->stage.dims;
-  const std::vector<Dim>& dims_out = input.output->stage.dims;
-  const std::map<std::string, std::string> anchor_dim = AnchorDims(input);
-  for (size_t d = 1; d < dims.size(); ++d) {
-    const std::string& outer = dims[d - 1].name;
-    if (dims[d].name != roles.row || !roles.rows.Uses(outer) || roles.columns.Uses(outer)) continue;
-    for (size_t o = 1; o < dims_out.size(); ++o) {
-      const auto before = anchor_dim.find(dims_out[o - 1].name);
-      if (dims_out[o].name != roles.row_out || before == anchor_dim.end()) continue;
-      if (before->second != outer || !HasConstantExtent(input.anchor->stage, outer)) continue;
-      const int64_t rows = DimExtent(input.nest, *input.anchor, outer);
-      const int64_t points = DimExtent(input.nest, *input.anchor, roles.row);
-      if (RoundUp(rows * points, kTileRows) >= rows * RoundUp(points, kTileRows)) continue;
-      return LongRow{.outer = outer,
-                     .inner = roles.row,
-                     .outer_out = dims_out[o - 1].name,
-                     .inner_out = roles.row_out,
-                     .inner_extent = points};
-    }
-  }
-  return std::nullopt;
-}
-
-// How the patches' elements lie where they are read: the sum's main dim as the operand has it, if
-// it is that dim which the operand has side by side.
-void GivePatchesLayout(const Access& operand, const Layout& layout, const std::string& main,
-                       const Stage& patches, LoopNest* nest) {
-  const LayoutDim last = layout.dims.back();
-  if (last.dim != operand.PlainIndexOf(main) || last.divisor != 1) return;
-  Layout like;
-  int at = -1;
-  for (size_t d = 0; d < patches.dims.size(); ++d) {
-    const int dim = static_cast<int>(d);
-    if (patches.dims[d].name == main) {
-      at = dim;
-    } else {
-      like.dims.push_back({dim});
-    }
-  }
-  if (last.modulus > 0) like.dims.push_back({at, last.modulus});
-  like.dims.push_back({at, 1, last.modulus});
-  nest->layouts[patches.name] = like;
-}
-
-// Nothing where rows fill tiles well enough as they are, or cannot be joined.
-std::optional<Flattened> Flatten(const RuleInput& input, const Roles& roles) {
-  if (input.near || roles.HasWindow()) return std::nullopt;
-  const std::optional<LongRow> row = FindLongRow(input, roles);
-  if (!row) return std::nullopt;
-  Flattened flat{input.nest, roles, *row};
-  const std::string& anchor = input.anchor->stage.name;
-  const auto is_point = [&](const Expr& index) {
-    return index.kind() == ExprKind::kVar ||
-           (!UsesVar(index, row->outer) && !UsesVar(index, row->inner));
-  };
-  if (roles.rows.padded || !absl::c_all_of(roles.rows.indices, is_point)) {
-    // Patches that are filled up with zeros would read beyond their operand.
-    const int64_t extent = DimExtent(input.nest, *input.anchor, roles.main);
-    if (extent % roles.intrinsic->tile.depth != 0) return std::nullopt;
-    if (!Apply(Im2colStep{anchor}, flat.nest).ok()) return std::nullopt;
-    flat.row.patches = anchor + ".p";
-    GivePatchesLayout(roles.rows, LayoutOf(input.nest, roles.rows.tensor), roles.main,
-                      flat.nest.FindStage(flat.row.patches)->stage, &flat.nest);
-  }
-  if (!Apply(FlattenStep{anchor, row->outer, row->inner}, flat.nest).ok()) return std::nullopt;
-  flat.roles.row = Joined(row->outer, row->inner);
-  flat.roles.row_out = Joined(row->outer_out, row->inner_out);
-  std::erase(flat.roles.outer_out, row->outer_out);
-  for (const Access& access : AccessesOf(flat.nest.FindStage(anchor)->stage.body)) {
-    if (access.Uses(flat.roles.row)) flat.roles.rows = access;
-  }
-  flat.roles.row_indices.clear();
-  for (size_t i = 0; i < flat.roles.rows.indices.size(); ++i) {
-    if (!UsesVar(flat.roles.rows.indices[i], flat.roles.row)) continue;
-    flat.roles.row_indices.push_back(static_cast<int>(i));
-  }
-  return flat;
-}
-
 // Lengths of the parts of a panel that is cut; none where it need not be.
-std::vector<int64_t> ChunksOf(const RuleInput& input, const Roles& roles) {
+std::vector<int64_t> ChunksOf(const RuleInput& input, const TileRoles& roles) {
   const int64_t depth = roles.intrinsic->tile.depth;
   const int64_t extent = RoundUp(DimExtent(input.nest, *input.anchor, roles.main), depth);
   std::vector<int64_t> chunks;
@@ -307,7 +66,7 @@ bool IsNear(const RuleInput& input, const Access& access) {
 
 // Whether tiles of rows can be read where they lie: narrow values, with as much of the reduction
 // side by side as an instruction takes, and nothing but whole tiles of them.
-bool CanReadRowsInPlace(const RuleInput& input, const Roles& roles) {
+bool CanReadRowsInPlace(const RuleInput& input, const TileRoles& roles) {
   if (roles.IsSplit() || roles.HasWindow() || roles.rows.padded || IsNear(input, roles.rows)) {
     return false;
   }
@@ -329,7 +88,7 @@ struct Variant {
 class TileSketch {
  public:
   // `long_row`: that the rows of `roles` are, if they are one.
-  TileSketch(const RuleInput& input, const Roles& roles, const LongRow* long_row,
+  TileSketch(const RuleInput& input, const TileRoles& roles, const LongRow* long_row,
              const Variant& variant)
       : input_(input),
         roles_(roles),
@@ -709,7 +468,7 @@ class TileSketch {
   }
 
   const RuleInput& input_;
-  const Roles& roles_;
+  const TileRoles& roles_;
   const LongRow* const long_row_;
   const bool in_place_;
   const std::vector<int64_t> chunks_;
@@ -722,7 +481,7 @@ class TileSketch {
 }  // namespace
 
 std::vector<Sketch> TileRule(const RuleInput& input) {
-  const std::optional<Roles> roles = FindRoles(input);
+  const std::optional<TileRoles> roles = FindTileRoles(input);
   if (!roles) return {};
   std::vector<Variant> variants = {{"tiles", false, {}}};
   const std::vector<int64_t> chunks = ChunksOf(input, *roles);
@@ -735,7 +494,7 @@ std::vector<Sketch> TileRule(const RuleInput& input) {
   for (const Variant& variant : variants) {
     sketches.push_back(TileSketch(input, *roles, nullptr, variant).Write());
   }
-  if (const std::optional<Flattened> flat = Flatten(input, *roles)) {
+  if (const std::optional<FlattenedTiles> flat = FlattenTiles(input, *roles)) {
     RuleInput flat_input{flat->nest, input.target, input.begin};
     flat_input.numerics = input.numerics;
     flat_input.producers = input.producers;
