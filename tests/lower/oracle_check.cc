@@ -10,6 +10,7 @@
 #include "compiler/compile.h"
 #include "tests/codegen/kernel_runner.h"
 #include "tests/lower/kernel_check.h"
+#include "tests/support/avx2_target.h"
 
 namespace hone {
 namespace {
@@ -44,6 +45,15 @@ bool Agrees(const Workload& workload, const Schedule& schedule, const Target& ta
 bool AgreesWithOracle(const Workload& workload, const Schedule& schedule, const Target& target,
                       std::mt19937_64& random) {
   return Agrees(workload, schedule, target, random, RunBy::kMachine);
+}
+
+void ExpectOracle(absl::string_view workload_text, absl::string_view steps) {
+  const auto workload = Workload::Parse(workload_text);
+  ASSERT_TRUE(workload.ok()) << workload.status();
+  const auto schedule = Schedule::Parse(absl::StrCat("schedule/1\n", steps));
+  ASSERT_TRUE(schedule.ok()) << schedule.status();
+  std::mt19937_64 random(1);
+  EXPECT_TRUE(AgreesWithOracle(*workload, *schedule, Avx2Target(2), random)) << steps;
 }
 
 bool InterpretedAgreesWithOracle(const Workload& workload, const Schedule& schedule,

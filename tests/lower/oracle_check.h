@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "absl/strings/string_view.h"
 #include "base/target.h"
 #include "compiler/schedule/schedule.h"
 #include "tests/lower/kernel_check.h"
@@ -15,9 +16,13 @@ namespace hone {
 bool AgreesWithOracle(const Workload& workload, const Schedule& schedule, const Target& target,
                       std::mt19937_64& random);
 
-// The same for a target that this machine may not be: the interpreter runs the lowered program,
-// from which the generator has to make code without spills. Where the machine is one, it runs that
-// too.
+// The same for texts, the schedule without its heading, in code for AVX2 on two threads; a refusal
+// is a failure too.
+void ExpectOracle(absl::string_view workload_text, absl::string_view steps);
+
+// The same as the first for a target that this machine may not be: the interpreter runs the lowered
+// program, from which the generator has to make code without spills. Where the machine is one, it
+// runs that too.
 bool InterpretedAgreesWithOracle(const Workload& workload, const Schedule& schedule,
                                  const Target& target, std::mt19937_64& random);
 
