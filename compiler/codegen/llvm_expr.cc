@@ -147,9 +147,9 @@ llvm::Value* ExprEmitter::EmitNode(const Expr& e, llvm::Value* guard) {
     case ExprKind::kSelect:
       return EmitSelect(e, guard);
     case ExprKind::kCast:
-      if (const std::optional<RoundedCast> rounded = MatchRoundedCast(e);
-          rounded && native_.rounded_cast) {
-        return EmitRoundedCast(*rounded, type, guard);
+      if (native_.rounded_cast) {
+        const std::optional<RoundedCast> rounded = MatchRoundedCast(e);
+        if (rounded) return EmitRoundedCast(*rounded, type, guard);
       }
       return EmitCast(builder_, Emit(e.arg(0), guard), e.arg(0).type(), type, native_);
     case ExprKind::kBitcast:

@@ -140,23 +140,28 @@ int64_t CommonFactor(const LinearForm& form, int64_t divisor) {
   return factor;
 }
 
-// form = factor * whole + part, where factor divides the divisor and part is in [0, factor): then
-// the part changes no quotient, and the remainder by itself alone.
+// form = factor * whole + part, where factor divides the divisor and part is in [0, factor):
+//   floor(form / divisor) = floor(whole / (divisor/factor))
+//   form mod divisor = factor * (whole mod (divisor/factor)) + part
 struct Groups {
   int64_t factor = 1;
   LinearForm whole;
   LinearForm part;
 };
 
+// Those of the largest factor above 1, of which one term's coefficient and the divisor are
+// multiples, or all coefficients.
 std::optional<Groups> FindGroups(const LinearForm& form, int64_t divisor, const Ranges& ranges) {
   std::optional<Groups> found;
-  for (const LinearForm::Term& of : form.terms) {
-    Groups groups{.factor = std::gcd(of.coefficient, divisor)};
-    if (groups.factor == 1 || (found && groups.factor <= found->factor)) continue;
-    DivideTerms(form, groups.factor, &groups.whole, &groups.part);
+  const auto consider = [&](int64_t factor) {
+    if (factor == 1 || (found && factor <= found->factor)) return;
+    Groups groups{.factor = factor};
+    DivideTerms(form, factor, &groups.whole, &groups.part);
     const std::optional<Interval> bounds = BoundsOf(groups.part, ranges);
-    if (bounds && bounds->min >= 0 && bounds->max < groups.factor) found = std::move(groups);
-  }
+    if (bounds && bounds->min >= 0 && bounds->max < factor) found = std::move(groups);
+  };
+  consider(CommonFactor(form, divisor));
+  for (const LinearForm::Term& term : form.terms) consider(std::gcd(term.coefficient, divisor));
   return found;
 }
 
@@ -173,14 +178,7 @@ LinearForm LinearFloorDiv(const LinearForm& form, int64_t divisor, const Ranges&
     AddScaled(quotient, LinearFloorDiv(groups->whole, divisor / groups->factor, ranges), 1);
     return quotient;
   }
-  // floor((g*r + k) / (g*d)) = floor((r + floor(k/g)) / d)
-  const int64_t factor = CommonFactor(rest, divisor);
-  LinearForm reduced;
-  reduced.constant = FloorDivide(rest.constant, factor);
-  for (const LinearForm::Term& term : rest.terms) {
-    AddTerm(reduced, term.key, term.atom, term.coefficient / factor);
-  }
-  AddAtom(quotient, FloorDiv(reduced.ToExpr(), divisor / factor), 1);
+  AddAtom(quotient, FloorDiv(rest.ToExpr(), divisor), 1);
   return quotient;
 }
 
@@ -199,16 +197,8 @@ LinearForm LinearFloorMod(const LinearForm& form, int64_t modulus, const Ranges&
               groups->factor);
     return result;
   }
-  // (g*r + k) mod (g*m) = g * ((r + floor(k/g)) mod m) + k mod g
-  const int64_t factor = CommonFactor(rest, modulus);
-  LinearForm reduced;
-  reduced.constant = FloorDivide(rest.constant, factor);
-  for (const LinearForm::Term& term : rest.terms) {
-    AddTerm(reduced, term.key, term.atom, term.coefficient / factor);
-  }
   LinearForm result;
-  result.constant = rest.constant - factor * reduced.constant;
-  AddAtom(result, FloorMod(reduced.ToExpr(), modulus / factor), factor);
+  AddAtom(result, FloorMod(rest.ToExpr(), modulus), 1);
   return result;
 }
 

@@ -19,6 +19,15 @@ bool HasConstantExtent(const Stage& stage, absl::string_view name) {
   return false;
 }
 
+// Which of the operand's indices have the dim in them.
+std::vector<int> IndicesWith(const Access& operand, const std::string& dim) {
+  std::vector<int> indices;
+  for (size_t i = 0; i < operand.indices.size(); ++i) {
+    if (UsesVar(operand.indices[i], dim)) indices.push_back(static_cast<int>(i));
+  }
+  return indices;
+}
+
 // The instruction that multiplies what the operands hold, or what they are split into.
 void ChooseIntrinsic(const RuleInput& input, TileRoles* roles) {
   DType rows = roles->rows.dtype;
@@ -46,7 +55,7 @@ void ChooseWindow(const RuleInput& input, TileRoles* roles) {
   roles->main_points = RoundUp(points, depth);
   int64_t filled = roles->intrinsic->group;
   while (filled < points) filled *= 2;
-  if (filled >= depth || input.near || roles->row_indices.size() != 1) return;
+  if (filled >= depth || input.near) return;
   for (const std::string& window : roles->others) {
     const Expr& row = roles->rows.indices[static_cast<size_t>(roles->row_indices[0])];
     const int64_t columns = DimExtent(input.nest, *input.anchor, window);
@@ -144,9 +153,7 @@ std::optional<TileRoles> FindTileRoles(const RuleInput& input) {
     }
   }
   if (roles.row.empty()) return std::nullopt;
-  for (size_t i = 0; i < roles.rows.indices.size(); ++i) {
-    if (UsesVar(roles.rows.indices[i], roles.row)) roles.row_indices.push_back(static_cast<int>(i));
-  }
+  roles.row_indices = IndicesWith(roles.rows, roles.row);
   if (roles.row_indices.size() != 1) return std::nullopt;
   // Tiles cut the longest dim that both operands have as an index of its own.
   int64_t longest = 0;
@@ -182,8 +189,7 @@ std::optional<FlattenedTiles> FlattenTiles(const RuleInput& input, const TileRol
   };
   if (roles.rows.padded || !absl::c_all_of(roles.rows.indices, is_point)) {
     // Patches that are filled up with zeros would read beyond their operand.
-    const int64_t extent = DimExtent(input.nest, *input.anchor, roles.main);
-    if (extent % roles.intrinsic->tile.depth != 0) return std::nullopt;
+    if (DimExtent(input.nest, *input.anchor, roles.main) != roles.main_points) return std::nullopt;
     if (!Apply(Im2colStep{anchor}, flat.nest).ok()) return std::nullopt;
     flat.row.patches = anchor + ".p";
     GivePatchesLayout(roles.rows, LayoutOf(input.nest, roles.rows.tensor), roles.main,
@@ -196,11 +202,7 @@ std::optional<FlattenedTiles> FlattenTiles(const RuleInput& input, const TileRol
   for (const Access& access : AccessesOf(flat.nest.FindStage(anchor)->stage.body)) {
     if (access.Uses(flat.roles.row)) flat.roles.rows = access;
   }
-  flat.roles.row_indices.clear();
-  for (size_t i = 0; i < flat.roles.rows.indices.size(); ++i) {
-    if (!UsesVar(flat.roles.rows.indices[i], flat.roles.row)) continue;
-    flat.roles.row_indices.push_back(static_cast<int>(i));
-  }
+  flat.roles.row_indices = IndicesWith(flat.roles.rows, flat.roles.row);
   return flat;
 }
 

@@ -47,14 +47,11 @@ bool StaysInside(int64_t extent, int64_t size) {
 }
 
 // Lengths of the parts of a panel that is cut; none where it need not be.
-std::vector<int64_t> ChunksOf(const RuleInput& input, const TileRoles& roles) {
-  const int64_t depth = roles.intrinsic->tile.depth;
-  const int64_t extent = RoundUp(DimExtent(input.nest, *input.anchor, roles.main), depth);
+std::vector<int64_t> ChunksOf(const TileRoles& roles) {
   std::vector<int64_t> chunks;
-  if (roles.HasWindow()) return chunks;
   for (const int64_t instructions : {4, 8, 16}) {
-    const int64_t chunk = instructions * depth;
-    if (2 * chunk <= extent && extent % chunk == 0) chunks.push_back(chunk);
+    const int64_t chunk = instructions * roles.intrinsic->tile.depth;
+    if (2 * chunk <= roles.main_points && roles.main_points % chunk == 0) chunks.push_back(chunk);
   }
   return chunks;
 }
@@ -484,7 +481,7 @@ std::vector<Sketch> TileRule(const RuleInput& input) {
   const std::optional<TileRoles> roles = FindTileRoles(input);
   if (!roles) return {};
   std::vector<Variant> variants = {{"tiles", false, {}}};
-  const std::vector<int64_t> chunks = ChunksOf(input, *roles);
+  const std::vector<int64_t> chunks = ChunksOf(*roles);
   if (!chunks.empty()) variants.push_back({"tiles_reduce_blocks", false, chunks});
   if (CanReadRowsInPlace(input, *roles)) {
     variants.push_back({"tiles_rows_in_place", true, {}});
