@@ -103,10 +103,9 @@ std::vector<std::string> ChaosFarm::CommandLine(const std::string& name) {
       line = network_->Prefix(number);
       tracker = absl::StrCat(network_->OurAddress(number), ":", port_);
     }
-    const std::string own = scratch_ / absl::StrCat(name, moved == hosts_.end() ? "" : "-moved");
     line.insert(line.end(),
                 {ProgramPath("hone-agent"), "--tracker", tracker, "--name", name, "--label", "real",
-                 "--spool", own + "-spool", "--cache", own + "-cache"});
+                 "--spool", SpoolOf(name), "--cache", OwnOf(name) + "-cache"});
     if (authority_ != nullptr) {
       line.insert(line.end(), {"--tls-dir", TlsOf("agent/" + name)});
     }
@@ -170,6 +169,12 @@ pid_t ChaosFarm::PidOf(const std::string& name) const {
 std::string ChaosFarm::LogOf(const std::string& name) const {
   return scratch_ / absl::StrCat(name, ".log");
 }
+
+std::string ChaosFarm::OwnOf(const std::string& agent) const {
+  return scratch_ / absl::StrCat(agent, hosts_.contains(agent) ? "-moved" : "");
+}
+
+std::string ChaosFarm::SpoolOf(const std::string& agent) const { return OwnOf(agent) + "-spool"; }
 
 std::optional<absl::Duration> ChaosFarm::AwaitTracker(absl::Duration patience) {
   const absl::Time began = absl::Now();

@@ -58,6 +58,8 @@ class ChaosFarm {
   bool KillBelow(const std::string& name, const std::string& program, std::mt19937& random);
   pid_t PidOf(const std::string& name) const;
   std::string LogOf(const std::string& name) const;
+  // Where an agent keeps its reports until they are answered.
+  std::string SpoolOf(const std::string& agent) const;
 
   // For a member of the farm that runs here: "tuner/ada", "agent/crowd0".
   FarmClientOptions ClientOf(const std::string& identity);
@@ -82,6 +84,7 @@ class ChaosFarm {
   explicit ChaosFarm(const ChaosFarmOptions& options) : options_(options) {}
   Status Build();
   std::vector<std::string> CommandLine(const std::string& name);
+  std::string OwnOf(const std::string& agent) const;  // what its folders' paths begin with
   std::string TlsOf(const std::string& identity);
 
   const ChaosFarmOptions options_;
