@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <optional>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -17,14 +19,27 @@ namespace {
 // Writes out one block.
 class BlockExpander {
  public:
-  BlockExpander(int vector_bits, Ranges& ranges, int* name_count)
-      : vector_bits_(vector_bits), ranges_(ranges), name_count_(name_count) {}
+  BlockExpander(const Target& target, Ranges& ranges, int* name_count)
+      : target_(target), ranges_(ranges), name_count_(name_count) {}
 
   StatusOr<Stmt> Expand(const Stmt& block) {
     HONE_RETURN_IF_ERROR(FindLoops(block));
     HONE_RETURN_IF_ERROR(FindPieces());
-    std::vector<int64_t> at;
-    HONE_RETURN_IF_ERROR(Unroll(&at));
+    FindPoints();
+    const bool slides = OrderAlongWindow();
+    int64_t step = -1;
+    for (const Point& point : points_) {
+      // Operands are shared within one step of the reduction only: sharing them across steps would
+      // keep them in registers that the accumulators need.
+      if (!slides && point.step != step) {
+        for (Group& group : groups_) group.loaded = {};
+      }
+      step = point.step;
+      for (size_t p = 0; p < pieces_.size(); ++p) {
+        place_ = point.place * static_cast<int64_t>(pieces_.size()) + static_cast<int64_t>(p);
+        HONE_RETURN_IF_ERROR(Emit(pieces_[p], point.at));
+      }
+    }
     Flush();
     return Block(std::move(statements_));
   }
@@ -58,6 +73,14 @@ class BlockExpander {
     bool linear = true;  // all indices are, in the block's loops, which occur nowhere else
     Access to;
     std::map<const ExprNode*, Access> loads;
+    std::vector<const ExprNode*> reads;  // of `loads`, in the leaf's order, but of the tile
+  };
+
+  // One turn of all loops but the vector loop.
+  struct Point {
+    std::vector<int64_t> at;  // their values
+    int64_t place = 0;        // of the tile: in the order of the loops that do not reduce
+    int64_t step = 0;         // of the reduction
   };
 
   Status FindLoops(const Stmt& block) {
@@ -87,7 +110,8 @@ class BlockExpander {
 
   // Each piece is made a vector once, for all points of the other loops.
   Status FindPieces() {
-    const int lanes = static_cast<int>(vector_bits_ / (8 * DTypeBytes(leaf_->value.type().dtype)));
+    const int lanes =
+        static_cast<int>(target_.VectorBits() / (8 * DTypeBytes(leaf_->value.type().dtype)));
     std::deque<ScopedRange> inside;
     for (const Stmt& loop : loops_) inside.emplace_back(ranges_, loop->name, loop->extent);
     std::vector<VectorPiece> cuts = {{0, 1}};
@@ -122,6 +146,7 @@ class BlockExpander {
       if (access.base) absl::StrAppend(&text, " ", ToString(access.base));
       access.id = ids_.emplace(text, static_cast<int>(ids_.size())).first->second;
       piece->loads[e.get()] = std::move(access);
+      if (e->name != leaf_->name) piece->reads.push_back(e.get());
     });
   }
 
@@ -162,33 +187,88 @@ class BlockExpander {
                        [&](const Expr& arg) { return UsesBlockVariable(arg); });
   }
 
-  // Opens the next loop for each of its values in turn; `at` holds the values of those outside.
-  Status Unroll(std::vector<int64_t>* at) {
-    if (at->size() == loops_.size()) {
-      int64_t point = 0;
-      for (size_t i = 0; i < loops_.size(); ++i) {
-        if (Reduces(loops_[i])) continue;
-        point = point * loops_[i]->extent->int_value + (*at)[i];
+  // All of them, the innermost loop fastest.
+  void FindPoints() {
+    points_ = {Point()};
+    for (const Stmt& loop : loops_) {
+      const int64_t extent = loop->extent->int_value;
+      std::vector<Point> points;
+      points.reserve(points_.size() * static_cast<size_t>(extent));
+      for (const Point& outside : points_) {
+        for (int64_t i = 0; i < extent; ++i) {
+          Point& point = points.emplace_back(outside);
+          point.at.push_back(i);
+          int64_t& number = Reduces(loop) ? point.step : point.place;
+          number = number * extent + i;
+        }
       }
-      for (size_t p = 0; p < pieces_.size(); ++p) {
-        point_ = point * static_cast<int64_t>(pieces_.size()) + static_cast<int64_t>(p);
-        HONE_RETURN_IF_ERROR(Emit(pieces_[p], *at));
-      }
-      return absl::OkStatus();
+      points_ = std::move(points);
     }
-    const Stmt& loop = loops_[at->size()];
-    const bool reduces = Reduces(loop);
-    for (int64_t i = 0; i < loop->extent->int_value; ++i) {
-      // Operands are shared within one step of the reduction only: sharing them across steps would
-      // keep them in registers that the accumulators need.
-      if (reduces) {
-        for (Group& group : groups_) group.loaded = {};
-      }
-      at->push_back(i);
-      HONE_RETURN_IF_ERROR(Unroll(at));
-      at->pop_back();
+  }
+
+  // Where steps of the reduction read again what others read for points beside them, as in a window
+  // that slides along a row: puts the points in the order of what they read there, so that each
+  // element is loaded once. Only if the tile and all that the other operands hold fit in the
+  // registers, and each point's steps keep their order.
+  bool OrderAlongWindow() {
+    if (IsExtreme()) return false;
+    for (const Piece& piece : pieces_) {
+      if (!piece.linear || piece.reads.size() != pieces_[0].reads.size()) return false;
     }
-    return absl::OkStatus();
+    std::optional<size_t> window;
+    int64_t registers = 1;  // for an element of the window
+    for (size_t r = 0; r < pieces_[0].reads.size(); ++r) {
+      const bool slides = Slides(pieces_[0].loads.at(pieces_[0].reads[r]));
+      if (slides && window) return false;
+      if (slides) window = r;
+      if (!slides) registers += CountElements(r);
+    }
+    std::set<std::pair<size_t, int64_t>> tile;
+    for (size_t p = 0; p < pieces_.size(); ++p) {
+      for (const Point& point : points_) tile.emplace(p, pieces_[p].to.OffsetAt(point.at));
+    }
+    registers += static_cast<int64_t>(tile.size());
+    if (!window || registers > target_.VectorRegisters()) return false;
+
+    const Access& read = pieces_[0].loads.at(pieces_[0].reads[*window]);
+    std::vector<Point> ordered = points_;
+    std::stable_sort(ordered.begin(), ordered.end(), [&](const Point& a, const Point& b) {
+      return read.OffsetAt(a.at) < read.OffsetAt(b.at);
+    });
+    std::map<int64_t, int64_t> last_step;
+    for (const Point& point : ordered) {
+      const auto [last, is_first] = last_step.emplace(point.place, point.step);
+      if (!is_first && last->second >= point.step) return false;
+      last->second = point.step;
+    }
+    points_ = std::move(ordered);
+    return true;
+  }
+
+  // Whether different steps read the same elements for different points.
+  bool Slides(const Access& access) const {
+    bool by_step = false, by_point = false;
+    for (size_t i = 0; i < loops_.size(); ++i) {
+      if (access.coefficients[i] != 0) (Reduces(loops_[i]) ? by_step : by_point) = true;
+    }
+    if (!by_step || !by_point) return false;
+    std::set<int64_t> elements;
+    std::set<std::pair<int64_t, int64_t>> of_steps;
+    for (const Point& point : points_) {
+      elements.insert(access.OffsetAt(point.at));
+      of_steps.emplace(point.step, access.OffsetAt(point.at));
+    }
+    return elements.size() < of_steps.size();
+  }
+
+  // What the `read`th reads of all pieces load, in all.
+  int64_t CountElements(size_t read) const {
+    std::set<std::tuple<int, int64_t>> elements;
+    for (const Piece& piece : pieces_) {
+      const Access& access = piece.loads.at(piece.reads[read]);
+      for (const Point& point : points_) elements.emplace(access.id, access.OffsetAt(point.at));
+    }
+    return static_cast<int64_t>(elements.size());
   }
 
   bool Reduces(const Stmt& loop) const { return !UsesVar(leaf_->indices[0], loop->name); }
@@ -240,7 +320,7 @@ class BlockExpander {
     for (Group& group : groups_) {
       if (IsExtreme()) {
         std::stable_sort(group.statements.begin(), group.statements.end(),
-                         [](const Placed& a, const Placed& b) { return a.point < b.point; });
+                         [](const Placed& a, const Placed& b) { return a.place < b.place; });
       }
       std::vector<Stmt> statements;
       for (Placed& placed : group.statements) statements.push_back(std::move(placed.statement));
@@ -324,7 +404,7 @@ class BlockExpander {
 
   void Append(Stmt statement) {
     ++statement_count_;
-    groups_[current_].statements.push_back({point_, std::move(statement)});
+    groups_[current_].statements.push_back({place_, std::move(statement)});
   }
 
   Expr Name(const Expr& value) {
@@ -342,7 +422,7 @@ class BlockExpander {
   // A statement, and the point of the tile that it was first needed for; within a step of the
   // reduction points come in their order.
   struct Placed {
-    int64_t point = 0;
+    int64_t place = 0;
     Stmt statement;
   };
 
@@ -353,7 +433,7 @@ class BlockExpander {
     std::vector<Placed> statements;
   };
 
-  const int vector_bits_;
+  const Target& target_;
   Ranges& ranges_;
   int* name_count_;
   std::vector<Stmt> loops_;  // all but the vector loop
@@ -364,24 +444,25 @@ class BlockExpander {
   std::map<std::string, int> ids_;
   std::vector<Group> groups_;         // since the last flush
   size_t current_ = 0;                // of them
-  int64_t point_ = 0;                 // of the tile
+  std::vector<Point> points_;         // in the order in which they are written
+  int64_t place_ = 0;                 // of the tile: that of the point being written
   std::map<int64_t, size_t> places_;  // of the tile: the group of the points there
   std::vector<Stmt> statements_;
   size_t statement_count_ = 0;  // those in branches too
 };
 
-StatusOr<Stmt> Expand(const Stmt& s, int vector_bits, Ranges& ranges, int* name_count) {
+StatusOr<Stmt> Expand(const Stmt& s, const Target& target, Ranges& ranges, int* name_count) {
   if (s.kind() == StmtKind::kFor && s->straight_line) {
-    return BlockExpander(vector_bits, ranges, name_count).Expand(s);
+    return BlockExpander(target, ranges, name_count).Expand(s);
   }
   StmtNode node = *s;
   if (s.kind() == StmtKind::kFor) {
     ScopedRange range(ranges, node.name, node.extent);
-    HONE_ASSIGN_OR_RETURN(node.body[0], Expand(node.body[0], vector_bits, ranges, name_count));
+    HONE_ASSIGN_OR_RETURN(node.body[0], Expand(node.body[0], target, ranges, name_count));
     return Stmt(std::move(node));
   }
   for (Stmt& child : node.body) {
-    HONE_ASSIGN_OR_RETURN(child, Expand(child, vector_bits, ranges, name_count));
+    HONE_ASSIGN_OR_RETURN(child, Expand(child, target, ranges, name_count));
   }
   if (node.kind == StmtKind::kBlock) return Block(std::move(node.body));
   return Stmt(std::move(node));
@@ -389,9 +470,9 @@ StatusOr<Stmt> Expand(const Stmt& s, int vector_bits, Ranges& ranges, int* name_
 
 }  // namespace
 
-StatusOr<Stmt> ExpandMicrokernel(const Stmt& s, int vector_bits, Ranges& ranges) {
+StatusOr<Stmt> ExpandMicrokernel(const Stmt& s, const Target& target, Ranges& ranges) {
   int name_count = 0;
-  return Expand(s, vector_bits, ranges, &name_count);
+  return Expand(s, target, ranges, &name_count);
 }
 
 }  // namespace hone

@@ -96,8 +96,8 @@ StatusOr<Program> Lower(const LoopNest& nest, const Target& target, const LowerO
   }
   // Micro-kernels first: their vector and unrolled loops mean the register tile, not loops at
   // large.
-  HONE_RETURN_IF_ERROR(flat.Run("expand_microkernel",
-                                [&](const Stmt& s) { return ExpandMicrokernel(s, bits, ranges); }));
+  HONE_RETURN_IF_ERROR(flat.Run(
+      "expand_microkernel", [&](const Stmt& s) { return ExpandMicrokernel(s, target, ranges); }));
   HONE_RETURN_IF_ERROR(
       flat.Run("vectorize_loops", [&](const Stmt& s) { return VectorizeLoops(s, bits, ranges); }));
   HONE_RETURN_IF_ERROR(flat.Run("unroll_loops", UnrollLoops));
