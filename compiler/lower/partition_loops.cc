@@ -12,6 +12,9 @@ namespace hone {
 namespace {
 
 constexpr size_t kCutsMax = 4;
+// Parts of so many loops around that are not these loops' longest: a corner, which runs too seldom
+// for its own loops to be cut, each cut being several times the code.
+constexpr int kCorner = 2;
 
 // Collects the values of `var` at which a comparison inside select conditions changes, where no
 // other variable has a say in it.
@@ -96,18 +99,20 @@ std::string SuffixFor(size_t part, const Stmt& loop, const std::set<std::string>
   return suffix;
 }
 
-// `taken`: every name of the function so far.
-Stmt Partition(const Stmt& s, Ranges& ranges, std::map<std::string, Layout>& layouts,
+// `edges`: how many of the loops around are a part that is not the longest. `taken`: every name of
+// the function so far.
+Stmt Partition(const Stmt& s, int edges, Ranges& ranges, std::map<std::string, Layout>& layouts,
                std::set<std::string>& taken) {
   StmtNode node = *s;
   if (s.kind() != StmtKind::kFor) {
-    for (Stmt& child : node.body) child = Partition(child, ranges, layouts, taken);
+    for (Stmt& child : node.body) child = Partition(child, edges, ranges, layouts, taken);
     if (node.kind == StmtKind::kBlock) return Block(std::move(node.body));
     return Stmt(std::move(node));
   }
   if (node.straight_line) return s;
   std::set<int64_t> cuts;
-  if (node.extent.IsInt() && node.loop_kind != LoopKind::kParallel && !Allocates(node.body[0])) {
+  if (edges < kCorner && node.extent.IsInt() && node.loop_kind != LoopKind::kParallel &&
+      !Allocates(node.body[0])) {
     Visit(node.body[0], nullptr, [&](const Expr& e) { CollectCuts(e, node.name, ranges, &cuts); });
     CollectBlockCuts(node.body[0], node.name, ranges, &cuts);
     cuts.erase(cuts.begin(), cuts.upper_bound(0));
@@ -115,10 +120,15 @@ Stmt Partition(const Stmt& s, Ranges& ranges, std::map<std::string, Layout>& lay
   }
   if (cuts.empty() || cuts.size() > kCutsMax) {
     ScopedRange range(ranges, node.name, node.extent);
-    node.body[0] = Partition(node.body[0], ranges, layouts, taken);
+    node.body[0] = Partition(node.body[0], edges, ranges, layouts, taken);
     return Stmt(std::move(node));
   }
   cuts.insert(node.extent->int_value);
+  int64_t longest = 0;
+  for (int64_t begin = 0; const int64_t end : cuts) {
+    longest = std::max(longest, end - begin);
+    begin = end;
+  }
   std::vector<Stmt> parts;
   int64_t begin = 0;
   for (int64_t end : cuts) {
@@ -138,7 +148,8 @@ Stmt Partition(const Stmt& s, Ranges& ranges, std::map<std::string, Layout>& lay
     {
       ScopedRange range(ranges, var, extent);
       body = SimplifyStmt(body, ranges);
-      body = Partition(body, ranges, layouts, taken);
+      const int is_edge = end - begin < longest ? 1 : 0;
+      body = Partition(body, edges + is_edge, ranges, layouts, taken);
     }
     parts.push_back(For(var, extent, node.loop_kind, body));
     begin = end;
@@ -151,7 +162,7 @@ Stmt Partition(const Stmt& s, Ranges& ranges, std::map<std::string, Layout>& lay
 Stmt PartitionLoops(const Stmt& s, Ranges& ranges, std::map<std::string, Layout>& layouts) {
   std::set<std::string> taken;
   AddNames(s, &taken);
-  return Partition(s, ranges, layouts, taken);
+  return Partition(s, 0, ranges, layouts, taken);
 }
 
 }  // namespace hone

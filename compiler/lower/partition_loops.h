@@ -18,8 +18,9 @@
 namespace hone {
 
 // Straight-line blocks stay whole; loops are cut at the points from which a block's conditions hold
-// for all of it. A loop that would need more than four cuts stays whole, and so does one in which
-// memory is allocated; register tiles are copied with the parts, `layouts` then has their copies.
+// for all of it. A loop that would need more than four cuts stays whole, and so do those in corners
+// of what is cut already, and one in which memory is allocated; register tiles are copied with the
+// parts, `layouts` then has their copies.
 Stmt PartitionLoops(const Stmt& s, Ranges& ranges, std::map<std::string, Layout>& layouts);
 
 }  // namespace hone
