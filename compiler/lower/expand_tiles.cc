@@ -19,7 +19,8 @@ bool IsZero(const Expr& e) {
   return e.IsInt(0) || (e.kind() == ExprKind::kFloat && e->float_value == 0);
 }
 
-// The loops of a block, outermost first, and the store inside of them.
+// The loops of a block, outermost first, and the store inside of them. The last two are a tile's
+// rows and columns; of those before, all but the reduction's count rows of tiles.
 struct TileBlock {
   std::vector<Stmt> loops;
   Stmt leaf;
@@ -44,15 +45,16 @@ class TileExpander {
       : intrinsic_(intrinsic), block_(std::move(block)), ranges_(ranges), name_count_(name_count) {}
 
   StatusOr<Stmt> Expand(bool leaf_is_tiles) {
-    row_tiles_ = block_.rows() / intrinsic_.tile.rows;
-    column_tiles_ = block_.columns() / intrinsic_.tile.columns;
     std::vector<Stmt> statements;
     const Stmt& leaf = block_.leaf;
+    const bool is_sum = leaf_is_tiles && !IsZero(leaf->value);
+    FindTiles(is_sum ? 1 : 0);
     if (!leaf_is_tiles) {
       HONE_RETURN_IF_ERROR(Store(&statements));
-    } else if (IsZero(leaf->value)) {
-      for (int64_t tile = 0; tile < row_tiles_ * column_tiles_; ++tile) {
-        statements.push_back(TileZero(leaf->name, tile));
+    } else if (!is_sum) {
+      for (const Values& tile : tiles_) {
+        HONE_ASSIGN_OR_RETURN(const int64_t number, TileNumber(leaf->indices[0], tile));
+        statements.push_back(TileZero(leaf->name, number));
       }
     } else {
       HONE_RETURN_IF_ERROR(Multiply(&statements));
@@ -66,17 +68,48 @@ class TileExpander {
     TileAccess right;
   };
 
+  // Values of some of the block's loops.
+  using Values = std::map<std::string, int64_t>;
+
   template <typename... Parts>
   Status Bad(const Parts&... parts) const {
     return absl::InvalidArgumentError(absl::StrCat(intrinsic_.name, ": ", parts...));
   }
 
   // The index where these loops have these values and the block's others are 0.
-  Expr At(const Expr& index, const std::map<std::string, int64_t>& values) const {
+  Expr At(const Expr& index, const Values& values) const {
     std::map<std::string, Expr> all;
     for (const Stmt& loop : block_.loops) all[loop->name] = Int(0);
     for (const auto& [loop, value] : values) all[loop] = Int(value);
     return Simplify(Substitute(index, all), ranges_);
+  }
+
+  // The first points of all tiles: rows of tiles in the loops' order, in each its columns.
+  void FindTiles(size_t first_loop) {
+    tiles_ = {{}};
+    for (size_t i = first_loop; i < block_.loops.size(); ++i) {
+      const Stmt& loop = block_.loops[i];
+      const int64_t step = loop->name == block_.row()      ? intrinsic_.tile.rows
+                           : loop->name == block_.column() ? intrinsic_.tile.columns
+                                                           : 1;
+      std::vector<Values> tiles;
+      for (const Values& outside : tiles_) {
+        for (int64_t value = 0; value < loop->extent->int_value; value += step) {
+          tiles.push_back(outside);
+          tiles.back()[loop->name] = value;
+        }
+      }
+      tiles_ = std::move(tiles);
+    }
+    column_tiles_ = block_.columns() / intrinsic_.tile.columns;
+    row_tiles_ = static_cast<int64_t>(tiles_.size()) / column_tiles_;
+  }
+
+  // Which of the tiles that hold the sums has its first point at `index`.
+  StatusOr<int64_t> TileNumber(const Expr& index, const Values& tile) const {
+    const Expr first = At(index, tile);
+    if (!first.IsInt()) return Bad("a tile's place is not known: ", ToString(first));
+    return first->int_value / (intrinsic_.tile.rows * intrinsic_.tile.columns);
   }
 
   // How far each value of `loop` lies from its first, or nothing where that is not the same
@@ -160,20 +193,13 @@ class TileExpander {
       return Bad("'", block_.leaf->name,
                  "' does not take rows of sums side by side: ", ToString(index));
     }
-    const std::string& tiles = block_.leaf->value->name;
-    for (int64_t i = 0; i < row_tiles_; ++i) {
-      for (int64_t j = 0; j < column_tiles_; ++j) {
-        statements->push_back(TileStore(tiles, i * column_tiles_ + j, block_.leaf->name,
-                                        TileStart(index, i, j), Int((*rows)[1])));
-      }
+    const Expr& sums = block_.leaf->value;
+    for (const Values& tile : tiles_) {
+      HONE_ASSIGN_OR_RETURN(const int64_t number, TileNumber(sums.arg(0), tile));
+      statements->push_back(
+          TileStore(sums->name, number, block_.leaf->name, At(index, tile), Int((*rows)[1])));
     }
     return absl::OkStatus();
-  }
-
-  // The index of the first point of tile i of rows, j of columns.
-  Expr TileStart(const Expr& index, int64_t i, int64_t j) const {
-    return At(index, {{block_.row(), i * intrinsic_.tile.rows},
-                      {block_.column(), j * intrinsic_.tile.columns}});
   }
 
   Status FindProducts(const Expr& e, std::vector<Product>* products) const {
@@ -242,8 +268,8 @@ class TileExpander {
     const bool accumulates = value.kind() == ExprKind::kBinary && value->binary == BinaryOp::kAdd &&
                              value.arg(0).kind() == ExprKind::kLoad &&
                              value.arg(0)->name == leaf->name;
-    if (!accumulates || block_.loops.size() != 3) {
-      return Bad("the block is no sum over one loop of what tiles hold: ", ToString(value));
+    if (!accumulates || block_.loops.size() < 3) {
+      return Bad("the block is no sum of what tiles hold: ", ToString(value));
     }
     if (block_.loops[0]->extent->int_value % intrinsic_.tile.depth != 0) {
       return Bad("loop '", depth_loop(), "' is no multiple of ", intrinsic_.tile.depth, " points");
@@ -265,18 +291,17 @@ class TileExpander {
     Declare(right, intrinsic_.right, statements);
     for (int64_t k = 0; k < block_.loops[0]->extent->int_value; k += intrinsic_.tile.depth) {
       for (const Product& product : products) {
-        for (int64_t i = 0; i < row_tiles_; ++i) {
-          const Expr left_start =
-              At(product.left.index, {{depth_loop(), k}, {block_.row(), i * intrinsic_.tile.rows}});
-          const int64_t a = Ensure(left, i, product.left, left_start, statements);
-          for (int64_t j = 0; j < column_tiles_; ++j) {
-            const Expr right_start =
-                At(product.right.index,
-                   {{depth_loop(), k}, {block_.column(), j * intrinsic_.tile.columns}});
-            const int64_t b = Ensure(right, j, product.right, right_start, statements);
-            statements->push_back(TileMultiply(intrinsic_.name, leaf->name, i * column_tiles_ + j,
-                                               left.name, a, right.name, b));
-          }
+        for (size_t t = 0; t < tiles_.size(); ++t) {
+          Values at = tiles_[t];
+          HONE_ASSIGN_OR_RETURN(const int64_t sum, TileNumber(leaf->indices[0], at));
+          at[depth_loop()] = k;
+          const int64_t row = static_cast<int64_t>(t) / column_tiles_;
+          const int64_t column = static_cast<int64_t>(t) % column_tiles_;
+          const int64_t a = Ensure(left, row, product.left, At(product.left.index, at), statements);
+          const int64_t b =
+              Ensure(right, column, product.right, At(product.right.index, at), statements);
+          statements->push_back(
+              TileMultiply(intrinsic_.name, leaf->name, sum, left.name, a, right.name, b));
         }
       }
     }
@@ -296,7 +321,8 @@ class TileExpander {
   const TileBlock block_;
   Ranges& ranges_;
   int* name_count_;
-  int64_t row_tiles_ = 0;
+  std::vector<Values> tiles_;  // where each tile of the sums begins
+  int64_t row_tiles_ = 0;      // rows of tiles, of all loops that count them
   int64_t column_tiles_ = 0;
 };
 

@@ -9,7 +9,7 @@
 namespace hone {
 
 // The loops from `loop` inwards are: `loop`, a tile of the reduction as deep as the intrinsic's;
-// dims of the stage of which one point at a time is computed; a dim whose points are the rows, and
+// dims of the stage of which each point has tiles of its own; a dim whose points are the rows, and
 // one whose points are the columns. The operands are copies ('cache', 'split'), which from now on
 // hold zeros where a tile reaches beyond them. How they lie in memory, lowering checks.
 Status TensorizeTiles(const TensorIntrinsic& intrinsic, const std::string& loop, StageNest& stage,

@@ -22,7 +22,9 @@
 // row to the next the window moves by so many elements.
 //
 // Where rows are short and leave much of a tile empty, those of an image become one long row; the
-// copy then holds the windows themselves, so that they are at even distances all along it.
+// copy then holds the windows themselves, so that they are at even distances all along it. Where a
+// row is one tile, a block may take two rows of tiles from two lines of the image instead, so that
+// what it loads of the panel serves both.
 #include <algorithm>
 #include <numeric>
 
@@ -144,9 +146,22 @@ class TileSketch {
     height_ = writer_.Hole("height", DistinctTiles(Extent(roles_.row), heights));
     width_ = writer_.Hole("width", widths);
     block_ = writer_.Hole("block", Blocks(heights));
+    DeclareLines();
     writer_.Require(
-        absl::StrCat("floordiv(height+15,16)*(floordiv(width+15,16)+1)+1 <= ", kTileRegisters));
+        absl::StrCat(HasLines() ? "lines*" : "",
+                     "floordiv(height+15,16)*(floordiv(width+15,16)+1)+1 <= ", kTileRegisters));
   }
+
+  // Lines of an image that one block takes.
+  void DeclareLines() {
+    if (long_row_ != nullptr || !chunks_.empty() || inside_.empty()) return;
+    const std::string& dim = AnchorDims(input_)[inside_.back()];
+    if (Extent(roles_.row) > kTileRows || dim.empty() || Extent(dim) % 2 != 0) return;
+    line_out_ = inside_.back();
+    lines_ = writer_.Hole("lines", {1, 2});
+    if (line_out_ == block_out_) writer_.Require("floormod(block,lines) == 0");
+  }
+  bool HasLines() const { return !line_out_.empty(); }
 
   // Sizes of the blocks of rows. Where copies are made ahead, by all threads, blocks would have
   // nothing to keep near.
@@ -389,14 +404,21 @@ class TileSketch {
     TileColumns();
     std::vector<std::string> loops = LoopsToPanel();
     for (const std::string& dim : inside_) loops.push_back(InBlock(dim));
+    const std::string line = HasLines() ? InBlock(line_out_) : "";
+    if (HasLines()) {
+      writer_.Line("tile ", y(), " ", line, " ", lines_);
+      loops.back() += ".0";
+    }
+    const size_t outside_block = loops.size();
     loops.push_back(row + ".0");
+    if (HasLines()) loops.push_back(line + ".1");
     loops.push_back(row + ".1");
     loops.push_back(column + ".1");
     writer_.Line("reorder ", y(), " ", absl::StrJoin(loops, " "));
     writer_.Line("vectorize ", y(), " ", column, ".1");
     if (input_.target.threads > 1) {
       // Rows of one panel stay with one thread, which has the panel near.
-      loops.resize(loops.size() - 3);
+      loops.resize(outside_block);
       writer_.FuseParallel(y(), loops);
     }
     WriteBlock(c(), roles_.sum(), y(), row + ".0");
@@ -473,6 +495,7 @@ class TileSketch {
   std::string height_, width_, block_;         // how the schedule refers to the holes
   std::vector<std::string> outside_, inside_;  // the output's other dims, around a panel and in it
   std::string block_dim_, block_out_;          // the dim that blocks cut, in the anchor and output
+  std::string lines_, line_out_;  // how many lines a block takes, of which dim; "" if only one
 };
 
 }  // namespace
