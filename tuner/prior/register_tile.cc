@@ -138,7 +138,11 @@ class TileDescriber {
     for (size_t i = 0; i < path.own + begin; ++i) facts->blocks *= path.trips[i];
     const std::string& row = stage.order[stage.order.size() - 2];
     const std::string& column = stage.order.back();
-    const double row_tiles = std::ceil(loops.Extent(row) / intrinsic->tile.rows - 1e-9);
+    // Of other dims of the block each point has rows of tiles of its own.
+    double lines = 1;
+    for (size_t i = begin + 1; i + 2 < stage.order.size(); ++i)
+      lines *= loops.Extent(stage.order[i]);
+    const double row_tiles = lines * std::ceil(loops.Extent(row) / intrinsic->tile.rows - 1e-9);
     const double column_tiles = std::ceil(loops.Extent(column) / intrinsic->tile.columns - 1e-9);
     const double tile_points = intrinsic->tile.rows * intrinsic->tile.columns;
     double products = 0;
@@ -152,7 +156,7 @@ class TileDescriber {
     facts->rows = 1;
     facts->lanes = static_cast<double>(target_.FloatLanes());
     facts->tail_use =
-        loops.Extent(row) * loops.Extent(column) / (row_tiles * column_tiles * tile_points);
+        lines * loops.Extent(row) * loops.Extent(column) / (row_tiles * column_tiles * tile_points);
     facts->operations = products * kOperationsOfTile * facts->lanes /
                         (tile_points * static_cast<double>(intrinsic->tile.depth));
     facts->block_operations = products * kOperationsOfTile * facts->vectors;
