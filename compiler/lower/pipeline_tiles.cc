@@ -166,9 +166,9 @@ class Pipeliner {
   // Takes the products apart: perhaps a nest, in it one turn's statements.
   bool FindProducts() {
     turn_ = block_.products;
-    if (block_.products.size() == 1 && IsLoop(block_.products[0])) {
-      turns_ = NestOf(block_.products[0]);
-      turn_ = PartsOf(turns_.body());
+    if (turn_.size() == 1) {
+      turns_ = NestOf(turn_[0]);
+      turn_ = PartsOf(turns_.loops.empty() ? turn_[0] : turns_.body());
     }
     for (const Stmt& s : turn_) {
       const bool is_tile = s.kind() == StmtKind::kAllocate || s.kind() == StmtKind::kTile;
