@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +17,7 @@
 #include "device_agent/measure/agreement.h"
 #include "device_agent/measure/cache_flush.h"
 #include "device_agent/measure/calibration.h"
+#include "device_agent/measure/race.h"
 #include "device_agent/measure/racing.h"
 #include "runtime/dtype.h"
 #include "runtime/fill.h"
@@ -26,10 +26,6 @@ namespace hone {
 namespace {
 
 constexpr unsigned char kPoison = 0xFF;  // NaN in every float type
-constexpr int kRung2GapMs = 1;           // visits apart in time see different neighbours
-constexpr int kFinalGapMs = 10;
-constexpr int64_t kRetryGapNs = 1000000;
-constexpr double kCheckRunCountsFromNs = 20e6;
 // How often the times of a visit may fail to be borne out before they count as made up: once may be
 // the hypervisor, or a neighbour at an unlucky moment, which has had its turn some milliseconds
 // later. Whoever uses the pauses to compute ahead is seen by that.
@@ -80,19 +76,6 @@ pb::Measurement MeasurementOf(const pb::Candidate& candidate) {
   return measurement;
 }
 
-Visit VisitOf(const Answer& answer) {
-  Visit visit;
-  visit.run_ns.assign(answer.run_ns, answer.run_ns + answer.sample_count);
-  visit.gflops_before = answer.gflops_before;
-  visit.gflops_after = answer.gflops_after;
-  visit.lost_share = answer.lost_share;
-  visit.throttled = answer.throttled != 0;
-  visit.moved = answer.moved != 0;
-  visit.tiles = answer.tiles != 0;
-  visit.page_faults = answer.page_faults;
-  return visit;
-}
-
 // "rms error 9.3e-06 is 71 times that of sequential fp32; class fp32 allows 4"
 std::string InexactMessage(const pb::Batch& batch, const pb::Measurement& measurement) {
   const StatusOr<Numerics> numerics = ParseNumerics(batch.numerics());
@@ -106,6 +89,22 @@ std::string InexactMessage(const pb::Batch& batch, const pb::Measurement& measur
 }
 
 }  // namespace
+
+// The device, as the race sees it.
+class BatchRunner::Course final : public RaceCourse {
+ public:
+  Course(BatchRunner& runner, const std::vector<std::unique_ptr<Racer>>& racers)
+      : runner_(runner), racers_(racers) {}
+  std::optional<Answer> Carry(int racer, const Order& order) override {
+    return runner_.CarryVisit(*racers_[racer], order);
+  }
+  int64_t NowNs() override { return MonotonicNanos(); }
+  void Pause(int64_t duration_ns) override { SleepNanos(duration_ns); }
+
+ private:
+  BatchRunner& runner_;
+  const std::vector<std::unique_ptr<Racer>>& racers_;
+};
 
 BatchRunner::BatchRunner(const pb::Batch& batch, Options options,
                          std::function<void(const pb::MeasureReply&)> report)
@@ -139,7 +138,7 @@ BatchRunner::End BatchRunner::Run(const std::vector<int>& indices) {
     if (memory_spoiled_) return {};
     if (racer != nullptr) racers.push_back(std::move(racer));
   }
-  Race(racers);
+  RunRace(racers);
   const bool forged = std::any_of(racers.begin(), racers.end(), [](const auto& racer) {
     return racer->measurement.failure() == pb::FORGED;
   });
@@ -270,7 +269,6 @@ void BatchRunner::RunReference(pb::Measurement& measurement) {
   estimator.Describe(measurement);
   measurement.set_cold_constants(batch_.cold_constants() && CanFlushCaches());
   reference_ns_ = estimator.cost_ns();
-  best_in_batch_ns_ = reference_ns_;  // who is clearly slower than the default need not run
   measurement.set_unix_ms(UnixMillis());
 }
 
@@ -382,45 +380,27 @@ void BatchRunner::PoisonOutputs() {
   }
 }
 
-void BatchRunner::Race(std::vector<std::unique_ptr<Racer>>& racers) {
+void BatchRunner::RunRace(std::vector<std::unique_ptr<Racer>>& racers) {
   if (racers.empty()) return;
   gflops_max_ = std::max({gflops_max_, options_.best_known_gflops, hone_fma_gflops()});
   tile_patience_ms_ = batch_.final() ? kTilePatienceOfFinalMs : kTilePatienceMs;
-  options_.second_tries->BeginBatch(static_cast<int>(racers.size()), batch_.final());
-  if (batch_.final()) {
-    std::vector<Racer*> all;
-    for (std::unique_ptr<Racer>& racer : racers) all.push_back(racer.get());
-    RunVisits(all, VisitsOfFinalist, kFinalGapMs);
-    CheckAgain(all);
-  } else {
-    for (std::unique_ptr<Racer>& racer : racers) RunFirstVisit(*racer);
-    for (std::unique_ptr<Racer>& racer : racers) RunSecondChance(*racer);
-    for (Racer* racer : Survivors(racers, SurvivorsForRung1)) RunVisit(*racer);
-    const std::vector<Racer*> best = Survivors(racers, SurvivorsForRung2);
-    RunVisits(best, VisitsInRung2, kRung2GapMs);
-    CheckAgain(best);
+  std::vector<double> estimates_ns;
+  for (const std::unique_ptr<Racer>& racer : racers) estimates_ns.push_back(racer->estimate_ns);
+  Course course(*this, racers);
+  Race race({.final = batch_.final(),
+             .best_known_ns = options_.best_known_ns,
+             .reference_ns = reference_ns_,
+             .gflops_max = gflops_max_,
+             .tries = options_.second_tries},
+            estimates_ns, course);
+  const std::vector<int> best = race.Run();
+  for (size_t i = 0; i < racers.size(); ++i) {
+    racers[i]->estimator = race.racer(i).estimator;
+    racers[i]->raced_out = race.racer(i).raced_out;
   }
-}
-
-void BatchRunner::RunFirstVisit(Racer& racer) {
-  // For a kernel this long, the run that was checked serves as the first sample.
-  if (racer.estimate_ns >= kCheckRunCountsFromNs && IsClearlySlower(racer.estimate_ns, BestNs())) {
-    racer.raced_out = true;
-    racer.estimator.Add({{racer.estimate_ns}, gflops_max_, gflops_max_}, false);
-    return;
-  }
-  const std::optional<Answer> answer = CarryVisit(
-      racer,
-      {.kind = OrderKind::kFirstVisit, .estimate_ns = racer.estimate_ns, .best_ns = BestNs()});
-  if (!answer.has_value()) return;
-  racer.raced_out = answer->raced_out != 0;
-  Visit visit = VisitOf(*answer);
-  racer.estimate_ns = *std::min_element(visit.run_ns.begin(), visit.run_ns.end());
-  const bool quiet = IsQuiet(visit, gflops_max_);
-  is_quiet_now_ = quiet;
-  racer.estimator.Add(std::move(visit), quiet);
-  if (best_in_batch_ns_ <= 0 || racer.estimate_ns < best_in_batch_ns_)
-    best_in_batch_ns_ = racer.estimate_ns;
+  std::vector<Racer*> to_check;
+  for (int i : best) to_check.push_back(racers[i].get());
+  CheckAgain(to_check);
 }
 
 void BatchRunner::AwaitTiles(const Racer& racer) {
@@ -457,95 +437,6 @@ std::optional<Answer> BatchRunner::CarryVisit(Racer& racer, Order order) {
   }
   Fail(racer.measurement, pb::FORGED, disagreement);
   return std::nullopt;
-}
-
-void BatchRunner::RunSecondChance(Racer& racer) {
-  if (!IsRacing(racer)) return;
-  if (!racer.raced_out) {
-    if (!racer.estimator.has_quiet_visit() && TakeRetry()) RunVisit(racer, /*is_retry=*/true);
-    return;
-  }
-  if (!DeservesSecondChance(racer.estimate_ns, BestNs())) return;
-  const int runs = PlanFirstVisit(racer.estimate_ns, BestNs()).runs_per_sample;
-  const std::optional<Answer> answer = CarryVisit(racer, {.kind = OrderKind::kVisit,
-                                                          .samples = 1,
-                                                          .runs_per_sample = runs,
-                                                          .estimate_ns = racer.estimate_ns});
-  if (!answer.has_value() || answer->run_ns[0] >= racer.estimate_ns) return;
-  Visit visit = VisitOf(*answer);
-  racer.estimate_ns = visit.run_ns.front();
-  racer.raced_out = IsClearlySlower(racer.estimate_ns, BestNs());
-  const bool quiet = IsQuiet(visit, gflops_max_);
-  racer.estimator.Add(std::move(visit), quiet);
-}
-
-void BatchRunner::RunVisits(const std::vector<Racer*>& racers, int (*visits)(double), int gap_ms) {
-  std::vector<int> left;
-  for (const Racer* racer : racers) left.push_back(visits(racer->estimate_ns));
-  for (bool forward = true; broken_.failure == pb::OK; forward = !forward) {
-    const int64_t start_ns = MonotonicNanos();
-    // Back and forth (A B C, C B A, ...): a drift of the clock then favours nobody.
-    for (size_t n = 0; n < racers.size(); ++n) {
-      const size_t i = forward ? n : racers.size() - 1 - n;
-      if (left[i]-- > 0) RunVisit(*racers[i]);
-    }
-    for (size_t i = 0; i < racers.size(); ++i) {
-      if (IsDecidedAmong(racers, i)) left[i] = 0;
-    }
-    if (std::all_of(left.begin(), left.end(), [](int more) { return more <= 0; })) return;
-    SleepNanos(int64_t{gap_ms} * 1000000 - (MonotonicNanos() - start_ns));
-  }
-}
-
-bool BatchRunner::IsDecidedAmong(const std::vector<Racer*>& racers, size_t index) {
-  double rival_ns = std::numeric_limits<double>::infinity();
-  for (size_t i = 0; i < racers.size(); ++i) {
-    // Times with a neighbour on the core decide nothing.
-    if (!racers[i]->estimator.has_quiet_visit()) return false;
-    if (i != index) rival_ns = std::min(rival_ns, racers[i]->estimator.cost_ns());
-  }
-  const Estimator& estimator = racers[index]->estimator;
-  return IsDecided(estimator.cost_ns(), rival_ns, estimator.visits());
-}
-
-void BatchRunner::RunVisit(Racer& racer, bool is_retry) {
-  while (true) {
-    const VisitPlan plan = PlanVisit(racer.estimate_ns);
-    const std::optional<Answer> answer = CarryVisit(racer, {.kind = OrderKind::kVisit,
-                                                            .samples = plan.samples,
-                                                            .runs_per_sample = plan.runs_per_sample,
-                                                            .estimate_ns = racer.estimate_ns});
-    if (!answer.has_value()) return;
-    Visit visit = VisitOf(*answer);
-    gflops_max_ = std::max({gflops_max_, visit.gflops_before, visit.gflops_after});
-    const bool quiet = IsQuiet(visit, gflops_max_);
-    is_quiet_now_ = quiet;
-    racer.estimate_ns = *std::min_element(visit.run_ns.begin(), visit.run_ns.end());
-    racer.estimator.Add(std::move(visit), quiet);
-    if (is_retry) options_.second_tries->Note(/*helped=*/quiet);
-    if (quiet || !TakeRetry()) return;
-    is_retry = true;
-  }
-}
-
-bool BatchRunner::TakeRetry() {
-  if (!options_.second_tries->Take()) return false;
-  // Whoever has the core now is more likely done after it got a moment.
-  if (!is_quiet_now_) SleepNanos(kRetryGapNs);
-  return true;
-}
-
-std::vector<BatchRunner::Racer*> BatchRunner::Survivors(
-    const std::vector<std::unique_ptr<Racer>>& racers,
-    std::vector<int> (*choose)(const std::vector<double>&, double)) {
-  std::vector<double> costs_ns;
-  for (const std::unique_ptr<Racer>& racer : racers)
-    costs_ns.push_back(racer->raced_out || !IsRacing(*racer)
-                           ? std::numeric_limits<double>::infinity()
-                           : racer->estimator.cost_ns());
-  std::vector<Racer*> survivors;
-  for (int i : choose(costs_ns, options_.best_known_ns)) survivors.push_back(racers[i].get());
-  return survivors;
 }
 
 void BatchRunner::CheckAgain(const std::vector<Racer*>& racers) {
@@ -612,12 +503,6 @@ void BatchRunner::CheckAgain(Racer& racer) {
 
 void BatchRunner::Break(int candidate, const KernelProcess& process) {
   broken_ = {process.end().failure, candidate, process.end().message};
-}
-
-double BatchRunner::BestNs() const {
-  if (best_in_batch_ns_ <= 0) return options_.best_known_ns;
-  return options_.best_known_ns <= 0 ? best_in_batch_ns_
-                                     : std::min(best_in_batch_ns_, options_.best_known_ns);
 }
 
 void BatchRunner::Report(int index, const pb::Measurement& measurement) {

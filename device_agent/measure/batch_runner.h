@@ -4,7 +4,7 @@
 // whether the outputs are right, and whether the times can be true.
 //
 // First every candidate runs once and is compared with the reference; only those that are right are
-// raced (racing.h), visit by visit, interleaved. Who did best runs again on inputs that nobody has
+// raced (race.h), visit by visit, interleaved. Who did best runs again on inputs that nobody has
 // seen before.
 #pragma once
 
@@ -62,6 +62,7 @@ class BatchRunner {
   End Run(const std::vector<int>& indices);
 
  private:
+  class Course;
   // A candidate that is right and takes part in the race.
   struct Racer {
     int index = 0;   // into the batch
@@ -100,32 +101,17 @@ class BatchRunner {
   // 'y'".
   std::string FirstOverrun(const Answer& answer) const;
 
-  void Race(std::vector<std::unique_ptr<Racer>>& racers);
-  void RunFirstVisit(Racer& racer);
-  // Once more, later, for a candidate that may only have met a neighbour: a sample if it was raced
-  // out, a visit if its first was not quiet.
-  void RunSecondChance(Racer& racer);
-  // In turns, until all have had theirs or nothing is left to decide.
-  void RunVisits(const std::vector<Racer*>& racers, int (*visits)(double), int gap_ms);
-  static bool IsDecidedAmong(const std::vector<Racer*>& racers, size_t index);
-  // Again while it is not quiet, as long as second tries are worth it.
-  void RunVisit(Racer& racer, bool is_retry = false);
+  void RunRace(std::vector<std::unique_ptr<Racer>>& racers);
   // Has it carried out, again where the times are not borne out. nullopt when they never are (then
   // the racer has failed) or the process ended (then broken_ is set).
   std::optional<Answer> CarryVisit(Racer& racer, Order order);
   // Until the matrix unit has its full speed, if the candidate uses it and patience lasts.
   void AwaitTiles(const Racer& racer);
-  // Whether one more visit may be made because another was not quiet; waits a moment before, unless
-  // the core was quiet since.
-  bool TakeRetry();
-  std::vector<Racer*> Survivors(const std::vector<std::unique_ptr<Racer>>& racers,
-                                std::vector<int> (*choose)(const std::vector<double>&, double));
   // Runs them once more after the race, on inputs nobody has seen.
   void CheckAgain(const std::vector<Racer*>& racers);
   void CheckAgain(Racer& racer);
   // New inputs, and what the reference makes of them. False when that failed.
   bool MakeFreshInputs();
-  double BestNs() const;
   void Report(int index, const pb::Measurement& measurement);
   // The process of the candidate at work ended: nothing more can be run.
   void Break(int candidate, const KernelProcess& process);
@@ -150,8 +136,6 @@ class BatchRunner {
   bool memory_spoiled_ = false;
   double gflops_max_ = 0;
   double reference_ns_ = 0;
-  double best_in_batch_ns_ = 0;
-  bool is_quiet_now_ = true;      // as far as the last visit told
   int64_t tile_patience_ms_ = 0;  // left to wait for a matrix unit that others hold back
 };
 

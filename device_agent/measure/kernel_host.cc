@@ -21,10 +21,6 @@
 namespace hone {
 namespace {
 
-// What a candidate that looks clearly slower gets to show that it is not.
-constexpr double kSlowTrialNs = 1e6;
-constexpr int kSlowTrialSamples = 5;
-
 double ThreadCpuNanos() {
   timespec t;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
@@ -146,30 +142,21 @@ class KernelHost {
   void FirstVisit(const Order& order, LoadedCandidate& candidate, const KernelTimer& timer,
                   Answer& answer) {
     double estimate_ns = order.estimate_ns;
-    bool raced_out = false;
     const Visit visit = timer.TimeVisit([&](Visit& so_far) {
       std::vector<double>& run_ns = so_far.run_ns;
       // A moment without the core is none of the kernel's time.
       const double start_ns = ThreadCpuNanos();
       bool counted_waits = true;
-      const auto sample = [&] {
+      do {
         counted_waits = !timer.CountsCpuTime(estimate_ns);
         // Each is planned by what the last one said: the checked run was a cold one.
         const int runs = PlanFirstVisit(estimate_ns, order.best_ns).runs_per_sample;
         run_ns.push_back(timer.Sample(candidate, runs, estimate_ns));
         estimate_ns = *std::min_element(run_ns.begin(), run_ns.end());
-      };
-      sample();
-      // One slow sample may be a cold cache or a moment without the core, unless the clock excludes
-      // that; several in a millisecond are not.
-      while (IsClearlySlower(estimate_ns, order.best_ns) && counted_waits &&
-             ThreadCpuNanos() - start_ns < kSlowTrialNs && run_ns.size() < kSlowTrialSamples)
-        sample();
-      raced_out = IsClearlySlower(estimate_ns, order.best_ns);
-      const int samples = raced_out ? 0 : PlanFirstVisit(estimate_ns, order.best_ns).samples;
-      while (static_cast<int>(run_ns.size()) < samples) sample();
+      } while (TakesAnother(run_ns.size(), estimate_ns, order.best_ns, ThreadCpuNanos() - start_ns,
+                            counted_waits));
     });
-    answer.raced_out = raced_out ? 1 : 0;
+    answer.raced_out = IsClearlySlower(estimate_ns, order.best_ns) ? 1 : 0;
     Take(visit, answer);
   }
 

@@ -12,6 +12,9 @@ constexpr double kVisitNs = 600e3;
 constexpr double kSingleSampleFromNs = 20e6;
 constexpr int kRunsPerSampleMax = 10000;
 constexpr double kClearlySlower = 1.6;
+// What a candidate that looks clearly slower gets to show that it is not.
+constexpr double kSlowTrialNs = 1e6;
+constexpr size_t kSlowTrialSamples = 5;
 constexpr double kHopelessAtOnce = 4;
 constexpr double kHopelessInRung1 = 1.25;
 constexpr double kHopelessInRung2 = 1.1;
@@ -51,6 +54,13 @@ VisitPlan PlanFirstVisit(double estimate_ns, double best_ns) {
   const bool out_of_reach = best_ns > 0 && estimate_ns > kHopelessInRung1 * best_ns;
   plan.samples = out_of_reach && estimate_ns >= kOneSampleFromNs ? 1 : std::min(plan.samples, 3);
   return plan;
+}
+
+bool TakesAnother(size_t samples, double estimate_ns, double best_ns, double spent_ns,
+                  bool counts_waits) {
+  if (IsClearlySlower(estimate_ns, best_ns))
+    return counts_waits && spent_ns < kSlowTrialNs && samples < kSlowTrialSamples;
+  return samples < static_cast<size_t>(PlanFirstVisit(estimate_ns, best_ns).samples);
 }
 
 int VisitsInRung2(double estimate_ns) { return estimate_ns < 50e6 ? 2 : 1; }

@@ -4,6 +4,7 @@
 // beaten leaves early. Pure decisions for the worker's timer loop; times nothing.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 namespace hone {
@@ -19,6 +20,11 @@ VisitPlan PlanVisit(double estimate_ns);
 // Rung 0: at most three samples; one millisecond's sample for who is out of reach of the best by
 // then, 1.25 times slower. `best_ns` <= 0: none known.
 VisitPlan PlanFirstVisit(double estimate_ns, double best_ns);
+// Whether a first visit takes another sample after so many, of which the best says `estimate_ns`.
+// One slow sample may be a cold cache or, where the clock counts waiting (`counts_waits`), a moment
+// without the core; several in a millisecond (`spent_ns`) are not.
+bool TakesAnother(size_t samples, double estimate_ns, double best_ns, double spent_ns,
+                  bool counts_waits);
 
 // Visits that a survivor of rung 1 gets in rung 2, and a finalist altogether.
 int VisitsInRung2(double estimate_ns);
