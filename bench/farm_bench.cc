@@ -25,6 +25,7 @@
 #include "base/target.h"
 #include "bench/aim.h"
 #include "bench/farm_parts.h"
+#include "tests/support/process_tree.h"
 #include "tracker/farm_state.h"
 
 namespace hone {
@@ -230,4 +231,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace hone
 
-int main(int argc, char** argv) { return hone::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return hone::RunAndLeaveNothing([&] { return hone::Main(argc, argv); });
+}

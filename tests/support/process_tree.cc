@@ -1,10 +1,14 @@
 #include "tests/support/process_tree.h"
 
+#include <signal.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <set>
 #include <sstream>
 
@@ -29,6 +33,13 @@ std::vector<std::string> StatFields(const std::string& stat) {
   const size_t close = stat.rfind(')');
   if (close == std::string::npos) return {};
   return absl::StrSplit(stat.substr(close + 2), ' ');
+}
+
+// _exit writes nothing out.
+int Flushed(int code) {
+  std::cout.flush();
+  fflush(nullptr);
+  return code;
 }
 
 }  // namespace
@@ -85,5 +96,34 @@ ProcessUse UseOf(pid_t pid) {
 }
 
 void AdoptOrphans() { prctl(PR_SET_CHILD_SUBREAPER, 1); }
+
+int RunAndLeaveNothing(const std::function<int()>& run) {
+  sigset_t watched, before;
+  sigemptyset(&watched);
+  for (int signal : {SIGCHLD, SIGINT, SIGTERM}) sigaddset(&watched, signal);
+  sigprocmask(SIG_BLOCK, &watched, &before);
+  AdoptOrphans();
+  const pid_t watcher = getpid();
+  const pid_t child = fork();
+  if (child == 0) {
+    sigprocmask(SIG_SETMASK, &before, nullptr);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    _exit(getppid() == watcher ? Flushed(run()) : 1);
+  }
+  if (child < 0) return 1;
+  int status = 0;
+  while (waitpid(child, &status, WNOHANG) == 0) {
+    int signal = 0;
+    sigwait(&watched, &signal);
+    if (signal != SIGCHLD) kill(child, signal);
+  }
+  // Who is killed may have started somebody meanwhile.
+  for (auto left = DescendantsOf(watcher); !left.empty(); left = DescendantsOf(watcher)) {
+    for (const ProcessEntry& process : left) kill(process.pid, SIGKILL);
+    waitpid(-1, nullptr, 0);
+  }
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
 
 }  // namespace hone

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -32,5 +33,10 @@ ProcessUse UseOf(pid_t pid);
 
 // Whatever loses its parent below us becomes our child, so that it is found.
 void AdoptOrphans();
+
+// Runs it in a process of its own and returns what it returned, or what a shell would say of the
+// signal that ended it. However it ends, a failed check and Ctrl-C included, all that it started
+// and left behind is killed. To be called before there are threads.
+int RunAndLeaveNothing(const std::function<int()>& run);
 
 }  // namespace hone
