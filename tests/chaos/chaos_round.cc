@@ -535,7 +535,7 @@ class ChaosRound {
   void JudgeAll() {
     Evidence evidence = {.database = farm_->database(),
                          .tracker_log = farm_->LogOf("tracker"),
-                         .told = history_.events(),
+                         .told = &history_,
                          .clients = ours_};
     for (int i = 0; i < farm_->agents(); ++i) {
       evidence.agent_logs.push_back(farm_->LogOf(absl::StrCat("agent", i)));

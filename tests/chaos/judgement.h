@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/tracker/invariants.h"
+#include "tests/chaos/history_log.h"
 
 namespace hone {
 
@@ -16,8 +16,8 @@ struct Evidence {
   std::string database;
   std::string tracker_log;
   std::vector<std::string> agent_logs;
-  std::vector<HistoryEvent> told;  // to users and agents, on Unix time
-  std::set<std::string> clients;   // whose batches, of one candidate each, are judged
+  const HistoryLog* told = nullptr;  // to users and agents; never null
+  std::set<std::string> clients;     // whose batches, of one candidate each, are judged
 };
 
 struct Judgement {

@@ -2,6 +2,7 @@
 // those that it never wrote, are missing.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -12,5 +13,8 @@ namespace hone {
 
 // The events of one name ("batch.measured"), in order.
 std::vector<nlohmann::json> EventsOf(const std::string& path, absl::string_view name);
+// One by one, for logs of any length.
+void ForEachEvent(const std::string& path, absl::string_view name,
+                  const std::function<void(const nlohmann::json&)>& see);
 
 }  // namespace hone

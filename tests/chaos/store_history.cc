@@ -57,7 +57,8 @@ Status NoteHistoryIn(const std::string& database) {
   return connection->Run(kTriggers);
 }
 
-StatusOr<StoreHistory> ReadStoreHistory(const std::string& database) {
+StatusOr<StoreHistory> ReadStoreHistory(const std::string& database,
+                                        const std::function<void(HistoryEvent)>& see) {
   // A reader of a file in WAL mode writes beside it.
   HONE_ASSIGN_OR_RETURN(const auto connection, Connect(database, SQLITE_OPEN_READWRITE));
   StoreHistory history;
@@ -74,14 +75,17 @@ StatusOr<StoreHistory> ReadStoreHistory(const std::string& database) {
   while (true) {
     HONE_ASSIGN_OR_RETURN(const bool there, rows->Step());
     if (!there) break;
-    HistoryEvent& event = history.events.emplace_back();
+    HistoryEvent event;
     event.time_ns = rows->Integer(0) * kNanosPerMilli;
     event.process = "tracker";
     event.device = rows->Text(2);
     event.epoch = static_cast<uint64_t>(rows->Integer(3));
     event.batch = rows->Text(4);
     event.act = rows->Text(1) == "epoch" ? HistoryEvent::Act::kEpoch : HistoryEvent::Act::kCommit;
-    if (event.act == HistoryEvent::Act::kEpoch) continue;
+    if (event.act == HistoryEvent::Act::kEpoch) {
+      see(std::move(event));
+      continue;
+    }
     ++history.outcomes;
     pb::BatchResult result;
     if (!result.ParseFromString(rows->Blob(5))) {
@@ -95,6 +99,7 @@ StatusOr<StoreHistory> ReadStoreHistory(const std::string& database) {
                                                     "' with ", wanted, " measurements, and has ",
                                                     rows->Integer(6), " records"));
     }
+    see(std::move(event));
   }
   return history;
 }

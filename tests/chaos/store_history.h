@@ -5,7 +5,7 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,8 +18,6 @@ namespace hone {
 Status NoteHistoryIn(const std::string& database);
 
 struct StoreHistory {
-  // kEpoch and kCommit; an outcome's epoch is that of the batch's device then. Times are Unix time.
-  std::vector<HistoryEvent> events;
   int64_t waiting = 0;  // batches that are neither finished nor forgotten
   // Batches whose outcome and records do not agree, in words.
   std::vector<std::string> contradictions;
@@ -27,7 +25,10 @@ struct StoreHistory {
   int64_t records = 0;
 };
 
-// Of a database that may be in use.
-StatusOr<StoreHistory> ReadStoreHistory(const std::string& database);
+// Of a database that may be in use. `see` gets one kEpoch and kCommit after the other; an outcome's
+// epoch is that of the batch's device then. Times are Unix time.
+StatusOr<StoreHistory> ReadStoreHistory(
+    const std::string& database,
+    const std::function<void(HistoryEvent)>& see = [](HistoryEvent) {});
 
 }  // namespace hone
