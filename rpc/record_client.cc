@@ -23,12 +23,17 @@ StatusOr<std::vector<pb::Record>> FetchRecords(const std::string& tracker,
                                                const std::string& tls_dir) {
   HONE_ASSIGN_OR_RETURN(const std::shared_ptr<TrackerLine> line,
                         TrackerLine::Open(tracker, tls_dir));
-  if (!line->WaitForConnected(absl::Now() + kConnectTimeout)) {
-    return absl::UnavailableError(
-        absl::StrCat("no tracker answers at ", tracker, "; check --tracker and $HONE_TRACKER"));
+  return FetchRecords(*line, request);
+}
+
+StatusOr<std::vector<pb::Record>> FetchRecords(TrackerLine& line,
+                                               const pb::FindRecordsRequest& request) {
+  if (!line.WaitForConnected(absl::Now() + kConnectTimeout)) {
+    return absl::UnavailableError(absl::StrCat("no tracker answers at ", line.trackers(),
+                                               "; check --tracker and $HONE_TRACKER"));
   }
   std::vector<pb::Record> records;
-  HONE_RETURN_IF_ERROR(AskLeader(*line, kTimeout, [&](const TrackerLine::Link& link) {
+  HONE_RETURN_IF_ERROR(AskLeader(line, kTimeout, [&](const TrackerLine::Link& link) {
     pb::Records::Stub stub(link.channel);
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + kTimeout));

@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "proto/record.pb.h"
 #include "proto/tuning.pb.h"
+#include "rpc/tracker_line.h"
 
 namespace hone {
 
@@ -15,5 +16,9 @@ namespace hone {
 StatusOr<std::vector<pb::Record>> FetchRecords(const std::string& tracker,
                                                const pb::FindRecordsRequest& request,
                                                const std::string& tls_dir = "");
+// The same over a line that its caller keeps. One whose certificate expires meanwhile goes on, and
+// takes up the renewed one when it has to connect anew.
+StatusOr<std::vector<pb::Record>> FetchRecords(TrackerLine& line,
+                                               const pb::FindRecordsRequest& request);
 
 }  // namespace hone

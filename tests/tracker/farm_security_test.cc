@@ -3,7 +3,9 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,7 +26,9 @@
 #include "rpc/farm_client.h"
 #include "rpc/grpc_status.h"
 #include "rpc/job_client.h"
+#include "rpc/record_client.h"
 #include "rpc/tuning_client.h"
+#include "tests/support/measuring_agent.h"
 #include "tests/support/tls_folders.h"
 #include "tracker/farm_authority.h"
 #include "tracker/tracker_server.h"
@@ -408,6 +412,108 @@ TEST_F(FarmSecurityTest, RemembersRevocationsWhenItIsStartedAnew) {
   ASSERT_TRUE(server.ok()) << server.status();
   server_ = *std::move(server);
   EXPECT_EQ(ClientAs("tuner/eve").status().code(), absl::StatusCode::kPermissionDenied);
+}
+
+// An agent with one device, which writes down the epochs that it is told; several of a name share
+// what they wrote.
+class Twin {
+ public:
+  struct Told {
+    absl::Mutex mutex;
+    std::map<uint64_t, std::set<uint64_t>> boots ABSL_GUARDED_BY(mutex);  // by epoch
+  };
+
+  Twin(const std::string& tracker, const std::string& tls_dir, uint64_t boot, Told& told) {
+    AgentSessionHandlers handlers;
+    handlers.on_orders = [this, boot, &told](const pb::AgentOrders& orders) {
+      if (orders.devices_size() == 0 || orders.devices(0).epoch() == 0) return;
+      absl::MutexLock lock(&told.mutex);
+      told.boots[orders.devices(0).epoch()].insert(boot);
+      if (!leased_.HasBeenNotified()) leased_.Notify();
+    };
+    handlers.on_refused = [this](const Status& status) {
+      why_ = status;
+      refused_.Notify();
+    };
+    auto session = AgentSession::Start({.trackers = {tracker},
+                                        .tls_dir = tls_dir,
+                                        .agent = "pi-3",
+                                        .boot = boot,
+                                        .heartbeat = absl::Milliseconds(20),
+                                        .reconnect_backoff_min = absl::Milliseconds(10)},
+                                       std::move(handlers));
+    EXPECT_TRUE(session.ok()) << session.status();
+    session_ = *std::move(session);
+    session_->SetState(StateOfOneDevice("pi-3", 0, {}));
+  }
+
+  bool IsLeased() { return leased_.WaitForNotificationWithTimeout(kPatience); }
+  // Why it was sent away.
+  Status Refused() {
+    return refused_.WaitForNotificationWithTimeout(kPatience) ? why_ : absl::OkStatus();
+  }
+  bool WasRefused() const { return refused_.HasBeenNotified(); }
+
+ private:
+  absl::Notification leased_, refused_;
+  Status why_;
+  std::unique_ptr<AgentSession> session_;  // last: its handlers use the others
+};
+
+TEST_F(FarmSecurityTest, OfTwoAgentsWithOneCertificateTheYoungerAloneHasLeases) {
+  const std::string tls_dir = Member("agent/pi-3");
+  Twin::Told told;
+  uint64_t boot = 0;
+  for (int round = 0; round < 20; ++round) {
+    const uint64_t older = ++boot, younger = ++boot;
+    // Both ways round: who comes later need not be the younger.
+    Twin first(server_->address(), tls_dir, round % 2 == 0 ? older : younger, told);
+    if (round % 4 < 2) EXPECT_TRUE(first.IsLeased());
+    Twin second(server_->address(), tls_dir, round % 2 == 0 ? younger : older, told);
+    Twin& stays = round % 2 == 0 ? second : first;
+    Twin& goes = round % 2 == 0 ? first : second;
+    EXPECT_TRUE(absl::IsAborted(goes.Refused())) << goes.Refused();
+    EXPECT_TRUE(stays.IsLeased());
+    EXPECT_FALSE(stays.WasRefused());
+  }
+  absl::MutexLock lock(&told.mutex);
+  for (const auto& [epoch, boots] : told.boots) {
+    EXPECT_THAT(boots, ::testing::SizeIs(1)) << "epoch " << epoch;
+  }
+}
+
+TEST_F(FarmSecurityTest, AMemberWhoseCertificateExpiresGoesOnAndTakesUpTheRenewedOne) {
+  constexpr int64_t kYearMs = int64_t{365} * 24 * 3'600'000;
+  const std::string tls_dir = Member("daemon/d");
+  const std::string address = server_->address();
+  const auto line = TrackerLine::Open(address, tls_dir);
+  ASSERT_TRUE(line.ok()) << line.status();
+  const auto fetched = [&] { return FetchRecords(**line, {}).status(); };
+  EXPECT_EQ(fetched(), absl::OkStatus());
+
+  Member("daemon/d", TestAuthority::Now() - 2 * kYearMs);
+  EXPECT_EQ(FetchRecords(address, {}, tls_dir).status().code(),
+            absl::StatusCode::kFailedPrecondition)
+      << "who comes with it is told so";
+  EXPECT_EQ(fetched(), absl::OkStatus()) << "who is there stays";
+
+  // Files that change are seen within a second. Who has to come again is out of reach, no more.
+  const absl::Time deadline = absl::Now() + kPatience;
+  Status status;
+  while (!absl::IsUnavailable(status) && absl::Now() < deadline) {
+    server_.reset();
+    auto server =
+        TrackerServer::Start({.listen = address, .tls_dir = scratch_ / "tls"}, store_, clock_);
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    status = fetched();
+    EXPECT_TRUE(status.ok() || absl::IsUnavailable(status)) << status;
+  }
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+
+  Member("daemon/d");
+  while (!status.ok() && absl::Now() < deadline) status = fetched();
+  EXPECT_EQ(status, absl::OkStatus());
 }
 
 TEST(Tracker, DoesNotStartOffThisMachineWithoutCertificates) {

@@ -51,11 +51,12 @@ TuningTask TaskOf(Workload workload) {
 
 class JobWork {
  public:
-  JobWork(const JobWorkerOptions& options, const pb::Job& job, JobClient& jobs, FarmClient& farm,
-          JobKeeper& keeper, const Clock& clock)
+  JobWork(const JobWorkerOptions& options, const pb::Job& job, TrackerLine& line, JobClient& jobs,
+          FarmClient& farm, JobKeeper& keeper, const Clock& clock)
       : options_(options),
         job_(job),
         spec_(job.spec()),
+        line_(line),
         jobs_(jobs),
         farm_(farm),
         keeper_(keeper),
@@ -188,9 +189,8 @@ class JobWork {
     request.set_failure(pb::OK);
     request.set_newest_first(true);
     request.set_limit(RecordedKnowledge::kRecordsMax);
-    HONE_ASSIGN_OR_RETURN(std::vector<pb::Record> records, Persistently([&] {
-                            return FetchRecords(options_.tracker, request, options_.tls_dir);
-                          }));
+    HONE_ASSIGN_OR_RETURN(std::vector<pb::Record> records,
+                          Persistently([&] { return FetchRecords(line_, request); }));
     std::set<std::string> keys;
     for (const size_t t : tasks) keys.insert(tasks_[t].workload.Key());
     for (const std::string& key : keys) {
@@ -199,9 +199,8 @@ class JobWork {
       of_kernel.set_workload_key(key);
       of_kernel.set_target(target_.ToString());
       of_kernel.set_numerics(std::string(NumericsName(numerics_)));
-      HONE_ASSIGN_OR_RETURN(std::vector<pb::Record> more, Persistently([&] {
-                              return FetchRecords(options_.tracker, of_kernel, options_.tls_dir);
-                            }));
+      HONE_ASSIGN_OR_RETURN(std::vector<pb::Record> more,
+                            Persistently([&] { return FetchRecords(line_, of_kernel); }));
       std::move(more.begin(), more.end(), std::back_inserter(records));
     }
     std::map<int64_t, pb::Record> by_id;
@@ -293,6 +292,7 @@ class JobWork {
   const JobWorkerOptions& options_;
   const pb::Job& job_;
   const pb::JobSpec& spec_;
+  TrackerLine& line_;
   JobClient& jobs_;
   FarmClient& farm_;
   JobKeeper& keeper_;
@@ -328,10 +328,13 @@ Status Tell(JobClient& jobs, const pb::EndJobRequest& end) {
 
 Status WorkOnJob(const JobWorkerOptions& options, const pb::Job& job, const Clock& clock) {
   // Whatever keeps this host from the tracker, as a certificate that expired, is not the job's
-  // fault.
+  // fault. All connections are made here: what expires later is taken up anew when it is renewed.
   const auto no_fault_of_the_job = [](const Status& status) {
     return absl::UnavailableError(status.message());
   };
+  const StatusOr<std::shared_ptr<TrackerLine>> line =
+      TrackerLine::Open(options.tracker, options.tls_dir);
+  if (!line.ok()) return no_fault_of_the_job(line.status());
   const StatusOr<std::unique_ptr<JobClient>> jobs =
       JobClient::Connect(options.tracker, options.tls_dir);
   if (!jobs.ok()) return no_fault_of_the_job(jobs.status());
@@ -347,7 +350,7 @@ Status WorkOnJob(const JobWorkerOptions& options, const pb::Job& job, const Cloc
   end.set_epoch(job.epoch());
   {
     JobKeeper keeper(**jobs, std::move(first), options.interval);
-    JobWork work(options, job, **jobs, **farm, keeper, clock);
+    JobWork work(options, job, **line, **jobs, **farm, keeper, clock);
     const StatusOr<std::string> outcome = work.Run();
     // Cancelled, or given to another: nobody is to hear more of this attempt.
     if (!keeper.status().ok()) return absl::OkStatus();
