@@ -22,12 +22,16 @@ struct KernelTimer {
   bool cold_constants = false;    // dropped from the caches before each run
   bool tiles = false;             // the candidate uses a matrix unit
   mutable double flushed_ns = 0;  // spent on dropping constants so far
+  // Of the latest calibration after a visit.
+  mutable double latest_gflops = 0;
+  mutable int64_t latest_ns = 0;
 
   // Whether a run that takes about this long is timed by the thread's CPU time.
   bool CountsCpuTime(double estimate_ns) const;
   // Mean time of one of `runs` runs, in ns. `estimate_ns` decides which clock counts.
   double Sample(LoadedCandidate& candidate, int runs, double estimate_ns) const;
-  // Calibration, samples, calibration; before them the matrix unit is made to run at full speed.
+  // Calibration, samples, calibration; before them the matrix unit is made to run at full speed. If
+  // the visit before was just now, its last calibration is this one's first.
   Visit TimeVisit(LoadedCandidate& candidate, const VisitPlan& plan, double estimate_ns) const;
   // The same with `take`, which adds the samples.
   Visit TimeVisit(const std::function<void(Visit&)>& take) const;

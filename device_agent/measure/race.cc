@@ -84,7 +84,7 @@ void Race::RunSecondChance(int index) {
   Racer& racer = racers_[index];
   if (racer.is_out) return;
   if (!racer.raced_out) {
-    if (!racer.estimator.has_quiet_visit() && TakeRetry()) RunVisit(index, /*is_retry=*/true);
+    if (!racer.estimator.has_quiet_visit() && TakeRetry()) RunVisit(index, /*anew=*/true);
     return;
   }
   if (!DeservesSecondChance(racer.estimate_ns, BestNs())) return;
@@ -129,10 +129,11 @@ bool Race::IsDecidedAmong(const std::vector<int>& indices, int index) const {
   return IsDecided(estimator.cost_ns(), rival_ns, estimator.visits());
 }
 
-void Race::RunVisit(int index, bool is_retry) {
+void Race::RunVisit(int index, bool anew) {
   Racer& racer = racers_[index];
-  while (true) {
-    const VisitPlan plan = PlanVisit(racer.estimate_ns);
+  for (bool is_retry = anew;; is_retry = true) {
+    const VisitPlan plan =
+        anew ? PlanFirstVisit(racer.estimate_ns, BestNs()) : PlanVisit(racer.estimate_ns);
     const std::optional<Answer> answer = Carry(index, {.kind = OrderKind::kVisit,
                                                        .samples = plan.samples,
                                                        .runs_per_sample = plan.runs_per_sample,
@@ -142,7 +143,6 @@ void Race::RunVisit(int index, bool is_retry) {
     is_quiet_now_ = Add(racer, *answer);
     if (is_retry) options_.tries->Note(/*helped=*/is_quiet_now_);
     if (is_quiet_now_ || !TakeRetry()) return;
-    is_retry = true;
   }
 }
 

@@ -57,8 +57,9 @@ class Race {
   void RunSecondChance(int index);
   // In turns, until all have had theirs or nothing is left to decide.
   void RunVisits(const std::vector<int>& indices, int (*visits)(double), int64_t gap_ns);
-  // Again while it is not quiet, as long as second tries are worth it.
-  void RunVisit(int index, bool is_retry = false);
+  // Again while it is not quiet, as long as second tries are worth it. `anew`: itself in place of a
+  // first visit that was not quiet, and no longer than that.
+  void RunVisit(int index, bool anew = false);
   std::optional<Answer> Carry(int index, const Order& order);
   // Adds it to what is known of the racer and of the core; returns whether it was quiet.
   bool Add(Racer& racer, const Answer& answer);
