@@ -220,7 +220,7 @@ class Pipeliner {
   int64_t multiplies_ = 0;  // in a turn
 };
 
-Stmt Pipeline(const Stmt& s, Ranges& ranges) {
+Stmt PipelineBlocks(const Stmt& s, Ranges& ranges) {
   if (IsLoop(s) && s->loop_kind == LoopKind::kSerial) {
     Nest nest = NestOf(s);
     const std::optional<TileBlock> block = FindBlock(nest.body());
@@ -246,16 +246,16 @@ Stmt Pipeline(const Stmt& s, Ranges& ranges) {
   StmtNode node = *s;
   if (s.kind() == StmtKind::kFor) {
     ScopedRange range(ranges, node.name, node.extent);
-    node.body[0] = Pipeline(node.body[0], ranges);
+    node.body[0] = PipelineBlocks(node.body[0], ranges);
     return Stmt(std::move(node));
   }
-  for (Stmt& child : node.body) child = Pipeline(child, ranges);
+  for (Stmt& child : node.body) child = PipelineBlocks(child, ranges);
   if (node.kind == StmtKind::kBlock) return Block(std::move(node.body));
   return Stmt(std::move(node));
 }
 
 }  // namespace
 
-Stmt PipelineTiles(const Stmt& s, Ranges& ranges) { return Pipeline(s, ranges); }
+Stmt PipelineTiles(const Stmt& s, Ranges& ranges) { return PipelineBlocks(s, ranges); }
 
 }  // namespace hone
