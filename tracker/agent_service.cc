@@ -1,5 +1,6 @@
 #include "tracker/agent_service.h"
 
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -14,20 +15,24 @@
 namespace hone {
 namespace {
 
-// One agent's stream. gRPC owns its life: OnDone comes last and deletes it.
+// One agent's stream. It keeps itself until OnDone, which comes last; the shell may hold it for a
+// moment longer.
 class StreamReactor : public LatestWriter<grpc::ServerBidiReactor<pb::AgentState, pb::AgentOrders>,
                                           pb::AgentOrders>,
                       public AgentStream {
  public:
   StreamReactor(FarmShell& shell, Peer peer, const Revocations& revocations)
-      : shell_(shell), peer_(std::move(peer)), revocations_(revocations) {
-    session_ = shell_.BeginSession(this);
+      : shell_(shell), peer_(std::move(peer)), revocations_(revocations) {}
+  void Begin(std::shared_ptr<StreamReactor> self) {
+    self_ = std::move(self);
+    session_ = shell_.BeginSession(self_);
     StartRead(&incoming_);
   }
 
   // --- AgentStream: from the shell
 
-  void Send(pb::AgentOrders orders) override { Offer(std::move(orders)); }
+  void Send(pb::AgentOrders orders) override { Put(std::move(orders)); }
+  void Flush() override { WriteWhatWaits(); }
   void Close(const Status& status) override { EndAfterWrites(ToGrpc(status)); }
 
   // --- Reactions: from gRPC
@@ -59,7 +64,7 @@ class StreamReactor : public LatestWriter<grpc::ServerBidiReactor<pb::AgentState
 
   void OnDone() override {
     shell_.EndSession(session_);
-    delete this;
+    const std::shared_ptr<StreamReactor> last = std::move(self_);
   }
 
  private:
@@ -75,6 +80,7 @@ class StreamReactor : public LatestWriter<grpc::ServerBidiReactor<pb::AgentState
                                                    incoming_.agent(), "'s; open another"));
   }
 
+  std::shared_ptr<StreamReactor> self_;
   FarmShell& shell_;
   const Peer peer_;
   const Revocations& revocations_;
@@ -97,7 +103,10 @@ grpc::ServerBidiReactor<pb::AgentState, pb::AgentOrders>* AgentService::Session(
     grpc::CallbackServerContext* context) {
   StatusOr<Peer> peer = PeerOfCall(*context->auth_context());
   if (!peer.ok()) return new RefusingReactor(ToGrpc(peer.status()));
-  return new StreamReactor(shell_, *std::move(peer), revocations_);
+  auto stream = std::make_shared<StreamReactor>(shell_, *std::move(peer), revocations_);
+  StreamReactor* const reactor = stream.get();
+  reactor->Begin(std::move(stream));
+  return reactor;
 }
 
 grpc::ServerUnaryReactor* AgentService::Report(grpc::CallbackServerContext* context,

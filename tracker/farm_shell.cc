@@ -72,7 +72,7 @@ void FarmShell::Submit(const pb::SubmitRequest& request, const std::string& user
     traffic.received_bytes += static_cast<int64_t>(blob.size());
     if (status.ok()) status = blobs_.Put(blob).status();
   }
-  absl::MutexLock lock(&mutex_);
+  Turn turn(*this);
   history_.BlobsMoved(traffic);
   if (status.ok()) status = CheckOpen();
   if (status.ok() && !state_.KnowsBatch(request.batch_id())) status = CheckCode(*event.batch);
@@ -100,7 +100,7 @@ Status FarmShell::CheckCode(const pb::Batch& batch) {
 }
 
 uint64_t FarmShell::Results(const pb::ResultsRequest& request, Done<pb::ResultsReply> done) {
-  absl::MutexLock lock(&mutex_);
+  Turn turn(*this);
   const uint64_t number = next_call_++;
   if (const Status status = CheckOpen(); !status.ok()) {
     done(status);
@@ -159,7 +159,7 @@ StatusOr<pb::ResultsReply> FarmShell::ResultsNow(
 void FarmShell::Cancel(const pb::CancelRequest& request, Done<pb::CancelReply> done) {
   CancelEvent event = {.client_id = request.client_id()};
   event.batch_ids.assign(request.batch_ids().begin(), request.batch_ids().end());
-  absl::MutexLock lock(&mutex_);
+  Turn turn(*this);
   if (const Status status = CheckOpen(); !status.ok()) {
     done(status);
     return;
@@ -213,7 +213,7 @@ Status FarmShell::HealthNow() const {
 }
 
 void FarmShell::DropClient(const std::string& client_id) {
-  absl::MutexLock lock(&mutex_);
+  Turn turn(*this);
   if (!closed_) Feed(ClientGoneEvent{client_id});
 }
 
@@ -231,7 +231,7 @@ pb::FarmPolicy FarmShell::GetPolicy() {
 
 StatusOr<pb::FarmPolicy> FarmShell::SetPolicy(pb::FarmPolicy policy) {
   HONE_RETURN_IF_ERROR(CheckPolicy(policy));
-  absl::MutexLock lock(&mutex_);
+  Turn turn(*this);
   HONE_RETURN_IF_ERROR(CheckOpen());
   const int64_t revision = state_.policy().revision();
   if (policy.revision() != revision) {
@@ -248,16 +248,16 @@ StatusOr<pb::FarmPolicy> FarmShell::SetPolicy(pb::FarmPolicy policy) {
 
 // --- Agents
 
-uint64_t FarmShell::BeginSession(AgentStream* stream) {
+uint64_t FarmShell::BeginSession(std::shared_ptr<AgentStream> stream) {
   absl::MutexLock lock(&mutex_);
   const uint64_t session = next_session_++;
-  sessions_[session] = stream;
   if (const Status status = CheckOpen(); !status.ok()) stream->Close(status);
+  sessions_[session] = std::move(stream);
   return session;
 }
 
 void FarmShell::TakeState(uint64_t session, pb::AgentState state) {
-  absl::MutexLock lock(&mutex_);
+  Turn turn(*this);
   if (closed_) return;
   if (state.agent().empty() || state.boot() == 0) {
     sessions_.at(session)->Close(
@@ -269,14 +269,14 @@ void FarmShell::TakeState(uint64_t session, pb::AgentState state) {
 }
 
 void FarmShell::EndSession(uint64_t session) {
-  absl::MutexLock lock(&mutex_);
+  Turn turn(*this);
   sessions_.erase(session);
   history_.SessionEnded(session);
   if (!closed_) Feed(SessionEndedEvent{session});
 }
 
 void FarmShell::Report(const pb::ReportRequest& request, Done<pb::ReportReply> done) {
-  absl::MutexLock lock(&mutex_);
+  Turn turn(*this);
   Status status = CheckOpen();
   if (request.attempt_id().empty() || request.batch_id().empty()) {
     status = absl::InvalidArgumentError("a report needs an attempt_id and a batch_id");
@@ -318,7 +318,7 @@ void FarmShell::HoldOutputs(pb::BatchResult& result) {
 // --- Blobs
 
 void FarmShell::NoteMissingCode(const std::string& digest) {
-  absl::MutexLock lock(&mutex_);
+  Turn turn(*this);
   if (!closed_) Feed(CodeLostEvent{digest});
 }
 
@@ -330,7 +330,7 @@ void FarmShell::NoteBlobs(const FarmHistory::BlobTraffic& traffic) {
 // --- Time
 
 void FarmShell::Tick() {
-  absl::MutexLock lock(&mutex_);
+  Turn turn(*this);
   if (closed_) return;
   const int64_t now_ns = clock_.MonotonicNanos();
   const Status trouble = JournalTrouble();
@@ -378,6 +378,24 @@ void FarmShell::ShutDown() {
 
 // --- Effects
 
+FarmShell::Turn::Turn(FarmShell& shell) : shell_(shell) { shell_.mutex_.Lock(); }
+
+FarmShell::Turn::~Turn() {
+  const auto to_flush = std::exchange(shell_.to_flush_, {});
+  const auto answers = std::exchange(shell_.answers_, {});
+  shell_.mutex_.Unlock();
+  for (const std::shared_ptr<AgentStream>& stream : to_flush) stream->Flush();
+  for (const std::function<void()>& answer : answers) answer();
+}
+
+template <typename Reply>
+void FarmShell::Answer(Done<Reply> done, Status status, Reply reply) {
+  answers_.push_back(
+      [done = std::move(done), status = std::move(status), reply = std::move(reply)]() mutable {
+        done(status.ok() ? StatusOr<Reply>(std::move(reply)) : std::move(status));
+      });
+}
+
 void FarmShell::Feed(FarmEvent event) {
   for (FarmEffect& effect : state_.Step(std::move(event), clock_.MonotonicNanos())) {
     std::visit([this](auto& e) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { Do(std::move(e)); }, effect);
@@ -387,7 +405,7 @@ void FarmShell::Feed(FarmEvent event) {
 void FarmShell::Do(WriteJournal effect) { writer_.Add(std::move(effect)); }
 
 void FarmShell::Written(std::vector<WrittenEvent> events, int64_t took_ns) {
-  absl::MutexLock lock(&mutex_);
+  Turn turn(*this);
   for (WrittenEvent& event : events) {
     if (closed_) return;
     NoteWrite(event, took_ns);
@@ -397,7 +415,9 @@ void FarmShell::Written(std::vector<WrittenEvent> events, int64_t took_ns) {
 
 void FarmShell::Do(SendOrders effect) {
   const auto session = sessions_.find(effect.session);
-  if (session != sessions_.end()) session->second->Send(std::move(effect.orders));
+  if (session == sessions_.end()) return;
+  session->second->Send(std::move(effect.orders));
+  to_flush_.push_back(session->second);
 }
 
 void FarmShell::Do(const CloseSession& effect) {
@@ -411,15 +431,13 @@ void FarmShell::Do(AnswerSubmit effect) {
   if (submit.empty()) return;
   pb::SubmitReply reply;
   reply.set_batch_id(std::move(effect.batch_id));
-  submit.mapped()(effect.status.ok() ? StatusOr<pb::SubmitReply>(std::move(reply))
-                                     : std::move(effect.status));
+  Answer(std::move(submit.mapped()), std::move(effect.status), std::move(reply));
 }
 
 void FarmShell::Do(AnswerCancel effect) {
   const auto cancel = cancels_.extract(effect.call);
   if (cancel.empty()) return;
-  cancel.mapped()(effect.status.ok() ? StatusOr<pb::CancelReply>(pb::CancelReply())
-                                     : std::move(effect.status));
+  Answer(std::move(cancel.mapped()), std::move(effect.status), pb::CancelReply());
 }
 
 void FarmShell::Do(AnswerReport effect) {
@@ -428,8 +446,7 @@ void FarmShell::Do(AnswerReport effect) {
   if (effect.reply.outcome() == pb::STALE) {
     history_.ReportStale(report.mapped().batch_id, report.mapped().outcome);
   }
-  report.mapped().done(effect.status.ok() ? StatusOr<pb::ReportReply>(std::move(effect.reply))
-                                          : std::move(effect.status));
+  Answer(std::move(report.mapped().done), std::move(effect.status), std::move(effect.reply));
 }
 
 void FarmShell::Do(const NotifyClient& effect) {

@@ -26,19 +26,22 @@
 
 namespace hone {
 
-// The tracker's end of an agent's stream. Called with the shell's mutex held: must return at once
-// and not call back.
+// The tracker's end of an agent's stream. But for Flush it is called with the shell's mutex held:
+// must return at once and not call back.
 class AgentStream {
  public:
   virtual ~AgentStream() = default;
-  // Sends these orders; they replace orders that were not sent yet.
+  // These orders are to be sent; they replace orders that were not sent yet.
   virtual void Send(pb::AgentOrders orders) = 0;
+  // Sends what is to be sent, if anything is. Without the mutex: writing to a network takes longer
+  // than thinking. May come after the session's end.
+  virtual void Flush() = 0;
   virtual void Close(const Status& status) = 0;
 };
 
 class FarmShell {
  public:
-  // Called once, with the shell's mutex held: must return at once and not call back.
+  // Called once, maybe with the shell's mutex held: must return at once and not call back.
   template <typename Reply>
   using Done = std::function<void(StatusOr<Reply>)>;
 
@@ -75,8 +78,7 @@ class FarmShell {
   StatusOr<pb::FarmPolicy> SetPolicy(pb::FarmPolicy policy);
 
   // --- Agents
-  // The stream must stay until EndSession.
-  uint64_t BeginSession(AgentStream* stream);
+  uint64_t BeginSession(std::shared_ptr<AgentStream> stream);
   void TakeState(uint64_t session, pb::AgentState state);
   void EndSession(uint64_t session);
   // Done once it is settled what becomes of the report, and that is safe on disk. The blobs that
@@ -97,6 +99,16 @@ class FarmShell {
   void ShutDown();
 
  private:
+  // Holds the mutex while FarmState is fed, and afterwards has what it said written and answered.
+  // Orders of two turns come in the right order all the same: a stream has the latest alone.
+  class ABSL_SCOPED_LOCKABLE Turn {
+   public:
+    explicit Turn(FarmShell& shell) ABSL_EXCLUSIVE_LOCK_FUNCTION(shell.mutex_);
+    ~Turn() ABSL_UNLOCK_FUNCTION();
+
+   private:
+    FarmShell& shell_;
+  };
   struct Reporting {
     std::string batch_id;
     FarmHistory::Outcome outcome;
@@ -132,6 +144,9 @@ class FarmShell {
   void Do(AnswerCancel effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Do(AnswerReport effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Do(const NotifyClient& effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Once the mutex is free.
+  template <typename Reply>
+  void Answer(Done<Reply> done, Status status, Reply reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // From the writer's thread.
   void Written(std::vector<WrittenEvent> events, int64_t took_ns) ABSL_LOCKS_EXCLUDED(mutex_);
   void Probed(const Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -164,7 +179,10 @@ class FarmShell {
   int64_t next_tick_ns_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t next_session_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t next_call_ ABSL_GUARDED_BY(mutex_) = 1;
-  std::map<uint64_t, AgentStream*> sessions_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, std::shared_ptr<AgentStream>> sessions_ ABSL_GUARDED_BY(mutex_);
+  // What a turn leaves to be done when the mutex is free again.
+  std::vector<std::shared_ptr<AgentStream>> to_flush_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::function<void()>> answers_ ABSL_GUARDED_BY(mutex_);
   // Callers that are not answered yet.
   std::multimap<std::string, Waiter> waiters_ ABSL_GUARDED_BY(mutex_);  // by client
   std::map<uint64_t, Done<pb::SubmitReply>> submits_ ABSL_GUARDED_BY(mutex_);

@@ -1,6 +1,8 @@
 // LatestWriter: the writing half of a stream on which a newer message takes the place of one that
 // was not sent yet. Base of the reactors of the tracker's services; their shells offer
 // messages and end the stream from any thread. Its mutex is taken after the shells', never before.
+// A shell that must not wait for gRPC puts a message while it holds its own mutex, and has it
+// written when it does not: whatever is the newest then.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -22,8 +24,8 @@ class LatestWriter : public Reactor {
     absl::MutexLock lock(&mutex_);
     writing_ = false;
     if (!ok) {
-      End(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the stream broke"));
       waiting_.reset();
+      End(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the stream broke"));
     }
     if (waiting_) {
       WriteNext();
@@ -35,11 +37,17 @@ class LatestWriter : public Reactor {
 
  protected:
   // Nothing is taken in after the end.
-  void Offer(Message message) ABSL_LOCKS_EXCLUDED(mutex_) {
+  void Put(Message message) ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
-    if (end_) return;
-    waiting_ = std::move(message);
-    if (!writing_) WriteNext();
+    if (!end_) waiting_ = std::move(message);
+  }
+  void WriteWhatWaits() ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    if (waiting_ && !writing_) WriteNext();
+  }
+  void Offer(Message message) {
+    Put(std::move(message));
+    WriteWhatWaits();
   }
   // Ends once what waits is written.
   void EndAfterWrites(const grpc::Status& status) ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -64,6 +72,7 @@ class LatestWriter : public Reactor {
   void End(grpc::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (end_) return;
     end_ = std::move(status);
+    if (waiting_ && !writing_) WriteNext();
     if (writing_) return;
     finished_ = true;
     this->Finish(*end_);

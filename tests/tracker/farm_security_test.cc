@@ -468,7 +468,9 @@ TEST_F(FarmSecurityTest, OfTwoAgentsWithOneCertificateTheYoungerAloneHasLeases) 
     const uint64_t older = ++boot, younger = ++boot;
     // Both ways round: who comes later need not be the younger.
     Twin first(server_->address(), tls_dir, round % 2 == 0 ? older : younger, told);
-    if (round % 4 < 2) EXPECT_TRUE(first.IsLeased());
+    if (round % 4 < 2) {
+      EXPECT_TRUE(first.IsLeased());
+    }
     Twin second(server_->address(), tls_dir, round % 2 == 0 ? younger : older, told);
     Twin& stays = round % 2 == 0 ? second : first;
     Twin& goes = round % 2 == 0 ? first : second;
