@@ -155,7 +155,7 @@ class TileSketch {
   // Lines of an image that one block takes.
   void DeclareLines() {
     if (long_row_ != nullptr || !chunks_.empty() || inside_.empty()) return;
-    const std::string& dim = AnchorDims(input_)[inside_.back()];
+    const std::string dim = AnchorDims(input_)[inside_.back()];
     if (Extent(roles_.row) > kTileRows || dim.empty() || Extent(dim) % 2 != 0) return;
     line_out_ = inside_.back();
     lines_ = writer_.Hole("lines", {1, 2});
