@@ -216,19 +216,18 @@ class BlockExpander {
       if (!piece.linear || piece.reads.size() != pieces_[0].reads.size()) return false;
     }
     std::optional<size_t> window;
-    int64_t registers = 1;  // for an element of the window
     for (size_t r = 0; r < pieces_[0].reads.size(); ++r) {
-      const bool slides = Slides(pieces_[0].loads.at(pieces_[0].reads[r]));
-      if (slides && window) return false;
-      if (slides) window = r;
-      if (!slides) registers += CountElements(r);
+      if (!Slides(pieces_[0].loads.at(pieces_[0].reads[r]))) continue;
+      if (window) return false;
+      window = r;
     }
-    std::set<std::pair<size_t, int64_t>> tile;
-    for (size_t p = 0; p < pieces_.size(); ++p) {
-      for (const Point& point : points_) tile.emplace(p, pieces_[p].to.OffsetAt(point.at));
+    if (!window) return false;
+    const auto tile = static_cast<int64_t>(pieces_.size()) * (points_.back().place + 1);
+    int64_t registers = tile + 1;  // one for an element of the window
+    for (size_t r = 0; r < pieces_[0].reads.size(); ++r) {
+      if (r != *window) registers += CountElements(r);
     }
-    registers += static_cast<int64_t>(tile.size());
-    if (!window || registers > target_.VectorRegisters()) return false;
+    if (registers > target_.VectorRegisters()) return false;
 
     const Access& read = pieces_[0].loads.at(pieces_[0].reads[*window]);
     std::vector<Point> ordered = points_;
@@ -263,7 +262,7 @@ class BlockExpander {
 
   // What the `read`th reads of all pieces load, in all.
   int64_t CountElements(size_t read) const {
-    std::set<std::tuple<int, int64_t>> elements;
+    std::set<std::pair<int, int64_t>> elements;
     for (const Piece& piece : pieces_) {
       const Access& access = piece.loads.at(piece.reads[read]);
       for (const Point& point : points_) elements.emplace(access.id, access.OffsetAt(point.at));

@@ -289,19 +289,27 @@ class TileExpander {
     Slots right{absl::StrCat(leaf->name, ".b", number), std::vector<std::string>(right_slots)};
     Declare(left, intrinsic_.left, statements);
     Declare(right, intrinsic_.right, statements);
+    std::vector<int64_t> numbers;
+    for (const Values& tile : tiles_) {
+      HONE_ASSIGN_OR_RETURN(const int64_t number, TileNumber(leaf->indices[0], tile));
+      numbers.push_back(number);
+    }
     for (int64_t k = 0; k < block_.loops[0]->extent->int_value; k += intrinsic_.tile.depth) {
+      const auto start = [&](const TileAccess& access, Values tile) {
+        tile[depth_loop()] = k;
+        return At(access.index, tile);
+      };
       for (const Product& product : products) {
-        for (size_t t = 0; t < tiles_.size(); ++t) {
-          Values at = tiles_[t];
-          HONE_ASSIGN_OR_RETURN(const int64_t sum, TileNumber(leaf->indices[0], at));
-          at[depth_loop()] = k;
-          const int64_t row = static_cast<int64_t>(t) / column_tiles_;
-          const int64_t column = static_cast<int64_t>(t) % column_tiles_;
-          const int64_t a = Ensure(left, row, product.left, At(product.left.index, at), statements);
-          const int64_t b =
-              Ensure(right, column, product.right, At(product.right.index, at), statements);
-          statements->push_back(
-              TileMultiply(intrinsic_.name, leaf->name, sum, left.name, a, right.name, b));
+        for (int64_t i = 0; i < row_tiles_; ++i) {
+          const int64_t first = i * column_tiles_;
+          const int64_t a =
+              Ensure(left, i, product.left, start(product.left, tiles_[first]), statements);
+          for (int64_t j = 0; j < column_tiles_; ++j) {
+            const int64_t b = Ensure(right, j, product.right,
+                                     start(product.right, tiles_[first + j]), statements);
+            statements->push_back(TileMultiply(intrinsic_.name, leaf->name, numbers[first + j],
+                                               left.name, a, right.name, b));
+          }
         }
       }
     }

@@ -39,6 +39,13 @@ struct Nest {
     return count;
   }
   Stmt body() const { return loops.back()->body[0]; }
+  // The same loops with another body.
+  Stmt Around(Stmt body) const {
+    for (size_t i = loops.size(); i-- > 0;) {
+      body = For(loops[i]->name, loops[i]->extent, loops[i]->loop_kind, body);
+    }
+    return body;
+  }
 
   // Their variables' values in turn number `turn`.
   std::map<std::string, Expr> At(const Expr& turn) const {
@@ -67,8 +74,8 @@ Nest NestOf(const Stmt& s) {
   return nest;
 }
 
-// A loop's body that is one block of tiles.
-struct TileBlock {
+// A loop's body that is one block of tiles, taken apart.
+struct BlockParts {
   Stmt memory;                 // allocates what the sums go to
   Stmt tiles;                  // allocates what they are in
   std::vector<Stmt> before;    // sets the tiles to zero
@@ -101,7 +108,7 @@ bool IsEpilogue(const Stmt& row, const std::string& memory, const std::vector<St
 }
 
 // Memory, a block of tiles that ends with its stores, and what reads the memory.
-std::optional<TileBlock> FindBlock(const Stmt& body) {
+std::optional<BlockParts> FindBlock(const Stmt& body) {
   if (body.kind() != StmtKind::kBlock || body->body.size() != 3) return std::nullopt;
   const std::vector<Stmt>& parts = body->body;
   if (parts[0].kind() != StmtKind::kAllocate || parts[1].kind() != StmtKind::kBlock) {
@@ -112,7 +119,7 @@ std::optional<TileBlock> FindBlock(const Stmt& body) {
       inner[0]->buffer.scope != Scope::kTile) {
     return std::nullopt;
   }
-  TileBlock block{.memory = parts[0], .tiles = inner[0]};
+  BlockParts block{.memory = parts[0], .tiles = inner[0]};
   for (size_t i = 1; i < inner.size(); ++i) {
     std::vector<Stmt>& kind = IsTile(inner[i], TileOp::kZero)    ? block.before
                               : IsTile(inner[i], TileOp::kStore) ? block.stores
@@ -136,7 +143,7 @@ std::optional<TileBlock> FindBlock(const Stmt& body) {
 
 class Pipeliner {
  public:
-  Pipeliner(Nest blocks, TileBlock block, Ranges& ranges)
+  Pipeliner(Nest blocks, BlockParts block, Ranges& ranges)
       : blocks_(std::move(blocks)), block_(std::move(block)), ranges_(ranges) {}
 
   // Empty where the products are no plain loop.
@@ -204,58 +211,49 @@ class Pipeliner {
         statements.push_back(may_end ? If(Binary(BinaryOp::kLess, row, Int(rows)), one) : one);
       }
     }
-    Stmt all = Block(std::move(statements));
-    for (size_t i = turns_.loops.size(); i-- > 0;) {
-      const Stmt& loop = turns_.loops[i];
-      all = For(loop->name, loop->extent, loop->loop_kind, all);
-    }
-    return all;
+    return turns_.Around(Block(std::move(statements)));
   }
 
   const Nest blocks_;
-  const TileBlock block_;
+  const BlockParts block_;
   Ranges& ranges_;
   Nest turns_;              // the loops of the products; none if there is one turn
   std::vector<Stmt> turn_;  // what is in them
   int64_t multiplies_ = 0;  // in a turn
 };
 
-Stmt PipelineBlocks(const Stmt& s, Ranges& ranges) {
-  if (IsLoop(s) && s->loop_kind == LoopKind::kSerial) {
-    Nest nest = NestOf(s);
-    const std::optional<TileBlock> block = FindBlock(nest.body());
-    if (block) {
-      // As few of the loops as there are blocks to pipeline.
-      Nest blocks;
-      while (!nest.loops.empty() && blocks.count() < kBlocksMin) {
-        blocks.loops.insert(blocks.loops.begin(), nest.loops.back());
-        nest.loops.pop_back();
-      }
-      if (blocks.count() < 2) return s;
-      std::deque<ScopedRange> outside;
-      for (const Stmt& loop : nest.loops) outside.emplace_back(ranges, loop->name, loop->extent);
-      Stmt body = Pipeliner(std::move(blocks), *block, ranges).Write();
-      if (!body) return s;
-      for (size_t i = nest.loops.size(); i-- > 0;) {
-        const Stmt& loop = nest.loops[i];
-        body = For(loop->name, loop->extent, loop->loop_kind, body);
-      }
-      return body;
-    }
+// Empty where the loop, and those that it holds alone, are not around one block.
+Stmt PipelineNest(Nest nest, Ranges& ranges) {
+  const std::optional<BlockParts> block = FindBlock(nest.body());
+  if (!block) return Stmt();
+  // As few of the loops as there are blocks to pipeline.
+  Nest blocks;
+  while (!nest.loops.empty() && blocks.count() < kBlocksMin) {
+    blocks.loops.insert(blocks.loops.begin(), nest.loops.back());
+    nest.loops.pop_back();
   }
-  StmtNode node = *s;
-  if (s.kind() == StmtKind::kFor) {
-    ScopedRange range(ranges, node.name, node.extent);
-    node.body[0] = PipelineBlocks(node.body[0], ranges);
-    return Stmt(std::move(node));
-  }
-  for (Stmt& child : node.body) child = PipelineBlocks(child, ranges);
-  if (node.kind == StmtKind::kBlock) return Block(std::move(node.body));
-  return Stmt(std::move(node));
+  if (blocks.count() < 2) return Stmt();
+  std::deque<ScopedRange> outside;
+  for (const Stmt& loop : nest.loops) outside.emplace_back(ranges, loop->name, loop->extent);
+  const Stmt body = Pipeliner(std::move(blocks), *block, ranges).Write();
+  return body ? nest.Around(body) : Stmt();
 }
 
 }  // namespace
 
-Stmt PipelineTiles(const Stmt& s, Ranges& ranges) { return PipelineBlocks(s, ranges); }
+Stmt PipelineTiles(const Stmt& s, Ranges& ranges) {
+  if (IsLoop(s) && s->loop_kind == LoopKind::kSerial) {
+    if (const Stmt pipelined = PipelineNest(NestOf(s), ranges)) return pipelined;
+  }
+  StmtNode node = *s;
+  if (s.kind() == StmtKind::kFor) {
+    ScopedRange range(ranges, node.name, node.extent);
+    node.body[0] = PipelineTiles(node.body[0], ranges);
+    return Stmt(std::move(node));
+  }
+  for (Stmt& child : node.body) child = PipelineTiles(child, ranges);
+  if (node.kind == StmtKind::kBlock) return Block(std::move(node.body));
+  return Stmt(std::move(node));
+}
 
 }  // namespace hone
