@@ -31,11 +31,6 @@ constexpr unsigned char kPoison = 0xFF;  // NaN in every float type
 // later. Whoever uses the pauses to compute ahead is seen by that.
 constexpr int kTriesToAgree = 3;
 constexpr int64_t kPauseBeforeTryNs = 5000000;  // times the number of tries so far
-// Power that others on the machine take slows a matrix unit to less than half, for parts of a
-// second.
-constexpr int64_t kTilePauseMs = 4;
-constexpr int64_t kTilePatienceMs = 120;
-constexpr int64_t kTilePatienceOfFinalMs = 1000;
 // A reference that takes less runs anew for every candidate that is checked again.
 constexpr double kFreshForEachBelowNs = 2e6;
 constexpr double kFlushNsPerLine = 500;
@@ -383,7 +378,7 @@ void BatchRunner::PoisonOutputs() {
 void BatchRunner::RunRace(std::vector<std::unique_ptr<Racer>>& racers) {
   if (racers.empty()) return;
   gflops_max_ = std::max({gflops_max_, options_.best_known_gflops, hone_fma_gflops()});
-  tile_patience_ms_ = batch_.final() ? kTilePatienceOfFinalMs : kTilePatienceMs;
+  options_.tile_patience->BeginBatch(batch_.final());
   std::vector<double> estimates_ns;
   for (const std::unique_ptr<Racer>& racer : racers) estimates_ns.push_back(racer->estimate_ns);
   Course course(*this, racers);
@@ -404,20 +399,23 @@ void BatchRunner::RunRace(std::vector<std::unique_ptr<Racer>>& racers) {
 }
 
 void BatchRunner::AwaitTiles(const Racer& racer) {
-  if (!batch_.candidates(racer.index).artifact().manifest().needs_tiles()) return;
   const Order warm_up = {.kind = OrderKind::kWarmUp, .candidate = racer.loaded};
-  while (tile_patience_ms_ > 0) {
+  TilePatience& patience = *options_.tile_patience;
+  while (patience.MustLook()) {
     const std::optional<Answer> answer = candidates_->Carry(warm_up);
     // Of a process that ended, the visit will tell.
-    if (!answer.has_value() || answer->throttled == 0) return;
-    SleepNanos(kTilePauseMs * 1000000);
-    tile_patience_ms_ -= kTilePauseMs;
+    if (!answer.has_value()) return;
+    patience.Note(answer->throttled != 0);
+    if (answer->throttled == 0) return;
+    SleepNanos(TilePatience::kPauseMs * 1000000);
+    patience.Spend();
   }
 }
 
 std::optional<Answer> BatchRunner::CarryVisit(Racer& racer, Order order) {
   if (!IsRacing(racer)) return std::nullopt;
-  AwaitTiles(racer);
+  const bool tiles = batch_.candidates(racer.index).artifact().manifest().needs_tiles();
+  if (tiles) AwaitTiles(racer);
   order.candidate = racer.loaded;
   std::string disagreement;
   for (int i = 0; i < kTriesToAgree; ++i) {
@@ -427,6 +425,7 @@ std::optional<Answer> BatchRunner::CarryVisit(Racer& racer, Order order) {
       Break(racer.index, *candidates_);
       return std::nullopt;
     }
+    if (tiles) options_.tile_patience->Note(answer->throttled != 0);
     double runs = 0;
     for (int of_sample : RunsOfSamples(order, *answer)) runs += of_sample;
     const BesideRuns beside = {candidates_->around_ns(),

@@ -23,6 +23,7 @@
 #include "device_agent/measure/loaded_candidate.h"
 #include "device_agent/measure/measuring_core.h"
 #include "device_agent/measure/second_tries.h"
+#include "device_agent/measure/tile_patience.h"
 #include "device_agent/sandbox/sandbox.h"
 #include "proto/worker.pb.h"
 
@@ -36,6 +37,7 @@ class BatchRunner {
     LastingMemory* memory = nullptr;            // for buffers; null: fresh
     LastingMemory* reference_memory = nullptr;  // for those of the reference alone
     SecondTries* second_tries = nullptr;        // of visits that were not quiet; never null
+    TilePatience* tile_patience = nullptr;      // with a matrix unit; never null
     double best_known_ns = 0;                   // for racing; 0: none known
     double best_known_gflops = 0;               // of a core here, lately
   };
@@ -105,7 +107,7 @@ class BatchRunner {
   // Has it carried out, again where the times are not borne out. nullopt when they never are (then
   // the racer has failed) or the process ended (then broken_ is set).
   std::optional<Answer> CarryVisit(Racer& racer, Order order);
-  // Until the matrix unit has its full speed, if the candidate uses it and patience lasts.
+  // Until the matrix unit, which the candidate uses, has its full speed, while patience lasts.
   void AwaitTiles(const Racer& racer);
   // Runs them once more after the race, on inputs nobody has seen.
   void CheckAgain(const std::vector<Racer*>& racers);
@@ -136,7 +138,6 @@ class BatchRunner {
   bool memory_spoiled_ = false;
   double gflops_max_ = 0;
   double reference_ns_ = 0;
-  int64_t tile_patience_ms_ = 0;  // left to wait for a matrix unit that others hold back
 };
 
 }  // namespace hone

@@ -18,6 +18,7 @@
 #include "device_agent/measure/measuring_core.h"
 #include "device_agent/measure/model_runner.h"
 #include "device_agent/measure/second_tries.h"
+#include "device_agent/measure/tile_patience.h"
 #include "rpc/frame.h"
 
 namespace hone {
@@ -198,6 +199,7 @@ Status ServeBatches(int socket, const Sandbox& sandbox, const MeasuringCore& cor
   LastingMemory memory = LastingMemory::Create(LastingMemory::FairShare());
   LastingMemory reference_memory = LastingMemory::Create(LastingMemory::FairShare() / 2);
   SecondTries second_tries;
+  TilePatience tile_patience;
   pb::MeasureRequest request;
   Status written;
   while (true) {
@@ -231,6 +233,7 @@ Status ServeBatches(int socket, const Sandbox& sandbox, const MeasuringCore& cor
     options.memory = &memory;
     options.reference_memory = &reference_memory;
     options.second_tries = &second_tries;
+    options.tile_patience = &tile_patience;
     options.best_known_gflops = peak.MeasureAgain();
     HONE_RETURN_IF_ERROR(BatchSupervisor(request.batch(), options, reply).Run());
     HONE_RETURN_IF_ERROR(written);
