@@ -1,6 +1,7 @@
 // Kernels that hone finds, held against those of other libraries: every problem of kernels/*.txt is
 // tuned (records are kept in build/bench/kernels.db, so a second run goes on where the first
-// ended), then ours and the peers' are timed in turns, over and over; best is held against best.
+// ended), then ours and the peers' are timed in turns, in several rounds; best is held against
+// best.
 //
 //   compare_kernels [--numerics C] [--threads N] [--trials N] [--minutes M] [--seed N] [--db FILE]
 //                [--only tune|compare] [LIST ...]
@@ -27,7 +28,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/numerics.h"
@@ -36,10 +36,10 @@
 #include "bench/our_kernel.h"
 #include "bench/peer_library.h"
 #include "bench/ratios.h"
+#include "bench/turns.h"
 #include "compiler/compile.h"
 #include "compiler/operators/reference.h"
 #include "db/sqlite_record_store.h"
-#include "device_agent/measure/calibration.h"
 #include "rpc/build_pool.h"
 #include "rpc/farm_client.h"
 #include "runtime/thread_pool.h"
@@ -54,15 +54,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kVisits = 15;
-// Where ours uses a matrix unit that others on the machine keep from its full speed: more, for so
-// long, until it had that a few times.
-constexpr double kMorePatienceNs = 8e9;
-constexpr int kFullSpeedVisits = 5;
+// Rounds over all problems, in each of which every contestant gets memory anew. What part of it
+// meets in the second cache is decided where the system, or the one below it, finds pages, and what
+// others do on the machine lasts for seconds: either can make a third of a kernel's time.
+constexpr int kRounds = 5;
+// Visits with the matrix unit at full speed, over all rounds, below which it counts as held back.
+constexpr int kFullSpeedVisits = 4;
 constexpr absl::Duration kSpinning = absl::Milliseconds(30);
-constexpr double kVisitNs = 2e6;
 constexpr char kPeerOfAims[] = "oneDNN 2";
 constexpr char kNewerPeer[] = "oneDNN 3";
+// Our contestants.
+constexpr char kHone[] = "hone";
+constexpr char kHoneAgain[] = "hone again";
+constexpr char kHoneOnOne[] = "hone, 1 thread";
 
 struct Options {
   Numerics numerics = Numerics::kFp32;
@@ -75,61 +79,15 @@ struct Options {
   std::vector<std::string> lists;
 };
 
-// Something to time.
-struct Contestant {
-  std::string name;
-  std::function<void()> run;
-  double best_ns = 1e18;
-};
-
-// How the core did beside the first contestant.
-struct Turns {
-  double peak_gflops = 0;  // of multiply-adds, at the clock that its work leaves
-  int at_full_speed = 0;   // visits in which the matrix unit, if it uses that, was not held back
-};
-
-// Times them in turns; sets best_ns. `pause` after each turn: threads of libraries spin for a while
-// before they sleep, and would have the next one's core. With `tiles`, the first contestant uses a
-// matrix unit.
-Turns TimeInTurns(std::vector<Contestant>& contestants, const Clock& clock, absl::Duration pause,
-                  bool tiles) {
+// What is known of one problem, over all rounds.
+struct Standing {
+  Status trouble;  // why it is left out
+  std::string schedule;
+  pb::Artifact ours;
+  std::optional<pb::Artifact> single;  // ours for one thread, where there are several
+  bool tiles = false;
   Turns turns;
-  const int64_t start_ns = clock.MonotonicNanos();
-  const auto is_enough = [&](int visits) {
-    if (visits < kVisits || !tiles || turns.at_full_speed >= kFullSpeedVisits) {
-      return visits >= kVisits;
-    }
-    return static_cast<double>(clock.MonotonicNanos() - start_ns) > kMorePatienceNs;
-  };
-  for (int visit = 0; !is_enough(visit); ++visit) {
-    for (Contestant& c : contestants) {
-      c.run();
-      double spent_ns = 0;
-      int runs = 0;
-      while (runs < 2 || (spent_ns < kVisitNs && runs < 1000)) {
-        const int64_t begin_ns = clock.MonotonicNanos();
-        c.run();
-        const auto ns = static_cast<double>(clock.MonotonicNanos() - begin_ns);
-        c.best_ns = std::min(c.best_ns, ns);
-        spent_ns += ns;
-        ++runs;
-      }
-      if (&c == &contestants.front()) {
-        const double tile_gflops = tiles ? hone_tile_gflops() : 0;
-        const double gflops = hone_fma_gflops();
-        turns.peak_gflops = std::max(turns.peak_gflops, gflops);
-        turns.at_full_speed += hone_tile_is_fast(tile_gflops, gflops) ? 1 : 0;
-      }
-      absl::SleepFor(pause);
-    }
-  }
-  return turns;
-}
-
-struct Tuned {
-  KernelProblem problem;
-  Workload workload;
-  std::vector<Layout> layouts;
+  std::map<std::string, double> best_ns;  // by contestant
 };
 
 class Bench {
@@ -263,8 +221,8 @@ class Bench {
   }
 
   // The best record's kernel; NotFound when there is none.
-  StatusOr<std::unique_ptr<OurKernel>> BestKernel(const KernelProblem& problem, int threads,
-                                                  const hone_host& host, std::string* schedule) {
+  StatusOr<pb::Artifact> BestKernel(const KernelProblem& problem, int threads,
+                                    std::string* schedule) {
     const Target& target = targets_[threads];
     const Workload workload = WorkloadOf(problem);
     const std::vector<Layout> layouts = LayoutsOf(problem, workload, target);
@@ -277,8 +235,57 @@ class Bench {
     if (!record) return absl::NotFoundError("nothing was measured");
     *schedule = record->schedule();
     HONE_ASSIGN_OR_RETURN(const Schedule parsed, Schedule::Parse(record->schedule(), "record"));
-    HONE_ASSIGN_OR_RETURN(const pb::Artifact artifact, Compile(workload, parsed, target));
-    return OurKernel::Make(artifact, host);
+    return Compile(workload, parsed, target);
+  }
+
+  Standing FindKernels(const KernelProblem& problem) {
+    Standing standing;
+    StatusOr<pb::Artifact> ours = BestKernel(problem, options_.threads, &standing.schedule);
+    standing.trouble = ours.status();
+    if (!ours.ok()) return standing;
+    standing.ours = *std::move(ours);
+    if (options_.threads > 1) {
+      std::string other;
+      StatusOr<pb::Artifact> single = BestKernel(problem, 1, &other);
+      if (single.ok()) standing.single = *std::move(single);
+    }
+    return standing;
+  }
+
+  // One round of one problem.
+  Status TimeOnce(const KernelProblem& problem, const hone_host& one, const hone_host& many,
+                  Standing* standing) {
+    HONE_ASSIGN_OR_RETURN(const std::unique_ptr<OurKernel> ours,
+                          OurKernel::Make(standing->ours, many));
+    std::vector<Contestant> contestants = {{kHone, [&] { ours->Run(); }},
+                                           {kHoneAgain, [&] { ours->Run(); }}};
+    std::unique_ptr<OurKernel> single;
+    if (standing->single) {
+      HONE_ASSIGN_OR_RETURN(single, OurKernel::Make(*standing->single, one));
+      contestants.push_back({kHoneOnOne, [&] { single->Run(); }});
+    }
+    std::vector<PeerLibrary::Run> runs;
+    for (const PeerLibrary& peer : peers_) {
+      const std::vector<std::string> algorithms = peer.Algorithms();
+      for (int a = 0; a < static_cast<int>(algorithms.size()); ++a) {
+        if (options_.numerics == Numerics::kStrict && algorithms[a] == "winograd") continue;
+        runs.push_back(peer.Make(problem.numbers, a, options_.threads));
+        hone_peer_run* run = runs.back().get();
+        if (run == nullptr) continue;
+        contestants.push_back({peer.name(), [&peer, run] { peer.Execute(run); }});
+      }
+    }
+    TurnOptions options;
+    if (options_.threads > 1) options.pause = kSpinning;
+    options.tiles = standing->tiles = ours->uses_tiles();
+    const Turns turns = TimeInTurns(contestants, options, clock_);
+    standing->turns.peak_gflops = std::max(standing->turns.peak_gflops, turns.peak_gflops);
+    standing->turns.at_full_speed += turns.at_full_speed;
+    for (const Contestant& contestant : contestants) {
+      const auto [best, _] = standing->best_ns.emplace(contestant.name, contestant.best_ns);
+      best->second = std::min(best->second, contestant.best_ns);
+    }
+    return absl::OkStatus();
   }
 
   Status Compare() {
@@ -290,94 +297,80 @@ class Bench {
     if (one == nullptr || many == nullptr) return absl::InternalError(error.message);
     // Where there are no tiles, loading the kernels that need them says so.
     hone_pool_use_tiles(many.get(), nullptr);
-    std::map<std::string, std::map<std::string, Ratios>> ratios;  // list -> peer
-    Ratios noise;
-    std::string list;
-    double peak_gflops = 0;
-    for (const KernelProblem& problem : problems_) {
-      if (problem.list != list) {
-        list = problem.list;
-        PrintTitle(list);
+    std::vector<Standing> standings;
+    for (const KernelProblem& problem : problems_) standings.push_back(FindKernels(problem));
+    for (int round = 1; round <= kRounds; ++round) {
+      const int64_t start_ns = clock_.MonotonicNanos();
+      for (size_t i = 0; i < problems_.size(); ++i) {
+        if (!standings[i].trouble.ok()) continue;
+        standings[i].trouble = TimeOnce(problems_[i], *hone_pool_host(one.get()),
+                                        *hone_pool_host(many.get()), &standings[i]);
       }
-      const Workload workload = WorkloadOf(problem);
-      std::vector<Contestant> contestants;
-      std::string schedule;
-      auto ours = BestKernel(problem, options_.threads, *hone_pool_host(many.get()), &schedule);
-      if (!ours.ok()) {
-        std::printf("%-44s %s\n", problem.name.c_str(),
-                    std::string(ours.status().message()).c_str());
-        continue;
-      }
-      contestants.push_back({"hone", [&] { (*ours)->Run(); }});
-      contestants.push_back({"hone again", [&] { (*ours)->Run(); }});
-      StatusOr<std::unique_ptr<OurKernel>> single = absl::NotFoundError("");
-      if (options_.threads > 1) {
-        std::string other;
-        single = BestKernel(problem, 1, *hone_pool_host(one.get()), &other);
-        if (single.ok()) contestants.push_back({"hone, 1 thread", [&] { (*single)->Run(); }});
-      }
-      std::vector<PeerLibrary::Run> runs;
-      for (const PeerLibrary& peer : peers_) {
-        const std::vector<std::string> algorithms = peer.Algorithms();
-        for (int a = 0; a < static_cast<int>(algorithms.size()); ++a) {
-          if (options_.numerics == Numerics::kStrict && algorithms[a] == "winograd") continue;
-          runs.push_back(peer.Make(problem.numbers, a, options_.threads));
-          hone_peer_run* run = runs.back().get();
-          if (run == nullptr) continue;
-          contestants.push_back({peer.name(), [&peer, run] { peer.Execute(run); }});
-        }
-      }
-      const bool tiles = (*ours)->uses_tiles();
-      const absl::Duration pause = options_.threads > 1 ? kSpinning : absl::ZeroDuration();
-      const Turns turns = TimeInTurns(contestants, clock_, pause, tiles);
-      peak_gflops = std::max(peak_gflops, turns.peak_gflops);
-      const bool held_back = tiles && turns.at_full_speed < kFullSpeedVisits;
-      held_back_ += held_back ? 1 : 0;
-
-      const double ours_ns = std::min(contestants[0].best_ns, contestants[1].best_ns);
-      noise.Add(std::min(contestants[0].best_ns / contestants[1].best_ns,
-                         contestants[1].best_ns / contestants[0].best_ns),
-                problem.name);
-      const double gflops = FlopCount(workload) / ours_ns;
-      const double share = gflops / (turns.peak_gflops * options_.threads);
-      std::printf("%-44s %9.1f %8.1f %5.0f%%", problem.name.c_str(), ours_ns / 1e3, gflops,
-                  100 * share);
-      const hone_peer_problem& p = problem.numbers;
-      const bool fits_l2 = ArgumentBytes(workload) <= targets_[options_.threads].l2_bytes;
-      if (fits_l2 && p.groups <= 1 && p.kind <= HONE_PEER_BATCHED_MATMUL &&
-          FlopCount(workload) > 1e6) {
-        in_l2_.Add(share, problem.name);
-      }
-      for (const PeerLibrary& peer : peers_) {
-        double best_ns = 1e18;
-        for (const Contestant& c : contestants) {
-          if (c.name == peer.name()) best_ns = std::min(best_ns, c.best_ns);
-        }
-        if (best_ns > 1e17) {
-          std::printf(" %17s", "-");
-          continue;
-        }
-        const double ratio = best_ns / ours_ns;
-        ratios[list][peer.name()].Add(ratio, problem.name);
-        if (absl::StartsWith(peer.name(), kPeerOfAims)) {
-          if (p.groups > 1 && fits_l2) depthwise_in_l2_.Add(ratio, problem.name);
-          if (p.groups == 1 && p.kernel == 3 && p.stride == 1 && p.size >= 28) {
-            large_3x3_.Add(ratio, problem.name);
-          }
-        }
-        std::printf(" %17.2f", ratio);
-      }
-      if (options_.threads > 1 && single.ok()) {
-        const double factor = contestants[2].best_ns / ours_ns;
-        std::printf("   %.2fx", factor);
-        if (contestants[2].best_ns > 1e6) scaling_.Add(factor, problem.name);
-      }
-      std::printf("%s\n", held_back ? "   matrix unit held back" : "");
-      if (std::getenv("SCHEDULES") != nullptr) std::printf("%s\n", schedule.c_str());
+      std::printf("round %d of %d: %.0f s\n", round, kRounds,
+                  static_cast<double>(clock_.MonotonicNanos() - start_ns) / 1e9);
       std::fflush(stdout);
     }
+    for (size_t i = 0; i < problems_.size(); ++i) {
+      if (i == 0 || problems_[i].list != problems_[i - 1].list) PrintTitle(problems_[i].list);
+      Count(problems_[i], standings[i]);
+    }
+    PrintSummary();
+    return absl::OkStatus();
+  }
+
+  // Prints a problem's line, and adds it to what is said of all.
+  void Count(const KernelProblem& problem, const Standing& standing) {
+    if (!standing.trouble.ok()) {
+      std::printf("%-44s %s\n", problem.name.c_str(),
+                  std::string(standing.trouble.message()).c_str());
+      return;
+    }
+    const Workload workload = WorkloadOf(problem);
+    const double first_ns = standing.best_ns.at(kHone);
+    const double again_ns = standing.best_ns.at(kHoneAgain);
+    const double ours_ns = std::min(first_ns, again_ns);
+    noise_.Add(std::min(first_ns / again_ns, again_ns / first_ns), problem.name);
+    peak_gflops_ = std::max(peak_gflops_, standing.turns.peak_gflops);
+    const bool held_back = standing.tiles && standing.turns.at_full_speed < kFullSpeedVisits;
+    held_back_ += held_back ? 1 : 0;
+    const double gflops = FlopCount(workload) / ours_ns;
+    const double share = gflops / (standing.turns.peak_gflops * options_.threads);
+    std::printf("%-44s %9.1f %8.1f %5.0f%%", problem.name.c_str(), ours_ns / 1e3, gflops,
+                100 * share);
+    const hone_peer_problem& p = problem.numbers;
+    const bool fits_l2 = ArgumentBytes(workload) <= targets_[options_.threads].l2_bytes;
+    if (fits_l2 && p.groups <= 1 && p.kind <= HONE_PEER_BATCHED_MATMUL &&
+        FlopCount(workload) > 1e6) {
+      in_l2_.Add(share, problem.name);
+    }
+    for (const PeerLibrary& peer : peers_) {
+      const auto best = standing.best_ns.find(peer.name());
+      if (best == standing.best_ns.end()) {
+        std::printf(" %17s", "-");
+        continue;
+      }
+      const double ratio = best->second / ours_ns;
+      ratios_[problem.list][peer.name()].Add(ratio, problem.name);
+      if (absl::StartsWith(peer.name(), kPeerOfAims)) {
+        if (p.groups > 1 && fits_l2) depthwise_in_l2_.Add(ratio, problem.name);
+        if (p.groups == 1 && p.kernel == 3 && p.stride == 1 && p.size >= 28) {
+          large_3x3_.Add(ratio, problem.name);
+        }
+      }
+      std::printf(" %17.2f", ratio);
+    }
+    if (const auto single = standing.best_ns.find(kHoneOnOne); single != standing.best_ns.end()) {
+      const double factor = single->second / ours_ns;
+      std::printf("   %.2fx", factor);
+      if (single->second > 1e6) scaling_.Add(factor, problem.name);
+    }
+    std::printf("%s\n", held_back ? "   matrix unit held back" : "");
+    if (std::getenv("SCHEDULES") != nullptr) std::printf("%s\n", standing.schedule.c_str());
+  }
+
+  void PrintSummary() const {
     std::printf("\n%-22s %-16s %8s %8s   worst at\n", "list", "peer", "geomean", "worst");
-    for (const auto& [name, of_list] : ratios) {
+    for (const auto& [name, of_list] : ratios_) {
       for (const auto& [peer, r] : of_list) {
         std::printf("%-22s %-16s %8.2f %8.2f   %s\n", name.c_str(), peer.c_str(), r.Mean(),
                     r.worst(), r.worst_name().c_str());
@@ -386,15 +379,14 @@ class Bench {
     std::printf(
         "noise: our kernels, timed twice in the same turns, differ by %.1f %% in the mean "
         "and %.1f %% at most (%s)\n",
-        100 * (1 - noise.Mean()), 100 * (1 - noise.worst()), noise.worst_name().c_str());
-    std::printf("peak of one core %.1f GFLOP/s\n", peak_gflops);
+        100 * (1 - noise_.Mean()), 100 * (1 - noise_.worst()), noise_.worst_name().c_str());
+    std::printf("peak of one core %.1f GFLOP/s\n", peak_gflops_);
     if (held_back_ > 0) {
       std::printf(
           "%d problems were timed while something on the machine held the matrix unit back\n",
           held_back_);
     }
-    PrintAims(ratios);
-    return absl::OkStatus();
+    PrintAims();
   }
 
   void PrintTitle(const std::string& list) const {
@@ -406,7 +398,7 @@ class Bench {
   }
 
   // Of the lists that were compared; against oneDNN 2 unless said.
-  void PrintAims(const std::map<std::string, std::map<std::string, Ratios>>& ratios) const {
+  void PrintAims() const {
     if (options_.threads > 1) {
       if (scaling_.count() == 0) return;
       PrintAim("two_threads_over_one_geomean", scaling_.Mean(), 1.85, Better::kMore);
@@ -416,8 +408,8 @@ class Bench {
     const auto against = [&](const char* whom, const std::vector<std::string>& lists) {
       Ratios all;
       for (const std::string& list : lists) {
-        auto found = ratios.find(list);
-        if (found == ratios.end()) continue;
+        auto found = ratios_.find(list);
+        if (found == ratios_.end()) continue;
         for (const auto& [peer, r] : found->second) {
           if (absl::StartsWith(peer, whom)) all.Add(r);
         }
@@ -471,7 +463,10 @@ class Bench {
   const Clock& clock_;
   std::vector<PeerLibrary> peers_;
   std::vector<KernelProblem> problems_;
-  std::map<int, Target> targets_;  // by threads
+  std::map<int, Target> targets_;                                // by threads
+  std::map<std::string, std::map<std::string, Ratios>> ratios_;  // list -> peer
+  Ratios noise_;
+  double peak_gflops_ = 0;
   // Of problems of a certain kind, for the aims.
   Ratios in_l2_;            // share of the peak where all arguments fit in L2
   Ratios depthwise_in_l2_;  // against kPeerOfAims, as the next
