@@ -1,5 +1,6 @@
 #include "compiler/lower/bounds_inference.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "base/check.h"
@@ -133,8 +134,16 @@ StatusOr<std::vector<Span>> BoundsInference::RegionOf(const StageNest& stage) {
   for (size_t d = 0; d < rank; ++d) {
     if (!region[d].base) region[d] = {Int(0), stage.stage.dims[d].extent};
   }
-  if (!stage.tile_intrinsic.empty()) HONE_RETURN_IF_ERROR(RoundUpToTiles(stage, ranges_, &region));
+  if (!stage.tile_intrinsic.empty()) {
+    HONE_RETURN_IF_ERROR(RoundUpToTiles(stage, ranges_, IsInHost(stage), &region));
+  }
   return region;
+}
+
+bool BoundsInference::IsInHost(const StageNest& stage) const {
+  return std::any_of(open_.begin(), open_.end(), [&](const IterationDomain* domain) {
+    return domain->stage().stage.name == stage.host && domain->HasOpened(stage.host_loop);
+  });
 }
 
 }  // namespace hone

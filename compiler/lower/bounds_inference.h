@@ -52,6 +52,8 @@ class BoundsInference {
   StatusOr<Span> StepsOf(const StageNest& stage, const Scan& scan);
   // The same of one dim of a stage that is being built.
   Status AddRange(IterationDomain& domain, const std::string& dim, DimRanges* ranges) const;
+  // Whether the loop that the stage is computed in is open.
+  bool IsInHost(const StageNest& stage) const;
 
   const LoopNest& nest_;
   const Ranges& ranges_;

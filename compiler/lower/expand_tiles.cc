@@ -84,7 +84,8 @@ class TileExpander {
     return Simplify(Substitute(index, all), ranges_);
   }
 
-  // The first points of all tiles: rows of tiles in the loops' order, in each its columns.
+  // The first points of all tiles, as their registers are numbered: rows of tiles in the loops'
+  // order, in each its columns.
   void FindTiles(size_t first_loop) {
     tiles_ = {{}};
     for (size_t i = first_loop; i < block_.loops.size(); ++i) {
@@ -103,6 +104,14 @@ class TileExpander {
     }
     column_tiles_ = block_.columns() / intrinsic_.tile.columns;
     row_tiles_ = static_cast<int64_t>(tiles_.size()) / column_tiles_;
+  }
+
+  // Where the tile begins in memory. The last of several rows of tiles ends where the rows do: it
+  // computes some of the one before once more.
+  Values InMemory(Values tile) const {
+    int64_t& row = tile[block_.row()];
+    row = std::clamp(block_.rows() - intrinsic_.tile.rows, int64_t{0}, row);
+    return tile;
   }
 
   // Which of the tiles that hold the sums has its first point at `index`.
@@ -196,8 +205,8 @@ class TileExpander {
     const Expr& sums = block_.leaf->value;
     for (const Values& tile : tiles_) {
       HONE_ASSIGN_OR_RETURN(const int64_t number, TileNumber(sums.arg(0), tile));
-      statements->push_back(
-          TileStore(sums->name, number, block_.leaf->name, At(index, tile), Int((*rows)[1])));
+      statements->push_back(TileStore(sums->name, number, block_.leaf->name,
+                                      At(index, InMemory(tile)), Int((*rows)[1])));
     }
     return absl::OkStatus();
   }
@@ -295,9 +304,10 @@ class TileExpander {
       numbers.push_back(number);
     }
     for (int64_t k = 0; k < block_.loops[0]->extent->int_value; k += intrinsic_.tile.depth) {
-      const auto start = [&](const TileAccess& access, Values tile) {
-        tile[depth_loop()] = k;
-        return At(access.index, tile);
+      const auto start = [&](const TileAccess& access, const Values& tile) {
+        Values begin = InMemory(tile);
+        begin[depth_loop()] = k;
+        return At(access.index, begin);
       };
       for (const Product& product : products) {
         for (int64_t i = 0; i < row_tiles_; ++i) {
@@ -329,7 +339,7 @@ class TileExpander {
   const TileBlock block_;
   Ranges& ranges_;
   int* name_count_;
-  std::vector<Values> tiles_;  // where each tile of the sums begins
+  std::vector<Values> tiles_;  // where each tile of the sums would begin if none overlapped
   int64_t row_tiles_ = 0;      // rows of tiles, of all loops that count them
   int64_t column_tiles_ = 0;
 };

@@ -67,6 +67,7 @@ class IterationDomain {
   // concern this loop's iterations only, and closing it takes them back.
   Stretches Open(const std::string& loop, Expr value);
   void Close(const std::string& loop, Stretches before);
+  bool HasOpened(const std::string& loop) const { return open_.count(loop) > 0; }
 
  private:
   // Whether tiles of two sizes can share one loop: nothing wants to know how long the inner loop

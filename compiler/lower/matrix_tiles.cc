@@ -6,10 +6,14 @@
 namespace hone {
 namespace {
 
-// Whether the stage's dim `d` counts rows or columns of tiles.
+// Whether the stage's dim `d` counts rows of tiles.
+bool IsRow(const StageNest& stage, size_t d) {
+  return stage.stage.dims[d].name == stage.order[stage.order.size() - 2];
+}
+
+// The same for rows or columns.
 bool IsTiled(const StageNest& stage, size_t d) {
-  const std::string& dim = stage.stage.dims[d].name;
-  return dim == stage.order.back() || dim == stage.order[stage.order.size() - 2];
+  return IsRow(stage, d) || stage.stage.dims[d].name == stage.order.back();
 }
 
 // The points of as many whole tiles as `points` begin.
@@ -17,7 +21,8 @@ int64_t TileReach(int64_t points) { return (points + kTileRows - 1) / kTileRows 
 
 }  // namespace
 
-Status RoundUpToTiles(const StageNest& stage, const Ranges& ranges, std::vector<Span>* region) {
+Status RoundUpToTiles(const StageNest& stage, const Ranges& ranges, bool is_block,
+                      std::vector<Span>* region) {
   for (size_t d = 0; d < region->size(); ++d) {
     Span& span = (*region)[d];
     const Expr& extent = stage.stage.dims[d].extent;
@@ -26,13 +31,18 @@ Status RoundUpToTiles(const StageNest& stage, const Ranges& ranges, std::vector<
       return IllegalStage(
           stage, absl::StrCat("its tiles of '", stage.stage.dims[d].name, "' have no fixed size"));
     }
+    const bool has_room = !(IsRow(stage, d) && stage.rows_in_place);
+    const bool overlaps = IsRow(stage, d) && span.extent->int_value >= kTileRows;
+    if (overlaps && (is_block || !has_room)) continue;
     span.extent = Int(TileReach(span.extent->int_value));
     const std::optional<Interval> base = Bounds(span.base, ranges);
-    if (base && base->max + span.extent->int_value <= TileReach(extent->int_value)) continue;
+    const int64_t room = has_room ? TileReach(extent->int_value) : extent->int_value;
+    if (base && base->max + span.extent->int_value <= room) continue;
     return IllegalStage(
-        stage, absl::StrCat("its tiles of '", stage.stage.dims[d].name,
-                            "' reach beyond the last whole one; make them multiples of ", kTileRows,
-                            " or equal"));
+        stage,
+        absl::StrCat("its tiles of '", stage.stage.dims[d].name, "' reach beyond the last ",
+                     has_room ? "whole one; make them multiples of " : "point; make them ",
+                     kTileRows, has_room ? " or equal" : " or more, or 'cache' what they read"));
   }
   return absl::OkStatus();
 }
@@ -46,7 +56,7 @@ Layout TileLayout(const StageNest& stage) {
       layout.dims.push_back({dim});
       continue;
     }
-    const bool is_row = stage.stage.dims[d].name != stage.order.back();
+    const bool is_row = IsRow(stage, d);
     outer.insert(is_row ? outer.begin() : outer.end(), {dim, kTileRows});
     inner.insert(is_row ? inner.begin() : inner.end(), {dim, 1, kTileRows});
   }

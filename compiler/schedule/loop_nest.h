@@ -60,6 +60,8 @@ struct StageNest {
   // The intrinsic of a matrix unit that computes the block; "": the sums are in vector registers.
   // With it the last two loops are the rows and the columns of its tiles.
   std::string tile_intrinsic;
+  // Its rows are read where they lie, with no room beyond the last.
+  bool rows_in_place = false;
   // Buffers that the block fetches ahead, and how many blocks ahead.
   std::map<std::string, int64_t> prefetches;
   // The buffer whose tiles the block reads past the first cache; "": none.

@@ -1,5 +1,6 @@
 #include "compiler/schedule/tensorize_tiles.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -33,12 +34,12 @@ bool FindProducts(const Expr& e, const std::string& row, std::vector<Product>* p
   return true;
 }
 
-// Whether all tiles along the dim are whole, so that none reaches beyond what is read.
-bool IsWhole(const StageNest& stage, const std::string& name, int64_t points) {
+// The points of the dim; 0 where parameters say.
+int64_t PointsOf(const StageNest& stage, const std::string& name) {
   for (const Dim& dim : stage.stage.dims) {
-    if (dim.name == name) return dim.extent.IsInt() && dim.extent->int_value % points == 0;
+    if (dim.name == name && dim.extent.IsInt()) return dim.extent->int_value;
   }
-  return false;
+  return 0;
 }
 
 Status CheckProducts(const std::vector<Product>& products, const TensorIntrinsic& intrinsic,
@@ -60,10 +61,14 @@ Status CheckProducts(const std::vector<Product>& products, const TensorIntrinsic
                        "' each must index one operand, so that one counts rows, one columns"));
     }
     for (const Expr& read : {product.rows, product.columns}) {
-      const bool is_row = UsesVar(read, row);
-      const bool has_room = nest.FindStage(read->name) != nullptr ||
-                            IsWhole(stage, is_row ? row : column,
-                                    is_row ? intrinsic.tile.rows : intrinsic.tile.columns);
+      // Without a copy, rows have to hold whole tiles, which lowering sees to, and columns to be
+      // made of them.
+      const bool is_copy = nest.FindStage(read->name) != nullptr;
+      const bool has_room =
+          is_copy ||
+          (UsesVar(read, row) ? PointsOf(stage, row) >= intrinsic.tile.rows
+                              : PointsOf(stage, column) > 0 &&
+                                    PointsOf(stage, column) % intrinsic.tile.columns == 0);
       if (!has_room || read->has_otherwise) {
         return absl::InvalidArgumentError(
             absl::StrCat("'", read->name,
@@ -148,6 +153,9 @@ Status TensorizeTiles(const TensorIntrinsic& intrinsic, const std::string& loop,
   HONE_RETURN_IF_ERROR(CheckProducts(products, intrinsic, row, column, stage, nest));
   stage.microkernel = loop;
   stage.tile_intrinsic = intrinsic.name;
+  stage.rows_in_place = std::any_of(products.begin(), products.end(), [&](const Product& product) {
+    return nest.FindStage(product.rows->name) == nullptr;
+  });
   for (const Product& product : products) {
     for (const Expr& read : {product.rows, product.columns}) {
       StageNest* copy = nest.FindStage(read->name);

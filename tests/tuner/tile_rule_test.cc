@@ -83,6 +83,11 @@ const Case kCases[] = {
      "stage c f32 [m:48,n:64] sum [k:160] = f32(a[m,k])*f32(w[k,n])\n"
      "stage y bf16 [m:48,n:64] = bf16(c[m,n])\n",
      {"", "", ""}},
+    {"bf16_rows_in_place_whose_tiles_overlap",
+     "workload/1\ninput x bf16 [1,96,49]\nconstant w bf16 [48,96]\noutput y bf16 [1,48,49]\n"
+     "stage c f32 [n:1,o:48,m:49] sum [i:96] = f32(x[n,i,m])*f32(w[o,i])\n"
+     "stage y bf16 [n:1,o:48,m:49] = bf16(c[n,o,m])\n",
+     {"0,1/32,2,1%32", "", "0,1/32,2,1%32"}},
     {"bytes_in_blocks",
      "workload/1\ninput x u8 [1,128,32]\nconstant w i8 [48,128]\noutput y i32 [1,48,32]\n"
      "stage y i32 [n:1,o:48,m:32] sum [i:128] = i32(x[n,i,m])*i32(w[o,i])\n",

@@ -38,14 +38,23 @@
 namespace hone {
 namespace {
 
-// Whether balanced tiles of the extent, each filled up to whole ones, stay within the whole tiles
-// of the extent.
+// Rows of a block.
+constexpr int64_t kHeights[] = {kTileRows, 2 * kTileRows, 3 * kTileRows};
+
+// Whether balanced blocks of the extent have the rows of whole tiles, the last of which may overlap
+// with the one before.
+bool HoldsTiles(int64_t extent, int64_t size) {
+  return absl::c_all_of(TileStretches(Int(extent), size, 0),
+                        [](const TileStretch& stretch) { return stretch.size >= kTileRows; });
+}
+
+// Whether balanced blocks of the extent, each of the rows of whole tiles or filled up to one, stay
+// within the whole tiles of the extent.
 bool StaysInside(int64_t extent, int64_t size) {
-  for (const TileStretch& stretch : TileStretches(Int(extent), size, 0)) {
+  return absl::c_all_of(TileStretches(Int(extent), size, 0), [extent](const TileStretch& stretch) {
     const int64_t last = stretch.offset->int_value + (stretch.count->int_value - 1) * stretch.size;
-    if (last + RoundUp(stretch.size, kTileRows) > RoundUp(extent, kTileRows)) return false;
-  }
-  return true;
+    return stretch.size >= kTileRows || last + kTileRows <= RoundUp(extent, kTileRows);
+  });
 }
 
 // Lengths of the parts of a panel that is cut; none where it need not be.
@@ -64,7 +73,7 @@ bool IsNear(const RuleInput& input, const Access& access) {
 }
 
 // Whether tiles of rows can be read where they lie: narrow values, with as much of the reduction
-// side by side as an instruction takes, and nothing but whole tiles of them.
+// side by side as an instruction takes, and blocks of whole tiles of them.
 bool CanReadRowsInPlace(const RuleInput& input, const TileRoles& roles) {
   if (roles.IsSplit() || roles.HasWindow() || roles.rows.padded || IsNear(input, roles.rows)) {
     return false;
@@ -74,7 +83,9 @@ bool CanReadRowsInPlace(const RuleInput& input, const TileRoles& roles) {
   return last.dim == roles.rows.PlainIndexOf(roles.main) && last.divisor == 1 &&
          last.modulus % depth == 0 &&
          DimExtent(input.nest, *input.anchor, roles.main) % depth == 0 &&
-         DimExtent(input.nest, *input.anchor, roles.row) % kTileRows == 0;
+         absl::c_any_of(kHeights, [&](int64_t height) {
+           return HoldsTiles(DimExtent(input.nest, *input.anchor, roles.row), height);
+         });
 }
 
 // What a sketch by tiles does and another leaves.
@@ -128,9 +139,8 @@ class TileSketch {
 
   void DeclareHoles() {
     std::vector<int64_t> heights, widths;
-    for (int64_t tiles : {1, 2, 3}) {
-      const int64_t points = tiles * kTileRows;
-      if (StaysInside(Extent(roles_.row), points)) heights.push_back(points);
+    for (const int64_t height : kHeights) {
+      if (IsHeightFor(Extent(roles_.row), height)) heights.push_back(height);
     }
     if (heights.empty()) heights.push_back(kTileRows);
     for (int64_t tiles : {1, 2, 3, 4}) {
@@ -163,25 +173,30 @@ class TileSketch {
   }
   bool HasLines() const { return !line_out_.empty(); }
 
+  // Whether rows, so many, can be cut into blocks of this height.
+  bool IsHeightFor(int64_t rows, int64_t height) const {
+    return in_place_ ? HoldsTiles(rows, height) : StaysInside(rows, height);
+  }
+
   // Sizes of the blocks of rows. Where copies are made ahead, by all threads, blocks would have
   // nothing to keep near.
   std::vector<int64_t> Blocks(const std::vector<int64_t>& heights) const {
     const int64_t extent = Extent(block_dim_);
     std::vector<int64_t> blocks;
-    // Rows fall into equal blocks of whole tiles, so that no tile reaches beyond the last row.
-    // Of a long row blocks hold whole short ones.
-    const int64_t row_unit =
-        long_row_ != nullptr ? std::lcm(kTileRows, long_row_->inner_extent) : kTileRows;
-    const int64_t unit = blocks_are_rows() ? row_unit : 1;
+    // Rows fall into equal blocks, each of whole tiles, so that no tile reaches beyond the last
+    // row. Of a long row blocks hold whole short ones.
+    const int64_t unit = blocks_are_rows() && long_row_ != nullptr ? long_row_->inner_extent : 1;
+    const int64_t least = blocks_are_rows() ? 2 * kTileRows : 1;
+    const auto fits = [&](int64_t points) {
+      return absl::c_all_of(heights, [&](int64_t height) {
+        return HoldsTiles(points, height) ||
+               (points % kTileRows == 0 && IsHeightFor(points, height));
+      });
+    };
     const bool is_even = extent % unit == 0 && input_.target.threads == 1 && !IsNear(roles_.rows);
-    for (int64_t points = blocks_are_rows() && unit == kTileRows ? 2 * unit : unit;
-         is_even && points < extent; points += unit) {
+    for (int64_t points = RoundUp(least, unit); is_even && points < extent; points += unit) {
       if (!blocks.empty() && points < 2 * blocks.back()) continue;
-      const bool fits = !blocks_are_rows() ||
-                        (extent % points == 0 && absl::c_all_of(heights, [points](int64_t height) {
-                           return StaysInside(points, height);
-                         }));
-      if (fits) blocks.push_back(points);
+      if (!blocks_are_rows() || (extent % points == 0 && fits(points))) blocks.push_back(points);
     }
     blocks.push_back(extent);
     return blocks;
