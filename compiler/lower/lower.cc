@@ -10,6 +10,7 @@
 #include "compiler/lower/lower_padding.h"
 #include "compiler/lower/partition_loops.h"
 #include "compiler/lower/pipeline_tiles.h"
+#include "compiler/lower/sum_in_tiles.h"
 #include "compiler/lower/tensorize_loops.h"
 #include "compiler/lower/trim_padding.h"
 #include "compiler/lower/unique_names.h"
@@ -89,6 +90,8 @@ StatusOr<Program> Lower(const LoopNest& nest, const Target& target, const LowerO
   // While sums of products are still that: what follows would make multiply-adds of them.
   HONE_RETURN_IF_ERROR(
       flat.Run("expand_tiles", [&](const Stmt& s) { return ExpandTiles(s, target, ranges); }));
+  HONE_RETURN_IF_ERROR(
+      flat.Run("sum_in_tiles", [&](const Stmt& s) { return SumInTiles(s, ranges); }));
   HONE_RETURN_IF_ERROR(
       flat.Run("pipeline_tiles", [&](const Stmt& s) { return PipelineTiles(s, ranges); }));
   HONE_RETURN_IF_ERROR(flat.Run("tensorize_loops",

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "compiler/lower/loop_ranges.h"
+#include "compiler/lower/tile_block.h"
 
 namespace hone {
 namespace {
@@ -17,72 +18,9 @@ namespace {
 // the first block's products and the last one's epilogue are on their own.
 constexpr int64_t kBlocksMin = 8;
 
-bool IsTile(const Stmt& s, TileOp op) { return s.kind() == StmtKind::kTile && s->tile_op == op; }
-
-bool IsLoop(const Stmt& s) {
-  return s.kind() == StmtKind::kFor && s->extent.IsInt() && s->extent->int_value > 0 &&
-         !s->straight_line &&
-         (s->loop_kind == LoopKind::kSerial || s->loop_kind == LoopKind::kUnroll);
-}
-
 std::vector<Stmt> PartsOf(const Stmt& s) {
   return s.kind() == StmtKind::kBlock ? s->body : std::vector<Stmt>{s};
 }
-
-// Loops each of which is all that the one around it holds, outermost first.
-struct Nest {
-  std::vector<Stmt> loops;
-
-  int64_t count() const {
-    int64_t count = 1;
-    for (const Stmt& loop : loops) count *= loop->extent->int_value;
-    return count;
-  }
-  Stmt body() const { return loops.back()->body[0]; }
-  // The same loops with another body.
-  Stmt Around(Stmt body) const {
-    for (size_t i = loops.size(); i-- > 0;) {
-      body = For(loops[i]->name, loops[i]->extent, loops[i]->loop_kind, body);
-    }
-    return body;
-  }
-
-  // Their variables' values in turn number `turn`.
-  std::map<std::string, Expr> At(const Expr& turn) const {
-    std::map<std::string, Expr> values;
-    int64_t inside = 1;
-    for (size_t i = loops.size(); i-- > 0;) {
-      const int64_t extent = loops[i]->extent->int_value;
-      Expr value = inside == 1 ? turn : FloorDiv(turn, inside);
-      if (i > 0) value = FloorMod(value, extent);
-      values[loops[i]->name] = value;
-      inside *= extent;
-    }
-    return values;
-  }
-  // The number of the turn that the variables are in.
-  Expr Turn() const {
-    Expr turn = Int(0);
-    for (const Stmt& loop : loops) turn = turn * loop->extent->int_value + Var(loop->name);
-    return turn;
-  }
-};
-
-Nest NestOf(const Stmt& s) {
-  Nest nest;
-  for (Stmt at = s; IsLoop(at); at = Stmt(at->body[0])) nest.loops.push_back(at);
-  return nest;
-}
-
-// A loop's body that is one block of tiles, taken apart.
-struct BlockParts {
-  Stmt memory;                 // allocates what the sums go to
-  Stmt tiles;                  // allocates what they are in
-  std::vector<Stmt> before;    // sets the tiles to zero
-  std::vector<Stmt> products;  // the loop of them, or the only turn of it
-  std::vector<Stmt> stores;
-  Nest rows;  // of the epilogue
-};
 
 // Whether a row reads the block's sums and else nothing that any row writes, nor do the products.
 bool IsEpilogue(const Stmt& row, const std::string& memory, const std::vector<Stmt>& products) {
@@ -107,43 +45,9 @@ bool IsEpilogue(const Stmt& row, const std::string& memory, const std::vector<St
   return good && reads_sums && !written.contains(memory);
 }
 
-// Memory, a block of tiles that ends with its stores, and what reads the memory.
-std::optional<BlockParts> FindBlock(const Stmt& body) {
-  if (body.kind() != StmtKind::kBlock || body->body.size() != 3) return std::nullopt;
-  const std::vector<Stmt>& parts = body->body;
-  if (parts[0].kind() != StmtKind::kAllocate || parts[1].kind() != StmtKind::kBlock) {
-    return std::nullopt;
-  }
-  const std::vector<Stmt>& inner = parts[1]->body;
-  if (inner.empty() || inner[0].kind() != StmtKind::kAllocate ||
-      inner[0]->buffer.scope != Scope::kTile) {
-    return std::nullopt;
-  }
-  BlockParts block{.memory = parts[0], .tiles = inner[0]};
-  for (size_t i = 1; i < inner.size(); ++i) {
-    std::vector<Stmt>& kind = IsTile(inner[i], TileOp::kZero)    ? block.before
-                              : IsTile(inner[i], TileOp::kStore) ? block.stores
-                                                                 : block.products;
-    const bool in_order = (&kind != &block.before || block.products.empty()) &&
-                          (&kind == &block.stores || block.stores.empty());
-    if (!in_order) return std::nullopt;
-    kind.push_back(inner[i]);
-  }
-  const std::string& memory = block.memory->buffer.name;
-  for (const Stmt& store : block.stores) {
-    if (store->source != memory) return std::nullopt;
-  }
-  block.rows = NestOf(parts[2]);
-  if (block.stores.empty() || block.products.empty() || block.rows.loops.empty() ||
-      !IsEpilogue(block.rows.body(), memory, block.products)) {
-    return std::nullopt;
-  }
-  return block;
-}
-
 class Pipeliner {
  public:
-  Pipeliner(Nest blocks, BlockParts block, Ranges& ranges)
+  Pipeliner(LoopChain blocks, BlockParts block, Ranges& ranges)
       : blocks_(std::move(blocks)), block_(std::move(block)), ranges_(ranges) {}
 
   // Empty where the products are no plain loop.
@@ -170,11 +74,11 @@ class Pipeliner {
   }
 
  private:
-  // Takes the products apart: perhaps a nest, in it one turn's statements.
+  // Takes the products apart: perhaps loops, in them one turn's statements.
   bool FindProducts() {
     turn_ = block_.products;
     if (turn_.size() == 1) {
-      turns_ = NestOf(turn_[0]);
+      turns_ = LoopChainOf(turn_[0]);
       turn_ = PartsOf(turns_.loops.empty() ? turn_[0] : turns_.body());
     }
     for (const Stmt& s : turn_) {
@@ -214,36 +118,39 @@ class Pipeliner {
     return turns_.Around(Block(std::move(statements)));
   }
 
-  const Nest blocks_;
+  const LoopChain blocks_;
   const BlockParts block_;
   Ranges& ranges_;
-  Nest turns_;              // the loops of the products; none if there is one turn
+  LoopChain turns_;         // the loops of the products; none if there is one turn
   std::vector<Stmt> turn_;  // what is in them
   int64_t multiplies_ = 0;  // in a turn
 };
 
 // Empty where the loop, and those that it holds alone, are not around one block.
-Stmt PipelineNest(Nest nest, Ranges& ranges) {
-  const std::optional<BlockParts> block = FindBlock(nest.body());
-  if (!block) return Stmt();
+Stmt PipelineChain(LoopChain chain, Ranges& ranges) {
+  const std::optional<BlockParts> block = FindTileBlock(chain.body());
+  if (!block || !IsEpilogue(block->rows.body(), block->memory->buffer.name, block->products)) {
+    return Stmt();
+  }
   // As few of the loops as there are blocks to pipeline.
-  Nest blocks;
-  while (!nest.loops.empty() && blocks.count() < kBlocksMin) {
-    blocks.loops.insert(blocks.loops.begin(), nest.loops.back());
-    nest.loops.pop_back();
+  LoopChain blocks;
+  while (!chain.loops.empty() && blocks.count() < kBlocksMin) {
+    blocks.loops.insert(blocks.loops.begin(), chain.loops.back());
+    chain.loops.pop_back();
   }
   if (blocks.count() < 2) return Stmt();
   std::deque<ScopedRange> outside;
-  for (const Stmt& loop : nest.loops) outside.emplace_back(ranges, loop->name, loop->extent);
+  for (const Stmt& loop : chain.loops) outside.emplace_back(ranges, loop->name, loop->extent);
   const Stmt body = Pipeliner(std::move(blocks), *block, ranges).Write();
-  return body ? nest.Around(body) : Stmt();
+  return body ? chain.Around(body) : Stmt();
 }
 
 }  // namespace
 
 Stmt PipelineTiles(const Stmt& s, Ranges& ranges) {
-  if (IsLoop(s) && s->loop_kind == LoopKind::kSerial) {
-    if (const Stmt pipelined = PipelineNest(NestOf(s), ranges)) return pipelined;
+  const LoopChain chain = LoopChainOf(s);
+  if (!chain.loops.empty() && s->loop_kind == LoopKind::kSerial) {
+    if (const Stmt pipelined = PipelineChain(chain, ranges)) return pipelined;
   }
   StmtNode node = *s;
   if (s.kind() == StmtKind::kFor) {
