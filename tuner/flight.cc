@@ -51,6 +51,14 @@ bool IsBestOfItsCandidate(const Flight& flight, int place) {
   return true;
 }
 
+// Whether some of those that were measured had no matrix unit at its speed: then nothing is decided
+// between them and others.
+bool IsHeldBack(const pb::BatchResult& result) {
+  return result.reference().held_back() ||
+         std::any_of(result.measurements().begin(), result.measurements().end(),
+                     [](const pb::Measurement& one) { return one.held_back(); });
+}
+
 // The search hears that nothing of the flight compiles.
 void LandUnbuilt(const Flight& flight, double seconds, Work* work, WorkloadState* state) {
   Search& search = work->search();
@@ -198,6 +206,10 @@ Landing Land(const Flight& flight, double seconds, Work* work, WorkloadState* st
     return landing;
   }
   const pb::BatchResult& result = *flight.result;
+  if (flight.duel && IsHeldBack(result) && work->PutOffDuel()) {
+    state->phase = WorkloadState::Phase::kSearching;
+    return landing;
+  }
   if (!result.error().empty()) {
     landing.reference_failed = true;
     state->reason = result.error();
@@ -221,6 +233,7 @@ Landing Land(const Flight& flight, double seconds, Work* work, WorkloadState* st
       continue;
     }
     const int candidate = flight.proposals[i].candidate;
+    if (measurement.held_back() && work->search().PutOff(candidate)) continue;
     const Search& search = work->search();
     work->Observe(candidate, measurement);
     if (flight.duel && measurement.failure() == pb::OK &&

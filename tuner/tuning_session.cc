@@ -372,7 +372,7 @@ class TuningSession::Impl {
     }
     if (landing.reference_failed) {
       if (!work.ReplaceReference()) state.phase = WorkloadState::Phase::kDone;
-    } else if (state.phase == WorkloadState::Phase::kSearching) {
+    } else if (state.phase == WorkloadState::Phase::kSearching && !flight.duel) {
       state.reason.clear();
     }
     return absl::OkStatus();

@@ -11,6 +11,7 @@ namespace hone {
 namespace {
 
 constexpr int kReferencesMax = 4;  // schedules tried as the reference before a workload is given up
+constexpr int kDuelsPutOffMost = 2;
 constexpr int kFewerInDuels = 4;   // sampled points
 constexpr int kClosedInDuels = 2;  // candidates that are compiled again with their blockings
 
@@ -83,6 +84,7 @@ double Work::Recall(const pb::Record& record, WorkloadState* state) {
   if (measurement.failure() == pb::OK) {
     // From another model, larger or smaller: its times are not comparable.
     if (measurement.cold_constants() != cold_constants_) return 0;
+    if (measurement.held_back() && search_->PutOff(record.schedule())) return 0;
     search_->ObserveSchedule(record.schedule(), measurement.cost_ns());
     Note(measurement, trial, state);
     if (record.schedule() == reference_schedule_) state->default_ns = measurement.cost_ns();
@@ -137,6 +139,12 @@ bool Work::NeedsDuel() const {
   if (best.size() < 2) return false;
   if (finalists_.empty()) return true;
   return search_->best_ns() < kLuck * search_->CostNs(Best(1)[0]);
+}
+
+bool Work::PutOffDuel() {
+  if (duels_put_off_ >= kDuelsPutOffMost) return false;
+  ++duels_put_off_;
+  return true;
 }
 
 std::vector<Proposal> Work::Duellists(int finalists) const {

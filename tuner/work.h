@@ -68,6 +68,9 @@ class Work {
   std::vector<int> Best(int count) const;
   // Whether the best is not known to be it yet.
   bool NeedsDuel() const;
+  // Its duel decided nothing, since others held back a matrix unit: it is to be repeated. False
+  // where that was said often enough.
+  bool PutOffDuel();
   // The `finalists` fastest, and the default schedule; the fastest also with all that was told at
   // run time in the code.
   std::vector<Proposal> Duellists(int finalists) const;
@@ -112,6 +115,7 @@ class Work {
   std::string reference_schedule_;
   int reference_candidate_ = 0;
   int references_failed_ = 0;
+  int duels_put_off_ = 0;
   std::set<std::string> finalists_;  // schedules that were in a duel
   std::map<std::string, pb::Artifact> built_;
   uint64_t input_seed_ = 0;

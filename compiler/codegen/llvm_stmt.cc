@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "compiler/codegen/interleaved_stores.h"
 #include "compiler/codegen/multiply_add_block.h"
 #include "llvm/IR/IntrinsicsX86.h"
 
@@ -114,6 +115,11 @@ void StmtEmitter::EmitBlock(const Stmt& s) {
   for (size_t i = 0; i < s->body.size();) {
     const auto block = MultiplyAddBlock::Find(s->body, i, native_, registers_);
     exprs_.BeginStatement();
+    if (const size_t run = FindInterleavedStores(s->body, i, registers_); run > 0) {
+      EmitInterleavedStores(s->body, i, run, builder_, exprs_);
+      i += run;
+      continue;
+    }
     const size_t emitted = block.IsWorthIt() ? block.Emit(builder_, exprs_, registers_) : 0;
     i += emitted;
     if (emitted > 0) continue;

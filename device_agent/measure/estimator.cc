@@ -78,6 +78,9 @@ void Estimator::Describe(pb::Measurement& measurement) const {
   measurement.set_visits(visits());
   measurement.set_runs(static_cast<int>(runs.size()));
   measurement.set_not_quiet(!has_quiet_visit());
+  measurement.set_held_back(std::all_of(Counted().begin(), Counted().end(), [](const Visit& visit) {
+    return visit.tiles && visit.throttled;
+  }));
   measurement.clear_disturbance();
   if (!has_quiet_visit()) {
     const std::string why = WhyNotQuiet(*fastest, gflops_max_);

@@ -20,6 +20,8 @@ constexpr int64_t kRung2GapNs = 1000000;  // visits apart in time see different 
 constexpr int64_t kFinalGapNs = 10000000;
 constexpr int64_t kRetryGapNs = 1000000;
 constexpr double kCheckRunCountsFromNs = 20e6;
+// By how much a matrix unit may be slowed that others hold back.
+constexpr double kHeldBackMost = 4.5;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 }  // namespace
@@ -87,7 +89,8 @@ void Race::RunSecondChance(int index) {
     if (!racer.estimator.has_quiet_visit() && TakeRetry()) RunVisit(index, /*anew=*/true);
     return;
   }
-  if (!DeservesSecondChance(racer.estimate_ns, BestNs())) return;
+  const double least_ns = racer.estimate_ns / (racer.held_back ? kHeldBackMost : 1);
+  if (!DeservesSecondChance(least_ns, BestNs())) return;
   const int runs = PlanFirstVisit(racer.estimate_ns, BestNs()).runs_per_sample;
   const std::optional<Answer> answer = Carry(index, {.kind = OrderKind::kVisit,
                                                      .samples = 1,
@@ -158,6 +161,7 @@ bool Race::Add(Racer& racer, const Answer& answer) {
   Visit visit = VisitOf(answer);
   const bool quiet = IsQuiet(visit, gflops_max_);
   racer.estimate_ns = *std::min_element(visit.run_ns.begin(), visit.run_ns.end());
+  racer.held_back = visit.tiles && visit.throttled;
   racer.estimator.Add(std::move(visit), quiet);
   return quiet;
 }

@@ -39,7 +39,8 @@ class Race {
     double estimate_ns = 0;
     Estimator estimator;
     bool raced_out = false;
-    bool is_out = false;  // the course said so
+    bool held_back = false;  // its last visit, with a matrix unit
+    bool is_out = false;     // the course said so
   };
 
   // One racer for each estimate, of its checked run.

@@ -57,6 +57,19 @@ TEST(EstimatorTest, DropsDisturbedVisitsOnceThereIsAQuietOne) {
   EXPECT_FALSE(measurement.not_quiet());
 }
 
+TEST(EstimatorTest, SaysThatAMatrixUnitWasHeldBackInEveryVisit) {
+  Visit held_back{{20}, 100, 100};
+  held_back.tiles = held_back.throttled = true;
+  Estimator estimator;
+  estimator.Add(held_back, false);
+  pb::Measurement measurement;
+  estimator.Describe(measurement);
+  EXPECT_TRUE(measurement.held_back());
+  estimator.Add({{25}, 100, 100, 0.12}, false);
+  estimator.Describe(measurement);
+  EXPECT_FALSE(measurement.held_back()) << "others had the core in that one, not the unit";
+}
+
 TEST(EstimatorTest, SaysWhatDisturbedTheFastestVisitWhileNoneWasQuiet) {
   Estimator estimator;
   estimator.Add({{20}, 100, 100, 0.12}, false);

@@ -31,9 +31,12 @@ class SteadyCourse final : public RaceCourse {
     visited_ += static_cast<char>('a' + racer);
     if (racer == leaves_) return std::nullopt;
     const bool loud = std::count(loud_.begin(), loud_.end(), visited_.size()) > 0;
+    const bool held_back = visited_.size() == held_back_at_;
     Answer answer;
+    answer.tiles = answer.throttled = held_back ? 1 : 0;
     answer.sample_count = std::max(1, order.samples);
-    std::fill_n(answer.run_ns, answer.sample_count, run_ns_[racer] * (loud ? 2 : 1));
+    std::fill_n(answer.run_ns, answer.sample_count,
+                run_ns_[racer] * (loud ? 2 : 1) * (held_back ? 4.4 : 1));
     answer.raced_out =
         order.kind == OrderKind::kFirstVisit && IsClearlySlower(answer.run_ns[0], order.best_ns);
     answer.gflops_before = answer.gflops_after = loud ? kGflops / 2 : kGflops;
@@ -44,11 +47,13 @@ class SteadyCourse final : public RaceCourse {
 
   void Leaves(int racer) { leaves_ = racer; }
   void IsLoudAt(std::vector<size_t> visits) { loud_ = std::move(visits); }
+  void MatrixUnitIsHeldBackAt(size_t visit) { held_back_at_ = visit; }
   const std::string& visited() const { return visited_; }  // "abc": one letter a visit
 
  private:
   const std::vector<double> run_ns_;
   std::vector<size_t> loud_;  // the first is 1
+  size_t held_back_at_ = 0;
   int leaves_ = -1;
   int64_t now_ns_ = 0;
   std::string visited_;
@@ -97,6 +102,14 @@ TEST_F(RaceTest, TakesBackWhoOnlyMetANeighbour) {
   const std::vector<double> ns = {110e3, 100e3};
   SteadyCourse course(ns);
   course.IsLoudAt({2});
+  EXPECT_EQ(Run(course, ns).front(), 1);
+  EXPECT_FALSE(race_->racer(1).raced_out);
+}
+
+TEST_F(RaceTest, TakesBackWhoseMatrixUnitWasHeldBack) {
+  const std::vector<double> ns = {105e3, 100e3};
+  SteadyCourse course(ns);
+  course.MatrixUnitIsHeldBackAt(2);
   EXPECT_EQ(Run(course, ns).front(), 1);
   EXPECT_FALSE(race_->racer(1).raced_out);
 }

@@ -175,6 +175,38 @@ TEST_F(FlightTest, LearnsFromCandidatesButNotFromTheFarmsTroubles) {
   EXPECT_EQ(state_.default_ns, 900);
 }
 
+TEST_F(FlightTest, PutsOffWhatRanWhileOthersHeldBackAMatrixUnit) {
+  Flight flight = FlightOfFirst(2);
+  flight.result.emplace();
+  flight.result->add_measurements()->set_cost_ns(500);
+  pb::Measurement* slow = flight.result->add_measurements();
+  slow->set_cost_ns(2000);
+  slow->set_held_back(true);
+  EXPECT_EQ(Land(flight, 1, &work_, &state_).trials, 1);
+  EXPECT_EQ(work_.search().trials(), 1);
+  Land(flight, 2, &work_, &state_);
+  EXPECT_EQ(work_.search().CostNs(1), 0);
+  Land(flight, 3, &work_, &state_);
+  EXPECT_EQ(work_.search().CostNs(1), 2000) << "the third time it counts";
+}
+
+TEST_F(FlightTest, ADuelThatRanWhileOthersHeldBackAMatrixUnitIsRepeated) {
+  Flight flight = FlightOf(4, 0, work_, {{0, kDuelOrigin}}, /*duel=*/true);
+  flight.result.emplace();
+  flight.result->mutable_reference()->set_cost_ns(900);
+  flight.result->add_measurements()->set_held_back(true);
+  for (int i = 0; i < 2; ++i) {
+    state_.phase = WorkloadState::Phase::kFinal;
+    Land(flight, 1, &work_, &state_);
+    EXPECT_EQ(state_.phase, WorkloadState::Phase::kSearching) << "so that its end leads to a duel";
+    EXPECT_EQ(state_.default_ns, 0);
+  }
+  state_.phase = WorkloadState::Phase::kFinal;
+  Land(flight, 1, &work_, &state_);
+  EXPECT_EQ(state_.phase, WorkloadState::Phase::kFinal) << "the third time it counts";
+  EXPECT_EQ(state_.default_ns, 900);
+}
+
 TEST_F(FlightTest, ADuelMeasuresTheDefaultAnewAndIsNoTrial) {
   state_.default_ns = 100;  // by luck
   Flight flight = FlightOf(4, 0, work_, {{0, kDuelOrigin}}, /*duel=*/true);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "tuner/budget/budget.h"
@@ -80,6 +81,39 @@ TEST(SearchTest, NeverProposesTwice) {
       search.Observe(proposal.candidate, 100.0 + i);
     }
   }
+}
+
+TEST(SearchTest, ProposesAnewWhatWasPutOffAndThatTwiceAtMost) {
+  Search search = MakeSearch(1, /*pool_limit=*/8);
+  const NoCostModel model;
+  std::map<int, int> proposed;
+  for (int i = 0; i < 5; ++i) {
+    for (const Proposal& proposal : search.Propose(8, model, kCuriosity)) {
+      const bool again = search.PutOff(proposal.candidate);
+      EXPECT_EQ(again, ++proposed[proposal.candidate] <= 2);
+      if (!again) search.Observe(proposal.candidate, 100);
+    }
+  }
+  EXPECT_EQ(proposed.size(), 8u);
+  for (const auto& [candidate, times] : proposed) EXPECT_EQ(times, 3) << candidate;
+  EXPECT_EQ(search.trials(), 8);
+}
+
+TEST(SearchTest, PutsNothingOffForEver) {
+  Search search = MakeSearch(1);
+  const NoCostModel model;
+  int put_off = 0;
+  for (int i = 0; i < 20; ++i) {
+    for (const Proposal& proposal : search.Propose(16, model, kCuriosity)) {
+      if (search.PutOff(proposal.candidate)) {
+        ++put_off;
+      } else {
+        search.Observe(proposal.candidate, 100);
+      }
+    }
+  }
+  EXPECT_LE(put_off, 50);
+  EXPECT_GT(search.trials(), 200);
 }
 
 TEST(SearchTest, OfEqualsTriesThoseFirstThatAreCompiledAlready) {

@@ -26,6 +26,10 @@ constexpr double kLocalShare = 0.25;
 constexpr double kCrossoverShare = 0.15;
 constexpr double kGain = 0.99;  // a new best is one below this share of the old
 constexpr double kFailureFactor = 4;
+// How often a candidate, and all together, may be measured anew. On a machine whose matrix unit is
+// never at what counts as its speed, that is what finding out costs.
+constexpr int kPutOffMost = 2;
+constexpr int kPutOffMostOfAll = 48;
 constexpr int kAdviceMost = 3;       // of the first batch
 constexpr double kFirstModel = 0.5;  // share of what is left of it after the default and the advice
 // Without a model, so much of the first batch is left to chance, among the best of the prior: what
@@ -428,6 +432,20 @@ void Search::Observe(int candidate, std::optional<double> cost_ns) {
     best_ns_ = *cost_ns;
   }
   curve_.push_back(best_ns_);
+}
+
+bool Search::PutOff(int candidate) {
+  Entry& entry = pool_[candidate];
+  if (entry.put_off >= kPutOffMost || put_off_ >= kPutOffMostOfAll) return false;
+  ++entry.put_off;
+  ++put_off_;
+  entry.proposed = false;
+  return true;
+}
+
+bool Search::PutOff(const std::string& schedule_text) {
+  const int candidate = FindOrAdd(schedule_text);
+  return candidate >= 0 && PutOff(candidate);
 }
 
 void Search::ObserveSchedule(const std::string& schedule_text, std::optional<double> cost_ns) {

@@ -84,6 +84,12 @@ class Search {
   void Observe(int candidate, std::optional<double> cost_ns);
   // The same for a schedule from a record; one that is not in the pool is added if it is legal.
   void ObserveSchedule(const std::string& schedule_text, std::optional<double> cost_ns);
+  // The candidate was measured while others held back a matrix unit that it uses, which says little
+  // of it: it may be proposed again. False where that was said often enough, of it or altogether:
+  // what came counts.
+  bool PutOff(int candidate);
+  // The same for a schedule from a record.
+  bool PutOff(const std::string& schedule_text);
 
   // Why no more trials are worth their time, or "".
   std::string StopReason() const;
@@ -129,6 +135,7 @@ class Search {
     int body = 0;  // what it is compiled to, if that were numbered: candidates share some
     bool proposed = false;
     bool observed = false;
+    int put_off = 0;  // times
     std::optional<double> cost_ns;
     // Natural logarithm of the time that the model expected when it was proposed, and how unsure
     // the model was.
@@ -183,6 +190,7 @@ class Search {
   std::vector<double> curve_;
   double best_ns_ = 0;
   int failures_ = 0;
+  int put_off_ = 0;                        // times, of all candidates
   bool hopeless_ = false;                  // when last looked at, nothing was likely to win
   std::vector<Proposal> advice_;           // not proposed yet
   std::vector<SchedulePattern> patterns_;  // of the first so many of the pool

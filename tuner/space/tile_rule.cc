@@ -303,7 +303,7 @@ class TileSketch {
       (is_near && IsBatch(access.indices[i]) ? inside : loops).push_back(absl::StrCat("d", i));
     }
     for (const int i : second) (is_near ? inside : loops).push_back(absl::StrCat("d", i));
-    const std::vector<std::string> outside = loops;
+    std::vector<std::string> outside = loops;
     const std::string along = absl::StrCat("d", main);
     const LayoutDim last = LayoutOf(input_.nest, access.tensor).dims.back();
     // Vectors that are filled up with zeros in part would check every lane.
@@ -333,8 +333,15 @@ class TileSketch {
     writer_.Line("reorder ", copy, " ", absl::StrJoin(loops, " "));
     if (IsSplit()) writer_.Line("unroll ", copy, " part");
     if (in_vectors) writer_.Line("vectorize ", copy, " ", loops.back());
-    // The few channels of a window come from as many places.
-    if (roles_.HasWindow() && !IsConstant(access)) writer_.Line("unroll ", copy, " ", along);
+    // The few channels of a window come from as many places and go side by side: vectors of points,
+    // interleaved, where those lie side by side.
+    if (roles_.HasWindow() && !IsConstant(access)) {
+      writer_.Line("unroll ", copy, " ", along);
+      if (last.dim == second.back() && last.divisor == 1 && last.modulus == 0) {
+        writer_.Line("vectorize ", copy, " ", outside.back());
+        outside.pop_back();
+      }
+    }
     if (input_.target.threads > 1 && !IsConstant(access)) writer_.FuseParallel(copy, outside);
   }
 

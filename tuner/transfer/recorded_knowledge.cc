@@ -108,6 +108,7 @@ StatusOr<RecordedKnowledge> RecordedKnowledge::Read(const RecordStore& store, in
   HONE_ASSIGN_OR_RETURN(const std::vector<pb::Record> records, store.Query(filter));
   RecordedKnowledge knowledge;
   for (const pb::Record& record : records) {
+    if (record.measurement().held_back()) continue;  // its time says more of the moment than of it
     const RecordKey key{record.workload_key(), record.target(), record.numerics(), codegen_epoch};
     Group& group = knowledge.GroupOf(key, record.workload(), record.layouts(),
                                      record.measurement().cold_constants());
