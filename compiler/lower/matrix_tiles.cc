@@ -38,11 +38,12 @@ Status RoundUpToTiles(const StageNest& stage, const Ranges& ranges, bool is_bloc
     const std::optional<Interval> base = Bounds(span.base, ranges);
     const int64_t room = has_room ? TileReach(extent->int_value) : extent->int_value;
     if (base && base->max + span.extent->int_value <= room) continue;
-    return IllegalStage(
-        stage,
-        absl::StrCat("its tiles of '", stage.stage.dims[d].name, "' reach beyond the last ",
-                     has_room ? "whole one; make them multiples of " : "point; make them ",
-                     kTileRows, has_room ? " or equal" : " or more, or 'cache' what they read"));
+    const std::string where =
+        has_room
+            ? absl::StrCat("whole one; make them multiples of ", kTileRows, " or equal")
+            : absl::StrCat("point; make them ", kTileRows, " or more, or 'cache' what they read");
+    return IllegalStage(stage, absl::StrCat("its tiles of '", stage.stage.dims[d].name,
+                                            "' reach beyond the last ", where));
   }
   return absl::OkStatus();
 }

@@ -26,7 +26,6 @@
 // row is one tile, a block may take two rows of tiles from two lines of the image instead, so that
 // what it loads of the panel serves both.
 #include <algorithm>
-#include <numeric>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
@@ -337,7 +336,7 @@ class TileSketch {
     // interleaved, where those lie side by side.
     if (roles_.HasWindow() && !IsConstant(access)) {
       writer_.Line("unroll ", copy, " ", along);
-      if (last.dim == second.back() && last.divisor == 1 && last.modulus == 0) {
+      if (!is_near && last.dim == second.back() && last.divisor == 1 && last.modulus == 0) {
         writer_.Line("vectorize ", copy, " ", outside.back());
         outside.pop_back();
       }
