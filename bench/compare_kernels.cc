@@ -90,6 +90,9 @@ struct Standing {
   std::map<std::string, double> best_ns;  // by contestant
 };
 
+// Whether schedules are shown, and why each search ended.
+bool IsVerbose() { return std::getenv("SCHEDULES") != nullptr; }
+
 class Bench {
  public:
   Bench(Options options, std::string top, const Clock& clock)
@@ -207,6 +210,9 @@ class Bench {
       all_ns += state.best_ns * state.calls;
       if (state.best_ns == 0) {
         std::printf("%s was not tuned: %s\n", state.name.c_str(), state.reason.c_str());
+      } else if (IsVerbose()) {
+        std::printf("%-44s %4zu trials, %s\n", state.name.c_str(), state.trials.size(),
+                    state.reason.c_str());
       }
     }
     const TuningState& state = session.state();
@@ -365,7 +371,7 @@ class Bench {
       if (single->second > 1e6) scaling_.Add(factor, problem.name);
     }
     std::printf("%s\n", held_back ? "   matrix unit held back" : "");
-    if (std::getenv("SCHEDULES") != nullptr) std::printf("%s\n", standing.schedule.c_str());
+    if (IsVerbose()) std::printf("%s\n", standing.schedule.c_str());
   }
 
   void PrintSummary() const {

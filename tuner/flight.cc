@@ -233,7 +233,7 @@ Landing Land(const Flight& flight, double seconds, Work* work, WorkloadState* st
       continue;
     }
     const int candidate = flight.proposals[i].candidate;
-    if (measurement.held_back() && work->search().PutOff(candidate)) continue;
+    if (MayBeTheMoments(measurement) && work->search().PutOff(candidate)) continue;
     const Search& search = work->search();
     work->Observe(candidate, measurement);
     if (flight.duel && measurement.failure() == pb::OK &&

@@ -78,13 +78,17 @@ void Work::Open(const pb::CoreSpeed& speed, WorkloadState* state) {
   reference_schedule_ = search_->ScheduleText(0);
 }
 
+bool MayBeTheMoments(const pb::Measurement& measurement) {
+  return measurement.held_back() || measurement.failure() == pb::FORGED;
+}
+
 double Work::Recall(const pb::Record& record, WorkloadState* state) {
   const pb::Measurement& measurement = record.measurement();
   const Trial trial = {.predicted_ns = record.predicted_ns(), .origin = record.origin()};
+  if (MayBeTheMoments(measurement) && search_->PutOff(record.schedule())) return 0;
   if (measurement.failure() == pb::OK) {
     // From another model, larger or smaller: its times are not comparable.
     if (measurement.cold_constants() != cold_constants_) return 0;
-    if (measurement.held_back() && search_->PutOff(record.schedule())) return 0;
     search_->ObserveSchedule(record.schedule(), measurement.cost_ns());
     Note(measurement, trial, state);
     if (record.schedule() == reference_schedule_) state->default_ns = measurement.cost_ns();

@@ -26,6 +26,11 @@ namespace hone {
 // Whether a failure says something about the candidate, rather than about the farm.
 bool IsCandidatesFault(pb::FailureKind kind);
 
+// Whether a measurement may say more of the moment than of the candidate: others held back a matrix
+// unit that it uses, or its times were not borne out, as those of a forger, but also those of who
+// was interrupted again and again.
+bool MayBeTheMoments(const pb::Measurement& measurement);
+
 class Work {
  public:
   // Nothing is derived yet. `options` outlives it.

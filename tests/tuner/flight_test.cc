@@ -190,6 +190,16 @@ TEST_F(FlightTest, PutsOffWhatRanWhileOthersHeldBackAMatrixUnit) {
   EXPECT_EQ(work_.search().CostNs(1), 2000) << "the third time it counts";
 }
 
+TEST_F(FlightTest, TakesWhoseTimesWereNotBorneOutForAForgerTheThirdTime) {
+  Flight flight = FlightOfFirst(1);
+  flight.result.emplace();
+  flight.result->add_measurements()->set_failure(pb::FORGED);
+  for (const int failures : {0, 0, 1}) {
+    Land(flight, 1, &work_, &state_);
+    EXPECT_EQ(work_.search().failures(), failures);
+  }
+}
+
 TEST_F(FlightTest, ADuelThatRanWhileOthersHeldBackAMatrixUnitIsRepeated) {
   Flight flight = FlightOf(4, 0, work_, {{0, kDuelOrigin}}, /*duel=*/true);
   flight.result.emplace();

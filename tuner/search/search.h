@@ -84,9 +84,8 @@ class Search {
   void Observe(int candidate, std::optional<double> cost_ns);
   // The same for a schedule from a record; one that is not in the pool is added if it is legal.
   void ObserveSchedule(const std::string& schedule_text, std::optional<double> cost_ns);
-  // The candidate was measured while others held back a matrix unit that it uses, which says little
-  // of it: it may be proposed again. False where that was said often enough, of it or altogether:
-  // what came counts.
+  // What was measured of the candidate may say more of the moment than of it: it may be proposed
+  // again. False where that was said often enough, of it or altogether: what came counts.
   bool PutOff(int candidate);
   // The same for a schedule from a record.
   bool PutOff(const std::string& schedule_text);
