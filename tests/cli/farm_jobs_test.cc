@@ -19,6 +19,7 @@
 #include "rpc/tuning_client.h"
 #include "tests/support/terminal.h"
 #include "tuner/tuning_session.h"
+#include "tuner/work.h"
 
 namespace hone {
 namespace {
@@ -85,12 +86,12 @@ class FarmJobsTest : public testing::Test, protected Terminal {
     }
   }
 
-  // Every candidate of every kernel was measured at most once, duels aside, and no kernel more
-  // often than was asked for. Returns how many were.
+  // Every candidate of every kernel was measured at most once, duels aside and what the moment
+  // spoiled, and no kernel more often than was asked for. Returns how many were.
   int64_t ExpectNothingTwice(int64_t trials_max) {
     std::map<std::string, std::set<std::string>> tried;  // by kernel
     for (const pb::Record& record : Records()) {
-      if (record.origin() == kDuelOrigin) continue;
+      if (record.origin() == kDuelOrigin || MayBeTheMoments(record.measurement())) continue;
       const std::string kernel = absl::StrCat(record.workload_key(), record.layouts());
       EXPECT_TRUE(tried[kernel].insert(record.schedule()).second)
           << "tried twice: " << record.schedule();
@@ -146,7 +147,7 @@ TEST_F(FarmJobsTest, TwoJobsOfOneModelShareTheWork) {
   EXPECT_NE(a.daemon(), b.daemon());
   const int64_t measured = ExpectNothingTwice(8);
   // Each measured what the other did not, and both know the best of all.
-  EXPECT_EQ(a.progress().trials() + b.progress().trials(), measured);
+  EXPECT_GE(a.progress().trials() + b.progress().trials(), measured);
   for (const pb::Job& job : {a, b}) {
     EXPECT_EQ(job.progress().kernels_size(), 8);
     for (const pb::KernelProgress& kernel : job.progress().kernels()) {

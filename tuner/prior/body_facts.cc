@@ -12,6 +12,22 @@
 namespace hone {
 namespace {
 
+double OperationsOf(UnaryOp op) {
+  switch (op) {
+    case UnaryOp::kNeg:
+    case UnaryOp::kAbs:
+    case UnaryOp::kFloor:
+    case UnaryOp::kCeil:
+    case UnaryOp::kRound:
+    case UnaryOp::kTrunc:
+      return 1;
+    case UnaryOp::kSqrt:
+      return 6;
+    default:
+      return 20;  // math functions become polynomials of about so many
+  }
+}
+
 double OperationsOf(const Expr& e) {
   if (!IsFloat(e.type().dtype)) return 0;
   switch (e.kind()) {
@@ -21,10 +37,7 @@ double OperationsOf(const Expr& e) {
     case ExprKind::kBinary:
       return e->binary == BinaryOp::kPow ? 60 : e->binary == BinaryOp::kDiv ? 5 : 1;
     case ExprKind::kUnary:
-      // Math functions become polynomials of about twenty operations.
-      return e->unary == UnaryOp::kNeg || e->unary == UnaryOp::kAbs ? 1
-             : e->unary == UnaryOp::kSqrt                           ? 6
-                                                                    : 20;
+      return OperationsOf(e->unary);
     default:
       return 0;
   }

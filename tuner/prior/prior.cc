@@ -202,12 +202,14 @@ void DescribeCandidate(const Schedule& schedule, const LoopNest& nest, NestAnaly
 double LeastFlops(const Workload& workload, const std::vector<EstimatedCandidate>& candidates) {
   double flops = FlopCount(workload);
   for (const EstimatedCandidate& candidate : candidates) {
-    // An operation of the facts takes the place of a multiply-add.
-    double operations = 0;
+    // An operation of the facts takes the place of a multiply-add, but a matrix unit works beside
+    // the vector units.
+    double of_vectors = 0;
+    double of_tiles = 0;
     for (const StageFacts& stage : candidate.facts.stages) {
-      operations += stage.points * stage.operations;
+      (stage.tiles ? of_tiles : of_vectors) += stage.points * stage.operations;
     }
-    flops = std::min(flops, 2 * operations);
+    flops = std::min(flops, 2 * std::max(of_vectors, of_tiles));
   }
   return flops;
 }
