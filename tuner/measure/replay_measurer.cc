@@ -66,25 +66,32 @@ ReplayMeasurer::ReplayMeasurer(const std::vector<pb::Record>& records, RecordedR
   for (const pb::Record& record : records) {
     const pb::Measurement& measurement = record.measurement();
     const bool of_run = !run_.run_id.empty() && record.run_id() == run_.run_id;
-    const auto [it, is_new] = answers_.try_emplace(
-        NameOf(record.workload_key(), record.schedule(), measurement.cold_constants(),
-               record.origin() == kDuelOrigin, !record.params().empty()));
-    if (is_new || (of_run && !it->second.of_run)) it->second = {measurement, of_run};
+    Answers& answers =
+        answers_[NameOf(record.workload_key(), record.schedule(), measurement.cold_constants(),
+                        record.origin() == kDuelOrigin, !record.params().empty())];
+    if (of_run && !answers.of_run) answers = {{}, true};
+    const bool counts = of_run || (!answers.of_run && answers.measurements.empty());
+    if (counts) answers.measurements.push_back(measurement);
   }
 }
 
-const pb::Measurement* ReplayMeasurer::Find(const pb::Batch& batch, const std::string& workload_key,
-                                            const pb::Candidate& candidate) const {
+std::optional<pb::Measurement> ReplayMeasurer::Find(const pb::Batch& batch,
+                                                    const std::string& workload_key,
+                                                    const pb::Candidate& candidate, bool takes) {
   const bool open_here = !candidate.params().empty();
   for (const bool final : {batch.final(), !batch.final()}) {
     // Older runs told no sizes at run time; their times serve as well.
     for (const bool open : {open_here, !open_here}) {
       const auto it = answers_.find(
           NameOf(workload_key, candidate.schedule(), batch.cold_constants(), final, open));
-      if (it != answers_.end()) return &it->second.measurement;
+      if (it == answers_.end()) continue;
+      std::deque<pb::Measurement>& measurements = it->second.measurements;
+      pb::Measurement found = measurements.front();
+      if (takes && measurements.size() > 1) measurements.pop_front();
+      return found;
     }
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 void ReplayMeasurer::Compare(const pb::Batch& batch) {
@@ -112,9 +119,10 @@ StatusOr<std::string> ReplayMeasurer::Submit(const pb::Batch& batch) {
   result.set_batch_id(absl::StrCat("replay.", ++submitted_));
   bool known = true;
   for (const pb::Candidate& candidate : batch.candidates()) {
-    const pb::Measurement* measurement = Find(batch, workload_key, candidate);
-    if (measurement != nullptr) {
-      *result.add_measurements() = *measurement;
+    std::optional<pb::Measurement> measurement =
+        Find(batch, workload_key, candidate, /*takes=*/true);
+    if (measurement) {
+      *result.add_measurements() = *std::move(measurement);
       continue;
     }
     known = false;
@@ -124,10 +132,11 @@ StatusOr<std::string> ReplayMeasurer::Submit(const pb::Batch& batch) {
     ++unanswered_;
     return result.batch_id();
   }
-  const pb::Measurement* reference = Find(batch, workload_key, batch.reference());
+  std::optional<pb::Measurement> reference =
+      Find(batch, workload_key, batch.reference(), /*takes=*/false);
   // A default that failed was replaced by the run; what came after is in the records.
-  if (reference != nullptr && reference->failure() == pb::OK) {
-    *result.mutable_reference() = *reference;
+  if (reference && reference->failure() == pb::OK) {
+    *result.mutable_reference() = *std::move(reference);
   }
   waiting_.push_back(result);
   return result.batch_id();

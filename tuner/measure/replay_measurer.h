@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,19 +60,20 @@ class ReplayMeasurer : public Measurer {
   const Outcome& outcome() const { return outcome_; }
 
  private:
-  struct Answer {
-    pb::Measurement measurement;
+  struct Answers {
+    std::deque<pb::Measurement> measurements;  // of the run, in its order; else the oldest alone
     bool of_run = false;
   };
   // `open`: with sizes told at run time; a duel has its best in both forms.
   static std::string NameOf(const std::string& workload_key, const std::string& schedule,
                             bool cold_constants, bool final, bool open);
-  const pb::Measurement* Find(const pb::Batch& batch, const std::string& workload_key,
-                              const pb::Candidate& candidate) const;
+  // `takes`: where the run measured it anew, the next who asks is given what came then.
+  std::optional<pb::Measurement> Find(const pb::Batch& batch, const std::string& workload_key,
+                                      const pb::Candidate& candidate, bool takes);
   void Compare(const pb::Batch& batch);
 
   const RecordedRun run_;
-  std::map<std::string, Answer> answers_;
+  std::map<std::string, Answers> answers_;
   std::vector<pb::BatchResult> waiting_;
   int submitted_ = 0;
   int unanswered_ = 0;
