@@ -233,7 +233,8 @@ Landing Land(const Flight& flight, double seconds, Work* work, WorkloadState* st
       continue;
     }
     const int candidate = flight.proposals[i].candidate;
-    if (MayBeTheMoments(measurement) && work->search().PutOff(candidate)) continue;
+    // A duel is repeated as a whole, if at all.
+    if (!flight.duel && MayBeTheMoments(measurement) && work->search().PutOff(candidate)) continue;
     const Search& search = work->search();
     work->Observe(candidate, measurement);
     if (flight.duel && measurement.failure() == pb::OK &&

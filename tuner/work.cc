@@ -85,7 +85,11 @@ bool MayBeTheMoments(const pb::Measurement& measurement) {
 double Work::Recall(const pb::Record& record, WorkloadState* state) {
   const pb::Measurement& measurement = record.measurement();
   const Trial trial = {.predicted_ns = record.predicted_ns(), .origin = record.origin()};
-  if (MayBeTheMoments(measurement) && search_->PutOff(record.schedule())) return 0;
+  // What such a duel said was not taken; there will be another.
+  if (MayBeTheMoments(measurement) &&
+      (record.origin() == kDuelOrigin || search_->PutOff(record.schedule()))) {
+    return 0;
+  }
   if (measurement.failure() == pb::OK) {
     // From another model, larger or smaller: its times are not comparable.
     if (measurement.cold_constants() != cold_constants_) return 0;

@@ -204,17 +204,21 @@ TEST_F(FlightTest, ADuelThatRanWhileOthersHeldBackAMatrixUnitIsRepeated) {
   Flight flight = FlightOf(4, 0, work_, {{0, kDuelOrigin}}, /*duel=*/true);
   flight.result.emplace();
   flight.result->mutable_reference()->set_cost_ns(900);
-  flight.result->add_measurements()->set_held_back(true);
+  pb::Measurement* slow = flight.result->add_measurements();
+  slow->set_held_back(true);
+  slow->set_cost_ns(2000);
   for (int i = 0; i < 2; ++i) {
     state_.phase = WorkloadState::Phase::kFinal;
     Land(flight, 1, &work_, &state_);
     EXPECT_EQ(state_.phase, WorkloadState::Phase::kSearching) << "so that its end leads to a duel";
     EXPECT_EQ(state_.default_ns, 0);
+    EXPECT_EQ(work_.search().CostNs(0), 0);
   }
   state_.phase = WorkloadState::Phase::kFinal;
   Land(flight, 1, &work_, &state_);
   EXPECT_EQ(state_.phase, WorkloadState::Phase::kFinal) << "the third time it counts";
   EXPECT_EQ(state_.default_ns, 900);
+  EXPECT_EQ(work_.search().CostNs(0), 2000);
 }
 
 TEST_F(FlightTest, ADuelMeasuresTheDefaultAnewAndIsNoTrial) {
