@@ -85,7 +85,6 @@ struct Standing {
   std::string schedule;
   pb::Artifact ours;
   std::optional<pb::Artifact> single;  // ours for one thread, where there are several
-  bool tiles = false;
   Turns turns;
   std::map<std::string, double> best_ns;  // by contestant
 };
@@ -283,7 +282,7 @@ class Bench {
     }
     TurnOptions options;
     if (options_.threads > 1) options.pause = kSpinning;
-    options.tiles = standing->tiles = ours->uses_tiles();
+    options.tiles = ours->uses_tiles();
     const Turns turns = TimeInTurns(contestants, options, clock_);
     standing->turns.peak_gflops = std::max(standing->turns.peak_gflops, turns.peak_gflops);
     standing->turns.at_full_speed += turns.at_full_speed;
@@ -337,7 +336,8 @@ class Bench {
     const double ours_ns = std::min(first_ns, again_ns);
     noise_.Add(std::min(first_ns / again_ns, again_ns / first_ns), problem.name);
     peak_gflops_ = std::max(peak_gflops_, standing.turns.peak_gflops);
-    const bool held_back = standing.tiles && standing.turns.at_full_speed < kFullSpeedVisits;
+    const bool held_back =
+        standing.ours.manifest().needs_tiles() && standing.turns.at_full_speed < kFullSpeedVisits;
     held_back_ += held_back ? 1 : 0;
     const double gflops = FlopCount(workload) / ours_ns;
     const double share = gflops / (standing.turns.peak_gflops * options_.threads);

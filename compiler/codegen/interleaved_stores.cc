@@ -17,18 +17,11 @@ bool IsStrided(const Stmt& s, int64_t stride, const RegisterFile& registers) {
          s->value.type().lanes == index.type().lanes && s->value.type().dtype != DType::kBool;
 }
 
-bool Reads(const Stmt& s, const std::string& buffer) {
-  bool reads = false;
-  Visit(s->value,
-        [&](const Expr& e) { reads |= e.kind() == ExprKind::kLoad && e->name == buffer; });
-  return reads;
-}
-
 // Whether statement number `i` of the run takes its place beside the first.
 bool Continues(const Stmt& first, const Stmt& s, int64_t i) {
   int64_t distance = 0;
   return s->name == first->name && s->value.type() == first->value.type() &&
-         !Reads(s, first->name) &&
+         !LoadsFrom(s->value, first->name) &&
          ConstantDifference(s->indices[0].arg(0), first->indices[0].arg(0), {}, &distance) &&
          distance == i;
 }
@@ -51,7 +44,7 @@ size_t FindInterleavedStores(const std::vector<Stmt>& statements, size_t begin,
   for (const size_t count : {size_t{2}, size_t{4}}) {
     const auto stride = static_cast<int64_t>(count);
     if (statements.size() - begin < count || !IsStrided(first, stride, registers)) continue;
-    bool is_run = !Reads(first, first->name);
+    bool is_run = !LoadsFrom(first->value, first->name);
     for (size_t i = 1; is_run && i < count; ++i) {
       const Stmt& s = statements[begin + i];
       is_run = IsStrided(s, stride, registers) && Continues(first, s, static_cast<int64_t>(i));

@@ -28,6 +28,19 @@ void AddLetRanges(const Stmt& s, Ranges& ranges) {
   });
 }
 
+Stmt RewriteInside(const Stmt& s, Ranges& ranges, const std::function<Stmt(const Stmt&)>& rewrite) {
+  if (s->body.empty()) return s;  // most are leaves, and copies cost
+  StmtNode node = *s;
+  if (s.kind() == StmtKind::kFor) {
+    ScopedRange range(ranges, node.name, node.extent);
+    node.body[0] = rewrite(node.body[0]);
+    return Stmt(std::move(node));
+  }
+  for (Stmt& child : node.body) child = rewrite(child);
+  if (node.kind == StmtKind::kBlock) return Block(std::move(node.body));
+  return Stmt(std::move(node));
+}
+
 Stmt RewriteInRanges(const Stmt& s, Ranges& ranges,
                      const std::function<Expr(const Expr&, const Ranges&)>& rewrite) {
   StmtNode node = *s;

@@ -33,6 +33,10 @@ void AddLetRanges(const Stmt& s, Ranges& ranges);
 Stmt RewriteInRanges(const Stmt& s, Ranges& ranges,
                      const std::function<Expr(const Expr&, const Ranges&)>& rewrite);
 
+// The statement with each of those it holds through `rewrite`, called with the ranges that hold
+// there.
+Stmt RewriteInside(const Stmt& s, Ranges& ranges, const std::function<Stmt(const Stmt&)>& rewrite);
+
 // Simplifies every expression; loops of one iteration and none disappear.
 Stmt SimplifyStmt(const Stmt& s, Ranges& ranges);
 

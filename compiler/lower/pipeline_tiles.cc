@@ -152,15 +152,7 @@ Stmt PipelineTiles(const Stmt& s, Ranges& ranges) {
   if (!chain.loops.empty() && s->loop_kind == LoopKind::kSerial) {
     if (const Stmt pipelined = PipelineChain(chain, ranges)) return pipelined;
   }
-  StmtNode node = *s;
-  if (s.kind() == StmtKind::kFor) {
-    ScopedRange range(ranges, node.name, node.extent);
-    node.body[0] = PipelineTiles(node.body[0], ranges);
-    return Stmt(std::move(node));
-  }
-  for (Stmt& child : node.body) child = PipelineTiles(child, ranges);
-  if (node.kind == StmtKind::kBlock) return Block(std::move(node.body));
-  return Stmt(std::move(node));
+  return RewriteInside(s, ranges, [&](const Stmt& inner) { return PipelineTiles(inner, ranges); });
 }
 
 }  // namespace hone

@@ -165,15 +165,7 @@ Stmt SumInTiles(const Stmt& s, Ranges& ranges) {
       if (Stmt summed = Summer(*block, *std::move(addition), ranges).Write()) return summed;
     }
   }
-  StmtNode node = *s;
-  if (s.kind() == StmtKind::kFor) {
-    ScopedRange range(ranges, node.name, node.extent);
-    node.body[0] = SumInTiles(node.body[0], ranges);
-    return Stmt(std::move(node));
-  }
-  for (Stmt& child : node.body) child = SumInTiles(child, ranges);
-  if (node.kind == StmtKind::kBlock) return Block(std::move(node.body));
-  return Stmt(std::move(node));
+  return RewriteInside(s, ranges, [&](const Stmt& inner) { return SumInTiles(inner, ranges); });
 }
 
 }  // namespace hone
