@@ -12,6 +12,10 @@
 
 namespace hone {
 
+// By how much a matrix unit may be slowed that others on the machine hold back with the power they
+// take.
+inline constexpr double kTileSlowdownMost = 4.5;
+
 struct Target {
   std::string arch = "x86_64";        // as `uname -m` says it
   std::string cpu = "x86-64";         // LLVM's name of the core; a tuning hint only

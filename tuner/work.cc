@@ -11,7 +11,8 @@ namespace hone {
 namespace {
 
 constexpr int kReferencesMax = 4;  // schedules tried as the reference before a workload is given up
-constexpr int kDuelsPutOffMost = 2;
+constexpr int kDuelsPutOffMost = 4;
+constexpr int kHeldBackInDuels = 2;
 constexpr int kFewerInDuels = 4;   // sampled points
 constexpr int kClosedInDuels = 2;  // candidates that are compiled again with their blockings
 
@@ -93,7 +94,7 @@ double Work::Recall(const pb::Record& record, WorkloadState* state) {
   if (measurement.failure() == pb::OK) {
     // From another model, larger or smaller: its times are not comparable.
     if (measurement.cold_constants() != cold_constants_) return 0;
-    search_->ObserveSchedule(record.schedule(), measurement.cost_ns());
+    search_->ObserveSchedule(record.schedule(), measurement.cost_ns(), measurement.held_back());
     Note(measurement, trial, state);
     if (record.schedule() == reference_schedule_) state->default_ns = measurement.cost_ns();
     if (measurement.finalist()) finalists_.insert(record.schedule());
@@ -108,7 +109,7 @@ double Work::Recall(const pb::Record& record, WorkloadState* state) {
 
 void Work::Observe(int candidate, const pb::Measurement& measurement) {
   if (measurement.failure() == pb::OK) {
-    search_->Observe(candidate, measurement.cost_ns());
+    search_->Observe(candidate, measurement.cost_ns(), measurement.held_back());
     if (measurement.finalist()) finalists_.insert(search_->ScheduleText(candidate));
   } else if (IsCandidatesFault(measurement.failure())) {
     search_->Observe(candidate, std::nullopt);
@@ -157,8 +158,13 @@ bool Work::PutOffDuel() {
 
 std::vector<Proposal> Work::Duellists(int finalists) const {
   std::vector<int> duellists = search_->Best(finalists);
+  const auto add = [&](int candidate) {
+    const bool is_one = std::find(duellists.begin(), duellists.end(), candidate) != duellists.end();
+    if (!is_one) duellists.push_back(candidate);
+  };
+  for (int candidate : search_->BestHeldBack(kHeldBackInDuels)) add(candidate);
   // The default schedule is always one: where nothing beats it side by side, it is the best.
-  if (std::find(duellists.begin(), duellists.end(), 0) == duellists.end()) duellists.push_back(0);
+  add(0);
   std::vector<Proposal> proposals;
   for (int candidate : duellists) proposals.push_back({candidate, kDuelOrigin});
   int closed = 0;

@@ -76,8 +76,8 @@ class Work {
   // Its duel decided nothing, since others held back a matrix unit: it is to be repeated. False
   // where that was said often enough.
   bool PutOffDuel();
-  // The `finalists` fastest, and the default schedule; the fastest also with all that was told at
-  // run time in the code.
+  // The `finalists` fastest, who may be so once nothing holds them back, and the default schedule;
+  // the fastest also with all that was told at run time in the code.
   std::vector<Proposal> Duellists(int finalists) const;
 
   // The reference: the default schedule until that fails. None: not built yet.

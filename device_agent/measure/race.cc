@@ -11,6 +11,7 @@
 #include <numeric>
 #include <utility>
 
+#include "base/target.h"
 #include "device_agent/measure/racing.h"
 
 namespace hone {
@@ -20,8 +21,6 @@ constexpr int64_t kRung2GapNs = 1000000;  // visits apart in time see different 
 constexpr int64_t kFinalGapNs = 10000000;
 constexpr int64_t kRetryGapNs = 1000000;
 constexpr double kCheckRunCountsFromNs = 20e6;
-// By how much a matrix unit may be slowed that others hold back.
-constexpr double kHeldBackMost = 4.5;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 }  // namespace
@@ -89,7 +88,7 @@ void Race::RunSecondChance(int index) {
     if (!racer.estimator.has_quiet_visit() && TakeRetry()) RunVisit(index, /*anew=*/true);
     return;
   }
-  const double least_ns = racer.estimate_ns / (racer.held_back ? kHeldBackMost : 1);
+  const double least_ns = racer.estimate_ns / (racer.held_back ? kTileSlowdownMost : 1);
   if (!DeservesSecondChance(least_ns, BestNs())) return;
   const int runs = PlanFirstVisit(racer.estimate_ns, BestNs()).runs_per_sample;
   const std::optional<Answer> answer = Carry(index, {.kind = OrderKind::kVisit,

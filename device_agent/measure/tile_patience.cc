@@ -7,25 +7,27 @@ namespace {
 
 // Of 200 waits that were seen, half ended within 16 ms, three in four within 60.
 constexpr int64_t kPatienceMs = 60;
-constexpr int64_t kPatienceOfFinalMs = 240;
-constexpr int kHalvingsMost = 6;
+// Others take power for two seconds on end, and a verdict is for ever.
+constexpr int64_t kPatienceOfFinalMs = 960;
+constexpr int kHalvingsMost = 8;
 
 }  // namespace
 
 void TilePatience::BeginBatch(bool final) {
   const int64_t whole_ms = final ? kPatienceOfFinalMs : kPatienceMs;
-  left_ms_ = std::max(kPauseMs, whole_ms >> in_vain_);
+  final_ = final;
+  left_ms_ = std::max(kPauseMs, whole_ms >> in_vain_[final_]);
   held_back_ = true;
 }
 
 void TilePatience::Note(bool held_back) {
   held_back_ = held_back;
-  if (!held_back) in_vain_ = 0;
+  if (!held_back) in_vain_ = {};
 }
 
 void TilePatience::Spend() {
   left_ms_ -= kPauseMs;
-  if (left_ms_ <= 0) in_vain_ = std::min(in_vain_ + 1, kHalvingsMost);
+  if (left_ms_ <= 0) in_vain_[final_] = std::min(in_vain_[final_] + 1, kHalvingsMost);
 }
 
 }  // namespace hone

@@ -1,10 +1,12 @@
 // How long the visits of a batch wait for a matrix unit that others on the machine hold back: power
 // that they take slows it to less than half, for milliseconds or for minutes. Waiting mends the
 // first; the second it would only make longer. So patience that ran out in vain is halved for the
-// next batch, down to a single pause, and is whole again once the unit had its full speed. Used by
-// the worker, for as long as it lives; what was not waited for keeps its flag.
+// next batch, down to a single pause, and is whole again once the unit had its full speed; that of
+// verdicts apart from that of common batches. Used by the worker, for as long as it lives; what was
+// not waited for keeps its flag.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 namespace hone {
@@ -24,8 +26,10 @@ class TilePatience {
   void Spend();
 
  private:
+  bool final_ = false;
   int64_t left_ms_ = 0;
-  int in_vain_ = 0;  // batches whose patience ran out, one after another
+  // Batches whose patience ran out, one after another: common ones, and verdicts.
+  std::array<int, 2> in_vain_ = {};
   bool held_back_ = true;
 };
 

@@ -33,6 +33,14 @@ TEST(TilePatienceTest, HasMoreForAVerdict) {
   EXPECT_GT(WaitedMs(verdict, /*final=*/true), 2 * WaitedMs(common));
 }
 
+TEST(TilePatienceTest, HasThatWhateverCommonBatchesWaitedForInVain) {
+  TilePatience patience;
+  const int64_t first_ms = WaitedMs(patience, /*final=*/true);
+  TilePatience tired;
+  for (int batch = 0; batch < 100; ++batch) WaitedMs(tired);
+  EXPECT_EQ(WaitedMs(tired, /*final=*/true), first_ms);
+}
+
 TEST(TilePatienceTest, WaitsHalfAsLongAfterABatchThatWaitedInVain) {
   TilePatience patience;
   const int64_t first_ms = WaitedMs(patience);

@@ -184,17 +184,18 @@ TEST_F(FlightTest, PutsOffWhatRanWhileOthersHeldBackAMatrixUnit) {
   slow->set_held_back(true);
   EXPECT_EQ(Land(flight, 1, &work_, &state_).trials, 1);
   EXPECT_EQ(work_.search().trials(), 1);
-  Land(flight, 2, &work_, &state_);
+  for (int again = 0; again < 3; ++again) Land(flight, 2, &work_, &state_);
   EXPECT_EQ(work_.search().CostNs(1), 0);
   Land(flight, 3, &work_, &state_);
-  EXPECT_EQ(work_.search().CostNs(1), 2000) << "the third time it counts";
+  EXPECT_EQ(work_.search().CostNs(1), 2000) << "the fifth time it counts";
+  EXPECT_EQ(work_.search().BestHeldBack(1), std::vector<int>{1});
 }
 
-TEST_F(FlightTest, TakesWhoseTimesWereNotBorneOutForAForgerTheThirdTime) {
+TEST_F(FlightTest, TakesWhoseTimesWereNotBorneOutForAForgerTheFifthTime) {
   Flight flight = FlightOfFirst(1);
   flight.result.emplace();
   flight.result->add_measurements()->set_failure(pb::FORGED);
-  for (const int failures : {0, 0, 1}) {
+  for (const int failures : {0, 0, 0, 0, 1}) {
     Land(flight, 1, &work_, &state_);
     EXPECT_EQ(work_.search().failures(), failures);
   }
@@ -207,7 +208,7 @@ TEST_F(FlightTest, ADuelThatRanWhileOthersHeldBackAMatrixUnitIsRepeated) {
   pb::Measurement* slow = flight.result->add_measurements();
   slow->set_held_back(true);
   slow->set_cost_ns(2000);
-  for (int i = 0; i < 2; ++i) {
+  for (int i = 0; i < 4; ++i) {
     state_.phase = WorkloadState::Phase::kFinal;
     Land(flight, 1, &work_, &state_);
     EXPECT_EQ(state_.phase, WorkloadState::Phase::kSearching) << "so that its end leads to a duel";
@@ -216,7 +217,7 @@ TEST_F(FlightTest, ADuelThatRanWhileOthersHeldBackAMatrixUnitIsRepeated) {
   }
   state_.phase = WorkloadState::Phase::kFinal;
   Land(flight, 1, &work_, &state_);
-  EXPECT_EQ(state_.phase, WorkloadState::Phase::kFinal) << "the third time it counts";
+  EXPECT_EQ(state_.phase, WorkloadState::Phase::kFinal) << "the fifth time it counts";
   EXPECT_EQ(state_.default_ns, 900);
   EXPECT_EQ(work_.search().CostNs(0), 2000);
 }

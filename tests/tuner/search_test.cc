@@ -83,19 +83,19 @@ TEST(SearchTest, NeverProposesTwice) {
   }
 }
 
-TEST(SearchTest, ProposesAnewWhatWasPutOffAndThatTwiceAtMost) {
+TEST(SearchTest, ProposesAnewWhatWasPutOffAndThatFourTimesAtMost) {
   Search search = MakeSearch(1, /*pool_limit=*/8);
   const NoCostModel model;
   std::map<int, int> proposed;
-  for (int i = 0; i < 5; ++i) {
+  for (int i = 0; i < 7; ++i) {
     for (const Proposal& proposal : search.Propose(8, model, kCuriosity)) {
       const bool again = search.PutOff(proposal.candidate);
-      EXPECT_EQ(again, ++proposed[proposal.candidate] <= 2);
-      if (!again) search.Observe(proposal.candidate, 100);
+      EXPECT_EQ(again, ++proposed[proposal.candidate] <= 4);
+      if (!again) search.Observe(proposal.candidate, 100, /*held_back=*/true);
     }
   }
   EXPECT_EQ(proposed.size(), 8u);
-  for (const auto& [candidate, times] : proposed) EXPECT_EQ(times, 3) << candidate;
+  for (const auto& [candidate, times] : proposed) EXPECT_EQ(times, 5) << candidate;
   EXPECT_EQ(search.trials(), 8);
 }
 
@@ -108,12 +108,49 @@ TEST(SearchTest, PutsNothingOffForEver) {
       if (search.PutOff(proposal.candidate)) {
         ++put_off;
       } else {
-        search.Observe(proposal.candidate, 100);
+        search.Observe(proposal.candidate, 100, /*held_back=*/true);
       }
     }
   }
   EXPECT_LE(put_off, 50);
   EXPECT_GT(search.trials(), 200);
+}
+
+TEST(SearchTest, PutsOffAsLongAsThatHelps) {
+  Search search = MakeSearch(1);
+  const NoCostModel model;
+  int put_off = 0;
+  std::set<int> held_back;
+  for (int i = 0; i < 20; ++i) {
+    for (const Proposal& proposal : search.Propose(16, model, kCuriosity)) {
+      if (held_back.insert(proposal.candidate).second && search.PutOff(proposal.candidate)) {
+        ++put_off;
+      } else {
+        search.Observe(proposal.candidate, 100);
+      }
+    }
+  }
+  EXPECT_GT(put_off, 100);
+}
+
+TEST(SearchTest, NamesWhoMayBeTheBestOnceNothingHoldsThemBack) {
+  Search search = MakeSearch(1);
+  search.Observe(0, 100);
+  search.Observe(1, 440, /*held_back=*/true);
+  search.Observe(2, 300, /*held_back=*/true);
+  search.Observe(3, 460, /*held_back=*/true);
+  EXPECT_EQ(search.BestHeldBack(5), (std::vector<int>{2, 1}));
+  search.Observe(2, 90);
+  EXPECT_EQ(search.BestHeldBack(5), std::vector<int>());
+}
+
+TEST(SearchTest, TheModelLearnsNothingOfWhatWasHeldBack) {
+  Search search = MakeSearch(1);
+  search.Observe(0, 100);
+  search.Observe(1, 440, /*held_back=*/true);
+  TrainingSet set;
+  search.AppendTraining(&set);
+  EXPECT_EQ(set.residuals.size(), 1u);
 }
 
 TEST(SearchTest, OfEqualsTriesThoseFirstThatAreCompiledAlready) {

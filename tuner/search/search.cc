@@ -26,9 +26,9 @@ constexpr double kLocalShare = 0.25;
 constexpr double kCrossoverShare = 0.15;
 constexpr double kGain = 0.99;  // a new best is one below this share of the old
 constexpr double kFailureFactor = 4;
-// How often a candidate, and all together, may be measured anew. On a machine whose matrix unit is
-// never at what counts as its speed, that is what finding out costs.
-constexpr int kPutOffMost = 2;
+// How often a candidate may be measured anew, and all together those that it has not helped. On a
+// machine whose matrix unit is never at what counts as its speed, that is what finding out costs.
+constexpr int kPutOffMost = 4;
 constexpr int kPutOffMostOfAll = 48;
 constexpr int kAdviceMost = 3;       // of the first batch
 constexpr double kFirstModel = 0.5;  // share of what is left of it after the default and the advice
@@ -310,7 +310,7 @@ Search::Outlook Search::LookAhead(const CostModel& model, double curiosity) {
   int measured = 0;
   for (size_t i = 0; i < asked.size(); ++i) {
     const Entry& entry = pool_[asked[i]];
-    if (!entry.cost_ns) continue;
+    if (!entry.cost_ns || entry.held_back) continue;
     offset += std::log(*entry.cost_ns / PredictedNs(asked[i])) - residuals[i].mean;
     ++measured;
   }
@@ -407,21 +407,24 @@ std::vector<Proposal> Search::Propose(int count, const CostModel& model, double 
   return proposals;
 }
 
-void Search::Observe(int candidate, std::optional<double> cost_ns) {
+void Search::Observe(int candidate, std::optional<double> cost_ns, bool held_back) {
   Entry& entry = pool_[candidate];
   if (cost_ns && *cost_ns <= 0) cost_ns.reset();
+  if (cost_ns && !held_back) put_off_ -= std::exchange(entry.put_off, 0);
   if (entry.observed) {
     // Measured again (the final duel, a second record): the better knowledge replaces.
     if (cost_ns) {
       entry.cost_ns = cost_ns;
+      entry.held_back = held_back;
       best_ns_ = best_ns_ == 0 ? *cost_ns : std::min(best_ns_, *cost_ns);
     }
     return;
   }
   entry.observed = true;
   entry.cost_ns = cost_ns;
+  entry.held_back = cost_ns && held_back;
   history_.push_back(candidate);
-  if (cost_ns && entry.expected_log_ns) {
+  if (cost_ns && !held_back && entry.expected_log_ns) {
     if (surprises_.size() == kSurprisesMax) surprises_.erase(surprises_.begin());
     const double error = std::log(*cost_ns) - *entry.expected_log_ns;
     surprises_.push_back(std::min(kSurpriseMost, error * error / (entry.spread * entry.spread)));
@@ -448,11 +451,12 @@ bool Search::PutOff(const std::string& schedule_text) {
   return candidate >= 0 && PutOff(candidate);
 }
 
-void Search::ObserveSchedule(const std::string& schedule_text, std::optional<double> cost_ns) {
+void Search::ObserveSchedule(const std::string& schedule_text, std::optional<double> cost_ns,
+                             bool held_back) {
   const int candidate = FindOrAdd(schedule_text);
   if (candidate < 0) return;
   pool_[candidate].proposed = true;
-  Observe(candidate, cost_ns);
+  Observe(candidate, cost_ns, held_back);
 }
 
 int Search::FindOrAdd(const std::string& schedule_text) {
@@ -511,17 +515,28 @@ std::vector<int> Search::Best(int count) const {
   return best;
 }
 
+std::vector<int> Search::BestHeldBack(int count) const {
+  std::vector<int> best = Best(trials());
+  std::erase_if(best, [&](int c) {
+    return !pool_[c].held_back || *pool_[c].cost_ns > kTileSlowdownMost * best_ns_;
+  });
+  if (static_cast<int>(best.size()) > count) best.resize(count);
+  return best;
+}
+
 void Search::AppendTraining(TrainingSet* set) const {
   std::vector<double> residuals;
   std::vector<double> good;
   for (int c : history_) {
-    if (pool_[c].cost_ns) good.push_back(std::log(*pool_[c].cost_ns / PredictedNs(c)));
+    if (!pool_[c].cost_ns || pool_[c].held_back) continue;
+    good.push_back(std::log(*pool_[c].cost_ns / PredictedNs(c)));
   }
   if (good.empty()) return;
   std::vector<double> sorted = good;
   std::nth_element(sorted.begin(), sorted.begin() + sorted.size() / 2, sorted.end());
   const double median = sorted[sorted.size() / 2];
   for (int c : history_) {
+    if (pool_[c].held_back) continue;
     const double residual = pool_[c].cost_ns ? std::log(*pool_[c].cost_ns / PredictedNs(c)) - median
                                              : std::log(kFailureFactor);
     set->features.push_back(pool_[c].features);

@@ -80,10 +80,12 @@ class Search {
   // favour of a candidate; 0 in the last batch, which should only win.
   std::vector<Proposal> Propose(int count, const CostModel& model, double curiosity);
 
-  // What came of a candidate: its time, or nothing when it failed.
-  void Observe(int candidate, std::optional<double> cost_ns);
+  // What came of a candidate: its time, or nothing when it failed. `held_back`: it uses a matrix
+  // unit, which others kept from its speed all the while; the model learns nothing of that.
+  void Observe(int candidate, std::optional<double> cost_ns, bool held_back = false);
   // The same for a schedule from a record; one that is not in the pool is added if it is legal.
-  void ObserveSchedule(const std::string& schedule_text, std::optional<double> cost_ns);
+  void ObserveSchedule(const std::string& schedule_text, std::optional<double> cost_ns,
+                       bool held_back = false);
   // What was measured of the candidate may say more of the moment than of it: it may be proposed
   // again. False where that was said often enough, of it or altogether: what came counts.
   bool PutOff(int candidate);
@@ -113,6 +115,8 @@ class Search {
   double CostNs(int candidate) const;  // 0: not measured, or it failed
   // Measured candidates, fastest first, at most `count`.
   std::vector<int> Best(int count) const;
+  // Of those that were held back, the fastest that may be the best of all when they are not.
+  std::vector<int> BestHeldBack(int count) const;
   double best_ns() const { return best_ns_; }  // 0 before the first success
   // The least time there is, by the candidate that computes least.
   const Roofline& roofline() const { return roofline_; }
@@ -136,6 +140,7 @@ class Search {
     bool observed = false;
     int put_off = 0;  // times
     std::optional<double> cost_ns;
+    bool held_back = false;  // when it took `cost_ns`
     // Natural logarithm of the time that the model expected when it was proposed, and how unsure
     // the model was.
     std::optional<double> expected_log_ns;
@@ -189,7 +194,7 @@ class Search {
   std::vector<double> curve_;
   double best_ns_ = 0;
   int failures_ = 0;
-  int put_off_ = 0;                        // times, of all candidates
+  int put_off_ = 0;                        // times, of all candidates that it has not helped yet
   bool hopeless_ = false;                  // when last looked at, nothing was likely to win
   std::vector<Proposal> advice_;           // not proposed yet
   std::vector<SchedulePattern> patterns_;  // of the first so many of the pool
