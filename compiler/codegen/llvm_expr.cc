@@ -639,7 +639,7 @@ llvm::Value* ExprEmitter::LoadTracked(const MemoryBuffer& buffer, Address addres
   if (earlier.value != nullptr && register_stores_ - earlier.register_stores <= kReuseStores) {
     return earlier.value;
   }
-  if (earlier.count > 0) {
+  if (earlier.count > 0 && !registers_.empty()) {
     const int number = std::min(earlier.count, kMaxOpaqueCopies);
     llvm::Value*& copy = regions_.back().memo[absl::StrCat(address.key, "#", number)];
     if (copy == nullptr) copy = OpaqueCopy(address.base);
@@ -647,7 +647,14 @@ llvm::Value* ExprEmitter::LoadTracked(const MemoryBuffer& buffer, Address addres
   }
   earlier.register_stores = register_stores_;
   ++earlier.count;
+  earlier.buffer = buffer.pointer;
   return earlier.value = LoadFrom(buffer, address, lanes, nullptr);
+}
+
+void ExprEmitter::Forget(const MemoryBuffer& buffer) {
+  for (auto& [key, earlier] : block_loads_) {
+    if (earlier.buffer == buffer.pointer) earlier.value = nullptr;
+  }
 }
 
 llvm::Value* ExprEmitter::EmitLoad(const Expr& e, llvm::Value* guard) {
@@ -669,8 +676,7 @@ llvm::Value* ExprEmitter::EmitLoad(const Expr& e, llvm::Value* guard) {
   const Expr& first = lanes == 1 ? index : index.arg(0);
   const Address address = AddressOf(*buffer, e->name, first, 0, guard);
   // An address that itself depends on memory has no name that stays true.
-  const bool tracked =
-      guard == nullptr && !registers_.empty() && CurrentDepth() > 0 && !ReadsMemory(first);
+  const bool tracked = guard == nullptr && CurrentDepth() > 0 && !ReadsMemory(first);
   return tracked ? LoadTracked(*buffer, address, lanes) : LoadFrom(*buffer, address, lanes, guard);
 }
 
@@ -696,7 +702,7 @@ void ExprEmitter::EmitStore(absl::string_view buffer_name, const Expr& index, ll
   }
   const MemoryBuffer* buffer = FindMemory(buffer_name);
   if (buffer == nullptr) return;
-  for (auto& [key, earlier] : block_loads_) earlier.value = nullptr;
+  Forget(*buffer);
   llvm::Value* stored = ToMemory(builder_, value, type);
   const bool contiguous = index.kind() == ExprKind::kRamp && index.arg(1).IsInt(1);
   if (index.type().lanes == 1 || contiguous) {
@@ -720,9 +726,7 @@ llvm::Value* ExprEmitter::EmitPointer(absl::string_view buffer_name, const Expr&
                                       bool is_stored) {
   const MemoryBuffer* buffer = FindMemory(buffer_name);
   if (buffer == nullptr) return nullptr;
-  if (is_stored) {
-    for (auto& [key, earlier] : block_loads_) earlier.value = nullptr;
-  }
+  if (is_stored) Forget(*buffer);
   return PointerTo(*buffer, AddressOf(*buffer, std::string(buffer_name), index, 0, nullptr));
 }
 

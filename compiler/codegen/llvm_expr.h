@@ -85,7 +85,8 @@ class ExprEmitter {
   };
   // An address that was loaded in the current block, how often, and when last.
   struct EarlierLoad {
-    llvm::Value* value = nullptr;  // null once memory may have changed
+    llvm::Value* buffer = nullptr;
+    llvm::Value* value = nullptr;  // null once the buffer may have changed
     int register_stores = 0;       // before it, in the function
     int count = 0;
   };
@@ -153,6 +154,8 @@ class ExprEmitter {
   std::map<std::pair<const ExprNode*, llvm::Value*>, llvm::Value*> statement_memo_;
   // Of indices, which this keeps alive.
   std::map<const ExprNode*, std::pair<Expr, IndexForm>> forms_;
+  // What was loaded of the buffer before is not used again.
+  void Forget(const MemoryBuffer& buffer);
   // By address and lanes.
   std::map<std::string, EarlierLoad> block_loads_;
   llvm::BasicBlock* block_loads_of_ = nullptr;

@@ -9,9 +9,9 @@
 //         c[m,n] = sum over k of x@c[0,m,k] * w@c[1,k,n] + x@c[1,m,k] * w@c[0,k,n]
 //                                + x@c[0,m,k] * w@c[0,k,n]                          for 3 terms
 //
-// A bf16 value has 8 significant bits, fp32 24, so what TERMS leave out is 2^-8, 2^-16 or 2^-24 of
-// a product. An infinity among the operands, or a value that rounds to one (beyond 3.39e38), gives
-// infinity or NaN.
+// A bf16 value has 8 significant bits, fp32 24, so three parts are the value itself, and what TERMS
+// leave out is about 2^-8, 2^-15 or 2^-22 of a product at most. An infinity among the operands, or
+// for one term a value that rounds to one (beyond 3.39e38), gives infinity or NaN.
 #include <algorithm>
 #include <iterator>
 
@@ -34,17 +34,29 @@ bool IsOperand(const Expr& e) {
   return e.kind() == ExprKind::kLoad && e.type() == Type{DType::kF32, 1};
 }
 
-// Part 0 is the value rounded to bf16; each part after it is what is left, rounded.
+// How many parts are the value itself, whatever way the last is rounded.
+constexpr int64_t kExactParts = 3;
+
+// Part 0 is the first 8 bits of the value, each part after it the next 8 of what is left. They are
+// cut off, not rounded: bits move, and nothing is converted. Only the last is rounded, where
+// something would be lost.
 Expr PartOf(const Expr& value, int64_t parts) {
-  std::vector<Expr> rounded;
+  std::vector<Expr> all;
   Expr rest = value;
   for (int64_t p = 0; p < parts; ++p) {
-    rounded.push_back(Cast(rest, DType::kBF16));
-    rest = rest - Cast(rounded.back(), DType::kF32);
+    if (p + 1 == parts && parts < kExactParts) {
+      all.push_back(Cast(rest, DType::kBF16));
+      break;
+    }
+    const Expr bits = Bitcast(rest, DType::kU32);
+    const Expr high = Binary(BinaryOp::kShiftRight, bits, Int(16, bits.type()));
+    all.push_back(Bitcast(Cast(high, DType::kU16), DType::kBF16));
+    const Expr kept = Binary(BinaryOp::kAnd, bits, Int(0xffff0000, bits.type()));
+    rest = rest - Bitcast(kept, DType::kF32);
   }
-  Expr chosen = rounded.back();
+  Expr chosen = all.back();
   for (int64_t p = parts - 1; p-- > 0;) {
-    chosen = Select(Binary(BinaryOp::kEqual, Var(kPart), Int(p)), rounded[p], chosen);
+    chosen = Select(Binary(BinaryOp::kEqual, Var(kPart), Int(p)), all[p], chosen);
   }
   return chosen;
 }

@@ -288,11 +288,48 @@ class TileSketch {
 
   bool IsConstant(const Access& access) const { return hone::IsConstant(input_, access.tensor); }
 
+  // Whether the columns' operand, which is not prepared, has columns side by side. A group of the
+  // reduction's points then comes from as many places and goes side by side: vectors of columns,
+  // interleaved.
+  bool HasColumnVectors(const Access& access) const {
+    if (&access != &roles_.columns || roles_.HasWindow() || IsConstant(access) || IsNear(access)) {
+      return false;
+    }
+    const LayoutDim last = LayoutOf(input_.nest, access.tensor).dims.back();
+    return last.dim == access.PlainIndexOf(roles_.column) && last.divisor == 1 &&
+           last.modulus % kTileRows == 0 && Extent(roles_.column) % kTileRows == 0 &&
+           Extent(roles_.main) % depth() == 0;
+  }
+
+  // others, groups of the reduction, vectors of columns, parts, a group, a vector
+  void WriteColumnVectors(const Access& access, int main, int column) {
+    const std::string copy = CopyOf(access);
+    const std::string group = absl::StrCat("d", main), vector = absl::StrCat("d", column);
+    std::vector<std::string> loops;
+    for (size_t i = 0; i < access.indices.size(); ++i) {
+      const int index = static_cast<int>(i);
+      if (index != main && index != column) loops.push_back(absl::StrCat("d", i));
+    }
+    std::vector<std::string> outside = loops;
+    outside.push_back(group + ".0");
+    writer_.Line("tile ", copy, " ", group, " ", roles_.intrinsic->group);
+    writer_.Line("tile ", copy, " ", vector, " ", kTileRows);
+    loops.insert(loops.end(), {group + ".0", vector + ".0"});
+    if (IsSplit()) loops.push_back("part");
+    loops.insert(loops.end(), {group + ".1", vector + ".1"});
+    writer_.Line("reorder ", copy, " ", absl::StrJoin(loops, " "));
+    if (IsSplit()) writer_.Line("unroll ", copy, " part");
+    writer_.Line("unroll ", copy, " ", group, ".1");
+    writer_.Line("vectorize ", copy, " ", vector, ".1");
+    if (input_.target.threads > 1) writer_.FuseParallel(copy, outside);
+  }
+
   // A copy's loops: others, then `second`, then `main` with the parts around it. In vectors along
   // `main` where the operand has it side by side.
   void WriteCopyLoops(const Access& access, int main, const std::vector<int>& second) {
     const std::string copy = CopyOf(access);
     if (IsConstant(access)) writer_.Line("prepare ", copy);
+    if (HasColumnVectors(access)) return WriteColumnVectors(access, main, second.front());
     const bool is_near = IsNear(access);
     std::vector<std::string> loops;
     std::vector<std::string> inside;  // of the pieces in which a near operand is computed
