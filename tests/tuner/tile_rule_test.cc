@@ -275,6 +275,7 @@ layout y 0,1/16,2,3,1%16
 winograd c h 2
 winograd c.m w 2
 inline c
+inline c.m
 prepare c.g
 prepare c.m.g
 layout c.d 0,1,2/16,3,4,2%16
@@ -299,12 +300,6 @@ reorder y n h.0 o.0 o.1.0 h.1.0 w.0 h.1.1 w.1 o.1.1
 unroll y h.1.1
 unroll y w.1
 vectorize y o.1.1
-layout c.m 1,3,0,4,2
-at c.m y w.0
-reorder c.m n h h.k w o
-unroll c.m h.k
-unroll c.m w
-vectorize c.m o
 accumulate c.m.m
 at c.m.m y o.0
 tile c.m.d d2 16

@@ -172,6 +172,10 @@ class WinogradSketch {
   // What the data's index `i` is called in the data transform of tiled dim `s`.
   static std::string DataDim(size_t s, size_t i) { return absl::StrCat("d", i + s); }
 
+  // Whether a tile is transformed back along all dims at once: what lies between, and the values it
+  // is made of, are few vectors then, each of which code generation computes once.
+  bool StaysInRegisters() const { return tile_ == kTiles[0]; }
+
   // A step on the nest, and its line.
   void Do(const Step& step) {
     const Status status = Apply(step, nest_);
@@ -186,7 +190,7 @@ class WinogradSketch {
       Do(WinogradStep{products_, dim, tile_});
       products_ += ".m";
     }
-    Do(InlineStep{results_[0]});
+    for (size_t s = 0; s < (StaysInRegisters() ? depth() : 1); ++s) Do(InlineStep{results_[s]});
     for (const std::string& stage : results_) Do(PrepareStep{stage + ".g"});
   }
 
@@ -339,7 +343,7 @@ class WinogradSketch {
       strip_loop_ = fused;
       if (share_ == Share::kGroups) group_loop_ = fused;
     }
-    if (depth() == kTiledDimsMax) WriteInnerResult(tile_loop);
+    if (depth() == kTiledDimsMax && !StaysInRegisters()) WriteInnerResult(tile_loop);
     Do(AccumulateStep{products_});
     writer_.Line("at ", products_, " ", y(), " ", group_loop_);
   }
