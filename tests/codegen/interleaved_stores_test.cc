@@ -69,18 +69,23 @@ void ExpectRight(const Program& program) {
 }
 
 TEST(InterleavedStores, FourThatLeaveNothingOutAreOne) {
-  for (const char* dtype : {"u8", "i32"}) {
+  for (const std::string dtype : {"u8", "u16", "i32"}) {
     const Program program = Copies(dtype, FourOf(absl::StrCat("broadcast(0:", dtype, ";16)")));
-    EXPECT_THAT(IrOf(program), HasSubstr("shufflevector <32 x")) << dtype;
+    const bool halves = dtype == "u16";  // of wider values
+    EXPECT_THAT(IrOf(program), HasSubstr(halves ? "or <32 x i32>" : "shufflevector <32 x"));
     EXPECT_THAT(IrOf(program), Not(HasSubstr("extractelement"))) << dtype;
     ExpectRight(program);
   }
 }
 
 TEST(InterleavedStores, TwoThatLeaveNothingOutAreOne) {
-  const Program program = Copies("u8", StoreEvery(2, 0, Plane(0)) + StoreEvery(2, 1, Plane(1)));
-  EXPECT_THAT(IrOf(program), Not(HasSubstr("extractelement")));
-  ExpectRight(program);
+  const std::string two = StoreEvery(2, 0, Plane(0)) + StoreEvery(2, 1, Plane(1));
+  EXPECT_THAT(IrOf(Copies("u8", two)), HasSubstr("shufflevector <16 x"));
+  EXPECT_THAT(IrOf(Copies("u16", two)), HasSubstr("or <16 x i32>"));
+  for (const char* dtype : {"u8", "u16", "i32"}) {
+    EXPECT_THAT(IrOf(Copies(dtype, two)), Not(HasSubstr("extractelement"))) << dtype;
+    ExpectRight(Copies(dtype, two));
+  }
 }
 
 TEST(InterleavedStores, ThoseThatLeaveAGapStayThemselves) {

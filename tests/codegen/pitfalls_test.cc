@@ -140,6 +140,22 @@ TEST(Pitfalls, LoadsThatTapsShareAreNotKeptInRegisters) {
   EXPECT_EQ(actual["y"].bytes, expected["y"].bytes);
 }
 
+// Stores were taken for a change of all memory, so that each of the parts that a value is split
+// into was made from it anew.
+TEST(Pitfalls, WhatStatementsOfABlockReadIsLoadedOnceUntilItIsStoredTo) {
+  const auto loads = [](const std::string& second) {
+    const Program program = Parsed(
+        "program/1\ninput x f32 [64]\noutput y f32 [64]\noutput z f32 [64]\nrun {\n"
+        "  for i in 4 {\n    y[ramp(i*16,1;16)] = x[ramp(i*16,1;16)]+y[ramp(i*16,1;16)]\n" +
+        second + "  }\n}\n");
+    const auto ir = GenerateLlvmIr(program, Avx512());
+    EXPECT_TRUE(ir.ok()) << ir.status();
+    return ir.ok() ? Count(*ir, "load <16 x float>") : 0;
+  };
+  EXPECT_EQ(loads("    z[ramp(i*16,1;16)] = x[ramp(i*16,1;16)]*x[ramp(i*16,1;16)]\n"), 2);
+  EXPECT_EQ(loads("    z[ramp(i*16,1;16)] = y[ramp(i*16,1;16)]*x[ramp(i*16,1;16)]\n"), 3);
+}
+
 TEST(Pitfalls, LegalTilesDoNotSpillAndOversizedOnesAreSeen) {
   for (int unroll : {1, 2, 4}) {
     for (const auto& [vectors, scalars] : std::vector<std::pair<int, int>>{{2, 5}, {2, 6}}) {

@@ -255,7 +255,6 @@ class Simulator {
 
   void Feed(FarmEvent event) {
     std::vector<FarmEffect> effects = tracker_->Step(std::move(event), now_ns_);
-    bool granted = false;
     for (FarmEffect& effect : effects) {
       // The crash may come before any effect, and takes the rest with it.
       if (crashes_ && Storm() && Chance(400) == 0) return Crash();
@@ -268,7 +267,6 @@ class Simulator {
                .epoch = grant->epoch,
                .user = grant->batch_id.substr(0, 2),
                .value = DevicesOf(grant->batch_id.substr(0, 2))});
-          granted = true;
         }
         to_write_.push_back(std::move(*write));
       } else if (auto* send = std::get_if<SendOrders>(&effect)) {

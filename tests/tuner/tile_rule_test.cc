@@ -36,6 +36,7 @@ struct Case {
   const char* name;
   const char* workload;
   std::vector<const char*> layouts;  // one a buffer; "" is the identity
+  int64_t l2_bytes = 2 << 20;
 };
 
 // gtest prints the parameter of a failed test.
@@ -62,6 +63,10 @@ const Case kCases[] = {
     {"attention",
      "workload/1\ninput q f32 [3,20,32]\ninput k f32 [3,32,32]\noutput y f32 [3,20,32]\n"
      "stage y f32 [b:3,m:20,n:32] sum [d:32] = q[b,m,d]*k[b,n,d]\n",
+     {"", "", ""}},
+    {"columns_side_by_side",
+     "workload/1\ninput a f32 [2,20,64]\ninput w f32 [2,64,48]\noutput y f32 [2,20,48]\n"
+     "stage y f32 [b:2,m:20,n:48] sum [k:64] = a[b,m,k]*w[b,k,n]\n",
      {"", "", ""}},
     {"convolution",
      "workload/1\ninput x f32 [1,8,5,18]\nconstant w f32 [48,8,3,3]\noutput y f32 [1,48,5,18]\n"
@@ -128,6 +133,33 @@ const Case kCases[] = {
      {"", "", ""}},
 };
 
+// Whose rows are more than the second cache holds.
+const Case kFarCases[] = {
+    {"matmul",
+     "workload/1\ninput a f32 [40,512]\nconstant w f32 [512,80]\nconstant b f32 [80]\n"
+     "output y f32 [40,80]\nstage c f32 [m:40,n:80] sum [k:512] = a[m,k]*w[k,n]\n"
+     "stage y f32 [m:40,n:80] = max(c[m,n]+b[n],0x0p+0)\n",
+     {"", "", "", ""},
+     64 << 10},
+    {"batched",
+     "workload/1\ninput a f32 [2,35,256]\ninput w f32 [2,256,48]\noutput y f32 [2,35,48]\n"
+     "stage y f32 [b:2,m:35,n:48] sum [k:256] = a[b,m,k]*w[b,k,n]\n",
+     {"", "", ""},
+     64 << 10},
+    {"convolution",
+     "workload/1\ninput x f32 [1,256,3,18]\nconstant w f32 [32,256,1,3]\n"
+     "output y f32 [1,32,3,18]\nstage y f32 [n:1,o:32,h:3,w:18] sum [i:256,p:1,q:3] = "
+     "x[n,i,h+p,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n",
+     {"0,1/16,2,3,1%16", "", "0,1/16,2,3,1%16"},
+     64 << 10},
+    {"rows_in_place",
+     "workload/1\ninput x bf16 [1,256,49]\nconstant w bf16 [48,256]\noutput y bf16 [1,48,49]\n"
+     "stage c f32 [n:1,o:48,m:49] sum [i:256] = f32(x[n,i,m])*f32(w[o,i])\n"
+     "stage y bf16 [n:1,o:48,m:49] = bf16(c[n,o,m])\n",
+     {"0,1/32,2,1%32", "", "0,1/32,2,1%32"},
+     32 << 10},
+};
+
 // Convolutions whose products by Winograd's points go to the unit.
 const Case kWinogradCases[] = {
     {"both_dims",
@@ -170,7 +202,8 @@ void ExpectOracle(const Case& c, std::initializer_list<Numerics> classes, int dr
   std::mt19937_64 random(1);
   for (const Numerics numerics : classes) {
     for (const int threads : {1, 2}) {
-      const Target target = MatrixTarget(threads);
+      Target target = MatrixTarget(threads);
+      target.l2_bytes = c.l2_bytes;
       const std::vector<Sketch> sketches = TileSketches(c, target, numerics);
       EXPECT_FALSE(sketches.empty());
       for (const Sketch& sketch : sketches) {
@@ -198,6 +231,26 @@ TEST_P(TileRuleTest, ComputesWhatTheOracleSays) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, TileRuleTest, testing::ValuesIn(kCases),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+class FarRowsTest : public testing::TestWithParam<Case> {};
+
+TEST_P(FarRowsTest, AreSummedPartByPartAsTheOracleSays) {
+  ExpectOracle(GetParam(), {Numerics::kFp32}, 2);
+  Target target = MatrixTarget();
+  const auto names = [&] {
+    std::string names;
+    for (const Sketch& sketch : TileSketches(GetParam(), target, Numerics::kFp32)) {
+      absl::StrAppend(&names, sketch.name(), " ");
+    }
+    return names;
+  };
+  EXPECT_THAT(names(), Not(HasSubstr("reduce_outermost"))) << "the second cache holds them";
+  target.l2_bytes = GetParam().l2_bytes;
+  EXPECT_THAT(names(), HasSubstr("reduce_outermost"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, FarRowsTest, testing::ValuesIn(kFarCases),
                          [](const auto& info) { return std::string(info.param.name); });
 
 class WinogradTilesTest : public testing::TestWithParam<Case> {};
@@ -252,6 +305,18 @@ TEST(WinogradTilesErrorTest, StaysWithinTheClass) {
       RecordProperty(std::string(NumericsName(numerics)), absl::StrCat(ratio));
     }
   }
+}
+
+TEST(TileRuleTextTest, CopiesColumnsSideBySideInInterleavedVectors) {
+  const Case& c = *std::find_if(std::begin(kCases), std::end(kCases), [](const Case& one) {
+    return one.name == std::string("columns_side_by_side");
+  });
+  const std::vector<Sketch> sketches = TileSketches(c, MatrixTarget(1), Numerics::kFp32);
+  ASSERT_FALSE(sketches.empty());
+  EXPECT_THAT(sketches[0].ToString(),
+              testing::HasSubstr("tile w@y.a d1 2\ntile w@y.a d2 16\n"
+                                 "reorder w@y.a d0 d1.0 d2.0 part d1.1 d2.1\nunroll w@y.a part\n"
+                                 "unroll w@y.a d1.1\nvectorize w@y.a d2.1\n"));
 }
 
 TEST(WinogradTilesTextTest, ReadsAsExpected) {

@@ -9,9 +9,10 @@
 // Where a panel of the whole reduction is too long for the first cache, the reduction is cut: all
 // rows go over a part of the panel that stays there, and sums wait in memory from part to part.
 //
-// The operands are copied: rows with the reduction side by side, in blocks of the instruction's
-// depth; columns in panels as wide as a block, in groups of 2 or 4 points of the reduction. Sizes
-// that are no multiples are filled up with zeros.
+// Where all rows are too much for the second cache, such parts may be outermost: a part of the
+// rows' copy stays there while the panels' parts stream by, and all sums wait in memory.
+//
+// The operands are copied (tile_copies.h). Sizes that are no multiples are filled up with zeros.
 //
 // All of this goes over blocks of rows, whose copy is made as they begin and stays in the second
 // cache while panels go by. Rows that stream by may be read past the first cache, which is the
@@ -32,6 +33,7 @@
 #include "absl/strings/str_join.h"
 #include "compiler/ir/tensor_intrinsic.h"
 #include "tuner/space/rule.h"
+#include "tuner/space/tile_copies.h"
 #include "tuner/space/tile_roles.h"
 
 namespace hone {
@@ -66,11 +68,6 @@ std::vector<int64_t> ChunksOf(const TileRoles& roles) {
   return chunks;
 }
 
-// Whether the operand is computed point by point where it is copied, in a place of its own.
-bool IsNear(const RuleInput& input, const Access& access) {
-  return input.near && input.near->stage == access.tensor;
-}
-
 // Whether tiles of rows can be read where they lie: narrow values, with as much of the reduction
 // side by side as an instruction takes, and blocks of whole tiles of them.
 bool CanReadRowsInPlace(const RuleInput& input, const TileRoles& roles) {
@@ -87,12 +84,32 @@ bool CanReadRowsInPlace(const RuleInput& input, const TileRoles& roles) {
          });
 }
 
+// Where the reduction is cut, if it is: of each panel, or around all of them.
+enum class Cut { kNowhere, kInPanels, kOutermost };
+
 // What a sketch by tiles does and another leaves.
 struct Variant {
   const char* name;
-  bool in_place;                // rows are read where they lie
-  std::vector<int64_t> chunks;  // that the reduction is cut into; empty: it stays whole
+  bool in_place;  // rows are read where they lie
+  Cut cut;
 };
+
+// Whether all rows that meet the same columns are more than the second cache has room for beside
+// what streams by.
+bool AreRowsFar(const RuleInput& input, const TileRoles& roles) {
+  int64_t bytes = 2;
+  if (!roles.IsSplit()) bytes = DTypeBytes(roles.rows.dtype);
+  // The products of parts i and j with i + j < parts are the terms.
+  for (int64_t parts = 2; parts * (parts + 1) / 2 <= roles.terms; ++parts) bytes += 2;
+  const std::vector<Expr> shape = input.nest.ShapeOf(roles.rows.tensor);
+  for (size_t i = 0; i < shape.size(); ++i) {
+    const Expr& index = roles.rows.indices[i];
+    const bool is_batch = index.kind() == ExprKind::kVar && index->name != roles.main &&
+                          roles.columns.Uses(index->name);
+    if (!is_batch) bytes *= ExtentValue(shape[i], input.nest.params);
+  }
+  return bytes > input.target.l2_bytes / 2;
+}
 
 class TileSketch {
  public:
@@ -103,19 +120,26 @@ class TileSketch {
         roles_(roles),
         long_row_(long_row),
         in_place_(variant.in_place),
-        chunks_(variant.chunks),
+        cut_(variant.cut),
         writer_(input.begin.Continue(variant.name)) {}
 
   Sketch Write() {
     OrderOuterDims();
     DeclareHoles();
     WriteAlgorithm();
-    if (!in_place_) WriteRows();
-    WriteColumns();
-    if (chunks_.empty()) {
-      WriteOutput();
-    } else {
-      WriteReduceBlocks();
+    TileCopies copies(input_, roles_, width_, writer_);
+    if (!in_place_) copies.WriteRows();
+    copies.WriteColumns();
+    switch (cut_) {
+      case Cut::kNowhere:
+        WriteOutput();
+        break;
+      case Cut::kInPanels:
+        WriteReduceBlocks();
+        break;
+      case Cut::kOutermost:
+        WriteReduceOutermost();
+        break;
     }
     PlaceCopies();
     return writer_.Finish();
@@ -131,11 +155,6 @@ class TileSketch {
   std::string CopyOf(const Access& access) const { return absl::StrCat(access.tensor, "@", c()); }
   bool IsSplit() const { return roles_.IsSplit(); }
 
-  // Panels of columns begin at multiples of a tile where all of them are that long.
-  bool HasWholePanels() const {
-    return Extent(roles_.column) % kTileRows == 0 || Extent(roles_.column) <= 2 * kTileRows;
-  }
-
   void DeclareHoles() {
     std::vector<int64_t> heights, widths;
     for (const int64_t height : kHeights) {
@@ -144,17 +163,17 @@ class TileSketch {
     if (heights.empty()) heights.push_back(kTileRows);
     for (int64_t tiles : {1, 2, 3, 4}) {
       const int64_t points = tiles * kTileRows;
-      const bool fits = HasWholePanels() ? points < Extent(roles_.column) + kTileRows
-                                         : StaysInside(Extent(roles_.column), points);
+      const bool fits = HasWholePanels(input_, roles_) ? points < Extent(roles_.column) + kTileRows
+                                                       : StaysInside(Extent(roles_.column), points);
       if (fits) widths.push_back(points);
     }
     if (widths.empty()) widths.push_back(kTileRows);
-    if (Extent(roles_.column) % kTileRows != 0 && HasWholePanels()) {
+    if (Extent(roles_.column) % kTileRows != 0 && HasWholePanels(input_, roles_)) {
       widths = {RoundUp(Extent(roles_.column), kTileRows)};
     }
     height_ = writer_.Hole("height", DistinctTiles(Extent(roles_.row), heights));
     width_ = writer_.Hole("width", widths);
-    block_ = writer_.Hole("block", Blocks(heights));
+    if (cut_ != Cut::kOutermost) block_ = writer_.Hole("block", Blocks(heights));
     DeclareLines();
     writer_.Require(
         absl::StrCat(HasLines() ? "lines*" : "",
@@ -163,7 +182,7 @@ class TileSketch {
 
   // Lines of an image that one block takes.
   void DeclareLines() {
-    if (long_row_ != nullptr || !chunks_.empty() || inside_.empty()) return;
+    if (long_row_ != nullptr || cut_ != Cut::kNowhere || inside_.empty()) return;
     const std::string dim = AnchorDims(input_)[inside_.back()];
     if (Extent(roles_.row) > kTileRows || dim.empty() || Extent(dim) % 2 != 0) return;
     line_out_ = inside_.back();
@@ -192,7 +211,8 @@ class TileSketch {
                (points % kTileRows == 0 && IsHeightFor(points, height));
       });
     };
-    const bool is_even = extent % unit == 0 && input_.target.threads == 1 && !IsNear(roles_.rows);
+    const bool is_even =
+        extent % unit == 0 && input_.target.threads == 1 && !IsNear(input_, roles_.rows);
     for (int64_t points = RoundUp(least, unit); is_even && points < extent; points += unit) {
       if (!blocks.empty() && points < 2 * blocks.back()) continue;
       if (!blocks_are_rows() || (extent % points == 0 && fits(points))) blocks.push_back(points);
@@ -223,184 +243,10 @@ class TileSketch {
     writer_.Line("fuse ", y(), " ", long_row_->outer_out, " ", long_row_->inner_out);
   }
 
-  // What the copy calls index `i` of its operand in a layout: a split copy has its parts first.
-  int Place(int i) const { return IsSplit() ? i + 1 : i; }
-
-  // The places of the operand's indices but some, as its own layout has them.
-  std::vector<std::string> OtherPlaces(const Access& access, int main,
-                                       const std::vector<int>& second) const {
-    std::vector<std::string> places;
-    std::vector<bool> seen(access.indices.size(), false);
-    seen[main] = true;
-    for (const int i : second) seen[i] = true;
-    for (const LayoutDim& part : LayoutOf(input_.nest, access.tensor).dims) {
-      if (seen[part.dim]) continue;
-      seen[part.dim] = true;
-      places.push_back(absl::StrCat(Place(part.dim)));
-    }
-    return places;
-  }
-
-  // others, parts, k / depth, row, k % depth; of a window, whose columns are the row's points:
-  // others, parts, row, k
-  void WriteRows() {
-    const Access& rows = roles_.rows;
-    const int main = rows.PlainIndexOf(roles_.main);
-    std::vector<std::string> places = OtherPlaces(rows, main, roles_.row_indices);
-    if (IsSplit()) places.push_back("0");
-    const bool is_cut = !roles_.HasWindow();
-    if (is_cut) places.push_back(absl::StrCat(Place(main), "/", depth()));
-    for (const int i : roles_.row_indices) places.push_back(absl::StrCat(Place(i)));
-    places.push_back(absl::StrCat(Place(main), is_cut ? absl::StrCat("%", depth()) : ""));
-    writer_.Line("layout ", CopyOf(rows), " ", absl::StrJoin(places, ","));
-    WriteCopyLoops(rows, main, roles_.row_indices);
-  }
-
-  // column / width, others, k / depth, parts, k % depth / group, column % width, k % group: what a
-  // panel holds, in the order in which blocks read it. Of a window: parts, window, k / group, and
-  // on as before.
-  void WriteColumns() {
-    const Access& columns = roles_.columns;
-    const int main = columns.PlainIndexOf(roles_.main);
-    const int column = columns.PlainIndexOf(roles_.column);
-    const int group = roles_.intrinsic->group;
-    std::vector<std::string> places;
-    if (HasWholePanels()) places.push_back(absl::StrCat(Place(column), "/", width_));
-    std::vector<int> last = {column};
-    if (roles_.HasWindow()) last.push_back(columns.PlainIndexOf(roles_.window));
-    for (std::string& place : OtherPlaces(columns, main, last)) places.push_back(std::move(place));
-    if (!roles_.HasWindow()) places.push_back(absl::StrCat(Place(main), "/", depth()));
-    if (IsSplit()) places.push_back("0");
-    if (roles_.HasWindow()) {
-      places.push_back(absl::StrCat(Place(last[1])));
-      places.push_back(absl::StrCat(Place(main), "/", group));
-    } else {
-      places.push_back(absl::StrCat(Place(main), "/", group, "%", depth() / group));
-    }
-    places.push_back(HasWholePanels() ? absl::StrCat(Place(column), "%", width_)
-                                      : absl::StrCat(Place(column)));
-    places.push_back(absl::StrCat(Place(main), "%", group));
-    writer_.Line("layout ", CopyOf(columns), " ", absl::StrJoin(places, ","));
-    WriteCopyLoops(columns, main, {column});
-  }
-
-  bool IsNear(const Access& access) const { return hone::IsNear(input_, access); }
-
-  bool IsConstant(const Access& access) const { return hone::IsConstant(input_, access.tensor); }
-
-  // Whether the columns' operand, which is not prepared, has columns side by side. A group of the
-  // reduction's points then comes from as many places and goes side by side: vectors of columns,
-  // interleaved.
-  bool HasColumnVectors(const Access& access) const {
-    if (&access != &roles_.columns || roles_.HasWindow() || IsConstant(access) || IsNear(access)) {
-      return false;
-    }
-    const LayoutDim last = LayoutOf(input_.nest, access.tensor).dims.back();
-    return last.dim == access.PlainIndexOf(roles_.column) && last.divisor == 1 &&
-           last.modulus % kTileRows == 0 && Extent(roles_.column) % kTileRows == 0 &&
-           Extent(roles_.main) % depth() == 0;
-  }
-
-  // others, groups of the reduction, vectors of columns, parts, a group, a vector
-  void WriteColumnVectors(const Access& access, int main, int column) {
-    const std::string copy = CopyOf(access);
-    const std::string group = absl::StrCat("d", main), vector = absl::StrCat("d", column);
-    std::vector<std::string> loops;
-    for (size_t i = 0; i < access.indices.size(); ++i) {
-      const int index = static_cast<int>(i);
-      if (index != main && index != column) loops.push_back(absl::StrCat("d", i));
-    }
-    std::vector<std::string> outside = loops;
-    outside.push_back(group + ".0");
-    writer_.Line("tile ", copy, " ", group, " ", roles_.intrinsic->group);
-    writer_.Line("tile ", copy, " ", vector, " ", kTileRows);
-    loops.insert(loops.end(), {group + ".0", vector + ".0"});
-    if (IsSplit()) loops.push_back("part");
-    loops.insert(loops.end(), {group + ".1", vector + ".1"});
-    writer_.Line("reorder ", copy, " ", absl::StrJoin(loops, " "));
-    if (IsSplit()) writer_.Line("unroll ", copy, " part");
-    writer_.Line("unroll ", copy, " ", group, ".1");
-    writer_.Line("vectorize ", copy, " ", vector, ".1");
-    if (input_.target.threads > 1) writer_.FuseParallel(copy, outside);
-  }
-
-  // A copy's loops: others, then `second`, then `main` with the parts around it. In vectors along
-  // `main` where the operand has it side by side.
-  void WriteCopyLoops(const Access& access, int main, const std::vector<int>& second) {
-    const std::string copy = CopyOf(access);
-    if (IsConstant(access)) writer_.Line("prepare ", copy);
-    if (HasColumnVectors(access)) return WriteColumnVectors(access, main, second.front());
-    const bool is_near = IsNear(access);
-    std::vector<std::string> loops;
-    std::vector<std::string> inside;  // of the pieces in which a near operand is computed
-    for (size_t i = 0; i < access.indices.size(); ++i) {
-      const int index = static_cast<int>(i);
-      if (index == main || absl::c_linear_search(second, index)) continue;
-      (is_near && IsBatch(access.indices[i]) ? inside : loops).push_back(absl::StrCat("d", i));
-    }
-    for (const int i : second) (is_near ? inside : loops).push_back(absl::StrCat("d", i));
-    std::vector<std::string> outside = loops;
-    const std::string along = absl::StrCat("d", main);
-    const LayoutDim last = LayoutOf(input_.nest, access.tensor).dims.back();
-    // Vectors that are filled up with zeros in part would check every lane.
-    const bool in_vectors = last.dim == main && last.divisor == 1 && !IsConstant(access) &&
-                            Extent(roles_.main) % depth() == 0;
-    std::string vector = along;
-    if (in_vectors) {
-      // Cut as the copy is, so that stores are whole, and then as the operand is.
-      writer_.Line("tile ", copy, " ", along, " ", depth());
-      loops.push_back(along + ".0");
-      vector = along + ".1";
-      if (last.modulus > 0 && last.modulus < depth() && depth() % last.modulus == 0) {
-        writer_.Line("tile ", copy, " ", vector, " ", last.modulus);
-        loops.push_back(vector + ".0");
-        vector += ".1";
-      }
-    }
-    if (is_near) {
-      // One block of the reduction at a time, of a row of all points.
-      const size_t blocks = outside.size() + (in_vectors ? 1 : 0);
-      WriteNear(copy, blocks > 0 ? loops[blocks - 1] : "");
-      loops.insert(loops.begin() + static_cast<std::ptrdiff_t>(blocks), inside.begin(),
-                   inside.end());
-    }
-    if (IsSplit()) loops.push_back("part");
-    loops.push_back(vector);
-    writer_.Line("reorder ", copy, " ", absl::StrJoin(loops, " "));
-    if (IsSplit()) writer_.Line("unroll ", copy, " part");
-    if (in_vectors) writer_.Line("vectorize ", copy, " ", loops.back());
-    // The few channels of a window come from as many places and go side by side: vectors of points,
-    // interleaved, where those lie side by side.
-    if (roles_.HasWindow() && !IsConstant(access)) {
-      writer_.Line("unroll ", copy, " ", along);
-      if (!is_near && last.dim == second.back() && last.divisor == 1 && last.modulus == 0) {
-        writer_.Line("vectorize ", copy, " ", outside.back());
-        outside.pop_back();
-      }
-    }
-    if (input_.target.threads > 1 && !IsConstant(access)) writer_.FuseParallel(copy, outside);
-  }
-
-  // Whether the index is a dim that both operands have.
-  bool IsBatch(const Expr& index) const {
-    return index.kind() == ExprKind::kVar && roles_.rows.Uses(index->name) &&
-           roles_.columns.Uses(index->name);
-  }
-
-  // Legal once the sums have their place.
-  void WriteNear(const std::string& copy, const std::string& loop) {
-    const OperandPlace& near = *input_.near;
-    writer_.LastLine("at ", copy, " ", near.host, " ", near.loop);
-    if (loop.empty()) {
-      writer_.LastLine("at ", near.stage, " ", near.host, " ", near.loop);
-    } else {
-      writer_.LastLine("at ", near.stage, " ", copy, " ", loop);
-    }
-  }
-
-  void TileColumns() {
+  void TileColumns() { TileColumnsOf(y(), roles_.column_out); }
+  void TileColumnsOf(const std::string& stage, const std::string& column) {
     const bool by_tiles = Extent(roles_.column) % kTileRows == 0;
-    writer_.Line("tile ", y(), " ", roles_.column_out, " ", width_,
+    writer_.Line("tile ", stage, " ", column, " ", width_,
                  by_tiles ? absl::StrCat(" by ", kTileRows) : "");
   }
 
@@ -437,11 +283,14 @@ class TileSketch {
   void PlaceCopies() {
     if (input_.target.threads > 1) return;
     for (const Access* access : {&roles_.rows, &roles_.columns}) {
-      if (IsConstant(*access) || IsNear(*access)) continue;
+      if (IsConstant(input_, access->tensor) || IsNear(input_, *access)) continue;
       const bool is_rows = access == &roles_.rows;
       if (is_rows ? in_place_ : outside_.empty()) continue;
-      writer_.LastLine("at ", CopyOf(*access), " ", y(), " ",
-                       is_rows ? BlockLoop() : outside_.back());
+      const bool is_part = is_rows && cut_ == Cut::kOutermost;
+      writer_.LastLine("at ", CopyOf(*access), " ", is_part ? c() : y(), " ",
+                       is_part   ? roles_.main + ".o"
+                       : is_rows ? BlockLoop()
+                                 : outside_.back());
     }
   }
 
@@ -501,7 +350,7 @@ class TileSketch {
   void WriteBlock(const std::string& stage, const std::string& main, const std::string& host,
                   const std::string& place) {
     std::vector<std::string> dims, places;
-    if (!chunks_.empty()) {
+    if (cut_ != Cut::kNowhere) {
       dims.push_back(roles_.main + ".o");
       places.push_back("0");
     }
@@ -526,29 +375,56 @@ class TileSketch {
     loops.insert(loops.end(), {InBlock(roles_.row_out), roles_.column_out + ".1"});
     writer_.Line("reorder ", y(), " ", absl::StrJoin(loops, " "));
     writer_.Line("vectorize ", y(), " ", roles_.column_out, ".1");
-    std::vector<std::string> dims, places;
-    DimsInOrder(0, &dims, &places);
-    writer_.Line("layout ", c(), " ", absl::StrJoin(places, ","));
-    writer_.Line("tile ", c(), " ", roles_.main, " ", writer_.Hole("chunk", chunks_));
-    writer_.Line("split_reduce ", c(), " ", roles_.main, ".0");
+    std::vector<std::string> dims = CutReduction();
     const std::string place =
         input_.target.threads > 1 ? writer_.FuseParallel(y(), outside) : outside.back();
     writer_.Line("at ", c(), " ", y(), " ", place);
     writer_.Line("tile ", c(), " ", roles_.row, " ", height_);
     dims.insert(dims.begin(), roles_.main + ".o");
-    dims.erase(dims.end() - 2);
-    dims.insert(dims.end() - 1, {roles_.row + ".0", roles_.row + ".1"});
+    dims.insert(dims.end(), {roles_.row + ".0", roles_.row + ".1", roles_.column});
     writer_.Line("reorder ", c(), " ", absl::StrJoin(dims, " "));
     writer_.Line("vectorize ", c(), " ", roles_.column);
     WriteBlock(c() + ".r", roles_.main + ".i", c(), roles_.row + ".0");
     WriteCaching(c() + ".r");
   }
 
+  // All sums of what both operands share, over parts of the reduction; the output after that.
+  void WriteReduceOutermost() {
+    TileColumns();
+    std::vector<std::string> loops = outside_;
+    loops.insert(loops.end(), inside_.begin(), inside_.end());
+    loops.push_back(roles_.row_out);
+    loops.insert(loops.end(), {roles_.column_out + ".0", roles_.column_out + ".1"});
+    writer_.Line("reorder ", y(), " ", absl::StrJoin(loops, " "));
+    writer_.Line("vectorize ", y(), " ", roles_.column_out, ".1");
+    std::vector<std::string> dims = CutReduction();
+    if (!outside_.empty()) writer_.Line("at ", c(), " ", y(), " ", outside_.back());
+    TileColumnsOf(c(), roles_.column);
+    writer_.Line("tile ", c(), " ", roles_.row, " ", height_);
+    dims.insert(dims.begin(), {roles_.main + ".o", roles_.column + ".0"});
+    dims.insert(dims.end(), {roles_.row + ".0", roles_.row + ".1", roles_.column + ".1"});
+    writer_.Line("reorder ", c(), " ", absl::StrJoin(dims, " "));
+    writer_.Line("vectorize ", c(), " ", roles_.column, ".1");
+    WriteBlock(c() + ".r", roles_.main + ".i", c(), roles_.row + ".0");
+    WriteCaching(c() + ".r");
+  }
+
+  // Sums over parts of the reduction. Returns the dims of the sums but rows and columns.
+  std::vector<std::string> CutReduction() {
+    std::vector<std::string> dims, places;
+    DimsInOrder(0, &dims, &places);
+    writer_.Line("layout ", c(), " ", absl::StrJoin(places, ","));
+    writer_.Line("tile ", c(), " ", roles_.main, " ", writer_.Hole("chunk", ChunksOf(roles_)));
+    writer_.Line("split_reduce ", c(), " ", roles_.main, ".0");
+    dims.resize(dims.size() - 2);
+    return dims;
+  }
+
   const RuleInput& input_;
   const TileRoles& roles_;
   const LongRow* const long_row_;
   const bool in_place_;
-  const std::vector<int64_t> chunks_;
+  const Cut cut_;
   SketchWriter writer_;
   std::string height_, width_, block_;         // how the schedule refers to the holes
   std::vector<std::string> outside_, inside_;  // the output's other dims, around a panel and in it
@@ -561,12 +437,17 @@ class TileSketch {
 std::vector<Sketch> TileRule(const RuleInput& input) {
   const std::optional<TileRoles> roles = FindTileRoles(input);
   if (!roles) return {};
-  std::vector<Variant> variants = {{"tiles", false, {}}};
-  const std::vector<int64_t> chunks = ChunksOf(*roles);
-  if (!chunks.empty()) variants.push_back({"tiles_reduce_blocks", false, chunks});
+  std::vector<Variant> variants = {{"tiles", false, Cut::kNowhere}};
+  const bool is_long = !ChunksOf(*roles).empty();
+  // Threads would have to meet after each part.
+  const bool is_far =
+      is_long && !input.near && input.target.threads == 1 && AreRowsFar(input, *roles);
+  if (is_long) variants.push_back({"tiles_reduce_blocks", false, Cut::kInPanels});
+  if (is_far) variants.push_back({"tiles_reduce_outermost", false, Cut::kOutermost});
   if (CanReadRowsInPlace(input, *roles)) {
-    variants.push_back({"tiles_rows_in_place", true, {}});
-    if (!chunks.empty()) variants.push_back({"tiles_rows_in_place_reduce_blocks", true, chunks});
+    variants.push_back({"tiles_rows_in_place", true, Cut::kNowhere});
+    if (is_long) variants.push_back({"tiles_rows_in_place_reduce_blocks", true, Cut::kInPanels});
+    if (is_far) variants.push_back({"tiles_rows_in_place_reduce_outermost", true, Cut::kOutermost});
   }
   std::vector<Sketch> sketches;
   for (const Variant& variant : variants) {
@@ -578,8 +459,8 @@ std::vector<Sketch> TileRule(const RuleInput& input) {
     flat_input.producers = input.producers;
     flat_input.anchor = flat->nest.FindStage(input.anchor->stage.name);
     flat_input.output = flat->nest.FindStage(input.output->stage.name);
-    variants = {{"tiles_long_rows", false, {}}};
-    if (!chunks.empty()) variants.push_back({"tiles_long_rows_reduce_blocks", false, chunks});
+    variants = {{"tiles_long_rows", false, Cut::kNowhere}};
+    if (is_long) variants.push_back({"tiles_long_rows_reduce_blocks", false, Cut::kInPanels});
     for (const Variant& variant : variants) {
       sketches.push_back(TileSketch(flat_input, flat->roles, &flat->row, variant).Write());
     }

@@ -1,0 +1,67 @@
+// The copies of a contraction's operands as tiles of a matrix unit read them: rows with the
+// reduction side by side, in blocks of the instruction's depth; columns in panels as wide as a
+// block, in groups of 2 or 4 points of the reduction. TileRule writes their steps with this; where
+// they are placed is its own choice, but for operands that are computed where they are copied.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tuner/space/rule.h"
+#include "tuner/space/tile_roles.h"
+
+namespace hone {
+
+// Whether the operand is computed point by point where it is copied, in a place of its own.
+bool IsNear(const RuleInput& input, const Access& access);
+
+// Whether panels of columns begin at multiples of a tile: where all of them are that long.
+bool HasWholePanels(const RuleInput& input, const TileRoles& roles);
+
+class TileCopies {
+ public:
+  // `width`: of a panel, as the sketch calls it. All must outlive this.
+  TileCopies(const RuleInput& input, const TileRoles& roles, const std::string& width,
+             SketchWriter& writer)
+      : input_(input), roles_(roles), width_(width), writer_(writer) {}
+
+  void WriteRows();
+  void WriteColumns();
+
+ private:
+  int64_t depth() const { return roles_.intrinsic->tile.depth; }
+  int64_t Extent(const std::string& dim) const {
+    return DimExtent(input_.nest, *input_.anchor, dim);
+  }
+  std::string CopyOf(const Access& access) const;
+  bool IsConstant(const Access& access) const { return hone::IsConstant(input_, access.tensor); }
+  bool IsNear(const Access& access) const { return hone::IsNear(input_, access); }
+  // What the copy calls index `i` of its operand in a layout: a split copy has its parts first.
+  int Place(int i) const { return roles_.IsSplit() ? i + 1 : i; }
+  // The places of the operand's indices but some, as its own layout has them.
+  std::vector<std::string> OtherPlaces(const Access& access, int main,
+                                       const std::vector<int>& second) const;
+  // Whether the columns' operand, which is not prepared, has columns side by side. A group of the
+  // reduction's points then comes from as many places and goes side by side: vectors of columns,
+  // interleaved.
+  bool HasColumnVectors(const Access& access) const;
+  // others, groups of the reduction, vectors of columns, parts, a group, a vector
+  void WriteColumnVectors(const Access& access, int main, int column);
+  // Whether the operand lies in planes, each of all points of `second` for a block of `main`.
+  bool LiesInPlanes(const Access& access, int main, const std::vector<int>& second) const;
+  // A copy's loops: others, then `second`, then `main` with the parts around it; plane by plane
+  // where there are any, since many streams at a time are slow. In vectors along `main` where the
+  // operand has it side by side.
+  void WriteLoops(const Access& access, int main, const std::vector<int>& second);
+  // Whether the index is a dim that both operands have.
+  bool IsBatch(const Expr& index) const;
+  // The places of a near operand and its copy; legal once the sums have theirs.
+  void WriteNear(const std::string& copy, const std::string& loop);
+
+  const RuleInput& input_;
+  const TileRoles& roles_;
+  const std::string& width_;
+  SketchWriter& writer_;
+};
+
+}  // namespace hone
