@@ -312,6 +312,7 @@ layout y 0,1/8,2,3,1%8
 winograd c h 2
 winograd c.m w 2
 inline c
+inline c.m
 prepare c.g
 prepare c.m.g
 layout c.d 0,1,2/8,3,4,2%8
@@ -338,12 +339,6 @@ unroll y w.1
 vectorize y o.1.1
 fuse y n h.0.0
 parallel y n_h.0.0
-layout c.m 1,3,0,4,2
-at c.m y w.0
-reorder c.m n h h.k w o
-unroll c.m h.k
-unroll c.m w
-vectorize c.m o
 accumulate c.m.m
 at c.m.m y o.0
 tile c.m.d d2 8
