@@ -152,6 +152,12 @@ const Case kFarCases[] = {
      "x[n,i,h+p,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n",
      {"0,1/16,2,3,1%16", "", "0,1/16,2,3,1%16"},
      64 << 10},
+    {"short_rows",
+     "workload/1\ninput x f32 [1,256,7,7]\nconstant w f32 [32,256,1,3]\n"
+     "output y f32 [1,32,7,7]\nstage y f32 [n:1,o:32,h:7,w:7] sum [i:256,p:1,q:3] = "
+     "x[n,i,h+p,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n",
+     {"0,1/16,2,3,1%16", "", "0,1/16,2,3,1%16"},
+     64 << 10},
     {"rows_in_place",
      "workload/1\ninput x bf16 [1,256,49]\nconstant w bf16 [48,256]\noutput y bf16 [1,48,49]\n"
      "stage c f32 [n:1,o:48,m:49] sum [i:256] = f32(x[n,i,m])*f32(w[o,i])\n"

@@ -95,8 +95,9 @@ struct Variant {
 };
 
 // Whether all rows that meet the same columns are more than the second cache has room for beside
-// what streams by.
-bool AreRowsFar(const RuleInput& input, const TileRoles& roles) {
+// what streams by. Threads would have to meet after each part.
+bool CutsOutermost(const RuleInput& input, const TileRoles& roles) {
+  if (ChunksOf(roles).empty() || input.near || input.target.threads > 1) return false;
   int64_t bytes = 2;
   if (!roles.IsSplit()) bytes = DTypeBytes(roles.rows.dtype);
   // The products of parts i and j with i + j < parts are the terms.
@@ -439,9 +440,7 @@ std::vector<Sketch> TileRule(const RuleInput& input) {
   if (!roles) return {};
   std::vector<Variant> variants = {{"tiles", false, Cut::kNowhere}};
   const bool is_long = !ChunksOf(*roles).empty();
-  // Threads would have to meet after each part.
-  const bool is_far =
-      is_long && !input.near && input.target.threads == 1 && AreRowsFar(input, *roles);
+  const bool is_far = CutsOutermost(input, *roles);
   if (is_long) variants.push_back({"tiles_reduce_blocks", false, Cut::kInPanels});
   if (is_far) variants.push_back({"tiles_reduce_outermost", false, Cut::kOutermost});
   if (CanReadRowsInPlace(input, *roles)) {
@@ -461,6 +460,9 @@ std::vector<Sketch> TileRule(const RuleInput& input) {
     flat_input.output = flat->nest.FindStage(input.output->stage.name);
     variants = {{"tiles_long_rows", false, Cut::kNowhere}};
     if (is_long) variants.push_back({"tiles_long_rows_reduce_blocks", false, Cut::kInPanels});
+    if (CutsOutermost(flat_input, flat->roles)) {
+      variants.push_back({"tiles_long_rows_reduce_outermost", false, Cut::kOutermost});
+    }
     for (const Variant& variant : variants) {
       sketches.push_back(TileSketch(flat_input, flat->roles, &flat->row, variant).Write());
     }
