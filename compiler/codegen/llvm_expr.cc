@@ -12,6 +12,8 @@
 // steps of the reduction (two taps of a convolution that read one element), that spills. So a load
 // that repeats an earlier one is its value within a step, and in a later step goes through a copy
 // of the base that LLVM cannot see through.
+// Outside of micro-kernels it is its value until the buffer is stored to: buffers are apart from
+// each other, which instruction selection does not know between stores to others.
 #include "compiler/codegen/llvm_expr.h"
 
 #include <algorithm>
