@@ -124,8 +124,10 @@ class ExprEmitter {
   // The load itself. A scalar guard chooses between the address and zeros, a vector guard masks.
   llvm::Value* LoadFrom(const MemoryBuffer& buffer, const Address& address, int lanes,
                         llvm::Value* guard);
-  // The same without a guard, with an eye on repeated loads in the block of a micro-kernel.
+  // The same without a guard, with an eye on loads that repeat one of the block.
   llvm::Value* LoadTracked(const MemoryBuffer& buffer, Address address, int lanes);
+  // What was loaded of the buffer before is not used again.
+  void Forget(const MemoryBuffer& buffer);
 
   // Adds a scalar guard and a vector guard and the like.
   llvm::Value* AndGuards(llvm::Value* a, llvm::Value* b);
@@ -154,8 +156,6 @@ class ExprEmitter {
   std::map<std::pair<const ExprNode*, llvm::Value*>, llvm::Value*> statement_memo_;
   // Of indices, which this keeps alive.
   std::map<const ExprNode*, std::pair<Expr, IndexForm>> forms_;
-  // What was loaded of the buffer before is not used again.
-  void Forget(const MemoryBuffer& buffer);
   // By address and lanes.
   std::map<std::string, EarlierLoad> block_loads_;
   llvm::BasicBlock* block_loads_of_ = nullptr;

@@ -320,9 +320,9 @@ TEST(TileRuleTextTest, CopiesColumnsSideBySideInInterleavedVectors) {
   const std::vector<Sketch> sketches = TileSketches(c, MatrixTarget(1), Numerics::kFp32);
   ASSERT_FALSE(sketches.empty());
   EXPECT_THAT(sketches[0].ToString(),
-              testing::HasSubstr("tile w@y.a d1 2\ntile w@y.a d2 16\n"
-                                 "reorder w@y.a d0 d1.0 d2.0 part d1.1 d2.1\nunroll w@y.a part\n"
-                                 "unroll w@y.a d1.1\nvectorize w@y.a d2.1\n"));
+              HasSubstr("tile w@y.a d1 2\ntile w@y.a d2 16\n"
+                        "reorder w@y.a d0 d1.0 d2.0 part d1.1 d2.1\nunroll w@y.a part\n"
+                        "unroll w@y.a d1.1\nvectorize w@y.a d2.1\n"));
 }
 
 TEST(WinogradTilesTextTest, ReadsAsExpected) {

@@ -16,8 +16,8 @@ bool HasWholePanels(const RuleInput& input, const TileRoles& roles) {
   return columns % kTileRows == 0 || columns <= 2 * kTileRows;
 }
 
-std::string TileCopies::CopyOf(const Access& access) const {
-  return absl::StrCat(access.tensor, "@", input_.anchor->stage.name);
+std::string CopyOf(const RuleInput& input, const Access& access) {
+  return absl::StrCat(access.tensor, "@", input.anchor->stage.name);
 }
 
 std::vector<std::string> TileCopies::OtherPlaces(const Access& access, int main,

@@ -15,6 +15,9 @@ namespace hone {
 // Whether the operand is computed point by point where it is copied, in a place of its own.
 bool IsNear(const RuleInput& input, const Access& access);
 
+// What the copy of an operand is called.
+std::string CopyOf(const RuleInput& input, const Access& access);
+
 // Whether panels of columns begin at multiples of a tile: where all of them are that long.
 bool HasWholePanels(const RuleInput& input, const TileRoles& roles);
 
@@ -33,7 +36,7 @@ class TileCopies {
   int64_t Extent(const std::string& dim) const {
     return DimExtent(input_.nest, *input_.anchor, dim);
   }
-  std::string CopyOf(const Access& access) const;
+  std::string CopyOf(const Access& access) const { return hone::CopyOf(input_, access); }
   bool IsConstant(const Access& access) const { return hone::IsConstant(input_, access.tensor); }
   bool IsNear(const Access& access) const { return hone::IsNear(input_, access); }
   // What the copy calls index `i` of its operand in a layout: a split copy has its parts first.

@@ -153,7 +153,7 @@ class TileSketch {
     return DimExtent(input_.nest, *input_.anchor, dim);
   }
   int64_t depth() const { return roles_.intrinsic->tile.depth; }
-  std::string CopyOf(const Access& access) const { return absl::StrCat(access.tensor, "@", c()); }
+  std::string CopyOf(const Access& access) const { return hone::CopyOf(input_, access); }
   bool IsSplit() const { return roles_.IsSplit(); }
 
   void DeclareHoles() {
@@ -376,17 +376,11 @@ class TileSketch {
     loops.insert(loops.end(), {InBlock(roles_.row_out), roles_.column_out + ".1"});
     writer_.Line("reorder ", y(), " ", absl::StrJoin(loops, " "));
     writer_.Line("vectorize ", y(), " ", roles_.column_out, ".1");
-    std::vector<std::string> dims = CutReduction();
+    const std::vector<std::string> dims = CutReduction();
     const std::string place =
         input_.target.threads > 1 ? writer_.FuseParallel(y(), outside) : outside.back();
     writer_.Line("at ", c(), " ", y(), " ", place);
-    writer_.Line("tile ", c(), " ", roles_.row, " ", height_);
-    dims.insert(dims.begin(), roles_.main + ".o");
-    dims.insert(dims.end(), {roles_.row + ".0", roles_.row + ".1", roles_.column});
-    writer_.Line("reorder ", c(), " ", absl::StrJoin(dims, " "));
-    writer_.Line("vectorize ", c(), " ", roles_.column);
-    WriteBlock(c() + ".r", roles_.main + ".i", c(), roles_.row + ".0");
-    WriteCaching(c() + ".r");
+    WriteSumsOfParts({roles_.main + ".o"}, dims, roles_.column);
   }
 
   // All sums of what both operands share, over parts of the reduction; the output after that.
@@ -394,18 +388,24 @@ class TileSketch {
     TileColumns();
     std::vector<std::string> loops = outside_;
     loops.insert(loops.end(), inside_.begin(), inside_.end());
-    loops.push_back(roles_.row_out);
-    loops.insert(loops.end(), {roles_.column_out + ".0", roles_.column_out + ".1"});
+    loops.insert(loops.end(), {roles_.row_out, roles_.column_out + ".0", roles_.column_out + ".1"});
     writer_.Line("reorder ", y(), " ", absl::StrJoin(loops, " "));
     writer_.Line("vectorize ", y(), " ", roles_.column_out, ".1");
-    std::vector<std::string> dims = CutReduction();
+    const std::vector<std::string> dims = CutReduction();
     if (!outside_.empty()) writer_.Line("at ", c(), " ", y(), " ", outside_.back());
     TileColumnsOf(c(), roles_.column);
+    WriteSumsOfParts({roles_.main + ".o", roles_.column + ".0"}, dims, roles_.column + ".1");
+  }
+
+  // The loops of sums over parts: `loops`, then `dims`, around the rows and one panel's columns;
+  // and the blocks inside.
+  void WriteSumsOfParts(std::vector<std::string> loops, const std::vector<std::string>& dims,
+                        const std::string& columns) {
     writer_.Line("tile ", c(), " ", roles_.row, " ", height_);
-    dims.insert(dims.begin(), {roles_.main + ".o", roles_.column + ".0"});
-    dims.insert(dims.end(), {roles_.row + ".0", roles_.row + ".1", roles_.column + ".1"});
-    writer_.Line("reorder ", c(), " ", absl::StrJoin(dims, " "));
-    writer_.Line("vectorize ", c(), " ", roles_.column, ".1");
+    loops.insert(loops.end(), dims.begin(), dims.end());
+    loops.insert(loops.end(), {roles_.row + ".0", roles_.row + ".1", columns});
+    writer_.Line("reorder ", c(), " ", absl::StrJoin(loops, " "));
+    writer_.Line("vectorize ", c(), " ", columns);
     WriteBlock(c() + ".r", roles_.main + ".i", c(), roles_.row + ".0");
     WriteCaching(c() + ".r");
   }
