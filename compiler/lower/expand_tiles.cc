@@ -142,27 +142,41 @@ class TileExpander {
     return offsets;
   }
 
-  // By how much `loop` moves the index from one group of `group` points to the next; nothing where
+  const std::string& depth_loop() const { return block_.loops[0]->name; }
+
+  // Where a row has each point of the reduction: side by side from the first, in any order, since a
+  // sum has none. Nothing where they do not lie like that.
+  std::optional<std::vector<int64_t>> DepthOrder(const Expr& index) const {
+    const int64_t depth = intrinsic_.tile.depth;
+    std::optional<std::vector<int64_t>> order = Offsets(index, depth_loop(), depth);
+    if (!order) return std::nullopt;
+    std::vector<int64_t> places = *order;
+    std::sort(places.begin(), places.end());
+    for (int64_t i = 0; i < depth; ++i) {
+      if (places[i] != i) return std::nullopt;
+    }
+    return order;
+  }
+
+  // How far apart groups of the reduction's points are that rows have in this order; nothing where
   // the points of a group are not side by side, or groups not evenly apart.
-  std::optional<int64_t> StrideOf(const Expr& index, const std::string& loop, int64_t count,
-                                  int64_t group) const {
-    const auto offsets = Offsets(index, loop, count);
+  std::optional<int64_t> GroupStride(const Expr& index, const std::vector<int64_t>& order) const {
+    const auto offsets = Offsets(index, depth_loop(), intrinsic_.tile.depth);
     if (!offsets) return std::nullopt;
-    const int64_t stride = count > group ? (*offsets)[group] : 0;
-    for (int64_t i = 0; i < count; ++i) {
-      if ((*offsets)[i] != i / group * stride + i % group) return std::nullopt;
+    const int64_t group = intrinsic_.group;
+    const size_t second = std::find(order.begin(), order.end(), group) - order.begin();
+    const int64_t stride = second < order.size() ? (*offsets)[second] : 0;
+    for (size_t i = 0; i < order.size(); ++i) {
+      if ((*offsets)[i] != order[i] / group * stride + order[i] % group) return std::nullopt;
     }
     return stride;
   }
-
-  const std::string& depth_loop() const { return block_.loops[0]->name; }
 
   // A[row][depth], depth side by side.
   StatusOr<TileAccess> LeftAccess(const Expr& load) const {
     const Expr& index = load.arg(0);
     const auto row_offsets = Offsets(index, block_.row(), 2);
-    const auto depth = StrideOf(index, depth_loop(), intrinsic_.tile.depth, intrinsic_.tile.depth);
-    if (!row_offsets || !IsEven(index, block_.row(), intrinsic_.tile.rows) || !depth) {
+    if (!row_offsets || !IsEven(index, block_.row(), intrinsic_.tile.rows) || !DepthOrder(index)) {
       return Bad("the rows of '", load->name, "' do not have ", intrinsic_.tile.depth,
                  " points of the reduction side by side, at even distances: ", ToString(index));
     }
@@ -179,16 +193,16 @@ class TileExpander {
     return true;
   }
 
-  // B[depth / group][column][depth % group]
-  StatusOr<TileAccess> RightAccess(const Expr& load) const {
+  // B[depth / group][column][depth % group], for rows that have the depth in this order.
+  StatusOr<TileAccess> RightAccess(const Expr& load, const std::vector<int64_t>& order) const {
     const Expr& index = load.arg(0);
     const int64_t group = intrinsic_.group;
     const auto columns = Offsets(index, block_.column(), intrinsic_.tile.columns);
-    const auto stride = StrideOf(index, depth_loop(), intrinsic_.tile.depth, group);
+    const auto stride = GroupStride(index, order);
     if (!columns || (*columns)[1] != group ||
         !IsEven(index, block_.column(), intrinsic_.tile.columns) || !stride) {
       return Bad("the columns of '", load->name, "' do not lie side by side in groups of ", group,
-                 " points of the reduction: ", ToString(index));
+                 " points of the reduction, in the order of the rows: ", ToString(index));
     }
     return TileAccess{load->name, index, *stride};
   }
@@ -228,7 +242,7 @@ class TileExpander {
     }
     if (UsesVar(reads[1], block_.row())) std::swap(reads[0], reads[1]);
     HONE_ASSIGN_OR_RETURN(TileAccess left, LeftAccess(reads[0]));
-    HONE_ASSIGN_OR_RETURN(TileAccess right, RightAccess(reads[1]));
+    HONE_ASSIGN_OR_RETURN(TileAccess right, RightAccess(reads[1], *DepthOrder(reads[0].arg(0))));
     products->push_back({std::move(left), std::move(right)});
     return absl::OkStatus();
   }

@@ -5,7 +5,7 @@
 //                                      for w.1: y = c
 //                 (scan.h says what it means of a state that goes from step to step)
 //   prepare w@c   in `prepare`, once, since it depends on constants alone
-//   inline s      y = s + 1   ->   y = (body of s) + 1
+//   inline s      y = s + 1   ->   y = (body of s) + 1; what a padded read has outside of s stays
 #include "absl/strings/str_cat.h"
 #include "compiler/schedule/scan.h"
 #include "compiler/schedule/steps.h"
@@ -21,6 +21,20 @@ Status RefuseOutput(const LoopNest& nest, absl::string_view stage) {
   if (!IsOutput(nest, stage)) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("stage '", stage, "' is an output and is computed at the root"));
+}
+
+// What the stage computes at the point that `load` reads; outside of it, what the load has there.
+Expr BodyAt(const Stage& stage, const Expr& load) {
+  std::map<std::string, Expr> at;
+  const std::vector<Expr> indices = Indices(load);
+  Expr inside = Int(1, {DType::kBool, 1});
+  for (size_t d = 0; d < indices.size(); ++d) {
+    at[stage.dims[d].name] = indices[d];
+    inside =
+        And(And(inside, LessEqual(Int(0), indices[d])), Less(indices[d], stage.dims[d].extent));
+  }
+  const Expr body = Substitute(stage.body, at);
+  return load->has_otherwise ? Select(inside, body, Otherwise(load)) : body;
 }
 
 // Whether everything `stage` reads, directly or not, is a constant.
@@ -127,23 +141,9 @@ Status Apply(const InlineStep& step, LoopNest& nest) {
         "stage '", step.stage, "' goes on from itself and cannot be written into its readers"));
   }
   const Stage inlined = stage->stage;
-  bool padded = false;
-  for (StageNest& reader : nest.stages) {
-    Visit(reader.stage.body, [&](const Expr& e) {
-      padded |= e.kind() == ExprKind::kLoad && e->name == inlined.name && e->has_otherwise;
-    });
-  }
-  if (padded) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("stage '", step.stage, "' is read with padding"));
-  }
   for (StageNest& reader : nest.stages) {
     reader.stage.body = Rewrite(reader.stage.body, [&](const Expr& e) {
-      if (e.kind() != ExprKind::kLoad || e->name != inlined.name) return Expr();
-      std::map<std::string, Expr> at;
-      const std::vector<Expr> indices = Indices(e);
-      for (size_t d = 0; d < indices.size(); ++d) at[inlined.dims[d].name] = indices[d];
-      return Substitute(inlined.body, at);
+      return e.kind() == ExprKind::kLoad && e->name == inlined.name ? BodyAt(inlined, e) : Expr();
     });
   }
   nest.stages.erase(nest.stages.begin() + (stage - nest.stages.data()));

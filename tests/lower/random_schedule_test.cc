@@ -71,6 +71,10 @@ const char* const kWorkloads[] = {
     "workload/1\ninput a f32 [3,17]\ninput b f32 [3,6]\noutput y f32 [3,23]\n"
     "stage t f32 [i:3,j:17] = a[i,j]*a[i,j]\n"
     "stage y f32 [i:3,j:23] = select(j<17,t[i,j],b[i,j-17])\n",
+    // what may be inlined where it is read with padding
+    "workload/1\ninput x f32 [5,13]\noutput y f32 [5,13]\n"
+    "stage t f32 [i:5,j:13] = x[i,j]+0x1p+0\n"
+    "stage y f32 [i:5,j:13] sum [p:3,q:3] = t[i+p+-1,j+q+-1 else 0x1p-2]\n",
     // transposition
     "workload/1\ninput x f32 [6,5,11]\noutput y f32 [11,6,5]\n"
     "stage y f32 [a:11,b:6,c:5] = x[b,c,a]\n",

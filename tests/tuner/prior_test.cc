@@ -124,6 +124,27 @@ TEST(NestFactsTest, WeightsAreReadAgainForEveryRowOfTheImage) {
   EXPECT_NEAR(w.l2_miss_bytes, w.bytes, w.bytes * 0.01);
 }
 
+// Two sums and two differences of the same two values, in one block or point by point.
+TEST(NestFactsTest, WhatIsWrittenOutTogetherSharesItsValues) {
+  const Workload workload = *Workload::Parse(
+      "workload/1\ninput x f32 [64,16]\ninput z f32 [64,16]\noutput y f32 [64,4,16]\n"
+      "stage y f32 [r:64,k:4,c:16] = select(k<2,select(k==0,x[r,c]+z[r,c],x[r,c]-z[r,c]),"
+      "exp(select(k==2,x[r,c]+z[r,c],x[r,c]-z[r,c])))\n");
+  const auto facts = [&](const std::string& steps) {
+    const auto nest =
+        ApplySchedule(*Schedule::Parse("schedule/1\nvectorize y c\n" + steps), workload);
+    EXPECT_TRUE(nest.ok()) << nest.status();
+    return AnalyzeNest(*nest, Avx2()).stages[0];
+  };
+  const StageFacts apart = facts("");
+  EXPECT_EQ(apart.operations, 21) << "of the dearest point";
+  const StageFacts together = facts("unroll y k\n");
+  EXPECT_EQ(together.operations, (1 + 1 + 20 + 20) / 4.0);
+  EXPECT_EQ(together.rows, 4);
+  EXPECT_EQ(together.blocks * 4, apart.blocks);
+  EXPECT_LT(together.block_loads, 4 * apart.block_loads);
+}
+
 TEST(PriorTest, PrefersTilesThatFillTheRegisters) {
   EXPECT_LT(CostOf(16, 6), CostOf(8, 2));
   EXPECT_LT(CostOf(16, 6), CostOf(16, 1));

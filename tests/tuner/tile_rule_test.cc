@@ -320,9 +320,9 @@ TEST(TileRuleTextTest, CopiesColumnsSideBySideInInterleavedVectors) {
   const std::vector<Sketch> sketches = TileSketches(c, MatrixTarget(1), Numerics::kFp32);
   ASSERT_FALSE(sketches.empty());
   EXPECT_THAT(sketches[0].ToString(),
-              HasSubstr("tile w@y.a d1 2\ntile w@y.a d2 16\n"
-                        "reorder w@y.a d0 d1.0 d2.0 part d1.1 d2.1\nunroll w@y.a part\n"
-                        "unroll w@y.a d1.1\nvectorize w@y.a d2.1\n"));
+              HasSubstr("tile w@y.a d1 32\ntile w@y.a d1.1 16\ntile w@y.a d2 16\n"
+                        "reorder w@y.a d0 d1.0 d1.1.1 d2.0 part d1.1.0 d2.1\nunroll w@y.a part\n"
+                        "unroll w@y.a d1.1.0\nvectorize w@y.a d2.1\n"));
 }
 
 TEST(WinogradTilesTextTest, ReadsAsExpected) {
@@ -350,7 +350,6 @@ inline c.m
 prepare c.g
 prepare c.m.g
 layout c.d 0,1,2/16,3,4,2%16
-layout c.m.d 0,1,2,3/16,4,5,3%16
 layout c.m.m 0,1,2,3/16,4,5,3%16
 layout c.m.g 0,1,2/16,3,2%16
 tile c.m.g d1 16
@@ -373,22 +372,21 @@ unroll y w.1
 vectorize y o.1.1
 accumulate c.m.m
 at c.m.m y o.0
-tile c.m.d d2 16
-reorder c.m.d d1 d2.0 d3 d4 d0 w.k d2.1
-unroll c.m.d w.k
-vectorize c.m.d d2.1
-reorder c.d d0 d2 d3 h.k d1
+tile c.d d1 16
+reorder c.d d0 d1.0 d2 d3 h.k d1.1
 unroll c.d h.k
-vectorize c.d d1
-at c.d c.m.d d3
+vectorize c.d d1.1
 split c.m.m.a 6
-layout c.m.d@c.m.m.a 1,2,3,5,0,4/32,6,4%32
+layout c.m.d@c.m.m.a 2,3,5,4/32,6,1,0,4%16,4/16%2
 tile c.m.d@c.m.m.a d3 32
 tile c.m.d@c.m.m.a d3.1 16
-reorder c.m.d@c.m.m.a d2 d4 d3.0 d0 d1 d5 d3.1.0 part d3.1.1
+inline c.m.d
+reorder c.m.d@c.m.m.a d2 d4 d3.0 d1 d5 d0 part d3.1.0 d3.1.1
+unroll c.m.d@c.m.m.a d0
 unroll c.m.d@c.m.m.a part
+unroll c.m.d@c.m.m.a d3.1.0
 vectorize c.m.d@c.m.m.a d3.1.1
-layout c.m.g@c.m.m.a 3/?width,1,2,4/32,0,4/2%16,3%?width,4%2
+layout c.m.g@c.m.m.a 3/?width,1,2,4/32,0,4%16,3%?width,4/16%2
 prepare c.m.g@c.m.m.a
 reorder c.m.g@c.m.m.a d0 d1 d2 part d3
 unroll c.m.g@c.m.m.a part
@@ -404,7 +402,7 @@ reorder c.m.m.a i.0 i.1 w.k h.k n h w o
 tensorize c.m.m.a i.1 tdpbf16ps
 stream c.m.d@c.m.m.a c.m.m.a ?stream
 at c.m.d@c.m.m.a y h.0
-at c.m.d c.m.d@c.m.m.a d3.0
+at c.d c.m.d@c.m.m.a d3.0
 )");
 }
 

@@ -103,22 +103,25 @@ TEST(TuningSessionTest, OneSearchOfAProductServesItsOtherEpilogues) {
   };
   std::vector<TuningTask> tasks = {with_epilogue("c[m,n]*0x1p+1"),
                                    with_epilogue("max(c[m,n],0x0p+0)")};
-  // Which schedule is fast is luck, so that two short searches find different ones.
-  FakeMeasurer measurer([](const std::string& schedule) {
-    return 1e6 + static_cast<double>(Fingerprint(schedule) % 1000000);
-  });
-  NoCostModel model;
-  FakeClock clock;
-  TuningOptions options = Options();
-  options.trials_max = 1000;
-  options.search.patience = 8;
-  TuningSession session(tasks, options, model, Builder(), measurer, nullptr, clock);
-  ASSERT_TRUE(session.Run(kNever, kIgnore).ok());
+  // Which schedule is fast is luck, so that two short searches find different ones: in one game of
+  // several, if not in each.
   int advised = 0;
-  for (const WorkloadState& state : session.state().workloads) {
-    EXPECT_EQ(state.phase, WorkloadState::Phase::kDone);
-    EXPECT_FALSE(state.reason.empty());
-    for (const Trial& trial : state.trials) advised += trial.origin == "epilogue";
+  for (const char* game : {"a", "b", "c", "d"}) {
+    FakeMeasurer measurer([game](const std::string& schedule) {
+      return 1e6 + static_cast<double>(Fingerprint(schedule + game) % 1000000);
+    });
+    NoCostModel model;
+    FakeClock clock;
+    TuningOptions options = Options();
+    options.trials_max = 1000;
+    options.search.patience = 8;
+    TuningSession session(tasks, options, model, Builder(), measurer, nullptr, clock);
+    ASSERT_TRUE(session.Run(kNever, kIgnore).ok());
+    for (const WorkloadState& state : session.state().workloads) {
+      EXPECT_EQ(state.phase, WorkloadState::Phase::kDone);
+      EXPECT_FALSE(state.reason.empty());
+      for (const Trial& trial : state.trials) advised += trial.origin == "epilogue";
+    }
   }
   EXPECT_GT(advised, 0);
 }

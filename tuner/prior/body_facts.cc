@@ -43,23 +43,62 @@ double OperationsOf(const Expr& e) {
   }
 }
 
-PointCost BodyCost(const Expr& e) {
+// What `e` costs beside what was `counted`, to which it is added: a value that stands in a body
+// more than once is computed once.
+PointCost BodyCost(const Expr& e, std::vector<Expr>* counted) {
   if (e.kind() == ExprKind::kSelect) {
     bool data = false;
     Visit(e.arg(0), [&](const Expr& c) { data |= c.kind() == ExprKind::kLoad; });
     if (!data) {
-      const PointCost a = BodyCost(e.arg(1));
-      const PointCost b = BodyCost(e.arg(2));
+      std::vector<Expr> in_other = *counted;
+      const PointCost a = BodyCost(e.arg(1), counted);
+      const PointCost b = BodyCost(e.arg(2), &in_other);
+      if (b.operations > a.operations) *counted = std::move(in_other);
       return {std::max(a.operations, b.operations), std::max(a.loads, b.loads)};
     }
   }
   PointCost cost{OperationsOf(e), e.kind() == ExprKind::kLoad ? 1.0 : 0.0};
+  if (cost.operations > 0 || cost.loads > 0) {
+    const bool is_known = std::any_of(counted->begin(), counted->end(),
+                                      [&](const Expr& other) { return Equal(e, other); });
+    if (is_known) return {};
+    counted->push_back(e);
+  }
   for (const Expr& arg : e.args()) {
-    const PointCost inner = BodyCost(arg);
+    const PointCost inner = BodyCost(arg, counted);
     cost.operations += inner.operations;
     cost.loads += inner.loads;
   }
   return cost;
+}
+
+// Points that are computed together at most; more are no straight-line code.
+constexpr int64_t kChoicesMax = 32;
+
+// The stage's dims that some choice between arms in its body depends on.
+std::vector<Dim> ChoosingDims(const Stage& stage) {
+  std::vector<Dim> choosing;
+  for (const Dim& dim : stage.dims) {
+    bool chooses = false;
+    Visit(stage.body, [&](const Expr& e) {
+      chooses |= e.kind() == ExprKind::kSelect && UsesVar(e.arg(0), dim.name);
+    });
+    if (chooses) choosing.push_back(dim);
+  }
+  return choosing;
+}
+
+// The arms that are left where the dims have these values.
+Expr Chosen(const Expr& body, const std::map<std::string, Expr>& values) {
+  if (body.kind() == ExprKind::kSelect) {
+    const Expr condition = Simplify(Substitute(body.arg(0), values), {});
+    if (condition.IsInt()) return Chosen(body.arg(condition.IsInt(0) ? 2 : 1), values);
+  }
+  Expr chosen = body;
+  std::vector<Expr> args;
+  for (const Expr& arg : body.args()) args.push_back(Chosen(arg, values));
+  if (!args.empty()) chosen = WithArgs(body, std::move(args));
+  return chosen;
 }
 
 std::vector<LoadGroup> GroupLoads(const Stage& stage) {
@@ -130,8 +169,35 @@ void LoadGroup::Fix(size_t d, const Stage& stage) {
   *this = std::move(group);
 }
 
-BodyFacts::BodyFacts(const Stage& of)
-    : stage(of), cost(BodyCost(of.body)), loads(GroupLoads(of)), result(ResultOf(of), of) {}
+BodyFacts::BodyFacts(const Stage& of) : stage(of), loads(GroupLoads(of)), result(ResultOf(of), of) {
+  std::vector<Expr> counted;
+  cost = BodyCost(of.body, &counted);
+  FindChoices();
+}
+
+void BodyFacts::FindChoices() {
+  std::vector<std::map<std::string, Expr>> points = {{}};
+  for (const Dim& dim : ChoosingDims(stage)) {
+    const int64_t extent = dim.extent.IsInt() ? dim.extent->int_value : 0;
+    if (extent * static_cast<int64_t>(points.size()) > kChoicesMax) return choosing.clear();
+    std::vector<std::map<std::string, Expr>> more;
+    for (const std::map<std::string, Expr>& point : points) {
+      for (int64_t value = 0; value < extent; ++value) {
+        more.push_back(point);
+        more.back()[dim.name] = Int(value);
+      }
+    }
+    points = std::move(more);
+    choosing.push_back(dim.name);
+  }
+  choices = static_cast<double>(points.size());
+  std::vector<Expr> counted;
+  for (const std::map<std::string, Expr>& point : points) {
+    const PointCost one = BodyCost(Chosen(stage.body, point), &counted);
+    together.operations += one.operations;
+    together.loads += one.loads;
+  }
+}
 
 bool BodyFacts::AreOf(const Stage& other) const {
   return stage.name == other.name && stage.body.get() == other.body.get() &&

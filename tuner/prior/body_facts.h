@@ -10,8 +10,7 @@
 
 namespace hone {
 
-// What one point of a body costs. Where indices alone choose between arms, unrolling leaves one of
-// them: the dearest counts.
+// What points of a body cost. A value that stands in it more than once is computed once.
 struct PointCost {
   double operations = 0;  // of floating point; a multiply-add is one
   double loads = 0;
@@ -35,13 +34,23 @@ struct LoadGroup {
 
 struct BodyFacts {
   Stage stage;  // as it was
+  // Of one point. Where indices alone choose between arms, unrolling leaves one of them: the
+  // dearest counts.
   PointCost cost;
+  // Small dims of the stage that choose between arms, and what the points of all their values cost
+  // where they are computed together: they share what arms have in common.
+  std::vector<std::string> choosing;
+  double choices = 1;  // how many points these are
+  PointCost together;
   std::vector<LoadGroup> loads;
   LoadGroup result;  // what the stage writes, point by point
 
   explicit BodyFacts(const Stage& of);
   // Whether they are those of this stage, too.
   bool AreOf(const Stage& other) const;
+
+ private:
+  void FindChoices();
 };
 
 }  // namespace hone

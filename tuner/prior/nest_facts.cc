@@ -62,7 +62,7 @@ double ShareInside(const LoopNest& nest, const StageNest& stage) {
   return share;
 }
 
-StageFacts AnalyzeStage(const NestBounds& bounds, const PointCost& cost, const Target& target,
+StageFacts AnalyzeStage(const NestBounds& bounds, const BodyFacts& body, const Target& target,
                         const StageNest& stage, CacheMisses* misses) {
   StageFacts facts;
   facts.stage = stage.stage.name;
@@ -75,7 +75,7 @@ StageFacts AnalyzeStage(const NestBounds& bounds, const PointCost& cost, const T
     if (i < path.own) facts.invocations *= path.trips[i];
   }
   facts.points = points * ShareInside(bounds.nest(), stage);
-  DescribeRegisterTile(bounds, cost, target, stage, path, &facts);
+  DescribeRegisterTile(bounds, body, target, stage, path, &facts);
   misses->Describe(stage, path, &facts);
   return facts;
 }
@@ -101,7 +101,7 @@ NestFacts NestAnalyzer::Analyze(const LoopNest& nest) {
   for (size_t s = 0; s < nest.stages.size(); ++s) {
     const StageNest& stage = nest.stages[s];
     if (stage.placement == Placement::kInline || bounds.IsPrepared(stage)) continue;
-    facts.stages.push_back(AnalyzeStage(bounds, bodies[s]->cost, target_, stage, &misses));
+    facts.stages.push_back(AnalyzeStage(bounds, *bodies[s], target_, stage, &misses));
   }
   misses.ShareWhatIsNear(&facts);
   return facts;

@@ -46,11 +46,37 @@ void DescribeLaneReduction(double extent, double machine_lanes, StageFacts* fact
   facts->tail_use = extent / machine_lanes / (vectors + std::log2(machine_lanes));
 }
 
-// Describes stages' blocks, given the cost of a point.
+// Where the loops of the stage's block begin: its micro-kernel's, or those that are written out
+// around its vectors.
+size_t BlockBegin(const StageNest& stage) {
+  if (!stage.microkernel.empty()) return stage.LoopIndex(stage.microkernel);
+  const std::string vector_loop = VectorLoopOf(stage);
+  if (vector_loop.empty()) return stage.order.size();
+  size_t begin = stage.LoopIndex(vector_loop);
+  const auto is_unrolled = [&](const std::string& loop) {
+    const auto kind = stage.kinds.find(loop);
+    return kind != stage.kinds.end() && kind->second == LoopKind::kUnroll;
+  };
+  while (begin > 0 && is_unrolled(stage.order[begin - 1])) --begin;
+  return begin;
+}
+
+// Describes a stage's block, given what its body says.
 class TileDescriber {
  public:
-  TileDescriber(const NestBounds& bounds, const PointCost& cost, const Target& target)
-      : bounds_(bounds), nest_(bounds.nest()), cost_(cost), target_(target) {}
+  TileDescriber(const NestBounds& bounds, const BodyFacts& body, const Target& target,
+                const StageNest& stage)
+      : bounds_(bounds),
+        nest_(bounds.nest()),
+        target_(target),
+        begin_(BlockBegin(stage)),
+        cost_(body.cost) {
+    const bool together = !body.choosing.empty() &&
+                          std::all_of(body.choosing.begin(), body.choosing.end(), [&](auto& dim) {
+                            return stage.HasLoop(dim) && stage.LoopIndex(dim) >= begin_;
+                          });
+    if (together) cost_ = {body.together.operations / body.choices, body.together.loads};
+  }
 
   // Arithmetic of one point.
   void CountOperations(const StageNest& stage, StageFacts* facts) const {
@@ -71,13 +97,11 @@ class TileDescriber {
     const std::string vector_loop = VectorLoopOf(stage);
     facts->microkernel = !stage.microkernel.empty();
     if (!stage.tile_intrinsic.empty()) return DescribeTileBlock(stage, path, facts);
-    const size_t begin = facts->microkernel    ? stage.LoopIndex(stage.microkernel)
-                         : vector_loop.empty() ? stage.order.size()
-                                               : stage.LoopIndex(vector_loop);
     double outside = 1;
-    for (size_t i = 0; i < path.own + begin && i < path.trips.size(); ++i) outside *= path.trips[i];
+    for (size_t i = 0; i < path.own + begin_ && i < path.trips.size(); ++i)
+      outside *= path.trips[i];
     facts->blocks = outside;
-    for (size_t i = begin; i < stage.order.size(); ++i) {
+    for (size_t i = begin_; i < stage.order.size(); ++i) {
       const std::string& loop = stage.order[i];
       const double extent = std::max(1.0, loops.Extent(loop));
       if (stage.intrinsics.count(loop) > 0) continue;  // one instruction
@@ -99,7 +123,7 @@ class TileDescriber {
     // the vector loop, or every lane by itself.
     const std::string vector_dim = DimOf(stage, vector_loop);
     const std::optional<size_t> vector_place = PlaceOfDim(stage, vector_dim);
-    const Extents block = loops.Reach(begin);
+    const Extents block = loops.Reach(begin_);
     Extents scalar_block = block;
     if (vector_place) scalar_block[*vector_place] = 1;
     double all = 0;
@@ -133,14 +157,13 @@ class TileDescriber {
   void DescribeTileBlock(const StageNest& stage, const LoopPath& path, StageFacts* facts) const {
     const StageLoops& loops = bounds_.LoopsOf(stage);
     const TensorIntrinsic* intrinsic = FindTensorIntrinsic(stage.tile_intrinsic);
-    const size_t begin = stage.LoopIndex(stage.microkernel);
     facts->blocks = 1;
-    for (size_t i = 0; i < path.own + begin; ++i) facts->blocks *= path.trips[i];
+    for (size_t i = 0; i < path.own + begin_; ++i) facts->blocks *= path.trips[i];
     const std::string& row = stage.order[stage.order.size() - 2];
     const std::string& column = stage.order.back();
     // Of other dims of the block each point has rows of tiles of its own.
     double lines = 1;
-    for (size_t i = begin + 1; i + 2 < stage.order.size(); ++i)
+    for (size_t i = begin_ + 1; i + 2 < stage.order.size(); ++i)
       lines *= loops.Extent(stage.order[i]);
     const double row_tiles = lines * std::ceil(loops.Extent(row) / intrinsic->tile.rows - 1e-9);
     const double column_tiles = std::ceil(loops.Extent(column) / intrinsic->tile.columns - 1e-9);
@@ -215,8 +238,11 @@ class TileDescriber {
 
   const NestBounds& bounds_;
   const LoopNest& nest_;
-  const PointCost& cost_;
   const Target& target_;
+  const size_t begin_;  // of the block, among the stage's loops
+  // Operations of a point, and the loads of one; of a block that computes all choices of its body
+  // together, an average, and the loads of all.
+  PointCost cost_;
 };
 
 }  // namespace
@@ -226,9 +252,9 @@ bool InRegisters(const TensorUse& use) {
          use.producer->tile_intrinsic.empty();
 }
 
-void DescribeRegisterTile(const NestBounds& bounds, const PointCost& cost, const Target& target,
+void DescribeRegisterTile(const NestBounds& bounds, const BodyFacts& body, const Target& target,
                           const StageNest& stage, const LoopPath& path, StageFacts* facts) {
-  const TileDescriber describer(bounds, cost, target);
+  const TileDescriber describer(bounds, body, target, stage);
   describer.CountOperations(stage, facts);
   describer.Describe(stage, path, facts);
 }

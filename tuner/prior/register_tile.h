@@ -15,9 +15,8 @@ namespace hone {
 bool InRegisters(const TensorUse& use);
 
 // Fills in `facts`, whose `reduces` is known, from `operations` to `tail_use`: what one point
-// computes, and the block, `microkernel` and `tiles` included. `cost`: of the stage's body;
-// `path`: of the stage.
-void DescribeRegisterTile(const NestBounds& bounds, const PointCost& cost, const Target& target,
+// computes, and the block, `microkernel` and `tiles` included. `body` and `path`: of the stage.
+void DescribeRegisterTile(const NestBounds& bounds, const BodyFacts& body, const Target& target,
                           const StageNest& stage, const LoopPath& path, StageFacts* facts);
 
 }  // namespace hone

@@ -22,12 +22,13 @@ inline constexpr int64_t kMaxBlockOperations = 128;
 // Rows that a matrix unit is for; fewer leave it idle.
 inline constexpr int64_t kTileRowsMin = 4;
 
-// A stage that computes one of the anchor's operands, and whose loops are its own already: a copy
-// of it for the anchor is made inside `loop` of `host`, and the stage inside the copy, in pieces
-// that stay in the near caches.
+// A stage that computes one of the anchor's operands from a few values each: it becomes the body of
+// the copy that is made for the anchor, inside `loop` of `host`.
 struct OperandPlace {
   std::string stage;
   std::string host, loop;
+  int point = 0;       // along this index of the operand, all is made of the same values
+  std::string source;  // what makes these inside of the copy, in pieces for the first cache; or ""
 };
 
 // What a rule sees: the workload after its elementwise stages were written into their readers.

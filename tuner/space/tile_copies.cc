@@ -34,45 +34,79 @@ std::vector<std::string> TileCopies::OtherPlaces(const Access& access, int main,
   return places;
 }
 
+bool TileCopies::IsInVectors(const Access& access, int main) const {
+  const LayoutDim last = LayoutOf(input_.nest, access.tensor).dims.back();
+  // Vectors that are filled up with zeros in part would check every lane.
+  return last.dim == main && last.divisor == 1 && !IsConstant(access) &&
+         Extent(roles_.main) % depth() == 0;
+}
+
+bool TileCopies::GroupsHalves() const {
+  const int main = roles_.rows.PlainIndexOf(roles_.main);
+  if (!roles_.IsSplit() || roles_.HasWindow() || !IsInVectors(roles_.rows, main)) return false;
+  return LayoutOf(input_.nest, roles_.rows.tensor).dims.back().modulus %
+             (depth() / roles_.intrinsic->group) ==
+         0;
+}
+
+std::vector<std::string> TileCopies::PlacesInBlock(int main,
+                                                   const std::vector<std::string>& between) const {
+  const int64_t group = roles_.intrinsic->group;
+  const int64_t groups = depth() / group;
+  const int place = Place(main);
+  std::vector<std::string> places = {GroupsHalves() ? absl::StrCat(place, "%", groups)
+                                     : roles_.HasWindow()
+                                         ? absl::StrCat(place, "/", group)
+                                         : absl::StrCat(place, "/", group, "%", groups)};
+  places.insert(places.end(), between.begin(), between.end());
+  places.push_back(GroupsHalves() ? absl::StrCat(place, "/", groups, "%", group)
+                                  : absl::StrCat(place, "%", group));
+  return places;
+}
+
 // others, parts, k / depth, row, k % depth; of a window, whose columns are the row's points:
-// others, parts, row, k
+// others, parts, row, k. What is computed as it is copied: others, k / depth, row, points, parts,
+// k % depth, so that all that is made of the same values is written side by side.
 void TileCopies::WriteRows() {
   const Access& rows = roles_.rows;
   const int main = rows.PlainIndexOf(roles_.main);
-  std::vector<std::string> places = OtherPlaces(rows, main, roles_.row_indices);
-  if (roles_.IsSplit()) places.push_back("0");
+  std::vector<int> second = roles_.row_indices;
+  if (IsNear(rows)) second.push_back(input_.near->point);
+  std::vector<std::string> places = OtherPlaces(rows, main, second);
   const bool is_cut = !roles_.HasWindow();
+  const std::string parts = roles_.IsSplit() ? "0" : "";
+  if (!IsNear(rows) && !parts.empty()) places.push_back(parts);
   if (is_cut) places.push_back(absl::StrCat(Place(main), "/", depth()));
-  for (const int i : roles_.row_indices) places.push_back(absl::StrCat(Place(i)));
-  places.push_back(absl::StrCat(Place(main), is_cut ? absl::StrCat("%", depth()) : ""));
+  for (const int i : second) places.push_back(absl::StrCat(Place(i)));
+  if (IsNear(rows) && !parts.empty()) places.push_back(parts);
+  if (GroupsHalves()) {
+    for (std::string& place : PlacesInBlock(main, {})) places.push_back(std::move(place));
+  } else {
+    places.push_back(absl::StrCat(Place(main), is_cut ? absl::StrCat("%", depth()) : ""));
+  }
   writer_.Line("layout ", CopyOf(rows), " ", absl::StrJoin(places, ","));
   WriteLoops(rows, main, roles_.row_indices);
 }
 
-// column / width, others, k / depth, parts, k % depth / group, column % width, k % group: what a
-// panel holds, in the order in which blocks read it. Of a window: parts, window, k / group, and
-// on as before.
+// column / width, others, k / depth, parts, groups of k, column % width, k in a group: what a panel
+// holds, in the order in which blocks read it. Of a window: parts, window, k / group, and on as
+// before.
 void TileCopies::WriteColumns() {
   const Access& columns = roles_.columns;
   const int main = columns.PlainIndexOf(roles_.main);
   const int column = columns.PlainIndexOf(roles_.column);
-  const int group = roles_.intrinsic->group;
   std::vector<std::string> places;
-  if (HasWholePanels(input_, roles_)) places.push_back(absl::StrCat(Place(column), "/", width_));
+  const bool in_panels = HasWholePanels(input_, roles_);
+  if (in_panels) places.push_back(absl::StrCat(Place(column), "/", width_));
   std::vector<int> last = {column};
   if (roles_.HasWindow()) last.push_back(columns.PlainIndexOf(roles_.window));
   for (std::string& place : OtherPlaces(columns, main, last)) places.push_back(std::move(place));
   if (!roles_.HasWindow()) places.push_back(absl::StrCat(Place(main), "/", depth()));
   if (roles_.IsSplit()) places.push_back("0");
-  if (roles_.HasWindow()) {
-    places.push_back(absl::StrCat(Place(last[1])));
-    places.push_back(absl::StrCat(Place(main), "/", group));
-  } else {
-    places.push_back(absl::StrCat(Place(main), "/", group, "%", depth() / group));
-  }
-  places.push_back(HasWholePanels(input_, roles_) ? absl::StrCat(Place(column), "%", width_)
-                                                  : absl::StrCat(Place(column)));
-  places.push_back(absl::StrCat(Place(main), "%", group));
+  if (roles_.HasWindow()) places.push_back(absl::StrCat(Place(last[1])));
+  const std::string across =
+      absl::StrCat(Place(column), in_panels ? absl::StrCat("%", width_) : "");
+  for (std::string& place : PlacesInBlock(main, {across})) places.push_back(std::move(place));
   writer_.Line("layout ", CopyOf(columns), " ", absl::StrJoin(places, ","));
   WriteLoops(columns, main, {column});
 }
@@ -97,14 +131,24 @@ void TileCopies::WriteColumnVectors(const Access& access, int main, int column) 
   }
   std::vector<std::string> outside = loops;
   outside.push_back(group + ".0");
-  writer_.Line("tile ", copy, " ", group, " ", roles_.intrinsic->group);
+  // The loop over a group's points.
+  std::string points = group + ".1";
+  loops.push_back(group + ".0");
+  if (GroupsHalves()) {
+    writer_.Line("tile ", copy, " ", group, " ", depth());
+    writer_.Line("tile ", copy, " ", group, ".1 ", depth() / roles_.intrinsic->group);
+    loops.push_back(group + ".1.1");
+    points = group + ".1.0";
+  } else {
+    writer_.Line("tile ", copy, " ", group, " ", roles_.intrinsic->group);
+  }
   writer_.Line("tile ", copy, " ", vector, " ", kTileRows);
-  loops.insert(loops.end(), {group + ".0", vector + ".0"});
+  loops.push_back(vector + ".0");
   if (roles_.IsSplit()) loops.push_back("part");
-  loops.insert(loops.end(), {group + ".1", vector + ".1"});
+  loops.insert(loops.end(), {points, vector + ".1"});
   writer_.Line("reorder ", copy, " ", absl::StrJoin(loops, " "));
   if (roles_.IsSplit()) writer_.Line("unroll ", copy, " part");
-  writer_.Line("unroll ", copy, " ", group, ".1");
+  writer_.Line("unroll ", copy, " ", points);
   writer_.Line("vectorize ", copy, " ", vector, ".1");
   if (input_.target.threads > 1) writer_.FuseParallel(copy, outside);
 }
@@ -130,24 +174,25 @@ void TileCopies::WriteLoops(const Access& access, int main, const std::vector<in
   for (size_t i = 0; i < access.indices.size(); ++i) {
     const int index = static_cast<int>(i);
     if (index == main || absl::c_linear_search(second, index)) continue;
+    if (is_near && index == input_.near->point) continue;
     (is_near && IsBatch(access.indices[i]) ? inside : loops).push_back(absl::StrCat("d", i));
   }
   for (const int i : second) (is_near ? inside : loops).push_back(absl::StrCat("d", i));
   std::vector<std::string> outside = loops;
   const std::string along = absl::StrCat("d", main);
   const LayoutDim last = LayoutOf(input_.nest, access.tensor).dims.back();
-  // Vectors that are filled up with zeros in part would check every lane.
-  const bool in_vectors = last.dim == main && last.divisor == 1 && !IsConstant(access) &&
-                          Extent(roles_.main) % depth() == 0;
+  const bool in_vectors = IsInVectors(access, main);
+  const bool in_halves = in_vectors && GroupsHalves();
   std::string vector = along;
   if (in_vectors) {
     // Cut as the copy is, so that stores are whole, and then as the operand is.
     writer_.Line("tile ", copy, " ", along, " ", depth());
     std::vector<std::string> blocks = {along + ".0"};
     vector = along + ".1";
-    if (last.modulus > 0 && last.modulus < depth() && depth() % last.modulus == 0) {
-      writer_.Line("tile ", copy, " ", vector, " ", last.modulus);
-      blocks.push_back(vector + ".0");
+    const int64_t piece = in_halves ? depth() / roles_.intrinsic->group : last.modulus;
+    if (piece > 0 && piece < depth() && depth() % piece == 0) {
+      writer_.Line("tile ", copy, " ", vector, " ", piece);
+      if (!in_halves) blocks.push_back(vector + ".0");
       vector += ".1";
     }
     const bool planes = !is_near && LiesInPlanes(access, main, second);
@@ -158,16 +203,20 @@ void TileCopies::WriteLoops(const Access& access, int main, const std::vector<in
       outside.push_back(blocks.front());
     }
   }
+  std::vector<std::string> unrolled;
   if (is_near) {
     // One block of the reduction at a time, of a row of all points.
     const size_t blocks = outside.size() + (in_vectors ? 1 : 0);
     WriteNear(copy, blocks > 0 ? loops[blocks - 1] : "");
     loops.insert(loops.begin() + static_cast<std::ptrdiff_t>(blocks), inside.begin(), inside.end());
+    unrolled.push_back(absl::StrCat("d", input_.near->point));
   }
-  if (roles_.IsSplit()) loops.push_back("part");
+  if (roles_.IsSplit()) unrolled.push_back("part");
+  if (in_halves) unrolled.push_back(along + ".1.0");
+  loops.insert(loops.end(), unrolled.begin(), unrolled.end());
   loops.push_back(vector);
   writer_.Line("reorder ", copy, " ", absl::StrJoin(loops, " "));
-  if (roles_.IsSplit()) writer_.Line("unroll ", copy, " part");
+  for (const std::string& loop : unrolled) writer_.Line("unroll ", copy, " ", loop);
   if (in_vectors) writer_.Line("vectorize ", copy, " ", loops.back());
   // The few channels of a window come from as many places and go side by side: vectors of points,
   // interleaved, where those lie side by side.
@@ -188,11 +237,13 @@ bool TileCopies::IsBatch(const Expr& index) const {
 
 void TileCopies::WriteNear(const std::string& copy, const std::string& loop) {
   const OperandPlace& near = *input_.near;
+  writer_.Line("inline ", near.stage);
   writer_.LastLine("at ", copy, " ", near.host, " ", near.loop);
+  if (near.source.empty()) return;
   if (loop.empty()) {
-    writer_.LastLine("at ", near.stage, " ", near.host, " ", near.loop);
+    writer_.LastLine("at ", near.source, " ", near.host, " ", near.loop);
   } else {
-    writer_.LastLine("at ", near.stage, " ", copy, " ", loop);
+    writer_.LastLine("at ", near.source, " ", copy, " ", loop);
   }
 }
 

@@ -1,7 +1,11 @@
 // The copies of a contraction's operands as tiles of a matrix unit read them: rows with the
 // reduction side by side, in blocks of the instruction's depth; columns in panels as wide as a
 // block, in groups of 2 or 4 points of the reduction. TileRule writes their steps with this; where
-// they are placed is its own choice, but for operands that are computed where they are copied.
+// they are placed is its own choice, but for operands that are computed as they are copied.
+//
+// A sum may have its points in any order. Parts of values that lie side by side in vectors are
+// grouped one from each half of a block: two vectors of values make one of their parts by shifts,
+// where neighbours would have to be shuffled to each other.
 #pragma once
 
 #include <string>
@@ -12,7 +16,7 @@
 
 namespace hone {
 
-// Whether the operand is computed point by point where it is copied, in a place of its own.
+// Whether the operand is computed point by point as it is copied, in a place of its own.
 bool IsNear(const RuleInput& input, const Access& access);
 
 // What the copy of an operand is called.
@@ -44,6 +48,13 @@ class TileCopies {
   // The places of the operand's indices but some, as its own layout has them.
   std::vector<std::string> OtherPlaces(const Access& access, int main,
                                        const std::vector<int>& second) const;
+  // Whether the copy is made in vectors of what the operand has side by side along `main`.
+  bool IsInVectors(const Access& access, int main) const;
+  // Whether a group of the reduction's points is one from each half of a block.
+  bool GroupsHalves() const;
+  // The innermost places of a copy's blocks of `main`: groups, then those given, then the points of
+  // a group.
+  std::vector<std::string> PlacesInBlock(int main, const std::vector<std::string>& between) const;
   // Whether the columns' operand, which is not prepared, has columns side by side. A group of the
   // reduction's points then comes from as many places and goes side by side: vectors of columns,
   // interleaved.
@@ -58,7 +69,8 @@ class TileCopies {
   void WriteLoops(const Access& access, int main, const std::vector<int>& second);
   // Whether the index is a dim that both operands have.
   bool IsBatch(const Expr& index) const;
-  // The places of a near operand and its copy; legal once the sums have theirs.
+  // A near operand becomes the body of its copy; the places of the copy, and of what the operand is
+  // made of, are legal once the sums have theirs.
   void WriteNear(const std::string& copy, const std::string& loop);
 
   const RuleInput& input_;

@@ -8,8 +8,8 @@
 //       products             a contraction for each point, nested as ContractionRule does
 //       tile by tile         result transform and epilogue
 //
-// With a matrix unit, the products may be those of bf16 parts: TileRule's, once the data transform
-// has been split. The parts are made of each piece of transformed data while it is near.
+// With a matrix unit, the products may be those of bf16 parts: TileRule's. The last data transform
+// is then the body of the copy that splits its values: they are in registers only.
 //
 // Sums of bytes are exact: their transformed operands have 16 bits, and products are DotRule's.
 //
@@ -176,6 +176,9 @@ class WinogradSketch {
   // is made of, are few vectors then, each of which code generation computes once.
   bool StaysInRegisters() const { return tile_ == kTiles[0]; }
 
+  // Whether the data transform of tiled dim `s` is done by what copies it for the matrix unit.
+  bool IsBodyOfCopy(size_t s) const { return unit_ == Unit::kTiles && s + 1 == depth(); }
+
   // A step on the nest, and its line.
   void Do(const Step& step) {
     const Status status = Apply(step, nest_);
@@ -203,7 +206,13 @@ class WinogradSketch {
         part.dim += static_cast<int>(s + 1);
         layout.dims.push_back(part);
       }
-      Do(LayoutStep{results_[s] + ".d", layout});
+      const LayoutStep step{results_[s] + ".d", layout};
+      if (IsBodyOfCopy(s)) {
+        // Says no more than how the vectors run that it is made of.
+        HONE_CHECK(Apply(step, nest_).ok());
+      } else {
+        Do(step);
+      }
     }
     const Stage& products = nest_.FindStage(products_)->stage;
     Layout layout = Layout::Identity(static_cast<int>(depth()));
@@ -370,8 +379,11 @@ class WinogradSketch {
     const Layout layout = LayoutOf(input_.nest, roles_.data);
     const size_t last = depth() - 1;
     for (size_t s = depth(); s-- > 0;) {
+      if (IsBodyOfCopy(s)) continue;
       const std::string stage = results_[s] + ".d";
       const std::string panel = DataDim(s, roles_.data_panel);
+      // The copy takes blocks of several vectors.
+      const bool in_blocks = s == last || IsBodyOfCopy(s + 1);
       std::vector<std::string> loops;
       for (const LayoutDim& part : layout.dims) {
         const bool is_tiled = std::find(roles_.data_at.begin(), roles_.data_at.end(),
@@ -380,7 +392,7 @@ class WinogradSketch {
         loops.push_back(DataDim(s, part.dim));
       }
       const size_t shared = loops.size() + 1;
-      if (s == last) {
+      if (in_blocks) {
         writer_.Line("tile ", stage, " ", panel, " ", roles_.data_lanes);
         loops.push_back(panel + ".0");
       }
@@ -389,14 +401,14 @@ class WinogradSketch {
       for (size_t t = 0; t < s; ++t) loops.push_back(absl::StrCat("d", t));
       const std::string own_point = roles_.tiled[s] + ".k";
       loops.push_back(own_point);
-      loops.push_back(s == last ? panel + ".1" : panel);
+      loops.push_back(in_blocks ? panel + ".1" : panel);
       writer_.Line("reorder ", stage, " ", absl::StrJoin(loops, " "));
       writer_.Line("unroll ", stage, " ", own_point);
       writer_.Line("vectorize ", stage, " ", loops.back());
       if (s < last) {
+        // Of one whose reader is the body of a copy, the copy's rule says where.
+        if (in_blocks) continue;
         writer_.Line("at ", stage, " ", results_[s + 1], ".d ", DataDim(s + 1, roles_.data_at[0]));
-      } else if (unit_ == Unit::kTiles) {
-        // Its place is inside of the copy that the products' rule makes of it.
       } else if (share_ == Share::kStrips) {
         // Legal once the products have their place.
         writer_.LastLine("at ", stage, " ", y(), " ", strip_loop_);
@@ -426,7 +438,10 @@ class WinogradSketch {
     if (unit_ == Unit::kVectors && !are_dots) return ContractionRule(input);
     input.producers.push_back(nest_.FindStage(results_.back() + ".g"));
     if (unit_ == Unit::kVectors) return DotRule(input);
-    input.near = OperandPlace{results_.back() + ".d", y(), strip_loop_};
+    input.near = OperandPlace{.stage = results_.back() + ".d",
+                              .host = y(),
+                              .loop = strip_loop_,
+                              .source = depth() > 1 ? results_[depth() - 2] + ".d" : ""};
     return TileRule(input);
   }
 
