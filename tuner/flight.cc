@@ -198,7 +198,8 @@ void CompleteBatch(const Work& work, const TuningOptions& options, double roofli
   *batch.mutable_speed() = options.speed;
 }
 
-Landing Land(const Flight& flight, double seconds, Work* work, WorkloadState* state) {
+Landing Land(const Flight& flight, double seconds, Work* work, WorkloadState* state,
+             bool may_put_off) {
   Landing landing;
   if (flight.unbuildable) {
     LandUnbuilt(flight, seconds, work, state);
@@ -206,7 +207,7 @@ Landing Land(const Flight& flight, double seconds, Work* work, WorkloadState* st
     return landing;
   }
   const pb::BatchResult& result = *flight.result;
-  if (flight.duel && IsHeldBack(result) && work->PutOffDuel()) {
+  if (flight.duel && may_put_off && IsHeldBack(result) && work->PutOffDuel()) {
     state->phase = WorkloadState::Phase::kSearching;
     return landing;
   }

@@ -30,6 +30,7 @@ struct Flight {
   std::vector<Proposal> proposals;
   std::vector<Build> builds;
   int builds_pending = 0;
+  double started_s = 0;                   // since the session began
   pb::Batch batch;                        // one candidate a proposal, in order
   std::string batch_id;                   // once submitted
   bool unbuildable = false;               // nothing of it compiled, the reference neither
@@ -73,6 +74,8 @@ struct Landing {
 };
 
 // The work and its state learn what came of the flight. `seconds`: since the session began.
-Landing Land(const Flight& flight, double seconds, Work* work, WorkloadState* state);
+// `may_put_off`: there is time to repeat a duel.
+Landing Land(const Flight& flight, double seconds, Work* work, WorkloadState* state,
+             bool may_put_off = true);
 
 }  // namespace hone

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <future>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -30,6 +31,9 @@ constexpr absl::Duration kGlance = absl::Milliseconds(5);
 constexpr double kCuriosity = 0.5;
 // Flights of one workload at a time: each proposes without what the others will show.
 constexpr int kFlightsOfOneMost = 3;
+// Of a session's time, the most that is kept for duels; and what one takes, before one was seen.
+constexpr double kShareOfDuels = 0.35;
+constexpr double kDuelSecondsAtFirst = 0.3;
 // Flights that are a workload's first: these are deriving and compiling more than measuring, later
 // ones the other way round. With some of both, no core waits for another.
 constexpr int kFirstFlightsMost = 2;
@@ -172,10 +176,32 @@ class TuningSession::Impl {
     return absl::OkStatus();
   }
 
+  // Whether nothing more is to be tried: what is left of the time is for duels.
   bool TimeIsUp() const {
     if (options_.batches_max > 0 && batches_ >= options_.batches_max) return true;
-    return options_.time_max_ms > 0 &&
-           (clock_.MonotonicNanos() - start_ns_) / 1000000 >= options_.time_max_ms;
+    const double most = kShareOfDuels * static_cast<double>(options_.time_max_ms) / 1e3;
+    return SecondsLeft() <= std::min(most, DuelsLeft() * duel_s_);
+  }
+
+  double SecondsLeft() const {
+    if (options_.time_max_ms == 0) return std::numeric_limits<double>::infinity();
+    return static_cast<double>(options_.time_max_ms) / 1e3 - ElapsedSeconds();
+  }
+
+  int DuelsLeft() const {
+    int duels = 0;
+    for (size_t w = 0; w < opened_; ++w) {
+      duels += state_.workloads[w].phase != WorkloadState::Phase::kDone && works_[w].NeedsDuel();
+    }
+    return duels;
+  }
+
+  // How long a duel may wait for quiet moments; 0: there is time.
+  int64_t DuelPatienceMs() const {
+    if (options_.time_max_ms == 0) return 0;
+    const double share_s = SecondsLeft() / std::max(1, DuelsLeft());
+    // What a duel takes beside waiting is not known; half of its time is as good a guess as any.
+    return std::max<int64_t>(1, static_cast<int64_t>(share_s * 1e3 / 2));
   }
 
   // Why a workload's search is over, or "".
@@ -332,6 +358,7 @@ class TuningSession::Impl {
     std::vector<pb::BuildRequest> requests = BuildRequestsOf(flight, works_[flight.work], options_);
     const bool built = requests.empty();
     state_.builds += static_cast<int64_t>(requests.size());
+    flight.started_s = ElapsedSeconds();
     Flight& started = board_.Start(std::move(flight), std::move(requests));
     return built ? Submit(started) : absl::OkStatus();
   }
@@ -352,6 +379,7 @@ class TuningSession::Impl {
     if (!FindReference(&flight, &work)) return absl::OkStatus();
     HONE_RETURN_IF_ERROR(work.Expect(flight.duel));
     CompleteBatch(work, options_, state_.workloads[flight.work].roofline.ns, &flight);
+    if (flight.duel) flight.batch.set_patience_ms(DuelPatienceMs());
     return board_.Submit(&flight);
   }
 
@@ -359,7 +387,10 @@ class TuningSession::Impl {
     const Flight flight = board_.TakeOldest();
     Work& work = works_[flight.work];
     WorkloadState& state = state_.workloads[flight.work];
-    const Landing landing = Land(flight, ElapsedSeconds(), &work, &state);
+    const double now_s = ElapsedSeconds();
+    if (flight.duel) duel_s_ += (now_s - std::max(flight.started_s, landed_s_) - duel_s_) / 4;
+    landed_s_ = now_s;
+    const Landing landing = Land(flight, now_s, &work, &state, /*may_put_off=*/SecondsLeft() > 0);
     RaisePeak(landing.peak_gflops);
     state_.trials += landing.trials;
     state_.not_quiet += landing.not_quiet;
@@ -394,6 +425,8 @@ class TuningSession::Impl {
   int observations_ = 0;  // over all workloads, earlier sessions included
   int learnt_ = 0;        // of them, when the model was trained last
   int64_t start_ns_ = 0;
+  double landed_s_ = 0;                  // when the last flight did
+  double duel_s_ = kDuelSecondsAtFirst;  // what one takes, by those so far
   const std::function<void(const TuningState&)>* observe_ = nullptr;
   // Last, since their threads use the others: the next space is derived,
   std::future<Status> preparing_;

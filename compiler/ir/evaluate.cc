@@ -205,30 +205,38 @@ struct Storage {
 
 constexpr int64_t kTileBytes = kTileRows * kTileRowBytes;
 
-// What `bytes` hold at element `i`.
-Lane ElementAt(const char* bytes, int64_t i, DType dtype) {
-  uint64_t bits = 0;
-  std::memcpy(&bits, bytes + i * DTypeBytes(dtype), static_cast<size_t>(DTypeBytes(dtype)));
-  return FromBits(bits, dtype);
+// What a tile holds, element by element.
+std::vector<Lane> ElementsOf(const char* tile, DType dtype) {
+  const auto bytes = static_cast<size_t>(DTypeBytes(dtype));
+  std::vector<Lane> elements(static_cast<size_t>(kTileBytes) / bytes);
+  for (size_t i = 0; i < elements.size(); ++i) {
+    uint64_t bits = 0;
+    std::memcpy(&bits, tile + i * bytes, bytes);
+    elements[i] = FromBits(bits, dtype);
+  }
+  return elements;
 }
 
 // result[m,n] += sum of left[m, k] * right[k / group, n, k % group], as the instruction rounds: the
 // products of each place in the group are summed in fp32 by themselves, then these sums, then the
 // result.
-void MultiplyTiles(const TensorIntrinsic& intrinsic, const char* left, const char* right,
-                   char* result) {
+void MultiplyTiles(const TensorIntrinsic& intrinsic, const char* left_tile, const char* right_tile,
+                   char* result_tile) {
   const int64_t depth = intrinsic.tile.depth;
   const int64_t columns = intrinsic.tile.columns;
   const int64_t group = intrinsic.group;
+  const bool is_float = IsFloat(intrinsic.result);
+  const std::vector<Lane> left = ElementsOf(left_tile, intrinsic.left);
+  const std::vector<Lane> right = ElementsOf(right_tile, intrinsic.right);
+  const std::vector<Lane> result = ElementsOf(result_tile, intrinsic.result);
   for (int64_t m = 0; m < intrinsic.tile.rows; ++m) {
     for (int64_t n = 0; n < columns; ++n) {
       float sums[2] = {0, 0};
       int64_t integers = 0;
       for (int64_t k = 0; k < depth; ++k) {
-        const Lane a = ElementAt(left, m * depth + k, intrinsic.left);
-        const Lane b =
-            ElementAt(right, (k / group * columns + n) * group + k % group, intrinsic.right);
-        if (IsFloat(intrinsic.result)) {
+        const Lane& a = left[m * depth + k];
+        const Lane& b = right[(k / group * columns + n) * group + k % group];
+        if (is_float) {
           float& sum = sums[k % group];
           sum = std::fma(static_cast<float>(a.f), static_cast<float>(b.f), sum);
         } else {
@@ -236,11 +244,10 @@ void MultiplyTiles(const TensorIntrinsic& intrinsic, const char* left, const cha
         }
       }
       const int64_t at = m * columns + n;
-      const Lane old = ElementAt(result, at, intrinsic.result);
-      const Lane sum = {.i = old.i + integers,
-                        .f = static_cast<float>(old.f) + (sums[0] + sums[1])};
+      const Lane sum = {.i = result[at].i + integers,
+                        .f = static_cast<float>(result[at].f) + (sums[0] + sums[1])};
       const uint64_t bits = ToBits(sum, intrinsic.result);
-      std::memcpy(result + at * 4, &bits, 4);
+      std::memcpy(result_tile + at * 4, &bits, 4);
     }
   }
 }

@@ -378,7 +378,7 @@ void BatchRunner::PoisonOutputs() {
 void BatchRunner::RunRace(std::vector<std::unique_ptr<Racer>>& racers) {
   if (racers.empty()) return;
   gflops_max_ = std::max({gflops_max_, options_.best_known_gflops, hone_fma_gflops()});
-  options_.tile_patience->BeginBatch(batch_.final());
+  options_.tile_patience->BeginBatch(batch_.final(), batch_.patience_ms());
   std::vector<double> estimates_ns;
   for (const std::unique_ptr<Racer>& racer : racers) estimates_ns.push_back(racer->estimate_ns);
   Course course(*this, racers);

@@ -13,8 +13,9 @@ constexpr int kHalvingsMost = 8;
 
 }  // namespace
 
-void TilePatience::BeginBatch(bool final) {
-  const int64_t whole_ms = final ? kPatienceOfFinalMs : kPatienceMs;
+void TilePatience::BeginBatch(bool final, int64_t most_ms) {
+  int64_t whole_ms = final ? kPatienceOfFinalMs : kPatienceMs;
+  if (most_ms > 0) whole_ms = std::min(whole_ms, most_ms);
   final_ = final;
   left_ms_ = std::max(kPauseMs, whole_ms >> in_vain_[final_]);
   held_back_ = true;

@@ -15,8 +15,8 @@ class TilePatience {
  public:
   static constexpr int64_t kPauseMs = 4;
 
-  // More of it for a verdict (`final`).
-  void BeginBatch(bool final);
+  // More of it for a verdict (`final`); no more than `most_ms`, if that is not 0.
+  void BeginBatch(bool final, int64_t most_ms = 0);
   // Whether the unit is to be looked at before the next visit: not after one that had its full
   // speed, nor when the patience of this batch is spent.
   bool MustLook() const { return held_back_ && left_ms_ > 0; }

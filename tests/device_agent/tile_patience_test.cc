@@ -6,8 +6,8 @@ namespace hone {
 namespace {
 
 // How long one batch waits for a unit that others hold back all the while.
-int64_t WaitedMs(TilePatience& patience, bool final = false) {
-  patience.BeginBatch(final);
+int64_t WaitedMs(TilePatience& patience, bool final = false, int64_t most_ms = 0) {
+  patience.BeginBatch(final, most_ms);
   int64_t waited_ms = 0;
   while (patience.MustLook()) {
     patience.Note(/*held_back=*/true);
@@ -31,6 +31,14 @@ TEST(TilePatienceTest, HasMoreForAVerdict) {
   TilePatience common;
   TilePatience verdict;
   EXPECT_GT(WaitedMs(verdict, /*final=*/true), 2 * WaitedMs(common));
+}
+
+TEST(TilePatienceTest, HasNoMoreThanItIsGiven) {
+  TilePatience patience;
+  EXPECT_EQ(WaitedMs(patience, /*final=*/true, /*most_ms=*/40), 40);
+  EXPECT_EQ(WaitedMs(patience, /*final=*/true, /*most_ms=*/1), TilePatience::kPauseMs);
+  TilePatience common, generous;
+  EXPECT_EQ(WaitedMs(common, /*final=*/false, /*most_ms=*/100000), WaitedMs(generous));
 }
 
 TEST(TilePatienceTest, HasThatWhateverCommonBatchesWaitedForInVain) {

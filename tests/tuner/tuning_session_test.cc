@@ -412,6 +412,27 @@ TEST(TuningSessionTest, StopsWhenCancelled) {
   EXPECT_LT(session.state().trials, 24);
 }
 
+TEST(TuningSessionTest, DuelsWaitNoLongerThanTheSessionsTimeAllows) {
+  const auto patience_ms = [](int64_t time_max_ms) {
+    FakeMeasurer measurer(Cost);
+    NoCostModel model;
+    FakeClock clock;
+    TuningOptions options = Options();
+    options.time_max_ms = time_max_ms;
+    TuningSession session({Matmul("a", 64), Matmul("b", 96)}, options, model, Builder(), measurer,
+                          nullptr, clock);
+    EXPECT_TRUE(session.Run(kNever, kIgnore).ok());
+    std::vector<int64_t> of_duels;
+    for (const pb::Batch& batch : measurer.batches) {
+      if (batch.final()) of_duels.push_back(batch.patience_ms());
+    }
+    return of_duels;
+  };
+  EXPECT_THAT(patience_ms(0), testing::AllOf(testing::SizeIs(2), testing::Each(0)));
+  EXPECT_THAT(patience_ms(2000), testing::AllOf(testing::SizeIs(2), testing::Each(testing::Gt(0)),
+                                                testing::Each(testing::Le(1000))));
+}
+
 TEST(TuningSessionTest, StopsWhenTimeIsUp) {
   FakeMeasurer measurer(Cost);
   NoCostModel model;
