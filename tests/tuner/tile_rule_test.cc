@@ -187,6 +187,11 @@ const Case kWinogradCases[] = {
      "stage y f32 [n:1,o:32,h:10,w:4] sum [i:32,p:3,q:3] = "
      "x[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n",
      {"0,1/16,2,3,1%16", "", "0,1/16,2,3,1%16"}},
+    {"strips_of_whole_tiles",
+     "workload/1\ninput x f32 [1,32,8,24]\nconstant w f32 [16,32,3,3]\noutput y f32 [1,16,8,24]\n"
+     "stage y f32 [n:1,o:16,h:8,w:24] sum [i:32,p:3,q:3] = "
+     "x[n,i,h+p+-1,w+q+-1 else 0x0p+0]*w[o,i,p,q]\n",
+     {"0,1/16,2,3,1%16", "", "0,1/16,2,3,1%16"}},
 };
 
 class TileRuleTest : public testing::TestWithParam<Case> {};
@@ -281,6 +286,19 @@ Schedule FirstDraw(const Sketch& sketch, std::mt19937_64& random) {
   }
   ADD_FAILURE() << "no values fit\n" << sketch.ToString();
   return Schedule();
+}
+
+TEST(WinogradTilesTextTest, JoinsLinesOfStripsThatAreWholeTiles) {
+  for (const Case& c : kWinogradCases) {
+    SCOPED_TRACE(c.name);
+    const std::vector<Sketch> sketches = TileSketches(c, MatrixTarget(), Numerics::kFp32);
+    const auto joins = [](const Sketch& s) { return s.name() == "winograd_tiles_long_rows"; };
+    const auto found = std::find_if(sketches.begin(), sketches.end(), joins);
+    ASSERT_EQ(found != sketches.end(), c.name == std::string("strips_of_whole_tiles"));
+    if (found == sketches.end()) continue;
+    EXPECT_THAT(found->ToString(), HasSubstr("hole strip in 1, 2, 4\n"));
+    EXPECT_THAT(found->ToString(), HasSubstr("require floormod(strip*12,16)==0\n"));
+  }
 }
 
 TEST(WinogradTilesErrorTest, StaysWithinTheClass) {

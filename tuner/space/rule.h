@@ -29,6 +29,11 @@ struct OperandPlace {
   std::string host, loop;
   int point = 0;       // along this index of the operand, all is made of the same values
   std::string source;  // what makes these inside of the copy, in pieces for the first cache; or ""
+  // The dim of the anchor that the loop cuts into strips, if it does: how many of its points each
+  // may have, and how a sketch says how many.
+  std::string strip_dim = "";
+  std::vector<int64_t> strips = {};
+  std::string strip = "";
 };
 
 // What a rule sees: the workload after its elementwise stages were written into their readers.

@@ -177,7 +177,10 @@ void TileCopies::WriteLoops(const Access& access, int main, const std::vector<in
     if (is_near && index == input_.near->point) continue;
     (is_near && IsBatch(access.indices[i]) ? inside : loops).push_back(absl::StrCat("d", i));
   }
-  for (const int i : second) (is_near ? inside : loops).push_back(absl::StrCat("d", i));
+  // A piece is one row of points.
+  for (const int i : second) {
+    (is_near && i == second.back() ? inside : loops).push_back(absl::StrCat("d", i));
+  }
   std::vector<std::string> outside = loops;
   const std::string along = absl::StrCat("d", main);
   const LayoutDim last = LayoutOf(input_.nest, access.tensor).dims.back();

@@ -178,9 +178,16 @@ std::optional<TileRoles> FindTileRoles(const RuleInput& input) {
 }
 
 std::optional<FlattenedTiles> FlattenTiles(const RuleInput& input, const TileRoles& roles) {
-  if (input.near || roles.HasWindow()) return std::nullopt;
+  if (roles.HasWindow()) return std::nullopt;
   const std::optional<LongRow> row = FindLongRow(input, roles);
   if (!row) return std::nullopt;
+  // Of a strip, whole tiles; what lies beyond it is not there to be read.
+  if (input.near && (input.near->strip_dim != row->outer ||
+                     absl::c_none_of(input.near->strips, [&](int64_t lines) {
+                       return lines * row->inner_extent % kTileRows == 0;
+                     }))) {
+    return std::nullopt;
+  }
   FlattenedTiles flat{input.nest, roles, *row};
   const std::string& anchor = input.anchor->stage.name;
   const auto is_point = [&](const Expr& index) {
@@ -188,6 +195,7 @@ std::optional<FlattenedTiles> FlattenTiles(const RuleInput& input, const TileRol
            (!UsesVar(index, row->outer) && !UsesVar(index, row->inner));
   };
   if (roles.rows.padded || !absl::c_all_of(roles.rows.indices, is_point)) {
+    if (input.near) return std::nullopt;
     // Patches that are filled up with zeros would read beyond their operand.
     if (DimExtent(input.nest, *input.anchor, roles.main) != roles.main_points) return std::nullopt;
     if (!Apply(Im2colStep{anchor}, flat.nest).ok()) return std::nullopt;

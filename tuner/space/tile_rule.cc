@@ -161,7 +161,8 @@ class TileSketch {
     for (const int64_t height : kHeights) {
       if (IsHeightFor(Extent(roles_.row), height)) heights.push_back(height);
     }
-    if (heights.empty()) heights.push_back(kTileRows);
+    const bool is_long_strip = long_row_ != nullptr && input_.near;
+    if (heights.empty() || is_long_strip) heights = {kTileRows};
     for (int64_t tiles : {1, 2, 3, 4}) {
       const int64_t points = tiles * kTileRows;
       const bool fits = HasWholePanels(input_, roles_) ? points < Extent(roles_.column) + kTileRows
@@ -175,6 +176,10 @@ class TileSketch {
     height_ = writer_.Hole("height", DistinctTiles(Extent(roles_.row), heights));
     width_ = writer_.Hole("width", widths);
     if (cut_ != Cut::kOutermost) block_ = writer_.Hole("block", Blocks(heights));
+    if (is_long_strip) {
+      writer_.Require(absl::StrCat("floormod(", input_.near->strip, "*", long_row_->inner_extent,
+                                   ",", kTileRows, ") == 0"));
+    }
     DeclareLines();
     writer_.Require(
         absl::StrCat(HasLines() ? "lines*" : "",
@@ -456,6 +461,7 @@ std::vector<Sketch> TileRule(const RuleInput& input) {
     RuleInput flat_input{flat->nest, input.target, input.begin};
     flat_input.numerics = input.numerics;
     flat_input.producers = input.producers;
+    flat_input.near = input.near;
     flat_input.anchor = flat->nest.FindStage(input.anchor->stage.name);
     flat_input.output = flat->nest.FindStage(input.output->stage.name);
     variants = {{"tiles_long_rows", false, Cut::kNowhere}};

@@ -9,7 +9,8 @@
 //       tile by tile         result transform and epilogue
 //
 // With a matrix unit, the products may be those of bf16 parts: TileRule's. The last data transform
-// is then the body of the copy that splits its values: they are in registers only.
+// is then the body of the copy that splits its values: they are in registers only. Tiles may take
+// rows of several lines of a strip as one.
 //
 // Sums of bytes are exact: their transformed operands have 16 bits, and products are DotRule's.
 //
@@ -314,9 +315,11 @@ class WinogradSketch {
     // Strips of whole tiles, so that their size changes no code. Tiles that are not all whole would
     // bring a strip of their own.
     const bool is_even = DimExtent(input_.nest, *input_.anchor, roles_.tiled[0]) % tile_ == 0;
+    strips_ = strips;
     if (!is_even) {
       for (int64_t& rows : strips) rows *= tile_;
     }
+    strip_tiles_ = is_even ? "strip" : absl::StrCat("floordiv(strip,", tile_, ")");
     const std::string strip = writer_.Hole("strip", strips);
     const std::string row_tile = first + (is_even ? ".0.1" : ".1.0");
     const std::string row = first + (is_even ? ".1" : ".1.1");
@@ -441,7 +444,10 @@ class WinogradSketch {
     input.near = OperandPlace{.stage = results_.back() + ".d",
                               .host = y(),
                               .loop = strip_loop_,
-                              .source = depth() > 1 ? results_[depth() - 2] + ".d" : ""};
+                              .source = depth() > 1 ? results_[depth() - 2] + ".d" : "",
+                              .strip_dim = roles_.tiled[0],
+                              .strips = strips_,
+                              .strip = strip_tiles_};
     return TileRule(input);
   }
 
@@ -455,6 +461,8 @@ class WinogradSketch {
   std::vector<std::string> results_;  // the stage each tiled dim is transformed back in
   std::string products_;
   std::string strip_loop_, group_loop_;  // of the output
+  std::vector<int64_t> strips_;          // tiles of the first tiled dim in a strip
+  std::string strip_tiles_;              // the same, as the sketch says it
 };
 
 }  // namespace
