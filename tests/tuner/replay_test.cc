@@ -28,6 +28,19 @@ class ReplayTest : public testing::Test {
     return options;
   }
 
+  // Goes on by 10 ms with each batch that is asked for, however long a space takes to derive.
+  class ClockOfBatches : public Clock {
+   public:
+    explicit ClockOfBatches(const FakeMeasurer& measurer) : measurer_(measurer) {}
+    int64_t MonotonicNanos() const override {
+      return static_cast<int64_t>(measurer_.batches.size()) * 10'000'000;
+    }
+    int64_t UnixMillis() const override { return 0; }
+
+   private:
+    const FakeMeasurer& measurer_;
+  };
+
   // Tunes with made-up times; batches come home late and in disorder.
   TuningState Tune(const std::string& run_id, TuningOptions options = Options()) {
     FakeMeasurer measurer(Cost, &store_);
@@ -36,7 +49,7 @@ class ReplayTest : public testing::Test {
     measurer.told = told_;
     options.run_id = run_id;
     const std::unique_ptr<CostModel> model = MakeXgboostCostModel({.rounds = 10});
-    FakeClock clock;
+    const ClockOfBatches clock(measurer);
     TuningSession session(Tasks(), options, *model, ReplayBuilds(), measurer, &store_, clock);
     EXPECT_TRUE(session
                     .Run([&] { return measurer.batches.size() > batches_until_killed; },
