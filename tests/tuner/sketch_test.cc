@@ -29,6 +29,13 @@ TEST(SketchTest, PrintsWhatItParsed) {
   EXPECT_EQ(sketch->Size(), 4);
 }
 
+TEST(SketchTest, TakesAHeadingInPieces) {
+  const auto sketch = Sketch::Parse("sketch /1 mine\n schedule /1\ntile y m 2\n");
+  ASSERT_TRUE(sketch.ok()) << sketch.status();
+  EXPECT_EQ(sketch->ToString(), "sketch/1 mine\n schedule /1\ntile y m 2\n");
+  EXPECT_EQ(Sketch::Parse(sketch->ToString())->ToString(), sketch->ToString());
+}
+
 TEST(SketchTest, FillsItsHoles) {
   auto sketch = Sketch::Parse(kText);
   ASSERT_TRUE(sketch.ok());

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
@@ -156,11 +157,12 @@ StatusOr<Sketch> Sketch::Parse(absl::string_view text, absl::string_view what) {
     return reader.Error("expected 'schedule/1'; is this from a newer hone?");
   }
 
-  // Everything from the line of "schedule" on, cut at the holes.
+  // Everything from the line of "schedule" on, cut at the holes. It is the first that begins with
+  // the word; what follows was read above.
   size_t begin = 0;
   for (size_t start = 0; start < text.size();) {
     size_t first = text.find_first_not_of(" \t", start);
-    if (first != absl::string_view::npos && text.substr(first, 9) == "schedule/") {
+    if (first != absl::string_view::npos && absl::StartsWith(text.substr(first), "schedule")) {
       begin = start;
       break;
     }
