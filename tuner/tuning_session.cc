@@ -179,8 +179,10 @@ class TuningSession::Impl {
   // Whether nothing more is to be tried: what is left of the time is for duels.
   bool TimeIsUp() const {
     if (options_.batches_max > 0 && batches_ >= options_.batches_max) return true;
-    const double most = kShareOfDuels * static_cast<double>(options_.time_max_ms) / 1e3;
-    return SecondsLeft() <= std::min(most, DuelsLeft() * duel_s_);
+    // Asked often, and of every workload: how many duels are left is counted near the end alone.
+    const double left_s = SecondsLeft();
+    return left_s <= kShareOfDuels * static_cast<double>(options_.time_max_ms) / 1e3 &&
+           left_s <= DuelsLeft() * duel_s_;
   }
 
   double SecondsLeft() const {

@@ -172,11 +172,12 @@ class TileExpander {
     return stride;
   }
 
-  // A[row][depth], depth side by side.
-  StatusOr<TileAccess> LeftAccess(const Expr& load) const {
+  // A[row][depth], depth side by side in this order, if there is one.
+  StatusOr<TileAccess> LeftAccess(const Expr& load,
+                                  const std::optional<std::vector<int64_t>>& order) const {
     const Expr& index = load.arg(0);
     const auto row_offsets = Offsets(index, block_.row(), 2);
-    if (!row_offsets || !IsEven(index, block_.row(), intrinsic_.tile.rows) || !DepthOrder(index)) {
+    if (!row_offsets || !IsEven(index, block_.row(), intrinsic_.tile.rows) || !order) {
       return Bad("the rows of '", load->name, "' do not have ", intrinsic_.tile.depth,
                  " points of the reduction side by side, at even distances: ", ToString(index));
     }
@@ -241,8 +242,9 @@ class TileExpander {
       }
     }
     if (UsesVar(reads[1], block_.row())) std::swap(reads[0], reads[1]);
-    HONE_ASSIGN_OR_RETURN(TileAccess left, LeftAccess(reads[0]));
-    HONE_ASSIGN_OR_RETURN(TileAccess right, RightAccess(reads[1], *DepthOrder(reads[0].arg(0))));
+    const std::optional<std::vector<int64_t>> order = DepthOrder(reads[0].arg(0));
+    HONE_ASSIGN_OR_RETURN(TileAccess left, LeftAccess(reads[0], order));
+    HONE_ASSIGN_OR_RETURN(TileAccess right, RightAccess(reads[1], *order));
     products->push_back({std::move(left), std::move(right)});
     return absl::OkStatus();
   }

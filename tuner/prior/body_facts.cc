@@ -190,6 +190,7 @@ void BodyFacts::FindChoices() {
     points = std::move(more);
     choosing.push_back(dim.name);
   }
+  if (choosing.empty()) return;
   choices = static_cast<double>(points.size());
   std::vector<Expr> counted;
   for (const std::map<std::string, Expr>& point : points) {

@@ -74,11 +74,10 @@ void TileCopies::WriteRows() {
   if (IsNear(rows)) second.push_back(input_.near->point);
   std::vector<std::string> places = OtherPlaces(rows, main, second);
   const bool is_cut = !roles_.HasWindow();
-  const std::string parts = roles_.IsSplit() ? "0" : "";
-  if (!IsNear(rows) && !parts.empty()) places.push_back(parts);
+  if (roles_.IsSplit() && !IsNear(rows)) places.push_back("0");
   if (is_cut) places.push_back(absl::StrCat(Place(main), "/", depth()));
   for (const int i : second) places.push_back(absl::StrCat(Place(i)));
-  if (IsNear(rows) && !parts.empty()) places.push_back(parts);
+  if (roles_.IsSplit() && IsNear(rows)) places.push_back("0");
   if (GroupsHalves()) {
     for (std::string& place : PlacesInBlock(main, {})) places.push_back(std::move(place));
   } else {
