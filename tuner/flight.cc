@@ -52,10 +52,10 @@ bool IsBestOfItsCandidate(const Flight& flight, int place) {
 }
 
 // Whether some of those that were measured had no matrix unit at its speed: then nothing is decided
-// between them and others.
+// between them and others. The reference is one of them in a duel; what was measured of it apart is
+// not recorded, and a replay has to decide alike.
 bool IsHeldBack(const pb::BatchResult& result) {
-  return result.reference().held_back() ||
-         std::any_of(result.measurements().begin(), result.measurements().end(),
+  return std::any_of(result.measurements().begin(), result.measurements().end(),
                      [](const pb::Measurement& one) { return one.held_back(); });
 }
 

@@ -78,9 +78,8 @@ void Estimator::Describe(pb::Measurement& measurement) const {
   measurement.set_visits(visits());
   measurement.set_runs(static_cast<int>(runs.size()));
   measurement.set_not_quiet(!has_quiet_visit());
-  measurement.set_held_back(std::all_of(Counted().begin(), Counted().end(), [](const Visit& visit) {
-    return visit.tiles && visit.throttled;
-  }));
+  // A slower visit, during which others had the core instead, tells no more of the unit's speed.
+  measurement.set_held_back(fastest->tiles && fastest->throttled);
   measurement.clear_disturbance();
   if (!has_quiet_visit()) {
     const std::string why = WhyNotQuiet(*fastest, gflops_max_);

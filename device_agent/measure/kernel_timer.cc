@@ -13,8 +13,7 @@ namespace hone {
 namespace {
 
 constexpr double kCpuTimeFromNs = 1e6;
-constexpr int64_t kTileWarmUpNs = 800000;  // 500 to 600 us were seen
-constexpr int64_t kJustNowNs = 200000;     // from one visit to the next pass 50 us
+constexpr int64_t kJustNowNs = 200000;  // from one visit to the next pass 50 us
 
 int64_t ReadClock(clockid_t clock) {
   timespec t;

@@ -16,6 +16,9 @@
 namespace hone {
 
 struct KernelTimer {
+  // How long the matrix unit is made to run before samples; 500 to 600 us were needed.
+  static constexpr int64_t kTileWarmUpNs = 800000;
+
   WatchPage& watch;  // gets a beat for every sample
   InterferenceMeter& interference;
   int threads = 1;                // that the kernel may use

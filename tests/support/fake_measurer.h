@@ -31,6 +31,10 @@ class FakeMeasurer : public Measurer {
           candidate.has_measurement() ? candidate.measurement() : Measure(candidate, batch.final());
       measurement->set_cold_constants(batch.cold_constants());
       measurement->set_not_quiet(busy);
+      if (measurement->failure() == pb::OK && held_back(++measured_)) {
+        measurement->set_held_back(true);
+        measurement->set_cost_ns(3 * measurement->cost_ns());
+      }
       pb::Record record;
       record.set_workload(batch.workload());
       record.set_workload_key(Workload::Parse(batch.workload())->Key());
@@ -52,6 +56,7 @@ class FakeMeasurer : public Measurer {
       records.push_back(std::move(record));
     }
     *result.mutable_reference() = Measure(batch.reference(), batch.final());
+    result.mutable_reference()->set_held_back(held_back(++measured_));
     if (store_ != nullptr) HONE_RETURN_IF_ERROR(store_->Append(records));
     waiting_.push_back(result);
     return result.batch_id();
@@ -78,6 +83,8 @@ class FakeMeasurer : public Measurer {
   int cancelled = 0;
   // Beside the n-th batch, from 1 on.
   std::function<double(int batch)> peak_of_batch = [](int) { return 90.0; };
+  // Whether the matrix unit was held back during the n-th measurement, from 1 on.
+  std::function<bool(int measurement)> held_back = [](int) { return false; };
   double told = 1;          // times as long where sizes are told at run time
   bool busy = false;        // the device has other work
   bool disorderly = false;  // answers late and in any order
@@ -102,6 +109,7 @@ class FakeMeasurer : public Measurer {
   RecordStore* store_;
   std::vector<pb::BatchResult> waiting_;
   int last_ = 0;
+  int measured_ = 0;
   uint32_t disorder_ = 1;
 };
 

@@ -47,6 +47,7 @@ class ReplayTest : public testing::Test {
     measurer.name = run_id;
     measurer.disorderly = true;
     measurer.told = told_;
+    measurer.held_back = held_back_;
     options.run_id = run_id;
     const std::unique_ptr<CostModel> model = MakeXgboostCostModel({.rounds = 10});
     const ClockOfBatches clock(measurer);
@@ -79,7 +80,8 @@ class ReplayTest : public testing::Test {
   }
 
   MemoryRecordStore store_;
-  double told_ = 1;  // FakeMeasurer::told
+  double told_ = 1;                                                 // FakeMeasurer::told
+  std::function<bool(int)> held_back_ = [](int) { return false; };  // FakeMeasurer::held_back
   size_t batches_until_killed = 1000;
 };
 
@@ -146,6 +148,19 @@ TEST_F(ReplayTest, TakesTheDeviceForWhatTheRunTookItFor) {
     EXPECT_EQ(replayed.state.workloads[w].trials[0].predicted_ns,
               tuned.workloads[w].trials[0].predicted_ns);
     EXPECT_EQ(replayed.state.workloads[w].roofline.ns, tuned.workloads[w].roofline.ns);
+  }
+}
+
+TEST_F(ReplayTest, RepeatsARunThatMeasuredAnewWhatWasHeldBack) {
+  // In phases, as others come and go.
+  held_back_ = [](int measurement) { return measurement % 64 > 8; };
+  const TuningState tuned = Tune("first");
+  const Replayed replayed = Replay();
+  EXPECT_EQ(replayed.outcome.difference, "");
+  EXPECT_EQ(replayed.outcome.never_measured, "");
+  EXPECT_EQ(replayed.outcome.same, static_cast<int>(replayed.run.batches.size()));
+  for (size_t w = 0; w < tuned.workloads.size(); ++w) {
+    EXPECT_EQ(replayed.state.workloads[w].best_ns, tuned.workloads[w].best_ns);
   }
 }
 

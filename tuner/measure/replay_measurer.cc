@@ -29,7 +29,7 @@ StatusOr<RecordedRun> FindRecordedRun(const RecordStore& store, RecordFilter fil
         " for this number of threads and numerics class; tune without --replay first"));
   }
   // By place: batches come home in another order than they were asked for.
-  std::map<int, std::map<int, std::string>> batches;
+  std::map<int, std::map<int, std::string>> places;
   for (const pb::Record& record : records) {
     if (record.run_id() != run.run_id) continue;
     if (run.first_id == 0) {
@@ -37,11 +37,10 @@ StatusOr<RecordedRun> FindRecordedRun(const RecordStore& store, RecordFilter fil
       run.speed = record.speed();
     }
     if (record.origin() == kDuelOrigin) continue;
-    batches[record.run_batch()][record.candidate()] = record.schedule();
+    places[record.run_batch()][record.candidate()] = record.schedule();
   }
-  for (const auto& [place, schedules] : batches) {
-    run.batches.emplace_back();
-    for (const auto& [candidate, schedule] : schedules) run.batches.back().push_back(schedule);
+  for (const auto& [batch, schedules] : places) {
+    for (const auto& [place, schedule] : schedules) run.batches[batch].push_back(schedule);
   }
   return run;
 }
@@ -94,18 +93,20 @@ std::optional<pb::Measurement> ReplayMeasurer::Find(const pb::Batch& batch,
   return std::nullopt;
 }
 
+// A batch that waits for no compiler is asked for before those that do: their order says nothing.
 void ReplayMeasurer::Compare(const pb::Batch& batch) {
-  const size_t place = static_cast<size_t>(outcome_.batches++);
+  ++outcome_.batches;
   if (run_.batches.empty() || !outcome_.difference.empty()) return;
-  if (place >= run_.batches.size()) {
-    outcome_.difference = absl::StrCat("the run had ", run_.batches.size(), " batches, not more");
+  const auto at = run_.batches.find(batch.run_batch());
+  if (at == run_.batches.end()) {
+    outcome_.difference = absl::StrCat("the run asked for no batch ", batch.run_batch());
     return;
   }
-  const std::vector<std::string>& recorded = run_.batches[place];
+  const std::vector<std::string>& recorded = at->second;
   for (int c = 0; c < batch.candidates_size(); ++c) {
     const std::string& proposed = batch.candidates(c).schedule();
     if (c < static_cast<int>(recorded.size()) && recorded[c] == proposed) continue;
-    outcome_.difference = absl::StrCat("batch ", place + 1, ", candidate ", c + 1, " (",
+    outcome_.difference = absl::StrCat("batch ", batch.run_batch(), ", candidate ", c + 1, " (",
                                        batch.candidates(c).origin(), ") is another");
     return;
   }

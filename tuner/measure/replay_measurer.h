@@ -23,8 +23,8 @@ struct RecordedRun {
   uint64_t seed = 0;
   int64_t first_id = 0;  // of its records
   pb::CoreSpeed speed;   // that the run took the device for
-  // Its batches in the order it asked for them, duels left out: the schedules of each.
-  std::vector<std::vector<std::string>> batches;
+  // The schedules of its batches, by Batch.run_batch; duels left out.
+  std::map<int, std::vector<std::string>> batches;
 };
 
 // The latest run with a record that matches `filter` (limit and order left aside), its workload
@@ -53,8 +53,8 @@ class ReplayMeasurer : public Measurer {
 
   struct Outcome {
     int batches = 0;             // asked for, duels left out
-    int same = 0;                // of them, those that the run had too, from the first on
-    std::string difference;      // the first, in words; "" when there was none
+    int same = 0;                // of them, those that the run had too
+    std::string difference;      // the first that was seen, in words; "" when there was none
     std::string never_measured;  // the first schedule that no record knows; "" when there was none
   };
   const Outcome& outcome() const { return outcome_; }
