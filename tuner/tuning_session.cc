@@ -34,6 +34,9 @@ constexpr int kFlightsOfOneMost = 3;
 // Of a session's time, the most that is kept for duels; and what one takes, before one was seen.
 constexpr double kShareOfDuels = 0.35;
 constexpr double kDuelSecondsAtFirst = 0.3;
+// How long a duel waits for quiet moments while others have not been searched to their end: there
+// will be later ones. Three in four of such waits end within 60 ms.
+constexpr int64_t kPatienceOfEarlyDuelsMs = 100;
 // Flights that are a workload's first: these are deriving and compiling more than measuring, later
 // ones the other way round. With some of both, no core waits for another.
 constexpr int kFirstFlightsMost = 2;
@@ -200,10 +203,22 @@ class TuningSession::Impl {
 
   // How long a duel may wait for quiet moments; 0: there is time.
   int64_t DuelPatienceMs() const {
-    if (options_.time_max_ms == 0) return 0;
+    const int64_t early_ms = IsSearching() ? kPatienceOfEarlyDuelsMs : 0;
+    if (options_.time_max_ms == 0) return early_ms;
     const double share_s = SecondsLeft() / std::max(1, DuelsLeft());
     // What a duel takes beside waiting is not known; half of its time is as good a guess as any.
-    return std::max<int64_t>(1, static_cast<int64_t>(share_s * 1e3 / 2));
+    const int64_t share_ms = std::max<int64_t>(1, static_cast<int64_t>(share_s * 1e3 / 2));
+    return early_ms > 0 ? std::min(early_ms, share_ms) : share_ms;
+  }
+
+  // Whether there will be other moments: something is left to be tried.
+  bool IsSearching() const {
+    if (opened_ < works_.size()) return true;
+    for (int w = 0; w < static_cast<int>(opened_); ++w) {
+      const bool is_duel = state_.workloads[w].phase == WorkloadState::Phase::kFinal;
+      if (!is_duel && board_.FlightsOf(w) > 0) return true;
+    }
+    return false;
   }
 
   // Why a workload's search is over, or "".
@@ -213,8 +228,9 @@ class TuningSession::Impl {
     return reason.empty() && TimeIsUp() ? "time is up" : reason;
   }
 
-  // Searches that are over go to their duel as soon as nothing of them is under way.
-  Status EndSearches() {
+  // Searches that are over go to their duel as soon as nothing of them is under way. One that was
+  // put off waits until all else was tried (`all_started`: what can be tried now is under way).
+  Status EndSearches(bool all_started) {
     for (int w = 0; w < static_cast<int>(opened_); ++w) {
       Work& work = works_[w];
       WorkloadState& state = state_.workloads[w];
@@ -227,6 +243,7 @@ class TuningSession::Impl {
       }
       if (state.reason.empty()) state.reason = end;
       if (state.phase != WorkloadState::Phase::kFinal && work.NeedsDuel()) {
+        if (work.was_put_off() && (!all_started || IsSearching())) continue;
         state.phase = WorkloadState::Phase::kFinal;
         HONE_RETURN_IF_ERROR(StartDuel(w));
       } else {
@@ -287,7 +304,7 @@ class TuningSession::Impl {
   // Starts all that can be started now. False: that needs a space that is still being derived; it
   // has to be called again before anything lands.
   StatusOr<bool> StartFlights() {
-    HONE_RETURN_IF_ERROR(EndSearches());
+    HONE_RETURN_IF_ERROR(EndSearches(/*all_started=*/false));
     while (board_.size() < options_.batches_ahead) {
       const std::optional<int> next = NextWorkload(Views());
       // What was never tried comes first, in order.
@@ -298,15 +315,15 @@ class TuningSession::Impl {
           if (prepared_ == opened_) return false;
         }
         HONE_RETURN_IF_ERROR(OpenNext());
-        HONE_RETURN_IF_ERROR(EndSearches());
+        HONE_RETURN_IF_ERROR(EndSearches(/*all_started=*/false));
         continue;
       }
       if (!next) break;
       HONE_RETURN_IF_ERROR(StartBatch(*next));
-      HONE_RETURN_IF_ERROR(EndSearches());
+      HONE_RETURN_IF_ERROR(EndSearches(/*all_started=*/false));
     }
     // Time may have run out since.
-    HONE_RETURN_IF_ERROR(EndSearches());
+    HONE_RETURN_IF_ERROR(EndSearches(/*all_started=*/true));
     return true;
   }
 

@@ -11,7 +11,9 @@ namespace hone {
 namespace {
 
 constexpr int kReferencesMax = 4;  // schedules tried as the reference before a workload is given up
-constexpr int kDuelsPutOffMost = 4;
+// Once while others are still searched, once at the end: more of them took half of a session where
+// a neighbour never rested, and decided nothing.
+constexpr int kDuelsPutOffMost = 2;
 constexpr int kHeldBackInDuels = 2;
 constexpr int kFewerInDuels = 4;   // sampled points
 constexpr int kClosedInDuels = 2;  // candidates that are compiled again with their blockings

@@ -76,6 +76,7 @@ class Work {
   // Its duel decided nothing, since others held back a matrix unit: it is to be repeated. False
   // where that was said often enough.
   bool PutOffDuel();
+  bool was_put_off() const { return duels_put_off_ > 0; }
   // The `finalists` fastest, who may be so once nothing holds them back, and the default schedule;
   // the fastest also with all that was told at run time in the code.
   std::vector<Proposal> Duellists(int finalists) const;

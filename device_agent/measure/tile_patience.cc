@@ -8,7 +8,7 @@ namespace {
 // Of 200 waits that were seen, half ended within 16 ms, three in four within 60.
 constexpr int64_t kPatienceMs = 60;
 // Others take power for two seconds on end, and a verdict is for ever.
-constexpr int64_t kPatienceOfFinalMs = 960;
+constexpr int64_t kPatienceOfFinalMs = 480;
 constexpr int kHalvingsMost = 8;
 
 }  // namespace

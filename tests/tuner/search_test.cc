@@ -83,6 +83,23 @@ TEST(SearchTest, NeverProposesTwice) {
   }
 }
 
+TEST(SearchTest, TakesNoStepThatIsExpectedToLastForLong) {
+  Search search = MakeSearch(1);
+  const NoCostModel model;
+  int steps = 0;
+  while (search.trials() < 96) {
+    for (const Proposal& proposal : search.Propose(16, model, kCuriosity)) {
+      const double cost_ns = search.PredictedNs(proposal.candidate);
+      if (proposal.origin == "local" || proposal.origin == "crossover") {
+        ++steps;
+        EXPECT_LE(cost_ns, 4.01 * search.best_ns()) << search.ScheduleText(proposal.candidate);
+      }
+      search.Observe(proposal.candidate, cost_ns);
+    }
+  }
+  EXPECT_GT(steps, 3);
+}
+
 TEST(SearchTest, ProposesAnewWhatWasPutOffAndThatFourTimesAtMost) {
   Search search = MakeSearch(1, /*pool_limit=*/8);
   const NoCostModel model;

@@ -406,8 +406,13 @@ unroll c.m.d@c.m.m.a d3.1.0
 vectorize c.m.d@c.m.m.a d3.1.1
 layout c.m.g@c.m.m.a 3/?width,1,2,4/32,0,4%16,3%?width,4/16%2
 prepare c.m.g@c.m.m.a
-reorder c.m.g@c.m.m.a d0 d1 d2 part d3
+tile c.m.g@c.m.m.a d3 32
+tile c.m.g@c.m.m.a d3.1 16
+tile c.m.g@c.m.m.a d2 16
+reorder c.m.g@c.m.m.a d0 d1 d3.0 d3.1.1 d2.0 part d3.1.0 d2.1
 unroll c.m.g@c.m.m.a part
+unroll c.m.g@c.m.m.a d3.1.0
+vectorize c.m.g@c.m.m.a d2.1
 tile c.m.m h ?block
 tile c.m.m w ?height
 tile c.m.m o ?width by 16

@@ -26,6 +26,9 @@ constexpr double kLocalShare = 0.25;
 constexpr double kCrossoverShare = 0.15;
 constexpr double kGain = 0.99;  // a new best is one below this share of the old
 constexpr double kFailureFactor = 4;
+// A step from a good candidate, or a combination of two, may be expected to take so many times as
+// long as the best: one run of the plain loops takes longer than measuring a hundred others.
+constexpr double kStepMost = 4;
 // How often a candidate may be measured anew, and all together those that it has not helped. On a
 // machine whose matrix unit is never at what counts as its speed, that is what finding out costs.
 constexpr int kPutOffMost = 4;
@@ -378,6 +381,9 @@ std::vector<Proposal> Search::Propose(int count, const CostModel& model, double 
     const std::vector<int> around = Neighbours(best);
     neighbours.insert(neighbours.end(), around.begin(), around.end());
   }
+  const double step_most = std::log(kStepMost * best_ns_);
+  const auto is_too_slow = [&](int c) { return IsFree(c) && outlook.score[c] > step_most; };
+  std::erase_if(neighbours, is_too_slow);
   TakeBest(neighbours, outlook, count, local, "local", &proposals);
 
   std::vector<int> children;
@@ -393,6 +399,7 @@ std::vector<Proposal> Search::Propose(int count, const CostModel& model, double 
     const int found = Find(a.sketch, child);
     if (found >= 0) children.push_back(found);
   }
+  std::erase_if(children, is_too_slow);
   TakeBest(children, outlook, count, crossed, "crossover", &proposals);
   TakeBest(free, outlook, count, model_count, "model", &proposals);
   // Chance, among the better half.

@@ -111,7 +111,7 @@ void TileCopies::WriteColumns() {
 }
 
 bool TileCopies::HasColumnVectors(const Access& access) const {
-  if (&access != &roles_.columns || roles_.HasWindow() || IsConstant(access) || IsNear(access)) {
+  if (&access != &roles_.columns || roles_.HasWindow() || IsNear(access)) {
     return false;
   }
   const LayoutDim last = LayoutOf(input_.nest, access.tensor).dims.back();
@@ -149,7 +149,7 @@ void TileCopies::WriteColumnVectors(const Access& access, int main, int column) 
   if (roles_.IsSplit()) writer_.Line("unroll ", copy, " part");
   writer_.Line("unroll ", copy, " ", points);
   writer_.Line("vectorize ", copy, " ", vector, ".1");
-  if (input_.target.threads > 1) writer_.FuseParallel(copy, outside);
+  if (input_.target.threads > 1 && !IsConstant(access)) writer_.FuseParallel(copy, outside);
 }
 
 bool TileCopies::LiesInPlanes(const Access& access, int main,
@@ -206,6 +206,16 @@ void TileCopies::WriteLoops(const Access& access, int main, const std::vector<in
     }
   }
   std::vector<std::string> unrolled;
+  // A group of a constant's points is made at once: its parts are stored side by side.
+  const bool in_groups = !in_vectors && IsConstant(access) && &access == &roles_.columns &&
+                         !roles_.HasWindow() && Extent(roles_.main) % depth() == 0;
+  if (in_groups) {
+    const int64_t group = roles_.intrinsic->group;
+    writer_.Line("tile ", copy, " ", along, " ", depth());
+    writer_.Line("tile ", copy, " ", along, ".1 ", GroupsHalves() ? depth() / group : group);
+    loops.insert(loops.end(), {along + ".0", along + (GroupsHalves() ? ".1.1" : ".1.0")});
+    vector = along + (GroupsHalves() ? ".1.0" : ".1.1");
+  }
   if (is_near) {
     // One block of the reduction at a time, of a row of all points.
     const size_t blocks = outside.size() + (in_vectors ? 1 : 0);
@@ -220,6 +230,7 @@ void TileCopies::WriteLoops(const Access& access, int main, const std::vector<in
   writer_.Line("reorder ", copy, " ", absl::StrJoin(loops, " "));
   for (const std::string& loop : unrolled) writer_.Line("unroll ", copy, " ", loop);
   if (in_vectors) writer_.Line("vectorize ", copy, " ", loops.back());
+  if (in_groups) writer_.Line("unroll ", copy, " ", loops.back());
   // The few channels of a window come from as many places and go side by side: vectors of points,
   // interleaved, where those lie side by side.
   if (roles_.HasWindow() && !IsConstant(access)) {

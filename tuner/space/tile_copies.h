@@ -55,9 +55,8 @@ class TileCopies {
   // The innermost places of a copy's blocks of `main`: groups, then those given, then the points of
   // a group.
   std::vector<std::string> PlacesInBlock(int main, const std::vector<std::string>& between) const;
-  // Whether the columns' operand, which is not prepared, has columns side by side. A group of the
-  // reduction's points then comes from as many places and goes side by side: vectors of columns,
-  // interleaved.
+  // Whether the columns' operand has columns side by side. A group of the reduction's points then
+  // comes from as many places and goes side by side: vectors of columns, interleaved.
   bool HasColumnVectors(const Access& access) const;
   // others, groups of the reduction, vectors of columns, parts, a group, a vector
   void WriteColumnVectors(const Access& access, int main, int column);
