@@ -43,6 +43,19 @@ bool StageNest::IsCurve(absl::string_view loop) const {
   return false;
 }
 
+int64_t StageNest::PointsOf(absl::string_view loop) const {
+  for (const std::vector<Dim>* dims : {&stage.dims, &stage.reduce}) {
+    for (const Dim& dim : *dims) {
+      if (dim.name == loop) return dim.extent.IsInt() ? dim.extent->int_value : 0;
+    }
+  }
+  for (const TileSplit& tile : tiles) {
+    if (loop == tile.axis + ".1") return tile.size;
+    if (loop == tile.axis + ".0") return (PointsOf(tile.axis) + tile.size - 1) / tile.size;
+  }
+  return 0;
+}
+
 StageNest::StageNest(Stage unscheduled) : stage(std::move(unscheduled)) {
   for (const Dim& dim : stage.dims) order.push_back(dim.name);
   for (const Dim& dim : stage.reduce) order.push_back(dim.name);

@@ -80,6 +80,8 @@ struct StageNest {
   bool IsReduceLoop(absl::string_view loop) const;
   // Whether the loop follows a curve, or holds or is a part of one that does.
   bool IsCurve(absl::string_view loop) const;
+  // How many points a dimension, or a loop that tiles one, has at most; 0 where parameters say.
+  int64_t PointsOf(absl::string_view loop) const;
 };
 
 struct LoopNest {

@@ -8,20 +8,6 @@
 namespace hone {
 namespace {
 
-// How many points the axis has at most; 0 where parameters say.
-int64_t PointsOf(const StageNest& stage, const std::string& axis) {
-  for (const std::vector<Dim>* dims : {&stage.stage.dims, &stage.stage.reduce}) {
-    for (const Dim& dim : *dims) {
-      if (dim.name == axis) return dim.extent.IsInt() ? dim.extent->int_value : 0;
-    }
-  }
-  for (const TileSplit& tile : stage.tiles) {
-    if (axis == tile.axis + ".1") return tile.size;
-    if (axis == tile.axis + ".0") return (PointsOf(stage, tile.axis) + tile.size - 1) / tile.size;
-  }
-  return 0;
-}
-
 // An ordinary loop of the stage, which nothing else is made of.
 bool IsPlainLoop(const StageNest& stage, const std::string& loop) {
   return stage.HasLoop(loop) && stage.kinds.count(loop) == 0 && stage.intrinsics.count(loop) == 0;
@@ -53,7 +39,7 @@ bool CanBeOpen(const LoopNest& nest, const TileStep& step) {
     return false;
   }
   return IsPlainLoop(*stage, step.loop + ".0") && IsPlainLoop(*stage, step.loop + ".1") &&
-         !IsInTiles(nest, *stage, step.loop + ".1") && PointsOf(*stage, step.loop) > 1;
+         !IsInTiles(nest, *stage, step.loop + ".1") && stage->PointsOf(step.loop) > 1;
 }
 
 }  // namespace
@@ -71,7 +57,7 @@ std::optional<OpenSchedule> LeaveBlocksOpen(const Schedule& schedule, const Loop
     TileStep named = *tile;
     named.size = 1;
     named.param = absl::StrCat(tile->stage, ".", tile->loop, ".size");
-    const int64_t points = PointsOf(*nest.FindStage(tile->stage), tile->loop);
+    const int64_t points = nest.FindStage(tile->stage)->PointsOf(tile->loop);
     open.params[named.param] = std::min(tile->size, points);
     open.schedule.steps.push_back(ParamStep{{named.param, 1, points}});
     open.schedule.steps.push_back(std::move(named));

@@ -12,9 +12,6 @@
 // A bf16 value has 8 significant bits, fp32 24, so three parts are the value itself, and what TERMS
 // leave out is about 2^-8, 2^-15 or 2^-22 of a product at most. An infinity among the operands, or
 // for one term a value that rounds to one (beyond 3.39e38), gives infinity or NaN.
-#include <algorithm>
-#include <iterator>
-
 #include "absl/strings/str_cat.h"
 #include "compiler/schedule/steps.h"
 
@@ -22,13 +19,6 @@ namespace hone {
 namespace {
 
 constexpr char kPart[] = "part";
-
-// How many parts each operand has, by terms: the products of parts i and j with i + j < parts.
-struct Terms {
-  int64_t terms;
-  int64_t parts;
-};
-constexpr Terms kTerms[] = {{1, 1}, {3, 2}, {6, 3}};
 
 bool IsOperand(const Expr& e) {
   return e.kind() == ExprKind::kLoad && e.type() == Type{DType::kF32, 1};
@@ -93,14 +83,20 @@ StatusOr<Step> ParseSplitPrecision(TextReader& reader) {
   return step;
 }
 
+int64_t PartsOfTerms(int64_t terms) {
+  for (int64_t parts = 1; parts <= kExactParts; ++parts) {
+    if (parts * (parts + 1) / 2 == terms) return parts;
+  }
+  return 0;
+}
+
 Status Apply(const SplitPrecisionStep& step, LoopNest& nest) {
   HONE_ASSIGN_OR_RETURN(StageNest * stage, nest.StageOrError(step.stage));
   if (!stage->IsUnscheduled()) {
     return absl::InvalidArgumentError("split before any other step on the stage");
   }
-  const auto terms = std::find_if(std::begin(kTerms), std::end(kTerms),
-                                  [&](const Terms& t) { return t.terms == step.terms; });
-  if (terms == std::end(kTerms)) {
+  const int64_t count = PartsOfTerms(step.terms);
+  if (count == 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("there are 1, 3 or 6 terms to keep, not ", step.terms));
   }
@@ -126,11 +122,11 @@ Status Apply(const SplitPrecisionStep& step, LoopNest& nest) {
       return absl::InvalidArgumentError(
           absl::StrCat("stage '", operand->name, "' has its place already; split first"));
     }
-    parts.push_back(PartsOf(nest, name, operand, terms->parts));
+    parts.push_back(PartsOf(nest, name, operand, count));
   }
   // The smallest first: they are lost least when they meet each other before the largest.
   Expr sum;
-  for (int64_t both = terms->parts - 1; both >= 0; --both) {
+  for (int64_t both = count - 1; both >= 0; --both) {
     for (int64_t left = 0; left <= both; ++left) {
       const Expr product =
           ReadPart(parts[0], body.arg(0), left) * ReadPart(parts[1], body.arg(1), both - left);

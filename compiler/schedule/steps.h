@@ -178,6 +178,10 @@ struct TensorizeStep {
   friend bool operator==(const TensorizeStep&, const TensorizeStep&) = default;
 };
 
+// How many bf16 parts an fp32 value falls into where so many terms are kept: the products of parts
+// i and j with i + j < parts. 0: there is no such split.
+int64_t PartsOfTerms(int64_t terms);
+
 // split_precision.cc:  split STAGE TERMS
 struct SplitPrecisionStep {
   std::string stage;

@@ -34,14 +34,6 @@ bool FindProducts(const Expr& e, const std::string& row, std::vector<Product>* p
   return true;
 }
 
-// The points of the dim; 0 where parameters say.
-int64_t PointsOf(const StageNest& stage, const std::string& name) {
-  for (const Dim& dim : stage.stage.dims) {
-    if (dim.name == name && dim.extent.IsInt()) return dim.extent->int_value;
-  }
-  return 0;
-}
-
 Status CheckProducts(const std::vector<Product>& products, const TensorIntrinsic& intrinsic,
                      const std::string& row, const std::string& column, const StageNest& stage,
                      const LoopNest& nest) {
@@ -66,9 +58,9 @@ Status CheckProducts(const std::vector<Product>& products, const TensorIntrinsic
       const bool is_copy = nest.FindStage(read->name) != nullptr;
       const bool has_room =
           is_copy ||
-          (UsesVar(read, row) ? PointsOf(stage, row) >= intrinsic.tile.rows
-                              : PointsOf(stage, column) > 0 &&
-                                    PointsOf(stage, column) % intrinsic.tile.columns == 0);
+          (UsesVar(read, row) ? stage.PointsOf(row) >= intrinsic.tile.rows
+                              : stage.PointsOf(column) > 0 &&
+                                    stage.PointsOf(column) % intrinsic.tile.columns == 0);
       if (!has_room || read->has_otherwise) {
         return absl::InvalidArgumentError(
             absl::StrCat("'", read->name,

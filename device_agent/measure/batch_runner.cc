@@ -1,12 +1,9 @@
 #include "device_agent/measure/batch_runner.h"
 
-#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,13 +16,10 @@
 #include "device_agent/measure/calibration.h"
 #include "device_agent/measure/race.h"
 #include "device_agent/measure/racing.h"
-#include "runtime/dtype.h"
-#include "runtime/fill.h"
 
 namespace hone {
 namespace {
 
-constexpr unsigned char kPoison = 0xFF;  // NaN in every float type
 // How often the times of a visit may fail to be borne out before they count as made up: once may be
 // the hypervisor, or a neighbour at an unlucky moment, which has had its turn some milliseconds
 // later. Whoever uses the pauses to compute ahead is seen by that.
@@ -33,7 +27,6 @@ constexpr int kTriesToAgree = 3;
 constexpr int64_t kPauseBeforeTryNs = 5000000;  // times the number of tries so far
 // A reference that takes less runs anew for every candidate that is checked again.
 constexpr double kFreshForEachBelowNs = 2e6;
-constexpr double kFlushNsPerLine = 500;
 constexpr int64_t kReferenceTimeoutMs = 30000;
 
 int64_t UnixMillis() {
@@ -106,12 +99,13 @@ BatchRunner::BatchRunner(const pb::Batch& batch, Options options,
     : batch_(batch),
       options_(std::move(options)),
       threads_(Target::Parse(batch.target()).value_or(Target()).threads),
-      report_(std::move(report)) {}
+      report_(std::move(report)),
+      boundary_(batch) {}
 
 BatchRunner::End BatchRunner::Run(const std::vector<int>& indices) {
   pb::MeasureReply done;
   pb::Measurement& reference = *done.mutable_done()->mutable_reference();
-  Status status = AllocateBoundary(BoundaryModel(indices));
+  Status status = boundary_.Allocate(BoundaryModel(indices), options_.memory);
   if (!status.ok()) FailFromStatus(reference, status);
   if (status.ok() && HasReference()) {
     status = StartReference();
@@ -157,46 +151,6 @@ const pb::Candidate& BatchRunner::BoundaryModel(const std::vector<int>& indices)
   return HasReference() ? batch_.reference() : batch_.candidates(indices.front());
 }
 
-Status BatchRunner::AllocateBoundary(const pb::Candidate& model) {
-  const auto& buffers = model.artifact().manifest().buffers();
-  for (int i = 0; i < buffers.size(); ++i) {
-    if (buffers[i].role() == pb::BUFFER_ROLE_PREPARED) continue;
-    BoundaryBuffer buffer;
-    buffer.info = buffers[i];
-    const char* dtype = buffer.info.dtype().c_str();
-    const int64_t element_bytes = hone_dtype_bytes(dtype);
-    if (element_bytes == 0)
-      return absl::InvalidArgumentError(absl::StrCat("manifest: '", dtype, "' is no element type"));
-    HONE_ASSIGN_OR_RETURN(buffer.elements, ElementCount(buffer.info, model));
-    const int64_t bytes = buffer.elements * element_bytes;
-    HONE_ASSIGN_OR_RETURN(buffer.memory, GuardedBuffer::Allocate(bytes, options_.memory,
-                                                                 GuardedBuffer::Sharing::kShared));
-    boundary_bytes_ += static_cast<double>(bytes);
-    // Constants, and what `prepare` makes of them.
-    if (buffer.info.role() == pb::BUFFER_ROLE_CONSTANT)
-      flush_limit_ns_ += 4 * static_cast<double>(bytes) / HONE_ALIGNMENT * kFlushNsPerLine;
-    if (buffer.info.role() == pb::BUFFER_ROLE_CONSTANT)
-      hone_fill(buffer.memory.data(), buffer.elements, dtype, batch_.input_seed(),
-                static_cast<uint32_t>(i));
-    boundary_.push_back(std::move(buffer));
-    manifest_index_.push_back(i);
-    expected_.emplace_back();
-  }
-  FillInputs(batch_.input_seed());
-  return absl::OkStatus();
-}
-
-void BatchRunner::FillInputs(uint64_t seed) {
-  for (size_t i = 0; i < boundary_.size(); ++i) {
-    const BoundaryBuffer& buffer = boundary_[i];
-    if (buffer.info.role() == pb::BUFFER_ROLE_OUTPUT ||
-        buffer.info.role() == pb::BUFFER_ROLE_CONSTANT)
-      continue;
-    hone_fill(buffer.memory.data(), buffer.elements, buffer.info.dtype().c_str(), seed,
-              static_cast<uint32_t>(manifest_index_[i]));
-  }
-}
-
 KernelProcessOptions BatchRunner::ProcessOptions(
     const std::vector<const pb::Candidate*>& candidates, LastingMemory* memory) const {
   KernelProcessOptions options;
@@ -216,7 +170,7 @@ Status BatchRunner::StartReference() {
   KernelProcessOptions options = ProcessOptions(reference, options_.reference_memory);
   // It is trusted more than a candidate.
   options.timeout_ms = std::max(options.timeout_ms, kReferenceTimeoutMs);
-  HONE_ASSIGN_OR_RETURN(reference_, KernelProcess::Start(reference, boundary_, options));
+  HONE_ASSIGN_OR_RETURN(reference_, KernelProcess::Start(reference, boundary_.buffers(), options));
   return absl::OkStatus();
 }
 
@@ -224,7 +178,8 @@ Status BatchRunner::StartCandidates(const std::vector<int>& indices) {
   std::vector<const pb::Candidate*> candidates;
   for (int index : indices) candidates.push_back(&batch_.candidates(index));
   const KernelProcessOptions options = ProcessOptions(candidates, options_.memory);
-  HONE_ASSIGN_OR_RETURN(candidates_, KernelProcess::Start(candidates, boundary_, options));
+  HONE_ASSIGN_OR_RETURN(candidates_,
+                        KernelProcess::Start(candidates, boundary_.buffers(), options));
   return absl::OkStatus();
 }
 
@@ -236,20 +191,18 @@ void BatchRunner::RunReference(pb::Measurement& measurement) {
   if (reference_->loaded().empty()) return ended();
   if (const Status& loaded = reference_->loaded().front(); !loaded.ok())
     return FailFromStatus(measurement, loaded);
-  PoisonOutputs();
+  boundary_.PoisonOutputs();
   std::optional<Answer> answer = reference_->Carry({.kind = OrderKind::kPrepareAndRun});
   if (!answer.has_value()) return ended();
   reference_ns_ = answer->run_ns[0];
   if (const std::string overrun = FirstOverrun(*answer); !overrun.empty())
     return Fail(measurement, pb::INCORRECT, absl::StrCat("wrote outside of ", overrun));
-  Comparison worst;
-  const BoundaryBuffer* where = nullptr;
-  CompareSamples(measurement, worst, where);
-  if (!worst.Right())
+  Deviation deviation;
+  boundary_.CompareSamples(measurement, deviation);
+  if (!deviation.Right())
     return Fail(measurement, pb::INCORRECT,
-                absl::StrCat(BufferLabel(where->info), ": ", worst.ToString(),
-                             " against the values computed in float64"));
-  KeepExpected();
+                absl::StrCat(deviation.ToString(), " against the values computed in float64"));
+  boundary_.KeepExpected();
   const VisitPlan plan = PlanFirstVisit(reference_ns_, 0);
   answer = reference_->Carry({.kind = OrderKind::kVisit,
                               .samples = plan.samples,
@@ -267,14 +220,6 @@ void BatchRunner::RunReference(pb::Measurement& measurement) {
   measurement.set_unix_ms(UnixMillis());
 }
 
-void BatchRunner::KeepExpected() {
-  for (size_t i = 0; i < boundary_.size(); ++i) {
-    if (boundary_[i].info.role() != pb::BUFFER_ROLE_OUTPUT) continue;
-    expected_[i].assign(static_cast<const char*>(boundary_[i].memory.data()),
-                        static_cast<size_t>(boundary_[i].memory.bytes()));
-  }
-}
-
 std::unique_ptr<BatchRunner::Racer> BatchRunner::Admit(int index, int loaded) {
   auto racer = std::make_unique<Racer>();
   racer->index = index;
@@ -289,7 +234,7 @@ std::unique_ptr<BatchRunner::Racer> BatchRunner::Admit(int index, int loaded) {
     Report(index, racer->measurement);
     return nullptr;
   }
-  PoisonOutputs();
+  boundary_.PoisonOutputs();
   const std::optional<Answer> answer =
       candidates_->Carry({.kind = OrderKind::kPrepareAndRun, .candidate = loaded});
   if (!answer.has_value()) {
@@ -312,67 +257,21 @@ std::unique_ptr<BatchRunner::Racer> BatchRunner::Admit(int index, int loaded) {
 }
 
 std::string BatchRunner::FirstOverrun(const Answer& answer) const {
-  for (const BoundaryBuffer& buffer : boundary_) {
-    if (!buffer.memory.CanariesIntact()) return BufferLabel(buffer.info);
-  }
-  return answer.text;
+  const std::string overrun = boundary_.FirstOverrun();
+  return overrun.empty() ? answer.text : overrun;
 }
 
 bool BatchRunner::OutputsAreWrong(pb::Measurement& measurement) const {
-  Comparison worst;
-  const BoundaryBuffer* where = nullptr;
-  CompareSamples(measurement, worst, where);
-  CompareWithReference(worst, where);
-  measurement.set_max_error(worst.max_error);
-  if (!worst.Right()) {
-    Fail(measurement, pb::INCORRECT,
-         absl::StrCat(BufferLabel(where->info), ": ", worst.ToString()));
+  Deviation deviation;
+  boundary_.CompareSamples(measurement, deviation);
+  boundary_.CompareWithExpected(deviation);
+  measurement.set_max_error(deviation.worst.max_error);
+  if (!deviation.Right()) {
+    Fail(measurement, pb::INCORRECT, deviation.ToString());
   } else if (batch_.rms_error_max() > 0 && measurement.rms_error() > batch_.rms_error_max()) {
     Fail(measurement, pb::INCORRECT, InexactMessage(batch_, measurement));
   }
   return measurement.failure() != pb::OK;
-}
-
-void BatchRunner::CompareWithReference(Comparison& worst, const BoundaryBuffer*& where) const {
-  for (size_t i = 0; HasReference() && i < boundary_.size(); ++i) {
-    if (boundary_[i].info.role() != pb::BUFFER_ROLE_OUTPUT) continue;
-    const Comparison comparison =
-        CompareBuffers(boundary_[i].info.dtype().c_str(), boundary_[i].memory.data(),
-                       expected_[i].data(), boundary_[i].elements, batch_.tolerance());
-    if (comparison.max_error <= worst.max_error) continue;
-    worst = comparison;
-    where = &boundary_[i];
-  }
-}
-
-void BatchRunner::CompareSamples(pb::Measurement& measurement, Comparison& worst,
-                                 const BoundaryBuffer*& where) const {
-  double error_squares = 0;
-  double value_squares = 0;
-  for (const pb::SamplePoint& sample : batch_.samples()) {
-    const auto found = std::find(manifest_index_.begin(), manifest_index_.end(), sample.buffer());
-    if (found == manifest_index_.end()) continue;
-    const BoundaryBuffer& buffer = boundary_[found - manifest_index_.begin()];
-    if (sample.element() < 0 || sample.element() >= buffer.elements) continue;
-    const double got =
-        ElementAsDouble(buffer.info.dtype().c_str(), buffer.memory.data(), sample.element());
-    const double worst_before = worst.max_error;
-    CompareElement(got, sample.value(), sample.element(), batch_.tolerance(), worst);
-    if (worst.max_error > worst_before) where = &buffer;
-    if (!std::isfinite(sample.value())) continue;  // right or wrong, but of no size
-    error_squares += (got - sample.value()) * (got - sample.value());
-    value_squares += sample.value() * sample.value();
-  }
-  if (value_squares <= 0) return;
-  measurement.set_rms_error(std::sqrt(error_squares / value_squares));
-  if (batch_.sequential_rms_error() > 0)
-    measurement.set_error_ratio(measurement.rms_error() / batch_.sequential_rms_error());
-}
-
-void BatchRunner::PoisonOutputs() {
-  for (BoundaryBuffer& buffer : boundary_) {
-    if (buffer.info.role() == pb::BUFFER_ROLE_OUTPUT) buffer.memory.Fill(kPoison);
-  }
 }
 
 void BatchRunner::RunRace(std::vector<std::unique_ptr<Racer>>& racers) {
@@ -429,7 +328,7 @@ std::optional<Answer> BatchRunner::CarryVisit(Racer& racer, Order order) {
     double runs = 0;
     for (int of_sample : RunsOfSamples(order, *answer)) runs += of_sample;
     const BesideRuns beside = {candidates_->around_ns(),
-                               batch_.cold_constants() ? runs * flush_limit_ns_ : 0};
+                               batch_.cold_constants() ? runs * boundary_.flush_limit_ns() : 0};
     disagreement = Disagreement(order, *answer, candidates_->seen(), threads_, beside);
     if (disagreement.empty()) disagreement = UnrestDisagreement(candidates_->seen(), threads_);
     if (disagreement.empty()) return answer;
@@ -453,13 +352,13 @@ bool BatchRunner::MakeFreshInputs() {
   if (!HasReference()) return false;
   uint64_t seed = 0;
   if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) return false;
-  FillInputs(seed);
-  PoisonOutputs();
+  boundary_.FillInputs(seed);
+  boundary_.PoisonOutputs();
   if (!reference_->Carry({.kind = OrderKind::kRun, .estimate_ns = reference_ns_}).has_value()) {
     Break(kReference, *reference_);
     return false;
   }
-  KeepExpected();
+  boundary_.KeepExpected();
   return true;
 }
 
@@ -467,14 +366,15 @@ void BatchRunner::CheckAgain(Racer& racer) {
   pb::Measurement& measurement = racer.measurement;
   const double cost_ns = racer.estimator.cost_ns();
   const pb::Manifest& manifest = batch_.candidates(racer.index).artifact().manifest();
-  const double bytes = 2 * boundary_bytes_ + static_cast<double>(manifest.scratch_shared_bytes()) +
+  const double bytes = 2 * boundary_.bytes() +
+                       static_cast<double>(manifest.scratch_shared_bytes()) +
                        threads_ * static_cast<double>(manifest.scratch_worker_bytes());
   std::string disagreement;
   for (int i = 0; i < kTriesToAgree; ++i) {
     SleepNanos(i * kPauseBeforeTryNs);
     if (i > 0) MakeFreshInputs();
     if (!IsRacing(racer)) return;
-    PoisonOutputs();
+    boundary_.PoisonOutputs();
     const std::optional<Answer> answer = candidates_->Carry(
         {.kind = OrderKind::kRun, .candidate = racer.loaded, .estimate_ns = cost_ns});
     if (!answer.has_value()) return Break(racer.index, *candidates_);
@@ -483,16 +383,14 @@ void BatchRunner::CheckAgain(Racer& racer) {
       memory_spoiled_ = true;
       return;
     }
-    Comparison worst;
-    const BoundaryBuffer* where = nullptr;
+    Deviation deviation;
     // The oracle's values are of the first inputs.
-    if (!HasReference()) CompareSamples(measurement, worst, where);
-    CompareWithReference(worst, where);
-    measurement.set_max_error(std::max(measurement.max_error(), worst.max_error));
-    if (!worst.Right())
+    if (!HasReference()) boundary_.CompareSamples(measurement, deviation);
+    boundary_.CompareWithExpected(deviation);
+    measurement.set_max_error(std::max(measurement.max_error(), deviation.worst.max_error));
+    if (!deviation.Right())
       return Fail(measurement, pb::INCORRECT,
-                  absl::StrCat("right at first, wrong when run again: ", BufferLabel(where->info),
-                               ": ", worst.ToString()));
+                  absl::StrCat("right at first, wrong when run again: ", deviation.ToString()));
     disagreement = FreshRunDisagreement(cost_ns, *answer, candidates_->seen(), threads_, bytes);
     if (disagreement.empty()) disagreement = UnrestDisagreement(candidates_->seen(), threads_);
     if (disagreement.empty()) return;

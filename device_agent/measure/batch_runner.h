@@ -16,7 +16,7 @@
 
 #include "base/status.h"
 #include "base/target.h"
-#include "device_agent/measure/compare.h"
+#include "device_agent/measure/boundary_memory.h"
 #include "device_agent/measure/estimator.h"
 #include "device_agent/measure/kernel_process.h"
 #include "device_agent/measure/lasting_memory.h"
@@ -77,16 +77,12 @@ class BatchRunner {
 
   // The candidate whose manifest says what the boundary looks like: the reference, or the first.
   const pb::Candidate& BoundaryModel(const std::vector<int>& indices) const;
-  Status AllocateBoundary(const pb::Candidate& model);
-  // Those that every run reads, made from a seed; constants only once, `prepare` depends on them.
-  void FillInputs(uint64_t seed);
   Status StartReference();
   Status StartCandidates(const std::vector<int>& indices);
   KernelProcessOptions ProcessOptions(const std::vector<const pb::Candidate*>& candidates,
                                       LastingMemory* memory) const;
   // Runs the reference and keeps its outputs. Fills `measurement`.
   void RunReference(pb::Measurement& measurement);
-  void KeepExpected();
   bool HasReference() const { return !batch_.reference().artifact().code().empty(); }
 
   // Runs once and compares. Empty when the candidate failed; then it was reported, or broken_ is
@@ -95,10 +91,6 @@ class BatchRunner {
   // True, with `measurement` saying what is wrong, unless the outputs are right, and as exact as
   // the batch's numerics class wants them.
   bool OutputsAreWrong(pb::Measurement& measurement) const;
-  void CompareSamples(pb::Measurement& measurement, Comparison& worst,
-                      const BoundaryBuffer*& where) const;
-  void CompareWithReference(Comparison& worst, const BoundaryBuffer*& where) const;
-  void PoisonOutputs();
   // Something written beside a buffer, as far as can be seen from here and from there: "output
   // 'y'".
   std::string FirstOverrun(const Answer& answer) const;
@@ -126,11 +118,7 @@ class BatchRunner {
   const int threads_;  // that kernels may use
   const std::function<void(const pb::MeasureReply&)> report_;
 
-  std::vector<BoundaryBuffer> boundary_;  // in the order of the model's manifest
-  std::vector<int> manifest_index_;       // of each of boundary_, in the model's manifest
-  std::vector<std::string> expected_;     // outputs of the reference; empty for inputs
-  double boundary_bytes_ = 0;
-  double flush_limit_ns_ = 0;  // of one run with cold constants
+  BoundaryMemory boundary_;
   // After the boundary, which they use.
   std::unique_ptr<KernelProcess> reference_;
   std::unique_ptr<KernelProcess> candidates_;

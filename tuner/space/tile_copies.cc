@@ -54,13 +54,16 @@ std::vector<std::string> TileCopies::PlacesInBlock(int main,
   const int64_t group = roles_.intrinsic->group;
   const int64_t groups = depth() / group;
   const int place = Place(main);
-  std::vector<std::string> places = {GroupsHalves() ? absl::StrCat(place, "%", groups)
-                                     : roles_.HasWindow()
-                                         ? absl::StrCat(place, "/", group)
-                                         : absl::StrCat(place, "/", group, "%", groups)};
+  std::string which = absl::StrCat(place, "/", group, "%", groups);
+  std::string point = absl::StrCat(place, "%", group);
+  if (roles_.HasWindow()) which = absl::StrCat(place, "/", group);
+  if (GroupsHalves()) {
+    which = absl::StrCat(place, "%", groups);
+    point = absl::StrCat(place, "/", groups, "%", group);
+  }
+  std::vector<std::string> places = {std::move(which)};
   places.insert(places.end(), between.begin(), between.end());
-  places.push_back(GroupsHalves() ? absl::StrCat(place, "/", groups, "%", group)
-                                  : absl::StrCat(place, "%", group));
+  places.push_back(std::move(point));
   return places;
 }
 

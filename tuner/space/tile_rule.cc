@@ -32,6 +32,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "compiler/ir/tensor_intrinsic.h"
+#include "compiler/schedule/steps.h"
 #include "tuner/space/rule.h"
 #include "tuner/space/tile_copies.h"
 #include "tuner/space/tile_roles.h"
@@ -98,10 +99,8 @@ struct Variant {
 // what streams by. Threads would have to meet after each part.
 bool CutsOutermost(const RuleInput& input, const TileRoles& roles) {
   if (ChunksOf(roles).empty() || input.near || input.target.threads > 1) return false;
-  int64_t bytes = 2;
-  if (!roles.IsSplit()) bytes = DTypeBytes(roles.rows.dtype);
-  // The products of parts i and j with i + j < parts are the terms.
-  for (int64_t parts = 2; parts * (parts + 1) / 2 <= roles.terms; ++parts) bytes += 2;
+  int64_t bytes = roles.IsSplit() ? PartsOfTerms(roles.terms) * DTypeBytes(DType::kBF16)
+                                  : DTypeBytes(roles.rows.dtype);
   const std::vector<Expr> shape = input.nest.ShapeOf(roles.rows.tensor);
   for (size_t i = 0; i < shape.size(); ++i) {
     const Expr& index = roles.rows.indices[i];
