@@ -125,21 +125,45 @@ class TileExpander {
   // wherever the other loops are.
   std::optional<std::vector<int64_t>> Offsets(const Expr& index, const std::string& loop,
                                               int64_t count) const {
-    // Both loops in one atom would make the distance depend on the other.
+    std::vector<int64_t> offsets(static_cast<size_t>(count));
+    bool is_sum = true;  // of what each term says by itself
     for (const LinearForm::Term& term : Linearize(index, ranges_).terms) {
       if (!UsesVar(term.atom, loop)) continue;
+      // Both loops in one atom would make the distance depend on the other.
       for (const Stmt& other : block_.loops) {
         if (other->name != loop && UsesVar(term.atom, other->name)) return std::nullopt;
       }
+      is_sum = is_sum && AddOffsets(term.atom, term.coefficient, loop, &offsets);
     }
-    const Expr first = At(index, {});
-    std::vector<int64_t> offsets(static_cast<size_t>(count));
-    for (int64_t i = 0; i < count; ++i) {
-      if (!ConstantDifference(At(index, {{loop, i}}), first, ranges_, &offsets[i])) {
-        return std::nullopt;
-      }
-    }
+    if (is_sum) return offsets;
+    offsets.assign(static_cast<size_t>(count), 0);
+    if (!AddOffsets(index, 1, loop, &offsets)) return std::nullopt;
     return offsets;
+  }
+
+  // Adds those of `factor` times `e`; false where they are not the same everywhere.
+  bool AddOffsets(const Expr& e, int64_t factor, const std::string& loop,
+                  std::vector<int64_t>* offsets) const {
+    const bool is_loop = e.IsVar(loop);
+    const Expr first = is_loop ? Int(0) : At(e, {});
+    for (int64_t i = 0; i < static_cast<int64_t>(offsets->size()); ++i) {
+      int64_t distance = i;
+      if (!is_loop && !ConstantDifference(At(e, {{loop, i}}), first, ranges_, &distance)) {
+        return false;
+      }
+      (*offsets)[i] += factor * distance;
+    }
+    return true;
+  }
+
+  // How far the loop moves the index each time, if always by the same.
+  std::optional<int64_t> Stride(const Expr& index, const std::string& loop, int64_t count) const {
+    const auto offsets = Offsets(index, loop, std::max<int64_t>(2, count));
+    if (!offsets) return std::nullopt;
+    for (int64_t i = 0; i < count; ++i) {
+      if ((*offsets)[i] != i * (*offsets)[1]) return std::nullopt;
+    }
+    return (*offsets)[1];
   }
 
   const std::string& depth_loop() const { return block_.loops[0]->name; }
@@ -176,32 +200,21 @@ class TileExpander {
   StatusOr<TileAccess> LeftAccess(const Expr& load,
                                   const std::optional<std::vector<int64_t>>& order) const {
     const Expr& index = load.arg(0);
-    const auto row_offsets = Offsets(index, block_.row(), 2);
-    if (!row_offsets || !IsEven(index, block_.row(), intrinsic_.tile.rows) || !order) {
+    const std::optional<int64_t> stride = Stride(index, block_.row(), intrinsic_.tile.rows);
+    if (!stride || !order) {
       return Bad("the rows of '", load->name, "' do not have ", intrinsic_.tile.depth,
                  " points of the reduction side by side, at even distances: ", ToString(index));
     }
-    return TileAccess{load->name, index, (*row_offsets)[1]};
-  }
-
-  // Whether the loop moves the index by the same each time.
-  bool IsEven(const Expr& index, const std::string& loop, int64_t count) const {
-    const auto offsets = Offsets(index, loop, count);
-    if (!offsets) return false;
-    for (int64_t i = 0; i < count; ++i) {
-      if ((*offsets)[i] != i * (*offsets)[1]) return false;
-    }
-    return true;
+    return TileAccess{load->name, index, *stride};
   }
 
   // B[depth / group][column][depth % group], for rows that have the depth in this order.
   StatusOr<TileAccess> RightAccess(const Expr& load, const std::vector<int64_t>& order) const {
     const Expr& index = load.arg(0);
     const int64_t group = intrinsic_.group;
-    const auto columns = Offsets(index, block_.column(), intrinsic_.tile.columns);
+    const auto columns = Stride(index, block_.column(), intrinsic_.tile.columns);
     const auto stride = GroupStride(index, order);
-    if (!columns || (*columns)[1] != group ||
-        !IsEven(index, block_.column(), intrinsic_.tile.columns) || !stride) {
+    if (columns != group || !stride) {
       return Bad("the columns of '", load->name, "' do not lie side by side in groups of ", group,
                  " points of the reduction, in the order of the rows: ", ToString(index));
     }
@@ -210,18 +223,17 @@ class TileExpander {
 
   Status Store(std::vector<Stmt>* statements) const {
     const Expr& index = block_.leaf->indices[0];
-    const auto rows = Offsets(index, block_.row(), 2);
-    const auto columns = Offsets(index, block_.column(), 2);
-    if (!rows || !columns || (*columns)[1] != 1 || !IsEven(index, block_.row(), block_.rows()) ||
-        !IsEven(index, block_.column(), block_.columns())) {
+    const auto rows = Stride(index, block_.row(), block_.rows());
+    const auto columns = Stride(index, block_.column(), block_.columns());
+    if (!rows || columns != 1) {
       return Bad("'", block_.leaf->name,
                  "' does not take rows of sums side by side: ", ToString(index));
     }
     const Expr& sums = block_.leaf->value;
     for (const Values& tile : tiles_) {
       HONE_ASSIGN_OR_RETURN(const int64_t number, TileNumber(sums.arg(0), tile));
-      statements->push_back(TileStore(sums->name, number, block_.leaf->name,
-                                      At(index, InMemory(tile)), Int((*rows)[1])));
+      statements->push_back(
+          TileStore(sums->name, number, block_.leaf->name, At(index, InMemory(tile)), Int(*rows)));
     }
     return absl::OkStatus();
   }

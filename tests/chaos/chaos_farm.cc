@@ -167,7 +167,8 @@ pid_t ChaosFarm::PidOf(const std::string& name) const {
 }
 
 std::string ChaosFarm::LogOf(const std::string& name) const {
-  return scratch_ / absl::StrCat(name, ".log");
+  if (options_.logs.empty()) return scratch_ / absl::StrCat(name, ".log");
+  return absl::StrCat(options_.logs, "/", name, ".log");
 }
 
 std::string ChaosFarm::OwnOf(const std::string& agent) const {

@@ -30,6 +30,8 @@ struct ChaosFarmOptions {
   int64_t disk_bytes = int64_t{64} << 20;
   // Do without what only root can have, to see that this works too.
   bool as_user = false;
+  // An existing folder in which the programs' logs stay; "": they go with the farm.
+  std::string logs;
 };
 
 class ChaosFarm {

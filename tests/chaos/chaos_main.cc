@@ -41,6 +41,8 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--daemons", options.farm.daemons)->capture_default_str();
   app.add_flag("--as-user", options.farm.as_user, "Do without what only root can have");
+  app.add_option("--logs", options.farm.logs, "A folder in which the programs' logs stay")
+      ->check(CLI::ExistingDirectory);
   CLI11_PARSE(app, argc, argv);
   options.pause = absl::Milliseconds(pause_ms);
   options.fault_max = absl::Seconds(fault_s);

@@ -267,8 +267,11 @@ class ChaosRound {
       const double took_s = absl::ToDoubleSeconds(absl::Now() - found.mapped().healed);
       report_.recovered_s.push_back(took_s);
       if (result.error().empty() && took_s <= kRecoveryMaxS) continue;
-      Violated(absl::StrFormat("agent%d is back %.1f s after its link: %s", found.mapped().host,
-                               took_s, result.error()));
+      // When, so that it can be found in the logs.
+      Violated(absl::StrFormat(
+          "agent%d, whose link was there again at %s, is back after %.1f s %s", found.mapped().host,
+          absl::FormatTime("%H:%M:%SZ", found.mapped().healed, absl::UTCTimeZone()), took_s,
+          result.error()));
     }
     std::erase_if(cut_off_, [&](const auto& entry) {
       const auto& [id, agent] = entry;
